@@ -9,8 +9,8 @@ const (
 	EventSignedIn EventKind = "signed_in"
 	// EventSignedOut: a visitor ended a session.
 	EventSignedOut EventKind = "signed_out"
-	// EventDeauthorized: all sessions of a user were ended from outside.
-	EventDeauthorized EventKind = "deauthorized"
+	// EventUserEnded: all sessions of a user were ended from outside.
+	EventUserEnded EventKind = "deauthorized"
 	// EventRefresh: a refresh ended. Outcomes: ok, unsaved, superseded,
 	// invalid_grant, failed, store.
 	EventRefresh EventKind = "refresh"

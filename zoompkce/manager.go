@@ -81,7 +81,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		life:    sessionLife{or(cfg.IdleTimeout, 24*time.Hour), or(cfg.MaxLifetime, 720*time.Hour), or(cfg.MaxSessions, 50)},
 		margin:  or(cfg.RefreshMargin, 5*time.Minute),
 		sync:    or(cfg.SyncInterval, 10*time.Second),
-		timeout: cfg.Client.Timeout(),
+		timeout: cfg.Client.timeout,
 		observe: cfg.Observe,
 	}
 	if m.state == nil {
@@ -139,6 +139,23 @@ func (m *Manager) run(f func(context.Context)) {
 	}
 	go func() {
 		defer m.work.Done()
+		f(m.background)
+	}()
+}
+
+// runOnce does work in the background that need not be done twice at a time:
+// running is set meanwhile.
+func (m *Manager) runOnce(running *atomic.Bool, f func(context.Context)) {
+	if !running.CompareAndSwap(false, true) {
+		return
+	}
+	if !m.begin() {
+		running.Store(false)
+		return
+	}
+	go func() {
+		defer m.work.Done()
+		defer running.Store(false)
 		f(m.background)
 	}()
 }

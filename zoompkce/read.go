@@ -27,9 +27,7 @@ func (m *Manager) current(ctx context.Context, k *keys, u *user, now time.Time) 
 		return snap, nil
 	}
 	if age < m.sync {
-		if remembered(&u.readFailure, now) == nil {
-			m.run(func(ctx context.Context) { _ = m.read(ctx, k, u, storeTimeout) })
-		}
+		m.readAhead(k, u, now)
 		return snap, nil
 	}
 	fresh, err := m.reread(ctx, k, u)
@@ -40,6 +38,14 @@ func (m *Manager) current(ctx context.Context, k *keys, u *user, now time.Time) 
 		return nil, err
 	}
 	return snap, nil
+}
+
+// readAhead reads the record in the background.
+func (m *Manager) readAhead(k *keys, u *user, now time.Time) {
+	if remembered(&u.readFailure, now) != nil {
+		return
+	}
+	m.runOnce(&u.reading, func(ctx context.Context) { _ = m.read(ctx, k, u, storeTimeout) })
 }
 
 // reread reads the record now and waits for it.

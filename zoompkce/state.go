@@ -26,7 +26,7 @@ type State struct {
 	zakPause atomic.Int64
 
 	unsavedMu sync.Mutex
-	unsaved   map[*user]bool // whose newest tokens are not in the store
+	unsaved   map[*user]string // whose newest tokens are not in the store, and the lease they were got under
 }
 
 // cookieHash identifies a session cookie, by name and value.
@@ -55,7 +55,7 @@ func NewState() *State {
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
 		users:   userIndex{m: make(map[userKey]weak.Pointer[user])},
-		unsaved: make(map[*user]bool),
+		unsaved: make(map[*user]string),
 	}
 }
 
@@ -80,7 +80,9 @@ type user struct {
 	current atomic.Pointer[snapshot]
 	tickets atomic.Uint64
 
+	reading        atomic.Bool // ahead of time, in the background
 	readFailure    atomic.Pointer[failure]
+	refreshing     atomic.Bool // likewise
 	refreshFailure atomic.Pointer[failure]
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
@@ -96,6 +98,7 @@ type user struct {
 type failure struct {
 	err   error
 	until time.Time
+	of    *grant // what was to be refreshed
 }
 
 func remembered(p *atomic.Pointer[failure], now time.Time) error {
@@ -106,7 +109,7 @@ func remembered(p *atomic.Pointer[failure], now time.Time) error {
 }
 
 func remember(p *atomic.Pointer[failure], err error, d time.Duration) {
-	p.Store(&failure{err, time.Now().Add(d)})
+	p.Store(&failure{err: err, until: time.Now().Add(d)})
 }
 
 // snapshot is a record at one moment; record is nil where there was none.
