@@ -199,5 +199,5 @@ func jsonMillis(raw json.RawMessage) time.Time {
 	if ms <= 0 || ms > 253402300799999 {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(ms))
+	return time.UnixMilli(ms)
 }

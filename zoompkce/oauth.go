@@ -22,7 +22,8 @@ const (
 	defaultExpiry  = time.Hour
 )
 
-// Token is a token set that Zoom issued for one user. It prints as redacted.
+// Token is a token set that Zoom issued for one user. It prints as redacted;
+// encoding/json writes it in full.
 type Token struct {
 	// AccessToken authorizes API calls. Printable ASCII, at most 16 KiB.
 	AccessToken string

@@ -14,7 +14,7 @@ import (
 var (
 	errNotJSON = errors.New("the answer is not a JSON object")
 
-	missingScopes = regexp.MustCompile(`does not contain scopes:?\s*\[([^\]]{0,4096})`)
+	missingScopes = regexp.MustCompile(`does not contain scopes:?\s*\[([^\]]*)`)
 	trackingID    = regexp.MustCompile(`^[A-Za-z0-9._=;:/+-]{1,128}$`)
 	scopeName     = regexp.MustCompile(`^[A-Za-z0-9_:./-]{1,100}$`)
 )
@@ -67,7 +67,9 @@ func readRefusal(body []byte) (r refusal, ok bool) {
 	r.word = jsonText(wire.Error)
 	for _, raw := range []json.RawMessage{wire.Code, wire.ErrorCode} {
 		if r.code == 0 {
-			r.code = jsonInt(raw)
+			if n := jsonInt(raw); n > 0 && n < 1e6 {
+				r.code = int(n)
+			}
 		}
 	}
 	for _, raw := range []json.RawMessage{wire.Message, wire.Reason, wire.ErrorMessage} {
@@ -206,8 +208,8 @@ func jsonText(raw json.RawMessage) (s string) {
 }
 
 // jsonInt returns the number in raw, written as number or as string, else 0.
-func jsonInt(raw json.RawMessage) int {
-	n, err := strconv.Atoi(strings.Trim(string(raw), `"`))
+func jsonInt(raw json.RawMessage) int64 {
+	n, err := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64)
 	if err != nil {
 		return 0
 	}
