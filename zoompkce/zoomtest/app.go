@@ -1,0 +1,114 @@
+package zoomtest
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// An App is an OAuth client registered at Zoom.
+type App struct {
+	// ClientID is made up if empty.
+	ClientID string
+
+	// ClientSecret makes a confidential client. A public client, which Zoom
+	// gives a client id of its own and no secret, leaves it empty.
+	ClientSecret string
+
+	// RedirectURIs are matched exactly, as with Zoom's strict mode; how much
+	// looser Zoom is without it is not documented. Only the port of
+	// http://127.0.0.1 is ignored, for requests with PKCE.
+	RedirectURIs []string
+
+	// Scopes are what its grants hold. Nil means DefaultScopes.
+	Scopes []string
+
+	// WebhookURL receives the app's events, signed with WebhookSecret, which
+	// is made up if empty.
+	WebhookURL    string
+	WebhookSecret string
+}
+
+// DefaultScopes are the granular scopes for users/me and for ZAK and OBF tokens.
+func DefaultScopes() []string {
+	return []string{"user:read:user", "user:read:zak", "user:read:token"}
+}
+
+// AddApp registers an app, replacing one with the same client id, and returns
+// it with everything filled in. Changing the returned value has no effect.
+func (s *Server) AddApp(app App) *App {
+	if app.ClientID == "" {
+		app.ClientID = randomHex(11)
+	}
+	if app.WebhookSecret == "" {
+		app.WebhookSecret = randomHex(11)
+	}
+	if app.Scopes == nil {
+		app.Scopes = DefaultScopes()
+	}
+	app.RedirectURIs = slices.Clone(app.RedirectURIs)
+	app.Scopes = slices.Clone(app.Scopes)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored := app
+	s.apps[app.ClientID] = &stored
+	return &app
+}
+
+// SetScopes changes the scopes of an app. Grants keep what they hold: adding a
+// scope never upgrades existing tokens. Taking one away ends the refreshing of
+// grants that hold it, which is Zoom's error 4711 for refresh tokens.
+func (s *Server) SetScopes(clientID string, scopes ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if app := s.apps[clientID]; app != nil {
+		app.Scopes = slices.Clone(scopes)
+	}
+}
+
+// RemoveScope takes one scope away from an app, like SetScopes without it.
+func (s *Server) RemoveScope(clientID, scope string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if app := s.apps[clientID]; app != nil {
+		app.Scopes = slices.DeleteFunc(slices.Clone(app.Scopes), func(have string) bool {
+			return have == scope
+		})
+	}
+}
+
+func (a *App) public() bool {
+	return a.ClientSecret == ""
+}
+
+// allows reports whether uri is registered.
+func (a *App) allows(uri string, pkce bool) bool {
+	for _, registered := range a.RedirectURIs {
+		if uri == registered {
+			return true
+		}
+		if pkce && isLoopback(uri) && isLoopback(registered) &&
+			withoutPort(uri) == withoutPort(registered) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLoopback reports whether Zoom ignores the port of uri: only that of
+// http://127.0.0.1 (Zoom's changelog, pkce-loopback), not of localhost.
+func isLoopback(uri string) bool {
+	u, err := url.Parse(uri)
+	return err == nil && strings.HasPrefix(uri, "http://127.0.0.1") &&
+		u.User == nil && u.Hostname() == "127.0.0.1"
+}
+
+func withoutPort(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return uri
+	}
+	u.Host = u.Hostname()
+	return u.String()
+}
