@@ -18,7 +18,7 @@ const maxReturnURL = 1024
 // another host becomes "/".
 func ReturnURL(u *url.URL) string {
 	path, ok := returnPath(u)
-	if !ok || len(path) > maxReturnURL {
+	if !ok {
 		return "/"
 	}
 	query := returnQuery(u)
@@ -82,17 +82,18 @@ func ParseReturnToOn(s, scheme, domain string) (string, bool) {
 	return scheme + "://" + host + local, true
 }
 
-// returnPath returns the path of u as it was sent, and whether it stays on the
-// site.
+// returnPath returns the path of u as it was sent, and whether it is short
+// enough and stays on the site.
 func returnPath(u *url.URL) (string, bool) {
-	if u.Opaque != "" || !strings.HasPrefix(u.Path, "/") || looksLikeHost(u.Path) {
-		return "/", false
+	if u.Opaque != "" || !strings.HasPrefix(u.Path, "/") || len(u.Path) > maxReturnURL || looksLikeHost(u.Path) {
+		return "", false
 	}
+	path := u.EscapedPath()
 	// EscapedPath escapes bytes such as '|' that browsers send as they are.
 	if decoded, err := url.PathUnescape(u.RawPath); err == nil && decoded == u.Path && isPlainPath(u.RawPath) {
-		return u.RawPath, true
+		path = u.RawPath
 	}
-	return u.EscapedPath(), true
+	return path, len(path) <= maxReturnURL
 }
 
 // returnQuery returns the query of u with its question mark. A request line
