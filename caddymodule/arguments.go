@@ -1,0 +1,219 @@
+package caddymodule
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// block reads the lines of one Caddyfile block. Its methods read the arguments
+// of the line whose first token is the current one. Their errors carry file and
+// line but no argument of a line that takes free text: it may be a secret.
+type block struct {
+	httpcaddyfile.Helper
+	name string          // of the subdirective that opened it, for messages
+	seen map[string]bool // subdirectives that take one value
+}
+
+// lines calls line for each line of the block that follows the current token.
+func (b *block) lines(line func(*block) error) error {
+	for nesting := b.Nesting(); b.NextBlock(nesting); {
+		if err := line(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nested reads a subdirective that takes a block and nothing else.
+func (b *block) nested(line func(*block) error) error {
+	if name := b.Val(); b.CountRemainingArgs() == 0 && !b.opensBlock() {
+		return b.wrongCount(name, "takes a block")
+	}
+	return b.optional(line)
+}
+
+// optional reads a subdirective that takes a block or nothing.
+func (b *block) optional(line func(*block) error) error {
+	name := b.Val()
+	if err := b.once(); err != nil {
+		return err
+	}
+	if b.NextArg() {
+		return b.wrongCount(name, "takes only a block")
+	}
+	inner := &block{Helper: b.Helper, name: name}
+	return inner.lines(line)
+}
+
+func (b *block) opensBlock() bool {
+	if !b.Next() {
+		return false
+	}
+	defer b.Prev()
+	return b.Val() == "{"
+}
+
+// once refuses a second line of a subdirective that takes one value.
+func (b *block) once() error {
+	name := b.Val()
+	if b.seen[name] {
+		return b.Errf("%s already specified", name)
+	}
+	if b.seen == nil {
+		b.seen = make(map[string]bool)
+	}
+	b.seen[name] = true
+	return nil
+}
+
+func (b *block) unrecognized() error {
+	return b.Errf("unrecognized %s subdirective '%s'", b.name, b.Val())
+}
+
+func (b *block) wrongCount(option, takes string) error {
+	return b.Errf("wrong argument count for %s: it %s", option, takes)
+}
+
+func (b *block) notEmpty(option string, args ...string) error {
+	if slices.Contains(args, "") {
+		return b.Errf("%s: an argument is empty; leave the line out instead", option)
+	}
+	return nil
+}
+
+// argument reads the only argument of a line that may appear once.
+func (b *block) argument() (string, error) {
+	option := b.Val()
+	if err := b.once(); err != nil {
+		return "", err
+	}
+	args := b.RemainingArgs()
+	if len(args) != 1 {
+		return "", b.wrongCount(option, "takes one argument; quote it if it contains spaces")
+	}
+	return args[0], b.notEmpty(option, args...)
+}
+
+func (b *block) text(into *string) error {
+	text, err := b.argument()
+	*into = text
+	return err
+}
+
+// list appends the arguments, so that repeated lines accumulate.
+func (b *block) list(into *[]string) error {
+	option := b.Val()
+	args := b.RemainingArgs()
+	if len(args) == 0 {
+		return b.wrongCount(option, "takes one argument or more")
+	}
+	*into = append(*into, args...)
+	return b.notEmpty(option, args...)
+}
+
+// oneOf reads one of a few words. A placeholder is checked when the
+// configuration loads.
+func (b *block) oneOf(into *string, allowed ...string) error {
+	option := b.Val()
+	word, err := b.argument()
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(allowed, word) && !placeholder.MatchString(word) {
+		return b.Errf("%s takes %s, not '%s'", option, strings.Join(allowed, " or "), word)
+	}
+	*into = word
+	return nil
+}
+
+func (b *block) onOff(into *bool) error {
+	option := b.Val()
+	word, err := b.argument()
+	if err != nil {
+		return err
+	}
+	if word != "on" && word != "off" {
+		return b.Errf("%s takes on or off, not '%s'", option, word)
+	}
+	*into = word == "on"
+	return nil
+}
+
+// duration reads a duration of more than 0.
+func (b *block) duration(into *caddy.Duration) error {
+	option := b.Val()
+	var d *caddy.Duration
+	if err := b.durationOrZero(&d); err != nil {
+		return err
+	}
+	if *d == 0 {
+		return b.Errf("%s must be more than 0", option)
+	}
+	*into = *d
+	return nil
+}
+
+func (b *block) durationOrZero(into **caddy.Duration) error {
+	option := b.Val()
+	word, err := b.argument()
+	if err != nil {
+		return err
+	}
+	parsed, err := caddy.ParseDuration(word)
+	if err != nil {
+		return b.Errf("%s: '%s' is not a duration such as 90s, 12h or 30d", option, word)
+	}
+	if parsed < 0 {
+		return b.Errf("%s must not be negative", option)
+	}
+	d := caddy.Duration(parsed)
+	*into = &d
+	return nil
+}
+
+func (b *block) count(into *int) error {
+	option := b.Val()
+	word, err := b.argument()
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(word)
+	if err != nil || n < 1 {
+		return b.Errf("%s takes a whole number of 1 or more, not '%s'", option, word)
+	}
+	*into = n
+	return nil
+}
+
+// matcherSet appends the matcher of the line: a matcher token, an inline
+// matcher or a block of matchers. An empty set matches every request.
+func (b *block) matcherSet(into *caddyhttp.RawMatcherSets) error {
+	option := b.Val()
+	segment := b.NewFromNextSegment()
+	segment.Next()
+	set, isToken, err := b.WithDispenser(segment).MatcherToken()
+	switch {
+	case err != nil:
+		return b.WrapErr(err)
+	case isToken && segment.Next():
+		return b.wrongCount(option, "takes one matcher token, or matchers by name")
+	case isToken && set == nil:
+		set = caddy.ModuleMap{}
+	case !isToken:
+		segment.Reset()
+		segment.Next()
+		if set, err = caddyhttp.ParseCaddyfileNestedMatcherSet(segment); err != nil {
+			return err
+		}
+		if len(set) == 0 {
+			return b.wrongCount(option, "takes a matcher")
+		}
+	}
+	*into = append(*into, set)
+	return nil
+}

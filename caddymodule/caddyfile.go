@@ -1,0 +1,207 @@
+package caddymodule
+
+import (
+	"encoding/json"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+const directive = "zoom_pkce"
+
+func init() {
+	httpcaddyfile.RegisterDirective(directive, parseCaddyfile)
+	// After the gates that an operator already has, which so guard our endpoints
+	// too, and before everything that uses the headers and placeholders we set.
+	httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.After, "forward_auth")
+}
+
+// parseCaddyfile sets up the handler in a route without a matcher: the matcher
+// of the directive says what is protected, while the endpoints have to be
+// reachable and the headers have to be removed everywhere.
+func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	h := new(Handler)
+	if err := h.unmarshalCaddyfile(helper); err != nil {
+		return nil, err
+	}
+	raw := caddyconfig.JSONModuleObject(h, "handler", directive, nil)
+	if raw == nil {
+		return nil, helper.Errf("%s cannot be written as JSON", directive)
+	}
+	route := caddyhttp.Route{HandlersRaw: []json.RawMessage{raw}}
+	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
+}
+
+// unmarshalCaddyfile sets up the handler from Caddyfile tokens. Values are
+// checked when the configuration loads, once placeholders are replaced.
+//
+// Syntax:
+//
+//	zoom_pkce [<matcher>] {
+//	    client_id      <id>
+//	    client_secret  <secret>
+//	    redirect_uri   <uri...>
+//	    oauth_url      <url>
+//	    api_url        <url>
+//	    authorize_url  <url>
+//	    scopes         <scope...>
+//	    zoom_timeout   <duration>
+//	    refresh_margin <duration>
+//
+//	    path_prefix     <path>
+//	    unauthenticated redirect|page|reject|pass
+//	    after_logout    <path or url>
+//	    keep_fragment   on|off
+//	    error_pages     on|off
+//	    allow {
+//	        account_id   <id...>
+//	        user_id      <id...>
+//	        email        <address...>
+//	        email_domain <domain...>
+//	    }
+//
+//	    headers {
+//	        access_token <name> [<scheme>] | off
+//	        user_id      <name> | off
+//	        account_id   <name> | off
+//	        email        <name> | off
+//	        name         <name> | off
+//	    }
+//	    zak off
+//	    zak {
+//	        header   <name>
+//	        max_age  <duration>
+//	        lifetime <duration>
+//	        on_error omit|fail
+//	        match    <matcher token, inline matcher or block>
+//	    }
+//	    obf {
+//	        meeting_id <placeholder>
+//	        header     <name>
+//	        lifetime   <duration>
+//	        on_error   omit|fail
+//	    }
+//	    page_tokens on|off
+//	    meeting_sdk
+//	    meeting_sdk {
+//	        sdk_key    <key>
+//	        sdk_secret <secret>
+//	        expires_in <duration>
+//	        roles      <0|1...>
+//	    }
+//	    zoom_app
+//	    zoom_app {
+//	        redirect_uri         <uri...>
+//	        sign_in_from_context on|off
+//	    }
+//	    webhook {
+//	        secret_token <token...>
+//	    }
+//
+//	    session {
+//	        store         <name> [<arguments...>] {
+//	            ...
+//	        }
+//	        idle_timeout  <duration>
+//	        max_lifetime  <duration>
+//	        sync_interval <duration>
+//	        max_sessions  <count>
+//	        cache_size    <users>
+//	    }
+//	    cookie {
+//	        name      <prefix>
+//	        domain    <domain>
+//	        same_site lax|none
+//	        secret    <secret...>
+//	    }
+//	}
+//
+// The matcher says which requests need a signed-in visitor. Lines that take
+// lists may be repeated and accumulate, as do the lines of match, of which one
+// has to match.
+func (h *Handler) unmarshalCaddyfile(helper httpcaddyfile.Helper) error {
+	// Without this Next, ExtractMatcherSet would take the directive itself for
+	// the token to look at and leave an empty block.
+	if !helper.Next() {
+		return helper.ArgErr()
+	}
+	matcher, err := helper.ExtractMatcherSet()
+	if err != nil {
+		return helper.WrapErr(err)
+	}
+	if len(matcher) > 0 {
+		h.Protect = caddyhttp.RawMatcherSets{matcher}
+	}
+	helper.Next()
+	if helper.CountRemainingArgs() > 0 {
+		return helper.Errf("%s takes a matcher and a block, nothing else on its line", directive)
+	}
+	b := &block{Helper: helper, name: directive}
+	return b.lines(h.subdirective)
+}
+
+func (h *Handler) subdirective(b *block) error {
+	switch b.Val() {
+	case "client_id":
+		return b.text(&h.ClientID)
+	case "client_secret":
+		return b.text(&h.ClientSecret)
+	case "redirect_uri":
+		return b.list(&h.RedirectURI)
+	case "oauth_url":
+		return b.text(&h.OAuthURL)
+	case "api_url":
+		return b.text(&h.APIURL)
+	case "authorize_url":
+		return b.text(&h.AuthorizeURL)
+	case "scopes":
+		return b.list(&h.Scopes)
+	case "zoom_timeout":
+		return b.duration(&h.ZoomTimeout)
+	case "refresh_margin":
+		return b.durationOrZero(&h.RefreshMargin)
+	case "path_prefix":
+		return b.text(&h.PathPrefix)
+	case "unauthenticated":
+		return b.oneOf(&h.Unauthenticated, unauthenticatedValues...)
+	case "after_logout":
+		return b.text(&h.AfterLogout)
+	case "keep_fragment":
+		return b.onOff(&h.KeepFragment)
+	case "error_pages":
+		h.ErrorPages = new(bool)
+		return b.onOff(h.ErrorPages)
+	case "page_tokens":
+		return b.onOff(&h.PageTokens)
+	case "allow":
+		h.Allow = new(Allow)
+		return b.nested(h.Allow.subdirective)
+	case "headers":
+		h.Headers = new(Headers)
+		return b.nested(h.Headers.subdirective)
+	case "zak":
+		h.ZAK = new(ZAK)
+		return h.ZAK.unmarshalCaddyfile(b)
+	case "obf":
+		h.OBF = new(OBF)
+		return b.nested(h.OBF.subdirective)
+	case "meeting_sdk":
+		h.MeetingSDK = new(MeetingSDK)
+		return b.optional(h.MeetingSDK.subdirective)
+	case "zoom_app":
+		h.ZoomApp = new(ZoomApp)
+		return b.optional(h.ZoomApp.subdirective)
+	case "webhook":
+		h.Webhook = new(Webhook)
+		return b.nested(h.Webhook.subdirective)
+	case "session":
+		h.Session = new(Session)
+		return b.nested(h.Session.subdirective)
+	case "cookie":
+		h.Cookie = new(Cookie)
+		return b.nested(h.Cookie.subdirective)
+	default:
+		return b.unrecognized()
+	}
+}

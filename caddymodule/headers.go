@@ -1,0 +1,215 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Headers configures the request headers that carry identity and access token
+// to the next handlers.
+type Headers struct {
+	// The Zoom access token, for calling Zoom's API as the visitor. Default:
+	// `X-Zoom-Access-Token`, without a scheme.
+	AccessToken *TokenHeader `json:"access_token,omitempty"`
+
+	// The Zoom user id: the identity to key on, it never changes. Default:
+	// `X-Zoom-User-Id`.
+	UserID *Header `json:"user_id,omitempty"`
+
+	// The id of the user's Zoom account. Default: `X-Zoom-Account-Id`.
+	AccountID *Header `json:"account_id,omitempty"`
+
+	// The user's email address, only if Zoom says that it is verified; bytes
+	// outside printable ASCII and `%` are percent-encoded. Default:
+	// `X-Zoom-User-Email`.
+	Email *Header `json:"email,omitempty"`
+
+	// The user's display name, encoded like the email address. Default:
+	// `X-Zoom-User-Name`.
+	Name *Header `json:"name,omitempty"`
+}
+
+// Header configures one request header.
+type Header struct {
+	// Whether the header is left out. Default: false.
+	Disabled bool `json:"disabled,omitempty"`
+
+	// The name of the header. Default: see the header.
+	Name string `json:"name,omitempty"`
+}
+
+// TokenHeader configures the request header that carries the access token.
+type TokenHeader struct {
+	// Whether the header is left out. Default: false.
+	Disabled bool `json:"disabled,omitempty"`
+
+	// The name of the header; `Authorization` with the scheme `Bearer` makes
+	// the next handler a Zoom API client. Default: `X-Zoom-Access-Token`.
+	Name string `json:"name,omitempty"`
+
+	// The authentication scheme that precedes the token, as in `Bearer`.
+	// Default: none, the value is the bare token.
+	Scheme string `json:"scheme,omitempty"`
+}
+
+// headerSettings holds canonical header names; an empty one is not sent.
+type headerSettings struct {
+	accessToken string
+	tokenPrefix string // "" or the scheme and a space
+	userID      string
+	accountID   string
+	email       string
+	name        string
+}
+
+func (h *Headers) subdirective(b *block) error {
+	switch b.Val() {
+	case "access_token":
+		h.AccessToken = new(TokenHeader)
+		return b.header(&h.AccessToken.Disabled, &h.AccessToken.Name, &h.AccessToken.Scheme)
+	case "user_id":
+		h.UserID = new(Header)
+		return b.header(&h.UserID.Disabled, &h.UserID.Name, nil)
+	case "account_id":
+		h.AccountID = new(Header)
+		return b.header(&h.AccountID.Disabled, &h.AccountID.Name, nil)
+	case "email":
+		h.Email = new(Header)
+		return b.header(&h.Email.Disabled, &h.Email.Name, nil)
+	case "name":
+		h.Name = new(Header)
+		return b.header(&h.Name.Disabled, &h.Name.Name, nil)
+	default:
+		return b.unrecognized()
+	}
+}
+
+// header reads `off`, or a header name and, where scheme is not nil, perhaps a
+// scheme.
+func (b *block) header(disabled *bool, name, scheme *string) error {
+	option := b.Val()
+	if err := b.once(); err != nil {
+		return err
+	}
+	args := b.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "off":
+		*disabled = true
+	case len(args) == 1:
+		*name = args[0]
+	case len(args) == 2 && scheme != nil && args[0] != "off":
+		*name, *scheme = args[0], args[1]
+	case scheme != nil:
+		return b.wrongCount(option, "takes a header name and perhaps a scheme, or 'off'")
+	default:
+		return b.wrongCount(option, "takes a header name or 'off'")
+	}
+	return b.notEmpty(option, args...)
+}
+
+func (h *Headers) resolve(r *resolver) headerSettings {
+	if h == nil {
+		h = new(Headers)
+	}
+	token := h.AccessToken
+	if token == nil {
+		token = new(TokenHeader)
+	}
+	var s headerSettings
+	if !token.Disabled {
+		s.accessToken = r.headerName("headers access_token", token.Name, "X-Zoom-Access-Token")
+		s.tokenPrefix = r.tokenPrefix(token.Scheme)
+	}
+	name := func(option string, header *Header, standard string) string {
+		if header == nil {
+			header = new(Header)
+		}
+		if header.Disabled {
+			return ""
+		}
+		return r.headerName(option, header.Name, standard)
+	}
+	s.userID = name("headers user_id", h.UserID, "X-Zoom-User-Id")
+	s.accountID = name("headers account_id", h.AccountID, "X-Zoom-Account-Id")
+	s.email = name("headers email", h.Email, "X-Zoom-User-Email")
+	s.name = name("headers name", h.Name, "X-Zoom-User-Name")
+	return s
+}
+
+func (r *resolver) tokenPrefix(scheme string) string {
+	v, ok := r.text("headers access_token scheme", scheme)
+	if !ok {
+		return ""
+	}
+	// RFC 9110 section 11.1: auth-scheme = token
+	if !isToken(v.text) {
+		r.fail(v, "is not an authentication scheme such as Bearer")
+	}
+	return v.text + " "
+}
+
+// headerName resolves the name of a header that the directive sets. Every such
+// name is also deleted from what clients send, in all its spellings, so two
+// options must not meet in one name and none may be one that HTTP needs.
+func (r *resolver) headerName(option, raw, standard string) string {
+	v, ok := r.text(option, raw)
+	if !ok {
+		v = value{option: option, raw: standard, text: standard}
+	}
+	switch folded := foldHeader(v.text); {
+	case !isToken(v.text):
+		r.fail(v, "is not a valid header name")
+		return standard
+	case reservedHeaders[folded], strings.HasPrefix(folded, "sec-"):
+		r.fail(v, "belongs to HTTP itself and cannot carry anything else")
+		return standard
+	}
+	r.claimHeader(v, v.text)
+	return http.CanonicalHeaderKey(v.text)
+}
+
+// claimHeader refuses a name that is already taken by another option.
+func (r *resolver) claimHeader(v value, name string) {
+	folded := foldHeader(name)
+	if other, taken := r.headers[folded]; taken {
+		r.fail(v, "the header %s is also set by %s (case and - _ . make no difference)", folded, other)
+		return
+	}
+	if r.headers == nil {
+		r.headers = make(map[string]string)
+	}
+	r.headers[folded] = v.option
+}
+
+// foldHeader maps all spellings that a server behind us may take for the same
+// header to one: CGI turns "-" into "_" (RFC 3875 section 4.1.18), and several
+// frameworks read "." alike. oauth2-proxy (CVE-2025-64484) and Caddy
+// (GHSA-f59h-q822-g45g) were attacked through such twins.
+func foldHeader(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name))
+}
+
+// isToken tells whether s is a token of RFC 9110 section 5.6.2, of which header
+// names, cookie names and authentication schemes are made.
+func isToken(s string) bool {
+	const others = "!#$%&'*+-.^_`|~"
+	for _, c := range []byte(s) {
+		letterOrDigit := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letterOrDigit && strings.IndexByte(others, c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// reservedHeaders are the names, folded, whose removal or replacement would
+// change what the request is: hop-by-hop fields, framing, routing and what
+// reverse_proxy sets by itself.
+var reservedHeaders = map[string]bool{
+	"connection": true, "keep-alive": true, "proxy-authenticate": true, "proxy-authorization": true,
+	"proxy-connection": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+	"content-encoding": true, "content-length": true, "content-range": true, "content-type": true,
+	"cookie": true, "set-cookie": true, "expect": true, "host": true, "origin": true, "range": true,
+	"forwarded": true, "via": true, "x-forwarded-for": true, "x-forwarded-host": true,
+	"x-forwarded-port": true, "x-forwarded-proto": true,
+}

@@ -1,0 +1,103 @@
+package caddymodule
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// Bounds of the claims exp and tokenExp, counted from iat, as documented in
+// https://github.com/zoom/meetingsdk-auth-endpoint-sample.
+const (
+	minSignatureLife = 30 * time.Minute
+	maxSignatureLife = 48 * time.Hour
+)
+
+// MeetingSDK configures the Meeting SDK JWTs that the endpoint `signature`
+// signs for signed-in visitors.
+type MeetingSDK struct {
+	// The SDK key that the JWTs name. Default: `client_id`.
+	SDKKey string `json:"sdk_key,omitempty"`
+
+	// The secret that signs the JWTs. A public client has to give it. Default:
+	// `client_secret`.
+	SDKSecret string `json:"sdk_secret,omitempty"`
+
+	// How long a JWT is valid, 30 minutes to 48 hours. A page that asks for more
+	// gets this. Default: 2h.
+	ExpiresIn caddy.Duration `json:"expires_in,omitempty"`
+
+	// The meeting roles that pages may ask for: 0 is a participant, 1 the host.
+	// Default: both.
+	Roles []int `json:"roles,omitempty"`
+}
+
+type meetingSDKSettings struct {
+	redacted
+	sdkKey    string
+	sdkSecret []byte
+	expiresIn time.Duration
+	roles     []int
+}
+
+func (m *MeetingSDK) subdirective(b *block) error {
+	switch b.Val() {
+	case "sdk_key":
+		return b.text(&m.SDKKey)
+	case "sdk_secret":
+		return b.text(&m.SDKSecret)
+	case "expires_in":
+		return b.duration(&m.ExpiresIn)
+	case "roles":
+		var roles []string
+		if err := b.list(&roles); err != nil {
+			return err
+		}
+		for _, role := range roles {
+			if role != "0" && role != "1" {
+				return b.Errf("roles takes 0 (participant) and 1 (host), not '%s'", role)
+			}
+			number, _ := strconv.Atoi(role)
+			m.Roles = append(m.Roles, number)
+		}
+		return nil
+	default:
+		return b.unrecognized()
+	}
+}
+
+// resolve returns nil if the endpoint is off.
+func (m *MeetingSDK) resolve(r *resolver, app *Handler, s *settings) *meetingSDKSettings {
+	if m == nil {
+		return nil
+	}
+	sdk := &meetingSDKSettings{
+		sdkKey:    s.clientID,
+		sdkSecret: s.clientSecret,
+		expiresIn: r.duration("meeting_sdk expires_in", m.ExpiresIn, 2*time.Hour),
+		roles:     []int{0, 1},
+	}
+	if v, ok := r.text("meeting_sdk sdk_key", m.SDKKey); ok {
+		sdk.sdkKey = v.text
+	}
+	if v, ok := r.secret("meeting_sdk sdk_secret", m.SDKSecret); ok {
+		sdk.sdkSecret = []byte(v.text)
+	}
+	if m.SDKSecret == "" && app.ClientSecret == "" {
+		r.failf("meeting_sdk sdk_secret", "is required for a public client, which has no client_secret to sign with")
+	}
+	if sdk.expiresIn < minSignatureLife || sdk.expiresIn > maxSignatureLife {
+		r.failf("meeting_sdk expires_in", "%s is not between 30m and 48h, the bounds that Zoom sets", sdk.expiresIn)
+	}
+	if len(m.Roles) > 0 {
+		sdk.roles = slices.Compact(slices.Sorted(slices.Values(m.Roles)))
+	}
+	for _, role := range sdk.roles {
+		if role != 0 && role != 1 {
+			r.failf("meeting_sdk roles", "%d is neither 0 (participant) nor 1 (host)", role)
+		}
+	}
+	return sdk
+}

@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// OBF configures the on-behalf-of token that protected requests carry. It lets
+// a participant without a person behind it, such as a recorder, join a meeting
+// in which the visitor is present.
+type OBF struct {
+	// The number of the meeting, 9 to 12 digits; spaces and dashes are dropped.
+	// Request placeholders are replaced for each request, which goes on without
+	// a token if the result is no meeting number. Required.
+	MeetingID string `json:"meeting_id,omitempty"`
+
+	// The request header that carries the token. Default: `X-Zoom-Obf`.
+	Header string `json:"header,omitempty"`
+
+	// How long the token itself shall live, in whole seconds up to one year.
+	// Default: unset, which means 2 hours at Zoom.
+	Lifetime caddy.Duration `json:"lifetime,omitempty"`
+
+	// What happens to a request when no token can be fetched: `omit` lets it go
+	// on without the header, `fail` answers it with an error. Default: `omit`.
+	OnError string `json:"on_error,omitempty"`
+}
+
+type obfSettings struct {
+	meetingID string // still with its placeholders
+	header    string
+	lifetime  time.Duration // 0: Zoom's default
+	fail      bool
+}
+
+func (o *OBF) subdirective(b *block) error {
+	switch b.Val() {
+	case "meeting_id":
+		return b.text(&o.MeetingID)
+	case "header":
+		return b.text(&o.Header)
+	case "lifetime":
+		return b.duration(&o.Lifetime)
+	case "on_error":
+		return b.oneOf(&o.OnError, onErrorValues...)
+	default:
+		return b.unrecognized()
+	}
+}
+
+// resolve returns nil if no token is to be fetched.
+func (o *OBF) resolve(r *resolver) *obfSettings {
+	if o == nil {
+		return nil
+	}
+	switch {
+	case o.MeetingID == "":
+		r.failf("obf meeting_id", "is required, for example {http.request.uri.query.meeting}")
+	case !placeholder.MatchString(o.MeetingID) && !meetingNumber.MatchString(dropSeparators(o.MeetingID)):
+		r.failf("obf meeting_id", "%q is neither a meeting number of 9 to 12 digits nor does it contain a placeholder", o.MeetingID)
+	}
+	return &obfSettings{
+		meetingID: o.MeetingID,
+		header:    r.headerName("obf header", o.Header, "X-Zoom-Obf"),
+		lifetime:  r.tokenLifetime("obf lifetime", o.Lifetime),
+		fail:      r.oneOf("obf on_error", o.OnError, onErrorValues...) == "fail",
+	}
+}
+
+var (
+	placeholder   = regexp.MustCompile(`\{[^{}\s]+\}`)
+	meetingNumber = regexp.MustCompile(`^[0-9]{9,12}$`)
+)
+
+// dropSeparators removes what people write between the groups of a meeting
+// number.
+func dropSeparators(number string) string {
+	return strings.NewReplacer(" ", "", "-", "").Replace(number)
+}

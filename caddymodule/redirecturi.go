@@ -1,0 +1,87 @@
+package caddymodule
+
+import "strings"
+
+// endpoints are the paths below path_prefix at which the directive answers.
+var endpoints = []string{
+	"login", "logout", "session", "zak", "obf", "signature",
+	"app/authorize", "app/onauthorized", "webhook",
+}
+
+// redirectURI is one URI to which Zoom sends visitors back.
+type redirectURI struct {
+	raw      string // as configured, for messages
+	uri      string // byte for byte what is registered: Zoom compares strings
+	origin   string // "https://app.example.com:8443"
+	host     string // as browsers send it in Host
+	hostname string // lower case, without the port
+}
+
+// redirectURIFor returns the redirect URI of the host that a request names.
+func (s *settings) redirectURIFor(host string) (*redirectURI, bool) {
+	scheme := "http"
+	if s.secure {
+		scheme = "https"
+	}
+	host = browserHost(scheme, host)
+	for i := range s.redirectURIs {
+		if s.redirectURIs[i].host == host {
+			return &s.redirectURIs[i], true
+		}
+	}
+	return nil, false
+}
+
+// resolveRedirectURIs fills in the redirect URIs and what they decide: the
+// callback path and whether visitors come by https. The request never decides
+// it, because a load balancer may end TLS before Caddy.
+func (s *settings) resolveRedirectURIs(r *resolver, raws []string) {
+	const option = "redirect_uri"
+	if len(raws) == 0 {
+		r.failf(option, "is required: the absolute URI as registered at Zoom, for example https://app.example.com/zoom_pkce/callback")
+	}
+	schemes := make(map[string]string)
+	hosts := make(map[string]string)
+	for _, v := range r.texts(option, raws) {
+		u, ok := r.absoluteURL(v)
+		if !ok {
+			continue
+		}
+		if u.RawQuery != "" || u.ForceQuery || strings.Contains(v.text, "#") {
+			r.fail(v, "must not have a query or a fragment")
+		}
+		if !isPlainPath(u.EscapedPath()) {
+			r.fail(v, "needs a path of its own, not /, without a trailing slash, double slashes, dots or percent-encoding")
+			continue
+		}
+		uri := redirectURI{
+			raw: v.raw, uri: v.text, origin: origin(u),
+			host: browserHost(u.Scheme, u.Host), hostname: strings.ToLower(u.Hostname()),
+		}
+		if other, taken := hosts[uri.host]; taken {
+			r.fail(v, "has the same host as %q; one for each host is enough", other)
+		}
+		hosts[uri.host] = v.raw
+		schemes[u.Scheme] = v.raw
+		if len(s.redirectURIs) > 0 && u.Path != s.callbackPath {
+			r.fail(v, "must have the same path as %q", s.redirectURIs[0].raw)
+		} else {
+			s.callbackPath = u.Path
+		}
+		s.secure = u.Scheme == "https"
+		s.redirectURIs = append(s.redirectURIs, uri)
+	}
+	if len(schemes) > 1 {
+		r.failf(option, "%q is https and %q is not: cookie names and attributes depend on the scheme, so all must have the same one",
+			schemes["https"], schemes["http"])
+	}
+}
+
+// checkCallbackPath refuses a callback in the place of an endpoint.
+func (s *settings) checkCallbackPath(r *resolver) {
+	for _, endpoint := range endpoints {
+		if s.callbackPath == s.pathPrefix+"/"+endpoint {
+			r.failf("redirect_uri", "its path is that of the endpoint %q below path_prefix; choose another one", endpoint)
+		}
+	}
+}

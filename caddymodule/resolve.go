@@ -1,0 +1,176 @@
+package caddymodule
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// maxZoomTimeout bounds how long one unanswered call may hold requests.
+const maxZoomTimeout = 5 * time.Minute
+
+// maxRefreshMargin is the life of Zoom's access tokens
+// (https://developers.zoom.us/docs/integrations/oauth/). With a longer margin
+// every request would start a refresh.
+const maxRefreshMargin = time.Hour
+
+// resolve replaces placeholders, fills in defaults and checks every value. It
+// reports all mistakes that do not follow from each other, and names options
+// and placeholders but no secret.
+func (h *Handler) resolve(repl *caddy.Replacer) (*settings, error) {
+	r := &resolver{repl: repl}
+	s := &settings{
+		keepFragment: h.KeepFragment,
+		pageTokens:   h.PageTokens,
+		errorPages:   h.ErrorPages == nil || *h.ErrorPages,
+	}
+	h.resolveApp(r, s)
+	h.resolveVisitors(r, s)
+
+	s.allow = h.Allow.resolve(r)
+	s.headers = h.Headers.resolve(r)
+	s.zak = h.ZAK.resolve(r)
+	s.obf = h.OBF.resolve(r)
+	s.meetingSDK = h.MeetingSDK.resolve(r, h, s)
+	s.zoomApp = h.ZoomApp.resolve(r, h, s)
+	s.webhook = h.Webhook.resolve(r)
+	s.session = h.Session.resolve(r)
+	s.cookie = h.Cookie.resolve(r, s)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// resolveApp resolves what describes the Zoom app and the calls to Zoom.
+func (h *Handler) resolveApp(r *resolver, s *settings) {
+	if v, ok := r.text("client_id", h.ClientID); ok {
+		s.clientID = v.text
+		if strings.ContainsAny(v.text, " \t") {
+			r.fail(v, "must not contain white space")
+		}
+	} else if h.ClientID == "" {
+		r.failf("client_id", "is required: the client id of the Zoom app")
+	}
+	if v, ok := r.secret("client_secret", h.ClientSecret); ok {
+		s.clientSecret = []byte(v.text)
+	}
+	s.resolveRedirectURIs(r, h.RedirectURI)
+
+	s.oauthURL = r.baseURL("oauth_url", h.OAuthURL, "https://zoom.us")
+	s.apiURL = r.baseURL("api_url", h.APIURL, standardAPIURL(s.oauthURL))
+	s.authorizeURL = s.oauthURL + "/oauth/authorize"
+	if v, ok := r.text("authorize_url", h.AuthorizeURL); ok {
+		if _, ok := r.absoluteURL(v); ok && strings.Contains(v.text, "#") {
+			r.fail(v, "must not have a fragment")
+		}
+		s.authorizeURL = v.text
+	}
+	for _, v := range r.texts("scopes", h.Scopes) {
+		// One placeholder may hold several scopes.
+		for _, scope := range strings.Fields(v.text) {
+			if !isScope(scope) {
+				r.fail(v, "is not a scope such as user:read:zak")
+			}
+			s.scopes = append(s.scopes, scope)
+		}
+	}
+
+	s.zoomTimeout = r.duration("zoom_timeout", h.ZoomTimeout, 10*time.Second)
+	if s.zoomTimeout > maxZoomTimeout {
+		r.failf("zoom_timeout", "%s is more than %s", s.zoomTimeout, maxZoomTimeout)
+	}
+	s.refreshMargin = 5 * time.Minute
+	if h.RefreshMargin != nil {
+		s.refreshMargin = time.Duration(*h.RefreshMargin)
+	}
+	if s.refreshMargin < 0 || s.refreshMargin >= maxRefreshMargin {
+		r.failf("refresh_margin", "%s is not between 0 and the hour that access tokens live", s.refreshMargin)
+	}
+}
+
+// resolveVisitors resolves what visitors meet.
+func (h *Handler) resolveVisitors(r *resolver, s *settings) {
+	s.pathPrefix = "/zoom_pkce"
+	if v, ok := r.text("path_prefix", h.PathPrefix); ok {
+		s.pathPrefix = v.text
+		if !isPlainPath(v.text) {
+			r.fail(v, "must begin with /, not be / itself, and have no trailing slash, double slashes, dots or percent-encoding")
+		}
+	}
+	s.checkCallbackPath(r)
+
+	mode := r.oneOf("unauthenticated", h.Unauthenticated, unauthenticatedValues...)
+	s.unauthenticated = unauthenticated(slices.Index(unauthenticatedValues, mode))
+
+	if v, ok := r.text("after_logout", h.AfterLogout); ok {
+		s.afterLogout = v.text
+		if isLocal := strings.HasPrefix(v.text, "/"); isLocal {
+			// Browsers read // and /\ as the beginning of a host.
+			if strings.HasPrefix(v.text, "//") || strings.Contains(v.text, `\`) {
+				r.fail(v, "would leave the site; write a path or a whole URL")
+			} else if _, err := url.Parse(v.text); err != nil {
+				r.fail(v, "is not a path")
+			}
+		} else {
+			r.webURL(v)
+		}
+	}
+}
+
+// standardAPIURL derives the API host as Zoom's regions and Zoom for Government
+// have it. An address has no subdomains.
+func standardAPIURL(oauthURL string) string {
+	u, err := url.Parse(oauthURL)
+	if err != nil || isAddress(u.Hostname()) || isLoopback(u.Hostname()) {
+		return oauthURL
+	}
+	return u.Scheme + "://api." + u.Host
+}
+
+// isScope checks a scope-token of RFC 6749 section 3.3.
+func isScope(scope string) bool {
+	return !strings.ContainsFunc(scope, func(c rune) bool {
+		return c < '!' || c > '~' || c == '"' || c == '\\'
+	})
+}
+
+// duration returns d, or standard if it is unset, and refuses negative ones.
+func (r *resolver) duration(option string, d caddy.Duration, standard time.Duration) time.Duration {
+	switch {
+	case d == 0:
+		return standard
+	case d < 0:
+		r.failf(option, "%s is negative", time.Duration(d))
+		return standard
+	default:
+		return time.Duration(d)
+	}
+}
+
+// count returns n, or standard if it is unset.
+func (r *resolver) count(option string, n, standard, most int) int {
+	if n == 0 {
+		return standard
+	}
+	if n < 0 || n > most {
+		r.failf(option, "%d is not between 1 and %d", n, most)
+	}
+	return n
+}
+
+// oneOf returns one of allowed, the first if the option is unset.
+func (r *resolver) oneOf(option, raw string, allowed ...string) string {
+	v, ok := r.text(option, raw)
+	if !ok {
+		return allowed[0]
+	}
+	if !slices.Contains(allowed, v.text) {
+		r.fail(v, "is not one of %s", strings.Join(allowed, ", "))
+		return allowed[0]
+	}
+	return v.text
+}

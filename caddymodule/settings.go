@@ -1,0 +1,86 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// settings is a Handler's configuration as requests use it: placeholders
+// replaced, defaults filled in, every value checked. It is never changed, so
+// requests share it without a lock.
+type settings struct {
+	redacted
+
+	clientID     string
+	clientSecret []byte // nil: a public client
+
+	redirectURIs []redirectURI // the first one is for all hosts that have none
+	callbackPath string        // the path they share
+	secure       bool          // they are https; decides all that depends on the scheme
+
+	oauthURL      string // without a trailing slash, like apiURL
+	apiURL        string
+	authorizeURL  string
+	scopes        []string
+	zoomTimeout   time.Duration
+	refreshMargin time.Duration
+
+	pathPrefix      string // "/zoom_pkce"
+	unauthenticated unauthenticated
+	afterLogout     string // "": our own page
+	keepFragment    bool
+	errorPages      bool
+	pageTokens      bool
+
+	allow      *allowRules // nil: everybody
+	headers    headerSettings
+	zak        *zakSettings // nil: off, like all pointers below
+	obf        *obfSettings
+	meetingSDK *meetingSDKSettings
+	zoomApp    *zoomAppSettings
+	webhook    *webhookSettings
+
+	session sessionSettings
+	cookie  cookieSettings
+}
+
+// unauthenticated is what visitors without a session get.
+type unauthenticated int
+
+const (
+	redirectToZoom unauthenticated = iota // page loads; 401 for everything else
+	showSignInPage                        // the same with a page instead of a redirect
+	rejectAlways
+	passWithoutIdentity
+)
+
+var unauthenticatedValues = []string{"redirect", "page", "reject", "pass"}
+
+// headerNames lists the canonical names of all request headers that the
+// directive sets; no client may send them.
+func (s *settings) headerNames() []string {
+	candidates := []string{
+		s.headers.accessToken, s.headers.userID, s.headers.accountID, s.headers.email, s.headers.name,
+	}
+	if s.zak != nil {
+		candidates = append(candidates, s.zak.header, s.zak.errorHeader)
+	}
+	if s.obf != nil {
+		candidates = append(candidates, s.obf.header)
+	}
+	names := make([]string, 0, len(candidates))
+	for _, name := range candidates {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// redacted, embedded, makes every formatting verb print nothing but a marker.
+// fmt calls no methods of unexported fields, so the struct itself needs it.
+type redacted struct{}
+
+// Format implements fmt.Formatter.
+func (redacted) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, "[redacted]") }

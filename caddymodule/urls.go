@@ -1,0 +1,125 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// absoluteURL parses a URL that codes and tokens are sent to: https, or http
+// that does not leave the machine (RFC 8252 section 8.3).
+func (r *resolver) absoluteURL(v value) (*url.URL, bool) {
+	u, ok := r.webURL(v)
+	if !ok {
+		return nil, false
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		r.fail(v, "must be https; plain http is only for 127.0.0.1, [::1] and localhost, anywhere else others can read it")
+		return nil, false
+	}
+	return u, true
+}
+
+// webURL parses an absolute http or https URL without user information.
+func (r *resolver) webURL(v value) (*url.URL, bool) {
+	u, err := url.Parse(v.text)
+	if err != nil {
+		// url.Error repeats the URL, which may have come from a placeholder.
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = wrapped.Err
+		}
+		r.fail(v, "is not a URL: %w", err)
+		return nil, false
+	}
+	port, portErr := strconv.ParseUint(u.Port(), 10, 16)
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
+		r.fail(v, "is not an absolute URL that begins with https://")
+	case u.User != nil:
+		v.secret = true
+		r.fail(v, "must not contain a user name or password")
+	case !validHost(u.Hostname()) && !isAddress(u.Hostname()):
+		r.fail(v, "has no valid host (write international names in their xn-- form)")
+	case strings.HasSuffix(u.Host, ":"), u.Port() != "" && (portErr != nil || port == 0):
+		r.fail(v, "has no valid port")
+	default:
+		return u, true
+	}
+	return nil, false
+}
+
+// baseURL resolves a URL to which paths are appended, in one spelling: lower
+// case host, no default port, no trailing slash.
+func (r *resolver) baseURL(option, raw, standard string) string {
+	v, ok := r.text(option, raw)
+	if !ok {
+		return standard
+	}
+	u, ok := r.absoluteURL(v)
+	if !ok {
+		return standard
+	}
+	if u.RawQuery != "" || u.ForceQuery || strings.Contains(v.text, "#") {
+		r.fail(v, "must not have a query or a fragment")
+	}
+	return origin(u) + strings.TrimRight(u.EscapedPath(), "/")
+}
+
+// origin returns scheme, host and port as browsers write them.
+func origin(u *url.URL) string {
+	return u.Scheme + "://" + browserHost(u.Scheme, u.Host)
+}
+
+// browserHost spells a host as browsers do in Host and Origin: in lower case
+// and without the default port.
+func browserHost(scheme, host string) string {
+	host = strings.ToLower(host)
+	if scheme == "https" {
+		return strings.TrimSuffix(host, ":443")
+	}
+	return strings.TrimSuffix(host, ":80")
+}
+
+// isLoopback tells whether a host never leaves the machine: 127.0.0.0/8, ::1,
+// and localhost with all names below it (RFC 6761 section 6.3).
+func isLoopback(host string) bool {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.Unmap().IsLoopback()
+	}
+	return inDomain(strings.ToLower(host), "localhost")
+}
+
+func isAddress(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Zone() == ""
+}
+
+// validHost tells whether host is an ASCII host name: labels of letters,
+// digits, - and _ with dots between them.
+func validHost(host string) bool {
+	if len(host) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return false
+		}
+		for _, c := range []byte(strings.ToLower(label)) {
+			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isPlainPath tells whether p is a path that has one spelling only: absolute,
+// clean and without anything that needs percent-encoding. Endpoints are compared
+// with the request path byte for byte.
+func isPlainPath(p string) bool {
+	escaped := (&url.URL{Path: p}).EscapedPath()
+	return strings.HasPrefix(p, "/") && p != "/" && path.Clean(p) == p && escaped == p
+}

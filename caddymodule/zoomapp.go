@@ -1,0 +1,55 @@
+package caddymodule
+
+// ZoomApp configures the directive for a Zoom App, a page that runs inside the
+// Zoom client.
+type ZoomApp struct {
+	// Further redirect URIs that are registered at Zoom for the in-client flow,
+	// where Zoom names the calling page, perhaps with its hash route. Default:
+	// only the `redirect_uri` of the handler.
+	RedirectURI []string `json:"redirect_uri,omitempty"`
+
+	// Whether the encrypted app context that the Zoom client sends with a page
+	// load signs its user in, if that user has authorized the app before.
+	// Default: false.
+	SignInFromContext bool `json:"sign_in_from_context,omitempty"`
+}
+
+type zoomAppSettings struct {
+	// redirectURIs are those of the directive in their order, then the further
+	// ones: an in-client exchange that names none means the first.
+	redirectURIs      []string
+	signInFromContext bool
+}
+
+func (z *ZoomApp) subdirective(b *block) error {
+	switch b.Val() {
+	case "redirect_uri":
+		return b.list(&z.RedirectURI)
+	case "sign_in_from_context":
+		return b.onOff(&z.SignInFromContext)
+	default:
+		return b.unrecognized()
+	}
+}
+
+// resolve returns nil if the app is no Zoom App.
+func (z *ZoomApp) resolve(r *resolver, app *Handler, s *settings) *zoomAppSettings {
+	if z == nil {
+		return nil
+	}
+	if app.ClientSecret == "" {
+		// The key of the app context is SHA-256 of the client secret
+		// (https://developers.zoom.us/docs/zoom-apps/zoom-app-context/).
+		r.failf("zoom_app", "needs client_secret, with which Zoom encrypts the app context; a public client has none")
+	}
+	zoomApp := &zoomAppSettings{signInFromContext: z.SignInFromContext}
+	for i := range s.redirectURIs {
+		zoomApp.redirectURIs = append(zoomApp.redirectURIs, s.redirectURIs[i].uri)
+	}
+	for _, v := range r.texts("zoom_app redirect_uri", z.RedirectURI) {
+		if _, ok := r.absoluteURL(v); ok {
+			zoomApp.redirectURIs = append(zoomApp.redirectURIs, v.text)
+		}
+	}
+	return zoomApp
+}
