@@ -74,26 +74,6 @@ func withoutCookies(line string, own func(name string) bool) (string, bool) {
 	return strings.TrimLeft(strings.Join(pieces, ";"), " \t"), true
 }
 
-// appendCookieValues appends to values those of the cookies with exactly this
-// name, in the order of the header, until values holds limit of them. A
-// browser sends several when cookies of one name exist for several paths or
-// domains, and a neighbouring subdomain can plant such cookies at will.
-func appendCookieValues(values []string, h http.Header, name string, limit int) []string {
-	for _, line := range h["Cookie"] {
-		for more := true; more; {
-			if len(values) >= limit {
-				return values
-			}
-			var part string
-			part, line, more = strings.Cut(line, ";")
-			if n, value := parseCookie(part); n == name {
-				values = append(values, value)
-			}
-		}
-	}
-	return values
-}
-
 // parseCookie splits what stands between two semicolons. Quotes have no
 // meaning there (RFC 6265, section 5.4: the value is what was stored).
 func parseCookie(part string) (name, value string) {

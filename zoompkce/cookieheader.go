@@ -12,8 +12,8 @@ const maxSameName = 8
 
 // cookieValues returns the values of all cookies called name, in the order
 // sent. net/http would parse every cookie of the site for it.
-func cookieValues(h http.Header, name string) (values []string) {
-	for _, line := range h["Cookie"] {
+func cookieValues(lines []string, name string) (values []string) {
+	for _, line := range lines {
 		for line != "" && len(values) < maxSameName {
 			var part string
 			part, line, _ = strings.Cut(line, ";")
@@ -24,4 +24,23 @@ func cookieValues(h http.Header, name string) (values []string) {
 		}
 	}
 	return values
+}
+
+// maxOwnCookies bounds what is looked at of a header full of cookies that are
+// called like ours.
+const maxOwnCookies = 64
+
+// ownCookies returns the cookies of the jar, at most maxOwnCookies.
+func (j *cookieJar) ownCookies(lines []string) (own []*http.Cookie) {
+	for _, line := range lines {
+		for line != "" && len(own) < maxOwnCookies {
+			var part string
+			part, line, _ = strings.Cut(line, ";")
+			name, value, ok := strings.Cut(strings.Trim(part, " \t"), "=")
+			if ok && j.owns(name) {
+				own = append(own, &http.Cookie{Name: name, Value: value})
+			}
+		}
+	}
+	return own
 }
