@@ -87,7 +87,7 @@ type LoginRequest struct {
 // BeginLogin begins a sign-in. It returns the login, for the authorization URL
 // and the challenge, and the cookies to set: the new one, and the deletion of
 // those there is no more room for.
-func (m *Manager) BeginLogin(ctx context.Context, r *http.Request, req LoginRequest) (*Login, []*http.Cookie, error) {
+func (m *Manager) BeginLogin(ctx context.Context, cookies []string, req LoginRequest) (*Login, []*http.Cookie, error) {
 	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -116,7 +116,7 @@ func (m *Manager) BeginLogin(ctx context.Context, r *http.Request, req LoginRequ
 		return nil, nil, err
 	}
 	cookie := m.jar.cookie(login.cookie, value, LoginLifetime)
-	return login, append([]*http.Cookie{cookie}, m.crowdedOut(k, r, cookie)...), nil
+	return login, append([]*http.Cookie{cookie}, m.crowdedOut(k, cookies, cookie)...), nil
 }
 
 // AuthorizeURL is where the visitor has to go now.
@@ -137,13 +137,13 @@ func (m *Manager) DropLogin(l *Login) *http.Cookie { return m.jar.deletion(l.coo
 // the browser. With ErrLoginExpired it returns the login too. The in-client flow
 // has one login at a time, which an empty state stands for: Zoom's client does
 // not always hand the state back (zoom/arlo, backend/src/services/auth.js).
-func (m *Manager) PendingLogin(ctx context.Context, r *http.Request, flow Flow, state string) (*Login, error) {
+func (m *Manager) PendingLogin(ctx context.Context, cookies []string, flow Flow, state string) (*Login, error) {
 	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	name := m.loginCookieName(flow, state)
-	for _, value := range cookieValues(r.Header, name) {
+	for _, value := range cookieValues(cookies, name) {
 		login, ok := m.openLogin(k, name, value)
 		if !ok || login.Flow != flow {
 			continue
@@ -192,17 +192,16 @@ func (m *Manager) loginCookieName(flow Flow, state string) string {
 
 // crowdedOut returns deletions for the login cookies that have to go so that
 // added fits: what cannot be opened first, then the oldest.
-func (m *Manager) crowdedOut(k *keys, r *http.Request, added *http.Cookie) (deletions []*http.Cookie) {
+func (m *Manager) crowdedOut(k *keys, cookies []string, added *http.Cookie) (deletions []*http.Cookie) {
 	type pending struct {
 		name    string
 		size    int
 		started time.Time
 	}
 	var logins []pending
-	const mostInspected = 64
-	for _, c := range r.Cookies() {
+	for _, c := range m.jar.ownCookies(cookies) {
 		suffix, ok := strings.CutPrefix(c.Name, m.jar.base+"_")
-		if !ok || c.Name == added.Name || len(logins) == mostInspected {
+		if !ok || c.Name == added.Name {
 			continue
 		}
 		if _, err := hex.DecodeString(suffix); err != nil || len(suffix) != 8 {

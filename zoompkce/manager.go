@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -58,14 +57,11 @@ type Manager struct {
 
 	keys atomic.Pointer[keys]
 
-	// Work that does not belong to one request runs under background, which ends with
-	// Close; Close waits for it.
+	// Work that does not belong to one request is counted, and runs under
+	// background where it goes on by itself.
 	background context.Context
 	stop       context.CancelFunc
-	workMu     sync.Mutex
-	work       sync.WaitGroup
-	closed     bool
-	resume     sync.Once
+	work       workGroup
 }
 
 // NewManager returns a manager. It does no I/O.
@@ -109,36 +105,28 @@ func or[T comparable](value, fallback T) T {
 	return value
 }
 
-// Close ends the background work and waits for it: what was begun with this
-// manager's store is finished before the store goes away. Tokens that could not
-// be saved stay in the State, for the next manager to save.
-func (m *Manager) Close() {
-	m.workMu.Lock()
-	m.closed = true
-	m.workMu.Unlock()
+// Drain ends the work that goes on by itself and waits for what is under way,
+// while requests may still come and be served: what was begun with this
+// manager's store is finished before the store goes away. Tokens that cannot be
+// saved stay in the State, for the next manager to save.
+func (m *Manager) Drain() {
 	m.stop()
-	m.work.Wait()
+	m.work.wait()
 }
 
-// begin enters a piece of background work, which ends by calling m.work.Done.
-// It reports false after Close.
-func (m *Manager) begin() bool {
-	m.workMu.Lock()
-	defer m.workMu.Unlock()
-	if m.closed {
-		return false
-	}
-	m.work.Add(1)
-	return true
+// Close is Drain, after which nothing is begun any more.
+func (m *Manager) Close() {
+	m.work.close()
+	m.Drain()
 }
 
 // run does work in the background, unless the manager is closed.
 func (m *Manager) run(f func(context.Context)) {
-	if !m.begin() {
+	if !m.work.begin() {
 		return
 	}
 	go func() {
-		defer m.work.Done()
+		defer m.work.done()
 		f(m.background)
 	}()
 }
@@ -149,12 +137,12 @@ func (m *Manager) runOnce(running *atomic.Bool, f func(context.Context)) {
 	if !running.CompareAndSwap(false, true) {
 		return
 	}
-	if !m.begin() {
+	if !m.work.begin() {
 		running.Store(false)
 		return
 	}
 	go func() {
-		defer m.work.Done()
+		defer m.work.done()
 		defer running.Store(false)
 		f(m.background)
 	}()
@@ -167,10 +155,10 @@ var errClosing = errors.New("the server is being reconfigured")
 // when nobody waits any more: it does not belong to the one who came first.
 func (m *Manager) share(ctx context.Context, u *user, what string, patience time.Duration, work func(context.Context) error) error {
 	result := m.state.flights.DoChan(what+string(u.key[:]), func() (any, error) {
-		if !m.begin() {
+		if !m.work.begin() {
 			return nil, errClosing
 		}
-		defer m.work.Done()
+		defer m.work.done()
 		return nil, work(context.WithoutCancel(ctx))
 	})
 	timer := time.NewTimer(patience)
@@ -266,8 +254,8 @@ func (m *Manager) Cookie(suffix, value string, life time.Duration) *http.Cookie 
 }
 
 // CookieValue returns the value of such a cookie, "" if there is none.
-func (m *Manager) CookieValue(r *http.Request, suffix string) string {
-	if values := cookieValues(r.Header, m.jar.name(suffix)); len(values) > 0 {
+func (m *Manager) CookieValue(cookies []string, suffix string) string {
+	if values := cookieValues(cookies, m.jar.name(suffix)); len(values) > 0 {
 		return values[0]
 	}
 	return ""
@@ -275,12 +263,11 @@ func (m *Manager) CookieValue(r *http.Request, suffix string) string {
 
 // ClearCookies returns the deletion of every cookie of this app that the
 // request carries, the session cookie always among them.
-func (m *Manager) ClearCookies(r *http.Request) []*http.Cookie {
+func (m *Manager) ClearCookies(cookies []string) []*http.Cookie {
 	deletions := []*http.Cookie{m.jar.deletion(m.jar.base)}
-	const mostCleared = 64
 	done := map[string]bool{m.jar.base: true}
-	for _, c := range r.Cookies() {
-		if m.jar.owns(c.Name) && !done[c.Name] && len(done) < mostCleared {
+	for _, c := range m.jar.ownCookies(cookies) {
+		if !done[c.Name] {
 			done[c.Name] = true
 			deletions = append(deletions, m.jar.deletion(c.Name))
 		}

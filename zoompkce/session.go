@@ -84,10 +84,10 @@ var (
 	errGrantDying = &NoSessionError{"ended", false}
 )
 
-// Session finds out who sent a request. Its errors are a [*NoSessionError],
+// Session finds out who sent a request, from its Cookie header. Its errors are a [*NoSessionError],
 // or a [*StoreError] where that cannot be found out now.
-func (m *Manager) Session(ctx context.Context, r *http.Request) (*Session, error) {
-	values := cookieValues(r.Header, m.jar.base)
+func (m *Manager) Session(ctx context.Context, cookies []string) (*Session, error) {
+	values := cookieValues(cookies, m.jar.base)
 	if len(values) == 0 {
 		return nil, errNoCookie
 	}
@@ -95,7 +95,9 @@ func (m *Manager) Session(ctx context.Context, r *http.Request) (*Session, error
 	if err != nil {
 		return nil, err
 	}
-	m.resumeSaving()
+	if m.state.unsavedUsers.Load() > 0 {
+		m.resumeSaving()
+	}
 	s, err := m.session(ctx, k, values)
 	if rejected, ok := err.(*NoSessionError); ok {
 		m.observe(Event{Kind: EventCookieRejected, Outcome: rejected.Reason})

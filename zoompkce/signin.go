@@ -30,10 +30,10 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 func (m *Manager) signIn(ctx context.Context, l *Login, redirectURI, code string, previous *Session) (*SignedIn, error) {
 	// What Zoom hands out once must not be lost because a visitor went away.
 	ctx = context.WithoutCancel(ctx)
-	if !m.begin() {
+	if !m.work.begin() {
 		return nil, m.storeError("signing in", errClosing)
 	}
-	defer m.work.Done()
+	defer m.work.done()
 
 	began := time.Now()
 	token, err := m.client.Exchange(ctx, redirectURI, code, l.verifier)

@@ -25,8 +25,9 @@ type State struct {
 	// zakPause is until when, in Unix nanoseconds, Zoom wants no ZAK calls.
 	zakPause atomic.Int64
 
-	unsavedMu sync.Mutex
-	unsaved   map[*user]string // whose newest tokens are not in the store, and the lease they were got under
+	unsavedMu    sync.Mutex
+	unsaved      map[*user]*saving // whose newest tokens are not in the store
+	unsavedUsers atomic.Int64
 }
 
 // cookieHash identifies a session cookie, by name and value.
@@ -55,7 +56,7 @@ func NewState() *State {
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
 		users:   userIndex{m: make(map[userKey]weak.Pointer[user])},
-		unsaved: make(map[*user]string),
+		unsaved: make(map[*user]*saving),
 	}
 }
 

@@ -270,6 +270,6 @@ func (m *Manager) noteMissingScope(ctx context.Context, u *user, g *grant, call 
 // what they had. It is asked for once; if that did not help it is for the
 // operator.
 func (m *Manager) NeedsAuthorization(s *Session) bool {
-	g := s.user.grant(s.snap)
-	return len(g.Lacks) > 0 && !g.Asked
+	g := s.user.grant(s.user.current.Load())
+	return g != nil && len(g.Lacks) > 0 && !g.Asked
 }
