@@ -39,8 +39,9 @@ func removeCookies(h http.Header, own func(name string) bool) {
 func withoutCookies(line string, own func(name string) bool) (string, bool) {
 	var (
 		found  bool
-		pieces []string // what was kept before the piece that is being read
-		start  int      // of that piece
+		buffer [4]string
+		pieces = buffer[:0] // what is kept before the piece that is being read
+		start  int          // of that piece
 	)
 	for at := 0; at <= len(line); {
 		end := len(line)

@@ -204,8 +204,8 @@ const (
 
 var marks = map[mark]template.HTML{
 	markAlert: drawing(`<circle cx="20" cy="20" r="15.5"/><path d="M20 12.5v9"/><path d="M20 27v.01"/>`),
-	markKey:   drawing(`<circle cx="14" cy="20" r="6.5"/><path d="M20.5 20H34v5.5M28 20v4"/>`),
-	markStop:  drawing(`<rect x="9" y="18" width="22" height="15.5" rx="3.5"/><path d="M13.5 18v-4.5a6.5 6.5 0 0 1 13 0V18"/>`),
+	markKey:   drawing(`<circle cx="12.5" cy="20" r="8"/><path d="M20.5 20H36v6M29.5 20v4.5"/>`),
+	markStop:  drawing(`<rect x="7" y="17.5" width="26" height="17" rx="4"/><path d="M12.5 17.5V13a7.5 7.5 0 0 1 15 0v4.5"/>`),
 	markWait:  drawing(`<circle cx="20" cy="20" r="15.5"/><path d="M20 11.5V20l5.5 4"/>`),
 	markDone:  drawing(`<circle cx="20" cy="20" r="15.5"/><path d="m13.5 20.5 4.5 4.5 9-9.5"/>`),
 }

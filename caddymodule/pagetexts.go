@@ -69,7 +69,7 @@ func errorPage(c code, d errorDetails) page {
 			{Label: "Missing scopes", Values: d.scopes, Code: true},
 			{Label: "For the operator", Values: []string{d.hint}},
 		}
-		p.Notes = []string{"The operator of this site can add it to the app in the Zoom App Marketplace. Then sign in once more."}
+		p.Notes = []string{"Once the operator has added it to the app in the Zoom App Marketplace, sign in again."}
 		signIn("Sign in again")
 	case codeZoomNonsense:
 		signIn("Try again")
@@ -117,10 +117,10 @@ func notAllowedPage(requestID string, who account, zoomSignOutURL, signInURL str
 		p.Facts[0].Values = []string{who.userID}
 		p.Facts[0].Code = true
 	}
-	p.Notes = []string{"To use another account, first sign out at Zoom, then sign in here again."}
+	p.Notes = []string{"To use another account, first sign out at Zoom, then come back and sign in again."}
 	p.Ways = []way{
-		{Href: signInURL, Label: "Sign in with another account"},
 		{Href: zoomSignOutURL, Label: "Sign out at Zoom", NewWindow: true},
+		{Href: signInURL, Label: "Sign in again"},
 	}
 	return p
 }
@@ -146,7 +146,7 @@ func signOutPage(requestID string, who account, signOutURL, backURL string) page
 func signedOutPage(requestID, signInURL, zoomSignOutURL string) page {
 	return page{
 		Title:   "You are signed out",
-		Message: "This site no longer knows you.",
+		Message: "This browser is no longer signed in to this site.",
 		Mark:    markDone,
 		Notes: []string{"Zoom itself keeps you signed in, so signing in again may not ask for a password. " +
 			"On a shared computer, sign out at Zoom as well."},
