@@ -174,12 +174,12 @@ const stateMACLen = 16
 // recordFormat is the first byte of every sealed record.
 const recordFormat = 1
 
-// errUnopenable is the answer for a record that none of the secrets opens. It
+// UnopenableError is the answer for a record that none of the secrets opens. It
 // says nothing about whether the visitor is signed in, so it is trouble and
 // never "signed out", and the record is never overwritten.
-type errUnopenable struct{ reason string }
+type UnopenableError struct{ reason string }
 
-func (e *errUnopenable) Error() string { return "session record cannot be opened: " + e.reason }
+func (e *UnopenableError) Error() string { return "session record cannot be opened: " + e.reason }
 
 // sealRecord encrypts a record. Its app, its kind and the key it is stored
 // under are authenticated, so that records cannot be exchanged for one another
@@ -194,22 +194,22 @@ func (k *keys) sealRecord(kind, key string, plain []byte) []byte {
 
 func (k *keys) openRecord(kind, key string, sealed []byte) (plain []byte, id keyID, err error) {
 	if len(sealed) < 1+len(id) {
-		return nil, id, &errUnopenable{"it is too short to be one"}
+		return nil, id, &UnopenableError{"it is too short to be one"}
 	}
 	if sealed[0] != recordFormat {
-		return nil, id, &errUnopenable{fmt.Sprintf("its format is %d, this version knows format %d", sealed[0], recordFormat)}
+		return nil, id, &UnopenableError{fmt.Sprintf("its format is %d, this version knows format %d", sealed[0], recordFormat)}
 	}
 	copy(id[:], sealed[1:])
 	for i := range k.list {
 		if secret := &k.list[i]; secret.id == id {
 			plain, err := secret.record.Open(nil, nil, sealed[1+len(id):], k.recordContext(kind, key))
 			if err != nil {
-				return nil, id, &errUnopenable{fmt.Sprintf("it was damaged, or is not what belongs under this key (secret %s)", id)}
+				return nil, id, &UnopenableError{fmt.Sprintf("it was damaged, or is not what belongs under this key (secret %s)", id)}
 			}
 			return plain, id, nil
 		}
 	}
-	return nil, id, &errUnopenable{fmt.Sprintf("it was sealed with secret %s, which is not among the cookie secrets", id)}
+	return nil, id, &UnopenableError{fmt.Sprintf("it was sealed with secret %s, which is not among the cookie secrets", id)}
 }
 
 func (k *keys) recordContext(kind, key string) []byte {

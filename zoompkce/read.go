@@ -34,7 +34,7 @@ func (m *Manager) current(ctx context.Context, k *keys, u *user, now time.Time) 
 	if err == nil {
 		return fresh, nil
 	}
-	if g := u.grant(snap); errors.As(err, new(*errUnopenable)) || g == nil || g.dead() || !now.Before(g.Expiry) {
+	if g := u.grant(snap); errors.As(err, new(*UnopenableError)) || g == nil || g.dead() || !now.Before(g.Expiry) {
 		return nil, err
 	}
 	return snap, nil

@@ -69,7 +69,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 		r.end(time.Now())
 		return nil
 	})
-	if errors.As(err, new(*errUnopenable)) {
+	if errors.As(err, new(*UnopenableError)) {
 		err = m.endUnopenable(ctx, u, userID)
 	}
 	if errors.Is(err, errUnchanged) {
