@@ -106,6 +106,8 @@ func (s *Server) answer(q *request) answer {
 		return s.zak(q)
 	case CallZAKToken, CallOBF, CallUserToken:
 		return s.userToken(q)
+	case CallDeeplink:
+		return s.deeplink(q)
 	default:
 		return apiError(http.StatusNotFound, 404, "Not found.")
 	}
