@@ -101,5 +101,5 @@ func loopbackPath(uri string) (path string, ok bool) {
 	if port, found := strings.CutPrefix(path, ":"); found {
 		path = strings.TrimLeft(port, "0123456789")
 	}
-	return path, ok && (path == "" || strings.HasPrefix(path, "/"))
+	return path, ok
 }

@@ -153,6 +153,9 @@ func TestValidateWebhookURL(t *testing.T) {
 		"another status": {201, correct, false},
 		"not JSON":       {200, func(string) string { return "ok" }, false},
 		"another token":  {200, func(string) string { return correct("other") }, false},
+		"another plain token": {200, func(token string) string {
+			return strings.Replace(correct(token), token, "other", 1)
+		}, false},
 		"wrong key": {200, func(token string) string {
 			return strings.ReplaceAll(correct(token), hmacHex("whsec", token), hmacHex("wrong", token))
 		}, false},
