@@ -1,7 +1,6 @@
 package zoomtest
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -84,31 +83,23 @@ func (a *App) public() bool {
 
 // allows reports whether uri is registered.
 func (a *App) allows(uri string, pkce bool) bool {
-	for _, registered := range a.RedirectURIs {
-		if uri == registered {
-			return true
-		}
-		if pkce && isLoopback(uri) && isLoopback(registered) &&
-			withoutPort(uri) == withoutPort(registered) {
-			return true
-		}
+	if slices.Contains(a.RedirectURIs, uri) {
+		return true
 	}
-	return false
+	path, ok := loopbackPath(uri)
+	return ok && pkce && slices.ContainsFunc(a.RedirectURIs, func(registered string) bool {
+		registeredPath, ok := loopbackPath(registered)
+		return ok && path == registeredPath
+	})
 }
 
-// isLoopback reports whether Zoom ignores the port of uri: only that of
-// http://127.0.0.1 (Zoom's changelog, pkce-loopback), not of localhost.
-func isLoopback(uri string) bool {
-	u, err := url.Parse(uri)
-	return err == nil && strings.HasPrefix(uri, "http://127.0.0.1") &&
-		u.User == nil && u.Hostname() == "127.0.0.1"
-}
-
-func withoutPort(uri string) string {
-	u, err := url.Parse(uri)
-	if err != nil {
-		return uri
+// loopbackPath returns what follows the port of an http://127.0.0.1 URL. Zoom
+// ignores the port of these (its changelog, pkce-loopback), and only of these:
+// localhost is not among them.
+func loopbackPath(uri string) (path string, ok bool) {
+	path, ok = strings.CutPrefix(uri, "http://127.0.0.1")
+	if port, found := strings.CutPrefix(path, ":"); found {
+		path = strings.TrimLeft(port, "0123456789")
 	}
-	u.Host = u.Hostname()
-	return u.String()
+	return path, ok
 }

@@ -44,7 +44,7 @@ func TestDeclineReturnsErrorAndState(t *testing.T) {
 
 func TestAuthorizeRefuses(t *testing.T) {
 	w := newWorld(t)
-	w.AddApp(App{ClientID: "loopback", RedirectURIs: []string{
+	w.AddApp(App{ClientID: "loopback", ClientSecret: "s3cret", RedirectURIs: []string{
 		"http://127.0.0.1:4000/cb", "http://localhost:4000/cb", "https://127.0.0.1:4000/tls",
 	}})
 	loopback := &App{ClientID: "loopback"}
@@ -71,6 +71,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 		"https loopback other port (4,700)":  w.authorizeURL(loopback, "redirect_uri", "https://127.0.0.1:5000/tls"),
 		"loopback lookalike host (4,700)":    w.authorizeURL(loopback, "redirect_uri", "http://127.0.0.1.evil.example:4000/cb"),
 		"user info before loopback (4,700)":  w.authorizeURL(loopback, "redirect_uri", "http://127.0.0.1:4000@127.0.0.1/cb"),
+		"loopback path alone (4,700)":        w.authorizeURL(loopback, "redirect_uri", "/cb"),
 		"loopback client, wrong page(4,700)": w.authorizeURL(loopback, "redirect_uri", callback),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,30 +51,34 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Zm-Trackingid", "v=2.0;clid=zoomtest;rid=WEB_"+randomHex(16))
 	}
 
-	s.mu.Lock()
-	s.record(q)
-	before := s.takeGate(q.call, Before)
-	s.mu.Unlock()
-	before.wait(s.ctx)
-
-	s.mu.Lock()
-	instead := s.takeFault(q.call, Before)
-	if instead != nil {
-		s.mu.Unlock()
-		instead.ServeHTTP(w, q.Request)
-		return
-	}
-	a := s.answer(q)
-	after := s.takeGate(q.call, After)
-	instead = s.takeFault(q.call, After)
-	s.mu.Unlock()
-
+	s.arrive(q).wait(s.ctx)
+	a, after, instead := s.process(q)
 	after.wait(s.ctx)
 	if instead != nil {
 		instead.ServeHTTP(w, q.Request)
 		return
 	}
 	a.write(w)
+}
+
+// arrive records a call and returns the gate that is to hold it, or nil.
+func (s *Server) arrive(q *request) *Gate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(q)
+	return s.takeGate(q.call, Before)
+}
+
+// process lets the endpoint decide, unless a fault takes the call, and returns
+// what comes between that and the client.
+func (s *Server) process(q *request) (a answer, after *Gate, instead http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if fault := s.takeFault(q.call, Before); fault != nil {
+		return answer{}, nil, fault
+	}
+	a = s.answer(q)
+	return a, s.takeGate(q.call, After), s.takeFault(q.call, After)
 }
 
 // enter counts a call in, unless the server is closed.
@@ -106,6 +110,8 @@ func (s *Server) answer(q *request) answer {
 		return s.zak(q)
 	case CallZAKToken, CallOBF, CallUserToken:
 		return s.userToken(q)
+	case CallDeeplink:
+		return s.deeplink(q)
 	default:
 		return apiError(http.StatusNotFound, 404, "Not found.")
 	}

@@ -44,6 +44,13 @@ type Server struct {
 	// refresh shortens it, so by default the old one lives on.
 	RefreshEndsAccessToken bool
 
+	// OmitInClientState leaves the state out of OnAuthorized, where the SDK
+	// promises it and zoom/arlo does not get it.
+	OmitInClientState bool
+
+	// WebhookClient delivers events; nil means a client with a 10 s limit.
+	WebhookClient *http.Client
+
 	mu      sync.Mutex
 	offset  time.Duration
 	closed  bool

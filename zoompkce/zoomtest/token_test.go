@@ -148,6 +148,7 @@ func TestTokenEndpointIsPostOnly(t *testing.T) {
 func TestClientAuthentication(t *testing.T) {
 	w := newWorld(t)
 	odd := w.AddApp(App{ClientID: "a b", ClientSecret: "p%/+ü", RedirectURIs: []string{callback}})
+	plus := w.AddApp(App{ClientSecret: "p+q", RedirectURIs: []string{callback}})
 	for name, tc := range map[string]struct {
 		app    *App
 		header string
@@ -156,6 +157,7 @@ func TestClientAuthentication(t *testing.T) {
 		"Basic":                        {w.app, basic("confidential", "s3cret"), true},
 		"Basic, form-encoded":          {odd, basic(url.QueryEscape(odd.ClientID), url.QueryEscape(odd.ClientSecret)), true},
 		"Basic, as it is":              {odd, basic(odd.ClientID, odd.ClientSecret), true},
+		"Basic, a plus as it is":       {plus, basic(plus.ClientID, "p+q"), true},
 		"wrong secret":                 {w.app, basic("confidential", "wrong"), false},
 		"empty secret":                 {w.app, basic("confidential", ""), false},
 		"unknown client":               {w.app, basic("nobody", "s3cret"), false},

@@ -156,11 +156,14 @@ func (w *pipeWriter) serve(h http.Handler, r *http.Request) {
 	}()
 	h.ServeHTTP(w, r)
 	w.WriteHeader(http.StatusOK)
-	if !w.head && w.length > w.written {
+	switch err := r.Context().Err(); {
+	case err != nil: // the handler gave up: its answer is not complete
+		w.pipe.CloseWithError(err)
+	case !w.head && w.length > w.written:
 		w.pipe.CloseWithError(io.ErrUnexpectedEOF)
-		return
+	default:
+		w.pipe.Close()
 	}
-	w.pipe.Close()
 }
 
 func (w *pipeWriter) abort(err error) {

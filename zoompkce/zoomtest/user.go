@@ -101,13 +101,7 @@ func (u *User) profile() map[string]any {
 	if !u.CreatedAt.IsZero() {
 		p["created_at"] = u.CreatedAt.UTC().Format(time.RFC3339)
 	}
-	for name, value := range u.Extra {
-		if value == nil {
-			delete(p, name)
-			continue
-		}
-		p[name] = value
-	}
+	mergeExtra(p, u.Extra)
 	return p
 }
 
@@ -121,4 +115,15 @@ func randomID(n int) string {
 	b := make([]byte, n)
 	rand.Read(b)
 	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// mergeExtra overlays the fields of an answer; nil values remove one.
+func mergeExtra(into, extra map[string]any) {
+	for name, value := range extra {
+		if value == nil {
+			delete(into, name)
+			continue
+		}
+		into[name] = value
+	}
 }
