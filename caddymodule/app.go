@@ -67,7 +67,7 @@ func disagreement(a, b *site) string {
 		return "client_secret"
 	case a.apiURL != b.apiURL:
 		return "api_url"
-	case a.session != b.session || !bytes.Equal(a.session.store, b.session.store):
+	case a.session != b.session:
 		return "session"
 	case a.secure != b.secure:
 		return "the scheme of redirect_uri"

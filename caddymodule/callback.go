@@ -41,7 +41,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return s.strayCallback(w, r, v, login, state, err)
 	}
-	previous, err := s.session(r, v)
+	previous, err := s.sessionOf(r, v)
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))
 	}
@@ -88,7 +88,7 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))
 	}
-	if _, err := s.session(r, v); err == nil {
+	if _, err := s.sessionOf(r, v); err == nil {
 		return s.redirect(w, "/")
 	} else if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))

@@ -87,30 +87,6 @@ func TestRemoveCookiesAllocations(t *testing.T) {
 	}
 }
 
-func TestAppendCookieValues(t *testing.T) {
-	h := http.Header{"Cookie": {
-		"a=1; " + ownSession + "=first; " + ownLogin + "=login",
-		ownSession + "=second;" + ownSession + " = \"third\" ;" + ownSession + "; " + ownSession + "==x=",
-	}}
-	want := []string{"first", "second", `"third"`, "", "=x="}
-	if got := appendCookieValues(nil, h, ownSession, 8); !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := appendCookieValues(nil, h, ownSession, 2); !slices.Equal(got, want[:2]) {
-		t.Errorf("limit 2: got %q", got)
-	}
-	if got := appendCookieValues(nil, h, "b", 8); got != nil {
-		t.Errorf("absent: got %q", got)
-	}
-	n := testing.AllocsPerRun(100, func() {
-		var buffer [8]string
-		_ = appendCookieValues(buffer[:0], h, ownSession, 8)
-	})
-	if n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
 // FuzzRemoveCookies checks against the plainest reading of the header that
 // ours are gone and that the others have kept their bytes and order.
 func FuzzRemoveCookies(f *testing.F) {
@@ -150,9 +126,7 @@ func BenchmarkCookies(b *testing.B) {
 	line := r.Header["Cookie"][0]
 	b.ReportAllocs()
 	for b.Loop() {
-		var buffer [8]string
 		r.Header["Cookie"][0] = line
-		_ = appendCookieValues(buffer[:0], r.Header, ownSession, 8)
 		removeCookies(r.Header, isOwnCookie)
 	}
 }

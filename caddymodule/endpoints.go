@@ -48,7 +48,7 @@ func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, n
 
 // visitor finds out who uses an endpoint, and whether they may.
 func (s *site) visitor(r *http.Request, v *visit) (*zoompkce.Session, zoompkce.Profile, error) {
-	session, err := s.session(r, v)
+	session, err := s.sessionOf(r, v)
 	if err != nil {
 		return nil, zoompkce.Profile{}, err
 	}

@@ -19,7 +19,7 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 	if !sameOrigin(r) {
 		return s.refuse(w, r, refusal{code: codeCrossSite})
 	}
-	session, err := s.session(r, v)
+	session, err := s.sessionOf(r, v)
 	if err == nil {
 		err = s.manager.SignOut(r.Context(), session)
 	}
@@ -40,7 +40,7 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	requestID, _ := repl.GetString("http.request.uuid")
 	security := securityOptions{https: s.secure}
-	session, err := s.session(r, v)
+	session, err := s.sessionOf(r, v)
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))
 	}

@@ -51,7 +51,6 @@ type fact struct {
 type hop struct {
 	Title, Message string
 	Script         string // the file of the script
-	Key            string // where the fragment is kept in sessionStorage
 	Next           string // where to go on to, a path on this site
 }
 
@@ -179,10 +178,7 @@ func newInline(file string) inline {
 
 var (
 	pageStyle   = newInline("style.css")
-	pageScripts = map[string]inline{
-		"keep.js":    newInline("keep.js"),
-		"restore.js": newInline("restore.js"),
-	}
+	pageScripts = map[string]inline{"keep.js": newInline("keep.js")}
 
 	pageTemplates = template.Must(template.New("").Funcs(template.FuncMap{
 		"style":  func() template.HTML { return template.HTML("<style>" + pageStyle.text + "</style>") },

@@ -158,19 +158,11 @@ func signedOutPage(requestID, signInURL, zoomSignOutURL string) page {
 	}
 }
 
-// keepFragmentHop puts the fragment of the page that the visitor opened aside
-// and goes on to next, the login. key is an opaque name for this login.
-func keepFragmentHop(key, next string) hop {
+// keepFragmentHop hands the fragment of the page that the visitor opened on to
+// next, the login, whose query it completes.
+func keepFragmentHop(next string) hop {
 	return hop{
 		Title: "Signing you in", Message: "One moment, you are on your way to Zoom.",
-		Script: "keep.js", Key: key, Next: next,
-	}
-}
-
-// restoreFragmentHop goes back to next, with the fragment that was put aside.
-func restoreFragmentHop(key, next string) hop {
-	return hop{
-		Title: "Signing you in", Message: "One moment, you are being taken back.",
-		Script: "restore.js", Key: key, Next: next,
+		Script: "keep.js", Next: next,
 	}
 }

@@ -24,6 +24,7 @@ type refusal struct {
 	returnURL  string        // where a sign-in from here leads; default: the page itself
 	page       *page         // default: the page of the code
 	framed     bool          // the page may be shown in a frame
+	asJSON     bool          // no page, whoever asks
 }
 
 // refusalOf finds the refusal that an error of the session manager calls for.
@@ -89,7 +90,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 		f.returnURL = s.returnURL(r)
 	}
 	security := securityOptions{https: s.secure}
-	if !wantsPage(r) {
+	if f.asJSON || !wantsPage(r) {
 		loginURL := ""
 		if f.code.helpsToSignIn() {
 			loginURL = s.loginURL(f.returnURL)

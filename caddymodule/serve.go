@@ -78,7 +78,7 @@ func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
 // serveProtected lets a request of a signed-in visitor pass, with what
 // the upstream is promised.
 func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
-	session, err := s.session(r, v)
+	session, err := s.sessionOf(r, v)
 	if err != nil {
 		return s.signedOut(w, r, v, next, err)
 	}

@@ -25,7 +25,8 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	}
 	navigation := classify(r)
 	if s.unauthenticated == rejectAlways || navigation == otherRequest {
-		return s.refuseJSON(w, r, f)
+		f.asJSON = true
+		return s.refuse(w, r, f)
 	}
 	s.clearDead(w, v, err)
 	switch {
@@ -61,7 +62,7 @@ func (s *site) clearDead(w http.ResponseWriter, v *visit, err error) {
 // refuseVisitor tells somebody signed in that the site is not open to them.
 func (s *site) refuseVisitor(w http.ResponseWriter, r *http.Request, v *visit) error {
 	f := refusal{code: codeNotAllowed, err: errNotAllowed}
-	session, err := s.session(r, v)
+	session, err := s.sessionOf(r, v)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))
 	}

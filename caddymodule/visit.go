@@ -46,7 +46,7 @@ func (*visit) String() string { return "[redacted]" }
 func (v *visit) isSet(canonical string) bool { return slices.Contains(v.set, canonical) }
 
 // session finds out who sent the request, once for each app.
-func (s *site) session(r *http.Request, v *visit) (*zoompkce.Session, error) {
+func (s *site) sessionOf(r *http.Request, v *visit) (*zoompkce.Session, error) {
 	app := s.client.AppID()
 	for i := range v.found {
 		if v.found[i].app == app {

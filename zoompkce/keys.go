@@ -108,8 +108,7 @@ func newCodec(key []byte) (*securecookie.SecureCookie, error) {
 		SetSerializer(securecookie.NopEncoder{}).
 		MaxAge(0).
 		MaxLength(maxCookieValue)
-	want := []byte("trial")
-	value, err := codec.Encode("trial", want)
+	value, err := codec.Encode("trial", []byte("trial"))
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +116,7 @@ func newCodec(key []byte) (*securecookie.SecureCookie, error) {
 	if err := codec.Decode("trial", value, &got); err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(got, want) {
+	if string(got) != "trial" {
 		return nil, errors.New("a cookie does not open to what was sealed")
 	}
 	return codec, nil
@@ -127,9 +126,10 @@ func newCodec(key []byte) (*securecookie.SecureCookie, error) {
 // 4,096 bytes at most, name and attributes included (RFC 6265, section 6.1).
 const maxCookieValue = 4096
 
-// sealCookie encrypts payload for the cookie called name.
+// sealCookie encrypts payload for the cookie called name. securecookie encrypts
+// in place, so it gets a copy.
 func (k *keys) sealCookie(purpose, name string, payload []byte) (string, error) {
-	return k.list[0].codec(purpose).Encode(name, payload)
+	return k.list[0].codec(purpose).Encode(name, bytes.Clone(payload))
 }
 
 // openCookie opens what sealCookie made for the same purpose and name. For

@@ -1,14 +1,7 @@
 (function () {
   "use strict";
-  var data = document.currentScript.dataset;
-  try {
-    if (location.hash.length > 1) sessionStorage.setItem(data.key, location.hash);
-    else sessionStorage.removeItem(data.key);
-  } catch (storageIsBlocked) {}
-  var next = new URL("/", location.origin);
-  try {
-    var wanted = new URL(data.next, location.origin);
-    if (data.next.charAt(0) === "/" && wanted.origin === location.origin) next = wanted;
-  } catch (notAURL) {}
-  location.replace(next.href);
+  var next = document.currentScript.dataset.next;
+  if (location.hash.length > 1) next += encodeURIComponent(location.hash);
+  var url = new URL(next, location.origin);
+  if (url.origin === location.origin) location.replace(url.href);
 })();
