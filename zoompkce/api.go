@@ -101,20 +101,6 @@ func (c *Client) regionalAPI(raw string) *url.URL {
 	return nil
 }
 
-// zoomCloud returns the domain of Zoom that an https URL without a port belongs
-// to, empty if none.
-func zoomCloud(u *url.URL) string {
-	if u.Scheme != "https" || u.Port() != "" {
-		return ""
-	}
-	for _, domain := range []string{"zoom.us", "zoomgov.com"} {
-		if u.Host == domain || strings.HasSuffix(u.Host, "."+domain) {
-			return domain
-		}
-	}
-	return ""
-}
-
 // MeetingNumber returns the digits of a meeting number written with spaces or
 // dashes, as Zoom shows it. It reports false unless these are 9 to 12 digits.
 func MeetingNumber(s string) (string, bool) {

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -199,59 +197,6 @@ func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
 // LogValue hides the client secret from log/slog.
 func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
-
-// parseBaseURL reads the URL of option, or the one of fallback if raw is empty,
-// in one normal form: lower-case host, no default port, no trailing slash.
-func parseBaseURL(option, raw string, fallback func() string) (*url.URL, error) {
-	if raw == "" {
-		raw = fallback()
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		// The error of net/url repeats the URL, and with it any password.
-		return nil, fmt.Errorf("%s: not a URL", option)
-	}
-	u.Host = strings.ToLower(u.Host)
-	switch {
-	case u.User != nil:
-		return nil, fmt.Errorf("%s: must not carry a user name or password", option)
-	case u.RawQuery != "" || u.ForceQuery:
-		return nil, fmt.Errorf("%s: must not have a query", option)
-	case strings.Contains(raw, "#"):
-		return nil, fmt.Errorf("%s: must not have a fragment", option)
-	case u.Hostname() == "" || u.Opaque != "":
-		return nil, fmt.Errorf("%s: must be absolute, like https://zoom.us", option)
-	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-		return nil, fmt.Errorf("%s: must start with https:// (http:// is accepted for loopback hosts)", option)
-	}
-	if port := u.Port(); port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		u.Host = strings.TrimSuffix(u.Host, ":"+port)
-	}
-	u.Path = strings.TrimRight(u.Path, "/")
-	u.RawPath = strings.TrimRight(u.RawPath, "/")
-	return u, nil
-}
-
-func defaultAPIURL(oauthURL *url.URL) string {
-	if host := oauthURL.Hostname(); loopback(host) || net.ParseIP(host) != nil {
-		return oauthURL.String()
-	}
-	return oauthURL.Scheme + "://api." + oauthURL.Host
-}
-
-func loopback(host string) bool {
-	if ip := net.ParseIP(host); ip != nil {
-		return ip.IsLoopback()
-	}
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
-}
-
-func safeURL(raw string) string {
-	if u, err := url.Parse(raw); err == nil {
-		return u.Scheme + "://" + u.Host
-	}
-	return redacted
-}
 
 // visibleASCII reports whether s is not empty, not longer than limit and made
 // of printable ASCII without the space: safe in a header, a log line, a form.

@@ -149,20 +149,25 @@ func tokenError(call Call, a *answer) *Error {
 		e.Kind = KindUnavailable
 		return e
 	}
+	// Only the start of a text is looked at: the code follows in it, and a
+	// visitor can put any word there.
+	text := strings.ToLower(r.text)
+	redirect := strings.HasPrefix(text, "invalid redirect") || strings.HasPrefix(text, "redirect")
 	switch r.word {
 	case "invalid_grant":
 		e.Kind = KindInvalidGrant
+		if redirect && call == CallCode {
+			e.Kind = KindRedirectMismatch
+		}
 	case "invalid_client", "unauthorized_client", "unsupported_grant_type":
 		e.Kind = KindInvalidClient
 	case "server_error", "temporarily_unavailable":
 		e.unavailable(a)
 	case "invalid_request", "":
-		switch text := strings.ToLower(r.text); {
-		case strings.HasPrefix(text, "invalid authorization code"):
-			// The form of 2020. Looked at first because the code follows in
-			// it, and a visitor can put any word there.
+		switch {
+		case strings.HasPrefix(text, "invalid authorization code"): // seen in 2020
 			e.Kind = KindInvalidGrant
-		case strings.HasPrefix(text, "invalid redirect"), strings.HasPrefix(text, "redirect"):
+		case redirect:
 			e.Kind = KindRedirectMismatch
 		}
 	}
