@@ -54,7 +54,7 @@ type zakSettings struct {
 }
 
 func (z *ZAK) unmarshalCaddyfile(b *block) error {
-	if b.CountRemainingArgs() == 0 {
+	if b.CountRemainingArgs() == 0 && b.opensBlock() {
 		return b.nested(z.subdirective)
 	}
 	if err := b.once(); err != nil {
