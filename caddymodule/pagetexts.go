@@ -1,7 +1,5 @@
 package caddymodule
 
-import "strings"
-
 // errorDetails are what the page for a code can tell and offer. Empty fields
 // are left out of the page.
 type errorDetails struct {
@@ -128,18 +126,15 @@ func notAllowedPage(requestID string, who account, zoomSignOutURL, signInURL str
 // signOutPage asks before signing out: a link alone, which any site can make a
 // browser follow, must not do it.
 func signOutPage(requestID string, who account, signOutURL, backURL string) page {
-	p := page{
+	return page{
 		Title:     "Sign out?",
 		Message:   "You will need to sign in with Zoom again to use this site.",
 		Mark:      markKey,
+		Facts:     []fact{{Label: "Signed in as", Values: []string{who.name, who.email}}},
 		Form:      way{Href: signOutURL, Label: "Sign out"},
 		Ways:      []way{{Href: backURL, Label: "Stay signed in"}},
 		RequestID: requestID,
 	}
-	if shown := strings.TrimSpace(who.name); shown != "" || who.email != "" {
-		p.Facts = []fact{{Label: "Signed in as", Values: []string{shown, who.email}}}
-	}
-	return p
 }
 
 // signedOutPage is where signing out ends. It does not start a login.

@@ -93,7 +93,7 @@ func returnPath(u *url.URL) (string, bool) {
 	if decoded, err := url.PathUnescape(u.RawPath); err == nil && decoded == u.Path && isPlainPath(u.RawPath) {
 		path = u.RawPath
 	}
-	return path, len(path) <= maxReturnURL
+	return path, len(path) <= maxReturnURL && strings.HasPrefix(path, "/")
 }
 
 // returnQuery returns the query of u with its question mark. A request line
@@ -150,8 +150,8 @@ func looksLikeHost(path string) bool {
 	return true
 }
 
-// startsWithTwoSlashes applies what browsers do to a path, and reports whether
-// its first segment is then empty while others follow.
+// startsWithTwoSlashes reports whether a path has two leading slashes for a
+// browser, or would have while its dot segments are being resolved.
 func startsWithTwoSlashes(path string) bool {
 	path = strings.Map(func(r rune) rune {
 		switch {
@@ -163,17 +163,25 @@ func startsWithTwoSlashes(path string) bool {
 		return r
 	}, path)
 
-	var segments []string
-	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+	path = strings.TrimPrefix(path, "/")
+	depth := 0
+	for more := true; more; {
+		var segment string
+		segment, path, more = strings.Cut(path, "/")
 		switch segment {
 		case ".":
 		case "..":
-			segments = segments[:max(0, len(segments)-1)]
+			depth = max(0, depth-1)
+		case "":
+			if depth == 0 && more {
+				return true
+			}
+			depth++
 		default:
-			segments = append(segments, segment)
+			depth++
 		}
 	}
-	return len(segments) > 1 && segments[0] == ""
+	return false
 }
 
 // hostWithin reports whether host, with or without a port, is domain or lies
