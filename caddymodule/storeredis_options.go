@@ -14,8 +14,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// redisServer is what one URL says about a server.
-type redisServer struct {
+// redisURL is what one URL says about a server.
+type redisURL struct {
 	addr  string
 	login redisLogin
 	db    int
@@ -77,7 +77,7 @@ func (s *RedisStore) options(repl *caddy.Replacer) (*redis.UniversalOptions, err
 }
 
 // resolveURLs adds the addresses to o, and returns what the URLs say otherwise.
-func (s *RedisStore) resolveURLs(r *resolver, o *redis.UniversalOptions) (server redisServer) {
+func (s *RedisStore) resolveURLs(r *resolver, o *redis.UniversalOptions) (server redisURL) {
 	if len(s.URLs) == 0 {
 		r.failf("urls", "are required: where Redis is")
 	}
@@ -100,25 +100,25 @@ func (s *RedisStore) resolveURLs(r *resolver, o *redis.UniversalOptions) (server
 
 // parseRedisURL keeps back the errors of the parsers, because they quote what
 // they could not read.
-func parseRedisURL(raw string, sentinel bool) (redisServer, error) {
+func parseRedisURL(raw string, sentinel bool) (redisURL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return redisServer{}, errors.New("is not a URL; mind that a password has to be percent-encoded in it")
+		return redisURL{}, errors.New("is not a URL; mind that a password has to be percent-encoded in it")
 	}
 	for name := range u.Query() {
 		if u.Scheme != "unix" || name != "db" {
-			return redisServer{}, errors.New("has parameters; only unix:// takes one, db")
+			return redisURL{}, errors.New("has parameters; only unix:// takes one, db")
 		}
 	}
 	o, err := redis.ParseURL(raw)
 	if err != nil {
-		return redisServer{}, errors.New("is not like redis://host:6379/0, rediss://host:6379/0 or unix:///run/redis.sock?db=0")
+		return redisURL{}, errors.New("is not like redis://host:6379/0, rediss://host:6379/0 or unix:///run/redis.sock?db=0")
 	}
 	if sentinel && u.Port() == "" && u.Scheme != "unix" {
 		host, _, _ := net.SplitHostPort(o.Addr)
 		o.Addr = net.JoinHostPort(host, "26379")
 	}
-	return redisServer{o.Addr, redisLogin{o.Username, o.Password}, o.DB, o.TLSConfig != nil}, nil
+	return redisURL{o.Addr, redisLogin{o.Username, o.Password}, o.DB, o.TLSConfig != nil}, nil
 }
 
 func (s *RedisStore) resolveCA(r *resolver, o *redis.UniversalOptions) {
