@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
@@ -67,13 +68,11 @@ func (s *CaddyStore) Cleanup() error {
 //	store caddy
 func (s *CaddyStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	if d.NextArg() {
-		return d.ArgErr()
+	b := &block{Helper: httpcaddyfile.Helper{Dispenser: d}, name: "caddy store"}
+	if b.NextArg() {
+		return b.wrongCount("store caddy", "takes no address; see the storage global option")
 	}
-	if d.NextBlock(d.Nesting()) {
-		return d.Errf("unrecognized caddy store option '%s': the store has none", d.Val())
-	}
-	return nil
+	return b.lines((*block).unrecognized)
 }
 
 // Load implements [zoompkce.Store].
@@ -90,12 +89,7 @@ func (s *CaddyStore) Load(ctx context.Context, key string) ([]byte, string, erro
 }
 
 func (s *CaddyStore) load(ctx context.Context, key string) (envelope, error) {
-	ctx, end, err := s.calls.begin(ctx, storeRead)
-	if err != nil {
-		return envelope{}, err
-	}
-	return awaitStore(ctx, func() (envelope, error) {
-		defer end()
+	return callStore(ctx, s.calls, storeRead, func(ctx context.Context) (envelope, error) {
 		return s.read(ctx, key)
 	})
 }
@@ -117,12 +111,7 @@ func (s *CaddyStore) read(ctx context.Context, key string) (envelope, error) {
 // List implements [zoompkce.Store]. It returns the records of users, those
 // below a shard of two hexadecimal digits, and ignores whatever else lies there.
 func (s *CaddyStore) List(ctx context.Context, prefix, _ string) ([]string, string, error) {
-	ctx, end, err := s.calls.begin(ctx, storeRead)
-	if err != nil {
-		return nil, "", fmt.Errorf("listing %s: %w", prefix, err)
-	}
-	keys, err := awaitStore(ctx, func() ([]string, error) {
-		defer end()
+	keys, err := callStore(ctx, s.calls, storeRead, func(ctx context.Context) ([]string, error) {
 		return s.list(ctx, strings.TrimSuffix(prefix, "/"))
 	})
 	if err != nil {

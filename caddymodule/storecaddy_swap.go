@@ -60,8 +60,7 @@ func (s *CaddyStore) change(ctx context.Context, key string, wanted func(envelop
 		release()
 		return err
 	}
-	_, err = awaitStore(ctx, func() (struct{}, error) {
-		defer end()
+	_, err = awaitStore(ctx, end, func() (struct{}, error) {
 		defer release()
 		return struct{}{}, s.compareAndApply(ctx, key, wanted, apply)
 	})

@@ -154,15 +154,27 @@ func (c *storeCalls) keepTrying(every time.Duration, tries int, f func() bool) {
 	}()
 }
 
-// awaitStore runs f and waits for it no longer than ctx allows. A panic in f, which
-// runs somebody else's storage, must not end the server.
-func awaitStore[T any](ctx context.Context, f func() (T, error)) (T, error) {
+// callStore runs f in a place of its kind.
+func callStore[T any](ctx context.Context, c *storeCalls, kind storeCallKind, f func(context.Context) (T, error)) (T, error) {
+	ctx, end, err := c.begin(ctx, kind)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return awaitStore(ctx, end, func() (T, error) { return f(ctx) })
+}
+
+// awaitStore runs f, the call that begin let in, and waits for it no longer than
+// ctx allows. A panic in f, which runs somebody else's storage, must not end the
+// server.
+func awaitStore[T any](ctx context.Context, end func(), f func() (T, error)) (T, error) {
 	type outcome struct {
 		value T
 		err   error
 	}
 	done := make(chan outcome, 1)
 	go func() {
+		defer end() // after the outcome is there, for it ends ctx
 		var o outcome
 		defer func() {
 			if p := recover(); p != nil {

@@ -134,7 +134,7 @@ return 'done'
 
 // Load implements [zoompkce.Store].
 func (s *RedisStore) Load(ctx context.Context, key string) ([]byte, string, error) {
-	stored, err := redisCall(ctx, s, storeRead, func(ctx context.Context) (string, error) {
+	stored, err := callStore(ctx, s.calls, storeRead, func(ctx context.Context) (string, error) {
 		return s.client.Get(ctx, key).Result()
 	})
 	if errors.Is(err, redis.Nil) {
@@ -155,7 +155,7 @@ func (s *RedisStore) Swap(ctx context.Context, key, old string, value []byte, ex
 	stored := make([]byte, 0, redisHead+len(value))
 	stored = append(stored, redisMark+version+"\n"...)
 	stored = append(stored, value...)
-	answer, err := redisCall(ctx, s, storeChange, func(ctx context.Context) (string, error) {
+	answer, err := callStore(ctx, s.calls, storeChange, func(ctx context.Context) (string, error) {
 		lives := ""
 		if !expires.IsZero() {
 			lives = fmt.Sprint(time.Until(expires).Milliseconds())
@@ -174,20 +174,6 @@ func (s *RedisStore) Swap(ctx context.Context, key, old string, value []byte, ex
 		err = errors.New("unexpected answer of the script")
 	}
 	return "", fmt.Errorf("saving %s in redis: %w", key, err)
-}
-
-// redisCall runs one command. The client honours a deadline, but looks at a
-// cancelled context only between two tries.
-func redisCall[T any](ctx context.Context, s *RedisStore, kind storeCallKind, f func(context.Context) (T, error)) (T, error) {
-	ctx, end, err := s.calls.begin(ctx, kind)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return awaitStore(ctx, func() (T, error) {
-		defer end()
-		return f(ctx)
-	})
 }
 
 // Interface guards

@@ -31,7 +31,7 @@ func (s *RedisStore) List(ctx context.Context, prefix, cursor string) ([]string,
 		keys []string
 		next string
 	}
-	p, err := redisCall(ctx, s, storeRead, func(ctx context.Context) (page, error) {
+	p, err := callStore(ctx, s.calls, storeRead, func(ctx context.Context) (page, error) {
 		keys, next, err := s.scan(ctx, prefix, cursor)
 		return page{keys, next}, err
 	})

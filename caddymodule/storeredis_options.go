@@ -4,11 +4,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -16,15 +14,25 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
+// redisURL is what one URL says about a server.
+type redisURL struct {
+	addr  string
+	login redisLogin
+	db    int
+	tls   bool
+}
+
+type redisLogin struct{ username, password string }
+
 // options turns the configuration into the client's. No error contains a URL or
 // a password.
-func (s *RedisStore) options(replacer *caddy.Replacer) (*redis.UniversalOptions, error) {
+func (s *RedisStore) options(repl *caddy.Replacer) (*redis.UniversalOptions, error) {
 	o := &redis.UniversalOptions{
 		IsClusterMode: s.Cluster,
 
 		// A user waits for each of these. The client tries again on another
-		// connection, which makes a restart of Redis go unnoticed; a swap can be
-		// tried again because its script knows its own result.
+		// connection, so that a restart of Redis goes unnoticed; a swap may be
+		// sent again because its script knows its own result.
 		DialTimeout:           3 * time.Second,
 		DialerRetries:         1,
 		ReadTimeout:           3 * time.Second,
@@ -37,144 +45,98 @@ func (s *RedisStore) options(replacer *caddy.Replacer) (*redis.UniversalOptions,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
-	var caFile string
-	for _, value := range []struct {
-		name string
-		from string
-		to   *string
-	}{
-		{"username", s.Username, &o.Username},
-		{"password", s.Password, &o.Password},
-		{"master_name", s.MasterName, &o.MasterName},
-		{"tls_ca", s.TLSCA, &caFile},
-	} {
-		var err error
-		if *value.to, err = resolveRedisValue(replacer, value.name, value.from); err != nil {
-			return nil, err
-		}
-	}
-	if len(s.URLs) == 0 {
-		return nil, errors.New("urls: the URL of the Redis server is missing")
-	}
+	r := &resolver{repl: repl}
+	username, _ := r.text("username", s.Username)
+	password, _ := r.secret("password", s.Password)
+	master, _ := r.text("master_name", s.MasterName)
+	o.Username, o.Password, o.MasterName = username.text, password.text, master.text
 	if s.Cluster && s.MasterName != "" {
-		return nil, errors.New("cluster and master_name exclude each other: a Cluster has no Sentinels")
+		r.failf("cluster", "excludes master_name: a Cluster has no Sentinels")
 	}
-	if err := s.addURLs(o, replacer); err != nil {
-		return nil, err
-	}
-	return o, addRedisCA(o, caFile)
-}
 
-// redisURL is what one URL says.
-type redisURL struct {
-	addr, username, password string
-	db                       int
-	tls                      bool
-}
-
-func (s *RedisStore) addURLs(o *redis.UniversalOptions, replacer *caddy.Replacer) error {
-	var first redisURL
-	for i, raw := range s.URLs {
-		name := "urls"
-		if len(s.URLs) > 1 {
-			name = fmt.Sprintf("urls: number %d", i+1)
-		}
-		raw, err := resolveRedisValue(replacer, name, raw)
-		if err != nil {
-			return err
-		}
-		u, err := parseRedisURL(raw, o.MasterName != "")
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		o.Addrs = append(o.Addrs, u.addr)
-		u.addr = ""
-		if i == 0 {
-			first = u
-		}
-		if u != first {
-			return fmt.Errorf("%s: all have to agree in credentials, database and TLS", name)
-		}
+	server := s.resolveURLs(r, o)
+	switch {
+	case o.MasterName != "":
+		o.SentinelUsername, o.SentinelPassword = server.login.username, server.login.password
+	case server.login == redisLogin{}:
+	case o.Username != "" || o.Password != "":
+		r.failf("username and password", "stand in the URL too: leave one out")
+	default:
+		o.Username, o.Password = server.login.username, server.login.password
 	}
-	o.DB = first.db
-	if first.tls {
+	if o.DB = server.db; o.DB != 0 && o.MasterName == "" && (s.Cluster || len(o.Addrs) > 1) {
+		r.failf("urls", "a Cluster has no databases to choose from")
+	}
+	if server.tls {
 		// Without a server name: it is that of the node dialed, which Sentinel
 		// or the Cluster may have named.
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	if o.MasterName != "" {
-		o.SentinelUsername, o.SentinelPassword = first.username, first.password
-		return nil
-	}
-	if o.DB != 0 && (o.IsClusterMode || len(o.Addrs) > 1) {
-		return errors.New("urls: a Cluster has no databases to choose from")
-	}
-	if first.username == "" && first.password == "" {
-		return nil
-	}
-	if o.Username != "" || o.Password != "" {
-		return errors.New("username and password stand in the URL and beside it: leave one out")
-	}
-	o.Username, o.Password = first.username, first.password
-	return nil
+	s.resolveCA(r, o)
+	return o, r.err()
 }
 
-// parseRedisURL takes the errors of the parsers away, because they quote what
+// resolveURLs adds the addresses to o, and returns what the URLs say otherwise.
+func (s *RedisStore) resolveURLs(r *resolver, o *redis.UniversalOptions) (server redisURL) {
+	if len(s.URLs) == 0 {
+		r.failf("urls", "are required: where Redis is")
+	}
+	for _, v := range r.secrets("urls", s.URLs) {
+		parsed, err := parseRedisURL(v.text, s.MasterName != "")
+		if err != nil {
+			r.fail(v, "%w", err)
+			continue
+		}
+		o.Addrs = append(o.Addrs, parsed.addr)
+		if parsed.addr = ""; len(o.Addrs) == 1 {
+			server = parsed
+		}
+		if parsed != server {
+			r.fail(v, "differs from the first one in credentials, database or TLS")
+		}
+	}
+	return server
+}
+
+// parseRedisURL keeps back the errors of the parsers, because they quote what
 // they could not read.
 func parseRedisURL(raw string, sentinel bool) (redisURL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return redisURL{}, errors.New("not a URL; mind that a password has to be percent-encoded in it")
-	}
-	switch u.Scheme {
-	case "redis", "rediss", "unix":
-	default:
-		return redisURL{}, errors.New("has to begin with redis://, rediss:// or unix://")
+		return redisURL{}, errors.New("is not a URL; mind that a password has to be percent-encoded in it")
 	}
 	for name := range u.Query() {
 		if u.Scheme != "unix" || name != "db" {
-			return redisURL{}, errors.New("has parameters; only unix:// knows one, db")
+			return redisURL{}, errors.New("has parameters; only unix:// takes one, db")
 		}
 	}
-	parsed, err := redis.ParseURL(raw)
+	o, err := redis.ParseURL(raw)
 	if err != nil {
-		return redisURL{}, errors.New("has to be like redis://host:6379/0, rediss://host:6379/0 or unix:///run/redis.sock?db=0")
+		return redisURL{}, errors.New("is not like redis://host:6379/0, rediss://host:6379/0 or unix:///run/redis.sock?db=0")
 	}
 	if sentinel && u.Port() == "" && u.Scheme != "unix" {
-		host, _, _ := net.SplitHostPort(parsed.Addr)
-		parsed.Addr = net.JoinHostPort(host, "26379")
+		host, _, _ := net.SplitHostPort(o.Addr)
+		o.Addr = net.JoinHostPort(host, "26379")
 	}
-	return redisURL{parsed.Addr, parsed.Username, parsed.Password, parsed.DB, parsed.TLSConfig != nil}, nil
+	return redisURL{o.Addr, redisLogin{o.Username, o.Password}, o.DB, o.TLSConfig != nil}, nil
 }
 
-func addRedisCA(o *redis.UniversalOptions, file string) error {
-	if file == "" {
-		return nil
+func (s *RedisStore) resolveCA(r *resolver, o *redis.UniversalOptions) {
+	v, ok := r.text("tls_ca", s.TLSCA)
+	switch {
+	case !ok:
+		return
+	case o.TLSConfig == nil:
+		r.fail(v, "is for rediss:// URLs")
+		return
 	}
-	if o.TLSConfig == nil {
-		return errors.New("tls_ca: only for rediss:// URLs")
-	}
-	pem, err := os.ReadFile(file)
+	pem, err := os.ReadFile(v.text)
 	if err != nil {
-		return fmt.Errorf("tls_ca: %w", err)
+		r.fail(v, "%w", err)
+		return
 	}
 	o.TLSConfig.RootCAs = x509.NewCertPool()
 	if !o.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("tls_ca: no certificate in %s", file)
+		r.fail(v, "is not a PEM file with certificates")
 	}
-	return nil
-}
-
-// resolveRedisValue replaces placeholders. The replacer's error quotes what is
-// in braces: that is told only where it is a name for sure, and not a password
-// with braces in it.
-func resolveRedisValue(replacer *caddy.Replacer, name, value string) (string, error) {
-	resolved, err := replacer.ReplaceOrErr(value, true, true)
-	if err == nil {
-		return resolved, nil
-	}
-	if strings.Contains(err.Error(), "{env.") || strings.Contains(err.Error(), "{file.") {
-		return "", fmt.Errorf("%s: %w", name, err)
-	}
-	return "", fmt.Errorf(`%s: contains an unknown placeholder; a brace that is none is written as \{`, name)
 }

@@ -120,7 +120,8 @@ func (s *sweeper) turn(ctx context.Context, store shardSweeper) (wait time.Durat
 		return sweepEvery - since + rand.N(sweepEvery/16), nil
 	}
 	shard := last.Next & (sweepShards - 1)
-	claim, err := json.Marshal(sweepTurn{Next: (shard + 1) % sweepShards, Claimed: time.Now()})
+	claimed := time.Now()
+	claim, err := json.Marshal(sweepTurn{Next: (shard + 1) % sweepShards, Claimed: claimed})
 	if err != nil {
 		return sweepEvery, err
 	}
@@ -135,7 +136,7 @@ func (s *sweeper) turn(ctx context.Context, store shardSweeper) (wait time.Durat
 	if removed > 0 {
 		s.logger.Debug("removed expired session records", zap.Int("records", removed), zap.Int("shard", shard))
 	}
-	return sweepEvery, err
+	return sweepEvery - time.Since(claimed), err
 }
 
 // report logs trouble when it begins and when it is over, not every few seconds.
