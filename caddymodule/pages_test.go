@@ -83,7 +83,7 @@ func TestEveryPage(t *testing.T) {
 // checkHash checks that the policy lets exactly the page's own element through.
 func checkHash(t *testing.T, html, policy, element string) {
 	t.Helper()
-	found := regexp.MustCompile(`(?s)<` + element + `[^>]*>(.*?)</` + element + `>`).FindAllStringSubmatch(html, -1)
+	found := regexp.MustCompile(`(?s)<`+element+`[^>]*>(.*?)</`+element+`>`).FindAllStringSubmatch(html, -1)
 	if len(found) != 1 {
 		t.Fatalf("%d %s elements", len(found), element)
 	}
@@ -173,6 +173,7 @@ func TestPageLinks(t *testing.T) {
 		{"//evil.example", false},
 		{`/\evil.example`, false},
 		{"/\t/evil.example", false},
+		{"/x\x7f", false},
 		{"http://evil.example", false},
 		{"http://localhost.evil.example", false},
 		{"https://zoom.us@evil.example/", false},
