@@ -1,0 +1,98 @@
+package caddymodule
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"time"
+)
+
+// envelopeMark begins every file of this format. Whatever does not is not ours
+// to overwrite.
+const envelopeMark = "zoom_pkce/1"
+
+var errDamaged = errors.New("record is damaged: restore it from a backup, or delete it to sign its user out")
+
+// envelope is a record as it lies in a storage that knows neither versions nor
+// expiry: one line of text and the value.
+//
+//	zoom_pkce/1 <version> <expiry, Unix milliseconds, 0: never> <CRC-32C>
+//
+// The checksum is no protection against anybody, values are sealed; it keeps a
+// damaged expiry from turning a record into an absent one. An envelope without
+// version stands for no record at all.
+type envelope struct {
+	version string
+	expires int64
+	value   []byte
+}
+
+func newEnvelope(value []byte, expires time.Time) envelope {
+	e := envelope{version: newVersion(), value: value}
+	if !expires.IsZero() {
+		e.expires = max(1, expires.UnixMilli())
+	}
+	return e
+}
+
+// newVersion returns 128 random bits as 32 hexadecimal digits, all lower case,
+// because they become the name of a lock and file systems fold case.
+func newVersion() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func (e envelope) marshal() []byte {
+	head := fmt.Appendf(nil, "%s %s %d ", envelopeMark, e.version, e.expires)
+	data := make([]byte, 0, len(head)+9+len(e.value))
+	data = append(data, head...)
+	data = fmt.Appendf(data, "%08x\n", envelopeSum(head, e.value))
+	return append(data, e.value...)
+}
+
+func parseEnvelope(data []byte) (envelope, error) {
+	head, value, found := bytes.Cut(data, []byte("\n"))
+	fields := bytes.Split(head, []byte(" "))
+	if !found || len(fields) != 4 || string(fields[0]) != envelopeMark || !isHexName(string(fields[1]), 32) {
+		return envelope{}, errDamaged
+	}
+	expires, err := strconv.ParseInt(string(fields[2]), 10, 64)
+	sum := envelopeSum(head[:len(head)-len(fields[3])], value)
+	if err != nil || string(fields[3]) != fmt.Sprintf("%08x", sum) {
+		return envelope{}, errDamaged
+	}
+	return envelope{version: string(fields[1]), expires: expires, value: value}, nil
+}
+
+func envelopeSum(head, value []byte) uint32 {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	return crc32.Update(crc32.Checksum(head, table), table, value)
+}
+
+// expired reports whether there is a record that is over.
+func (e envelope) expired() bool {
+	return e.expires != 0 && time.Now().UnixMilli() >= e.expires
+}
+
+// live returns the version a caller of the store gets to see: none if there is
+// no record or one that has expired.
+func (e envelope) live() string {
+	if e.expired() {
+		return ""
+	}
+	return e.version
+}
+
+func isHexName(s string, digits int) bool {
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) == digits
+}

@@ -1,0 +1,166 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+func init() {
+	caddy.RegisterModule(new(CaddyStore))
+}
+
+// CaddyStore keeps sessions where Caddy keeps its certificates: in the file
+// system by default, or in any storage plugin, which several Caddy instances may
+// share. It has no options of its own; see the `storage` global option.
+//
+// Records that have expired are removed within about an hour.
+type CaddyStore struct {
+	storage certmagic.Storage
+	logger  *zap.Logger
+	calls   *storeCalls
+	locks   *recordLocks
+}
+
+// processLocks are shared by all stores of this process: during a reload two
+// configurations have a store each, on the same records.
+var processLocks = newRecordLocks()
+
+func newCaddyStore(storage certmagic.Storage, logger *zap.Logger) *CaddyStore {
+	return &CaddyStore{storage: storage, logger: logger, calls: newStoreCalls(), locks: processLocks}
+}
+
+// CaddyModule returns the Caddy module information.
+func (CaddyStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.zoom_pkce.session_stores.caddy",
+		New: func() caddy.Module { return new(CaddyStore) },
+	}
+}
+
+// Provision sets up the store. It does not touch the storage.
+func (s *CaddyStore) Provision(ctx caddy.Context) error {
+	*s = *newCaddyStore(ctx.Storage(), ctx.Logger())
+	return nil
+}
+
+// Cleanup closes the store.
+func (s *CaddyStore) Cleanup() error {
+	s.calls.close()
+	return nil
+}
+
+// UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
+//
+//	store caddy
+func (s *CaddyStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	b := &block{Helper: httpcaddyfile.Helper{Dispenser: d}, name: "caddy store"}
+	if b.NextArg() {
+		return b.wrongCount("store caddy", "takes no address; see the storage global option")
+	}
+	return b.lines((*block).unrecognized)
+}
+
+// Load implements [zoompkce.Store].
+func (s *CaddyStore) Load(ctx context.Context, key string) ([]byte, string, error) {
+	stored, err := s.load(ctx, key)
+	if err != nil {
+		return nil, "", fmt.Errorf("loading %s: %w", key, err)
+	}
+	version := stored.live()
+	if version == "" {
+		return nil, "", zoompkce.ErrNotFound
+	}
+	return stored.value, version, nil
+}
+
+func (s *CaddyStore) load(ctx context.Context, key string) (envelope, error) {
+	return callStore(ctx, s.calls, storeRead, func(ctx context.Context) (envelope, error) {
+		return s.read(ctx, key)
+	})
+}
+
+// read returns what is stored, expired or not. Only the storage's word that
+// there is nothing counts as absent: taking trouble for absence would overwrite
+// a user's only refresh token.
+func (s *CaddyStore) read(ctx context.Context, key string) (envelope, error) {
+	data, err := s.storage.Load(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return envelope{}, nil
+	}
+	if err != nil {
+		return envelope{}, err
+	}
+	return parseEnvelope(data)
+}
+
+// List implements [zoompkce.Store]. It returns the records of users, those
+// below a shard of two hexadecimal digits, and ignores whatever else lies there.
+func (s *CaddyStore) List(ctx context.Context, prefix, _ string) ([]string, string, error) {
+	keys, err := callStore(ctx, s.calls, storeRead, func(ctx context.Context) ([]string, error) {
+		return s.list(ctx, strings.TrimSuffix(prefix, "/"))
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("listing %s: %w", prefix, err)
+	}
+	return keys, "", nil
+}
+
+func (s *CaddyStore) list(ctx context.Context, dir string) (keys []string, err error) {
+	// certmagic's FileStorage walks the directory and answers "not exist" not
+	// only where there is none, but also if a file goes away under its feet, and
+	// every atomic write makes a temporary one.
+	for range 50 {
+		keys, err = s.storage.List(ctx, dir, true)
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if _, statErr := s.storage.Stat(ctx, dir); errors.Is(statErr, fs.ErrNotExist) {
+			return nil, nil
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	found := keys[:0]
+	for _, key := range keys {
+		if isUserKey(key) {
+			found = append(found, key)
+		}
+	}
+	return found, nil
+}
+
+// isUserKey reports whether key ends in a shard and a SHA-256, as all records
+// of users do; temporary files and directories do not.
+func isUserKey(key string) bool {
+	dir, name := path.Split(key)
+	return isHexName(name, sha256.Size*2) && isHexName(path.Base(dir), 2)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*CaddyStore)(nil)
+	_ caddy.CleanerUpper    = (*CaddyStore)(nil)
+	_ caddyfile.Unmarshaler = (*CaddyStore)(nil)
+	_ zoompkce.Store        = (*CaddyStore)(nil)
+)

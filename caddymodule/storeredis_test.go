@@ -1,0 +1,413 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/storetest"
+)
+
+func TestRedisStore(t *testing.T) {
+	server := startRedis(t)
+	storetest.Run(t, func(t *testing.T) storetest.Backend {
+		server.do(t, "flushall")
+		store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+		return storetest.Backend{
+			Store:  store,
+			Other:  openRedis(t, &RedisStore{URLs: []string{server.url()}}),
+			Damage: func(t *testing.T, key string) { server.do(t, "set", key, "zoom_pkce/1 garbage") },
+			Close:  store.Cleanup,
+		}
+	})
+}
+
+func TestRedisCluster(t *testing.T) {
+	nodes := startRedisCluster(t, 2)
+	storetest.Run(t, func(t *testing.T) storetest.Backend {
+		for _, node := range nodes {
+			node.do(t, "flushall")
+		}
+		store := openRedis(t, &RedisStore{URLs: []string{nodes[0].url(), nodes[1].url()}})
+		return storetest.Backend{
+			Store: store,
+			Other: openRedis(t, &RedisStore{URLs: []string{nodes[1].url()}, Cluster: true}),
+			Close: store.Cleanup,
+		}
+	})
+	if nodes[0].do(t, "info", "commandstats") == nodes[1].do(t, "info", "commandstats") {
+		t.Error("one of the nodes was never used")
+	}
+}
+
+func TestRedisSentinel(t *testing.T) {
+	master := startRedis(t, "--requirepass", "master pass")
+	sentinel := startSentinel(t, master, "requirepass sentinelpass", `sentinel auth-pass mymaster "master pass"`)
+	store := openRedis(t, &RedisStore{
+		URLs:       []string{"redis://:sentinelpass@127.0.0.1:" + sentinel.port},
+		MasterName: "mymaster",
+		Password:   "master pass",
+	})
+	checkStoreWorks(t, store)
+}
+
+func checkStoreWorks(t *testing.T, store zoompkce.Store) {
+	t.Helper()
+	version, err := store.Swap(t.Context(), testKey(1), "", []byte("one"), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = store.Swap(t.Context(), testKey(1), version, []byte("two"), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if value, _, err := store.Load(t.Context(), testKey(1)); err != nil || string(value) != "two" {
+		t.Fatalf("got %q, %v", value, err)
+	}
+	if keys, _, err := store.List(t.Context(), testApp, ""); err != nil || len(keys) != 1 {
+		t.Fatalf("listed %v, %v", keys, err)
+	}
+}
+
+// The commands a user needs who is allowed nothing else.
+var redisACL = []any{"acl", "setuser", "zoom", "on", ">p@ss:w/rd {1}", "~zoom_pkce/*", "+get", "+set", "+del", "+eval", "+evalsha", "+scan"}
+
+func TestRedisCredentials(t *testing.T) {
+	server := startRedis(t)
+	server.do(t, redisACL...)
+	server.do(t, "config", "set", "requirepass", "default pass")
+	for name, test := range map[string]struct {
+		store RedisStore
+		err   string
+	}{
+		"password in the URL": {
+			store: RedisStore{URLs: []string{"redis://:default%20pass@127.0.0.1:" + server.port}},
+		},
+		"password beside it": {
+			store: RedisStore{URLs: []string{server.url()}, Password: "default pass"},
+		},
+		"narrow user": {
+			store: RedisStore{URLs: []string{server.url()}, Username: "zoom", Password: `p@ss:w/rd \{1\}`},
+		},
+		"wrong password": {
+			store: RedisStore{URLs: []string{server.url()}, Password: "wr0ng-secret"},
+			err:   "WRONGPASS",
+		},
+		"no password": {
+			store: RedisStore{URLs: []string{server.url()}},
+			err:   "NOAUTH",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openRedis(t, &test.store)
+			if test.err == "" {
+				checkStoreWorks(t, store)
+				// As the user that may do so.
+				version := loadVersion(t, store)
+				if _, err := store.Swap(t.Context(), testKey(1), version, nil, time.Now().Add(-time.Second)); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			_, _, err := store.Load(t.Context(), testKey(1))
+			if err == nil || !strings.Contains(err.Error(), test.err) || errors.Is(err, zoompkce.ErrNotFound) {
+				t.Errorf("got %v", err)
+			}
+			if strings.Contains(fmt.Sprint(err), "wr0ng-secret") {
+				t.Errorf("the error tells the password: %v", err)
+			}
+		})
+	}
+}
+
+func loadVersion(t *testing.T, store zoompkce.Store) string {
+	t.Helper()
+	_, version, err := store.Load(t.Context(), testKey(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
+
+func TestRedisOverTLS(t *testing.T) {
+	ca, cert, key := testCertificate(t)
+	server := startRedis(t, "--tls-cert-file", cert, "--tls-key-file", key,
+		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no")
+	url := "rediss://127.0.0.1:" + server.port
+	checkStoreWorks(t, openRedis(t, &RedisStore{URLs: []string{url}, TLSCA: ca}))
+
+	unknown := openRedis(t, &RedisStore{URLs: []string{url}})
+	if _, _, err := unknown.Load(t.Context(), testKey(1)); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a server nobody vouches for: %v", err)
+	}
+}
+
+func TestRedisExpiresByItself(t *testing.T) {
+	server := startRedis(t)
+	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if ttl := server.do(t, "pttl", testKey(1)).(int64); ttl < 50_000 || ttl > 60_000 {
+		t.Errorf("it lives %d ms", ttl)
+	}
+	if _, err := store.Swap(t.Context(), testKey(1), loadVersion(t, store), nil, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if ttl := server.do(t, "pttl", testKey(1)).(int64); ttl != -1 {
+		t.Errorf("for ever is %d ms", ttl)
+	}
+}
+
+func TestRedisDownAndBack(t *testing.T) {
+	server := startRedis(t)
+	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	checkStoreWorks(t, store)
+	server.stopAndWait(t)
+
+	began := time.Now()
+	if _, _, err := store.Load(t.Context(), testKey(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
+		t.Errorf("load: %v", err)
+	}
+	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
+		t.Errorf("swap: %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v to see that nobody listens", took)
+	}
+	if !server.start(t) {
+		t.Fatal("redis-server did not start again")
+	}
+	var err error
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if _, err = store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil {
+			return
+		}
+	}
+	t.Errorf("Redis is back, the store is not: %v", err)
+}
+
+func TestRedisRestartGoesUnnoticed(t *testing.T) {
+	server := startRedis(t)
+	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	checkStoreWorks(t, store)
+	server.stopAndWait(t)
+	if !server.start(t) {
+		t.Fatal("redis-server did not start again")
+	}
+	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRedisThatHangs(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+		}
+	}()
+	store := openRedis(t, &RedisStore{URLs: []string{"redis://" + listener.Addr().String()}})
+	for name, cause := range map[string]error{"deadline": context.DeadlineExceeded, "cancel": context.Canceled} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			if cause == context.DeadlineExceeded {
+				ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+			} else {
+				time.AfterFunc(100*time.Millisecond, cancel)
+			}
+			defer cancel()
+			began := time.Now()
+			if _, _, err := store.Load(ctx, testKey(1)); !errors.Is(err, cause) {
+				t.Errorf("load: %v", err)
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func TestRedisThatRefusesWrites(t *testing.T) {
+	for name, test := range map[string]struct {
+		args   []string
+		before []any
+		err    string
+	}{
+		"full":    {before: []any{"config", "set", "maxmemory", "1"}, err: "OOM"},
+		"replica": {args: []string{"--replicaof", "127.0.0.1", "1"}, err: "READONLY"},
+		"no disk": {before: []any{"config", "set", "min-replicas-to-write", "1"}, err: "NOREPLICAS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := startRedis(t, test.args...)
+			if test.before != nil {
+				server.do(t, test.before...)
+			}
+			store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+			_, err := store.Swap(t.Context(), testKey(1), "", []byte("x"), time.Time{})
+			if err == nil || !strings.Contains(err.Error(), test.err) || errors.Is(err, zoompkce.ErrConflict) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
+	server := startRedis(t)
+	server.do(t, "hset", testKey(1), "a", "b")
+	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	if _, _, err := store.Load(t.Context(), testKey(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
+		t.Errorf("load: %v", err)
+	}
+	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
+		t.Errorf("swap: %v", err)
+	}
+}
+
+func TestRedisForgottenScriptIsSentAgain(t *testing.T) {
+	server := startRedis(t)
+	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	checkStoreWorks(t, store)
+	server.do(t, "script", "flush")
+	if _, err := store.Swap(t.Context(), testKey(1), loadVersion(t, store), nil, time.Time{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A conflict after a swap that succeeded would have the caller believe that
+// somebody else took the lease, or that its new refresh token is not saved.
+func TestRedisLostAnswerIsNoConflict(t *testing.T) {
+	server := startRedis(t)
+	proxy := startLossyProxy(t, "127.0.0.1:"+server.port)
+	store := openRedis(t, &RedisStore{URLs: []string{"redis://" + proxy.addr}})
+	checkStoreWorks(t, store)
+	version := loadVersion(t, store)
+
+	proxy.lose.Store(true)
+	next, err := store.Swap(t.Context(), testKey(1), version, []byte("three"), time.Time{})
+	if proxy.lose.Load() {
+		t.Fatal("no answer was lost: nothing was tested")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, now, err := store.Load(t.Context(), testKey(1)); err != nil || string(value) != "three" || now != next {
+		t.Errorf("got %q at %q, %v", value, now, err)
+	}
+}
+
+// lossyProxy stands before a server and can lose the answer to one script.
+type lossyProxy struct {
+	addr string
+	lose atomic.Bool
+}
+
+func startLossyProxy(t *testing.T, server string) *lossyProxy {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &lossyProxy{addr: listener.Addr().String()}
+	var group sync.WaitGroup
+	t.Cleanup(group.Wait)
+	t.Cleanup(func() { listener.Close() })
+	group.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() { p.serve(client, server) })
+		}
+	})
+	return p
+}
+
+func (p *lossyProxy) serve(client net.Conn, addr string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	var losing atomic.Bool
+	go func() {
+		defer server.Close()
+		request := make([]byte, 64<<10)
+		for {
+			n, err := client.Read(request)
+			if err != nil {
+				return
+			}
+			if bytes.Contains(request[:n], []byte("evalsha")) && p.lose.CompareAndSwap(true, false) {
+				losing.Store(true)
+			}
+			if _, err := server.Write(request[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	answer := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(answer)
+		if err != nil || losing.Load() {
+			return
+		}
+		if _, err := io.Copy(client, bytes.NewReader(answer[:n])); err != nil {
+			return
+		}
+	}
+}
+
+func TestRedisStoreWithoutProvision(t *testing.T) {
+	store := new(RedisStore)
+	if _, _, err := store.Load(t.Context(), testKey(1)); !errors.Is(err, zoompkce.ErrStoreClosed) {
+		t.Errorf("load: %v", err)
+	}
+	for range 2 {
+		if err := store.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRedisCleanupLeavesNothingBehind(t *testing.T) {
+	server := startRedis(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	store := new(RedisStore)
+	store.URLs = []string{server.url()}
+	openRedis(t, store)
+	checkStoreWorks(t, store)
+	for range 2 {
+		if err := store.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRedisStorePrintsNoPassword(t *testing.T) {
+	store := &RedisStore{URLs: []string{"redis://:hunter2@127.0.0.1"}, Password: "hunter2"}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(format, store); strings.Contains(got, "hunter2") {
+			t.Errorf("%s gives %s", format, got)
+		}
+	}
+}
