@@ -52,6 +52,12 @@ func (m *memStorage) count(operation string) int {
 	return m.calls[operation]
 }
 
+func (m *memStorage) size() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.files)
+}
+
 func (m *memStorage) Load(_ context.Context, key string) ([]byte, error) {
 	if err := m.begin("load", key); err != nil {
 		return nil, err
