@@ -126,3 +126,26 @@ func TestUnlockIsTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// Who waited for the lock of an expired record that was swept meanwhile does
+// not hold the lock of those who create it.
+func TestCreatingTakesTheLockOfWhatIsThere(t *testing.T) {
+	storage := newMemStorage()
+	store := newOtherProcess(storage)
+	put(t, store, testKey(1), time.Now().Add(-time.Second))
+	var swept atomic.Bool
+	storage.before = func(operation, _ string) error {
+		storage.mu.Lock()
+		defer storage.mu.Unlock()
+		if operation == "lock" && !swept.Swap(true) {
+			delete(storage.files, testKey(1))
+		}
+		if operation == "store" && storage.locks[lockName(testKey(1), envelope{})] == nil {
+			t.Error("created without the lock of creators")
+		}
+		return nil
+	}
+	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+}
