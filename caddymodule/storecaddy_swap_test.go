@@ -149,3 +149,23 @@ func TestCreatingTakesTheLockOfWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The visitor goes away while the record is being written.
+func TestSaveIsNotCutOffHalfWay(t *testing.T) {
+	storage := newMemStorage()
+	store := newOtherProcess(storage)
+	ctx, cancel := context.WithCancel(t.Context())
+	storage.before = func(operation, _ string) error {
+		if operation == "store" {
+			cancel()
+		}
+		return nil
+	}
+	if _, err := store.Swap(ctx, testKey(1), "", []byte("x"), time.Time{}); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	store.calls.running.Wait()
+	if storage.size() != 1 || len(storage.locks) != 0 {
+		t.Errorf("%d records and %d locks are there, want a record and no lock", storage.size(), len(storage.locks))
+	}
+}
