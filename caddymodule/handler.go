@@ -129,6 +129,8 @@ type Handler struct {
 
 	// The cookies of the directive. Default: see each option.
 	Cookie *Cookie `json:"cookie,omitempty"`
+
+	site *site // what Provision makes of all this
 }
 
 // CaddyModule returns the Caddy module information.

@@ -98,7 +98,8 @@ func (h *Handler) resolveVisitors(r *resolver, s *settings) {
 	if v, ok := r.text("path_prefix", h.PathPrefix); ok {
 		s.pathPrefix = v.text
 		if !isPlainPath(v.text) {
-			r.fail(v, "must begin with /, not be / itself, and have no trailing slash, double slashes, dots or percent-encoding")
+			r.fail(v, "must begin with /, not be / itself, and have no trailing slash, double slashes, dots "+
+				"or percent-encoding")
 		}
 	}
 	s.checkCallbackPath(r)
@@ -107,18 +108,25 @@ func (h *Handler) resolveVisitors(r *resolver, s *settings) {
 	s.unauthenticated = unauthenticated(slices.Index(unauthenticatedValues, mode))
 
 	if v, ok := r.text("after_logout", h.AfterLogout); ok {
-		s.afterLogout = v.text
-		if isLocal := strings.HasPrefix(v.text, "/"); isLocal {
-			// Browsers read // and /\ as the beginning of a host.
-			if strings.HasPrefix(v.text, "//") || strings.Contains(v.text, `\`) {
-				r.fail(v, "would leave the site; write a path or a whole URL")
-			} else if _, err := url.Parse(v.text); err != nil {
-				r.fail(v, "is not a path")
-			}
-		} else {
-			r.webURL(v)
-		}
+		s.afterLogout = r.landingPage(v)
 	}
+}
+
+// landingPage checks a path of this site or a whole URL.
+func (r *resolver) landingPage(v value) string {
+	if !strings.HasPrefix(v.text, "/") {
+		if u, ok := r.webURL(v); ok {
+			return u.String()
+		}
+		return ""
+	}
+	u, err := url.Parse(v.text)
+	// Browsers read // and /\ as the beginning of a host.
+	if err != nil || strings.HasPrefix(v.text, "//") || strings.Contains(v.text, `\`) {
+		r.fail(v, "is neither a path of this site nor a whole URL")
+		return ""
+	}
+	return u.String()
 }
 
 // standardAPIURL derives the API host as Zoom's regions and Zoom for Government

@@ -42,6 +42,7 @@ type Session struct {
 }
 
 type sessionSettings struct {
+	store        string // the store's configuration, for comparing
 	idleTimeout  time.Duration
 	maxLifetime  time.Duration
 	syncInterval time.Duration
@@ -94,6 +95,7 @@ func (s *Session) resolve(r *resolver) sessionSettings {
 	}
 	life := r.duration("session max_lifetime", s.MaxLifetime, 720*time.Hour)
 	resolved := sessionSettings{
+		store:        string(s.StoreRaw),
 		maxLifetime:  life,
 		idleTimeout:  r.duration("session idle_timeout", s.IdleTimeout, min(24*time.Hour, life)),
 		syncInterval: r.duration("session sync_interval", s.SyncInterval, 10*time.Second),
@@ -107,7 +109,8 @@ func (s *Session) resolve(r *resolver) sessionSettings {
 		r.failf("session idle_timeout", "%s is more than max_lifetime (%s)", resolved.idleTimeout, life)
 	}
 	if resolved.syncInterval > 24*time.Hour {
-		r.failf("session sync_interval", "%s is more than a day: ended sessions would go on that long", resolved.syncInterval)
+		r.failf("session sync_interval",
+			"%s is more than a day: ended sessions would go on that long", resolved.syncInterval)
 	}
 	return resolved
 }

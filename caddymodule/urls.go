@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"net/netip"
 	"net/url"
 	"path"
@@ -17,7 +16,8 @@ func (r *resolver) absoluteURL(v value) (*url.URL, bool) {
 		return nil, false
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		r.fail(v, "must be https; plain http is only for 127.0.0.1, [::1] and localhost, anywhere else others can read it")
+		r.fail(v, "must be https; plain http is only for 127.0.0.1, [::1] and localhost, "+
+			"anywhere else others can read it")
 		return nil, false
 	}
 	return u, true
@@ -25,13 +25,12 @@ func (r *resolver) absoluteURL(v value) (*url.URL, bool) {
 
 // webURL parses an absolute http or https URL without user information.
 func (r *resolver) webURL(v value) (*url.URL, bool) {
+	// What stands before an @ may be a password, so no message repeats it.
+	v.secret = strings.Contains(v.text, "@")
 	u, err := url.Parse(v.text)
 	if err != nil {
-		// url.Error repeats the URL, which may have come from a placeholder.
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err
-		}
-		r.fail(v, "is not a URL: %w", err)
+		// The error would repeat what placeholders became.
+		r.fail(v, "is not a URL")
 		return nil, false
 	}
 	port, portErr := strconv.ParseUint(u.Port(), 10, 16)
@@ -39,7 +38,6 @@ func (r *resolver) webURL(v value) (*url.URL, bool) {
 	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
 		r.fail(v, "is not an absolute URL that begins with https://")
 	case u.User != nil:
-		v.secret = true
 		r.fail(v, "must not contain a user name or password")
 	case !validHost(u.Hostname()) && !isAddress(u.Hostname()):
 		r.fail(v, "has no valid host (write international names in their xn-- form)")

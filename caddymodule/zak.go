@@ -54,7 +54,7 @@ type zakSettings struct {
 }
 
 func (z *ZAK) unmarshalCaddyfile(b *block) error {
-	if b.CountRemainingArgs() == 0 {
+	if b.CountRemainingArgs() == 0 && b.opensBlock() {
 		return b.nested(z.subdirective)
 	}
 	if err := b.once(); err != nil {
@@ -108,7 +108,8 @@ func (z *ZAK) resolve(r *resolver) *zakSettings {
 	if z.MaxAge != nil {
 		s.maxAge = time.Duration(*z.MaxAge)
 		if s.maxAge < 0 || s.maxAge > use {
-			r.failf("zak max_age", "%s is not between 0 and %s: an older ZAK may have ended before it is used", s.maxAge, limit)
+			r.failf("zak max_age",
+				"%s is not between 0 and %s: an older ZAK may have ended before it is used", s.maxAge, limit)
 		}
 	}
 	return s

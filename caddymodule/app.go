@@ -1,0 +1,141 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App is where the zoom_pkce handlers of a configuration meet. It has no
+// options and needs no place in a configuration: the handlers load it. It makes sure that handlers of
+// one Zoom app agree on what they share, and removes expired session records.
+type App struct {
+	logger *zap.Logger
+
+	mu   sync.Mutex
+	apps map[string][]*site // by app id
+
+	stop   context.CancelFunc
+	sweeps sync.WaitGroup
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "zoom_pkce",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision sets up the app.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	a.apps = make(map[string][]*site)
+	return nil
+}
+
+// join adds a handler. Handlers of one Zoom app share users, sessions and
+// cookies, so they cannot have different ideas of them.
+func (a *App) join(s *site) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	id := s.client.AppID()
+	for _, other := range a.apps[id] {
+		if option := disagreement(s, other); option != "" {
+			return fmt.Errorf("two zoom_pkce handlers of the Zoom app with client_id %s disagree on %s: "+
+				"the one with redirect_uri %s and the one with redirect_uri %s; sessions are shared by all handlers of an app, so write the same in both",
+				s.clientID, option, other.redirectURIs[0].raw, s.redirectURIs[0].raw)
+		}
+	}
+	a.apps[id] = append(a.apps[id], s)
+	return nil
+}
+
+// disagreement names the first option that two handlers of an app have to
+// agree on and do not.
+func disagreement(a, b *site) string {
+	switch {
+	case !bytes.Equal(a.clientSecret, b.clientSecret):
+		return "client_secret"
+	case a.apiURL != b.apiURL:
+		return "api_url"
+	case a.session != b.session:
+		return "session"
+	case a.secure != b.secure:
+		return "the scheme of redirect_uri"
+	case a.cookie.name != b.cookie.name || a.cookie.domain != b.cookie.domain ||
+		a.cookie.sameSite != b.cookie.sameSite || len(a.cookie.secrets) != len(b.cookie.secrets):
+		return "cookie"
+	}
+	for i := range a.cookie.secrets {
+		if !bytes.Equal(a.cookie.secrets[i], b.cookie.secrets[i]) {
+			return "cookie secret"
+		}
+	}
+	return ""
+}
+
+// Start begins the sweeps and tells which redirect URIs have to be registered.
+func (a *App) Start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stop = cancel
+	for id, sites := range a.apps {
+		first := sites[0]
+		first.state.SetCacheSize(first.session.cacheSize)
+		a.sweeps.Go(func() { newSweep(first.store, id, a.logger).Run(ctx) })
+
+		var uris []string
+		for _, s := range sites {
+			for _, uri := range s.redirectURIs {
+				uris = append(uris, uri.uri)
+			}
+		}
+		a.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
+			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", compact(uris)))
+		if domain := first.cookie.domain; domain != "" {
+			a.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
+				zap.String("domain", domain), zap.String("client_id", first.clientID))
+		}
+	}
+	return nil
+}
+
+func compact(list []string) (unique []string) {
+	seen := make(map[string]bool)
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			unique = append(unique, s)
+		}
+	}
+	return unique
+}
+
+// Stop ends the background work. It is the last moment at which all stores are
+// open: Cleanup comes for the modules of a configuration in no order.
+func (a *App) Stop() error {
+	a.stop()
+	a.sweeps.Wait()
+	var drains sync.WaitGroup
+	for _, sites := range a.apps {
+		for _, s := range sites {
+			drains.Go(s.manager.Drain)
+		}
+	}
+	drains.Wait()
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.App         = (*App)(nil)
+	_ caddy.Provisioner = (*App)(nil)
+)

@@ -1,0 +1,209 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+var update = flag.Bool("update", false, "rewrite the JSON of the golden files in testdata/adapt")
+
+// goldenSeparator is the line between Caddyfile and expectation, as in Caddy's
+// own adapt tests.
+const goldenSeparator = "----------\n"
+
+// TestAdapt compares what Caddyfiles are adapted to: a golden file holds a
+// Caddyfile, a line of ten dashes, and the JSON or a part of the error message.
+func TestAdapt(t *testing.T) {
+	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".caddyfiletest")
+		t.Run(name, func(t *testing.T) {
+			input, want := readGolden(t, file)
+			adapter := caddyconfig.GetAdapter("caddyfile")
+			adapted, warnings, err := adapter.Adapt([]byte(input), nil)
+			if isError := strings.HasPrefix(name, "error_"); isError {
+				switch {
+				case err == nil:
+					t.Errorf("adapted to %s, want an error that contains %q", adapted, want)
+				case want == "" || !strings.Contains(err.Error(), want):
+					t.Errorf("error %q does not contain %q", err, want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("adapting: %v", err)
+			}
+			for _, warning := range warnings {
+				t.Errorf("warning: %s", warning.String())
+			}
+			var indented bytes.Buffer
+			if err := json.Indent(&indented, adapted, "", "\t"); err != nil {
+				t.Fatal(err)
+			}
+			if got := indented.String(); got != want {
+				if *update {
+					writeGolden(t, file, input, got)
+					return
+				}
+				t.Errorf("adapted to\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func readGolden(tb testing.TB, file string) (input, want string) {
+	tb.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	input, want, found := strings.Cut(string(content), goldenSeparator)
+	if !found {
+		tb.Fatalf("%s has no line of ten dashes", file)
+	}
+	return input, strings.TrimSpace(want)
+}
+
+func writeGolden(t *testing.T, file, input, output string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(input+goldenSeparator+output+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every grammar mistake names the place, and none repeats what may be a secret.
+func TestAdaptErrorsNamePlaceButNoSecret(t *testing.T) {
+	const secret = "s3cr3t"
+	tests := map[string]string{
+		"client_secret with spaces":  "client_secret my " + secret,
+		"client_secret twice":        "client_secret " + secret + "\nclient_secret " + secret,
+		"client_secret with a block": "client_secret " + secret + " {\n}",
+		"sdk_secret with spaces":     "meeting_sdk {\nsdk_secret my " + secret + "\n}",
+		"cookie secret empty":        "cookie {\nsecret " + secret + " \"\"\n}",
+		"webhook token empty":        "webhook {\nsecret_token \"\" " + secret + "\n}",
+	}
+	for name, lines := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(
+				[]byte("example.com {\nzoom_pkce {\n"+lines+"\n}\n}\n"), nil)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("error %q contains the secret", err)
+			}
+			if !strings.Contains(err.Error(), "Caddyfile:") {
+				t.Errorf("error %q does not name file and line", err)
+			}
+		})
+	}
+}
+
+func TestEveryDirectiveBlockHasErrorGoldens(t *testing.T) {
+	files, err := filepath.Glob("testdata/adapt/error_*.caddyfiletest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range syntaxPaths(t) {
+		prefix := "error_" + strings.ReplaceAll(path, ".", "_")
+		found := false
+		for _, file := range files {
+			name := strings.TrimSuffix(filepath.Base(file), ".caddyfiletest")
+			found = found || name == prefix || strings.HasPrefix(name, prefix+"_")
+		}
+		if !found {
+			t.Errorf("no golden file %s*.caddyfiletest", prefix)
+		}
+	}
+}
+
+// goldenEnvironment sets the variables that the golden files use.
+func goldenEnvironment(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{
+		"ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "ZOOM_SDK_SECRET", "ZOOM_WEBHOOK_TOKEN", "ZOOM_WEBHOOK_TOKEN_OLD",
+		"COOKIE_SECRET", "COOKIE_SECRET_OLD", "NEW_SECRET",
+	} {
+		t.Setenv(name, "for-tests-only-"+strings.Repeat(name, 3))
+	}
+	t.Setenv("ZOOM_UNAUTHENTICATED", "reject")
+	t.Setenv("SAME_SITE", "lax")
+}
+
+func TestGoldenFilesResolve(t *testing.T) {
+	goldenEnvironment(t)
+	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolved := 0
+	for _, file := range files {
+		_, golden := readGolden(t, file)
+		if !strings.HasPrefix(golden, "{") {
+			continue
+		}
+		var config any
+		if err := json.Unmarshal([]byte(golden), &config); err != nil {
+			t.Fatal(err)
+		}
+		forEachHandler(config, func(object map[string]any) {
+			delete(object, "handler")
+			raw, err := json.Marshal(object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := new(Handler)
+			if err := caddy.StrictUnmarshalJSON(raw, h); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			if _, err := h.resolve(caddy.NewReplacer()); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+			resolved++
+		})
+	}
+	if resolved < 10 {
+		t.Errorf("resolved only %d handlers", resolved)
+	}
+}
+
+// goldenStore stands for a session store with arguments and a block.
+type goldenStore struct {
+	URLs   []string `json:"urls,omitempty"`
+	Prefix string   `json:"prefix,omitempty"`
+}
+
+func init() { caddy.RegisterModule(goldenStore{}) }
+
+func (goldenStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  storeNamespace + ".golden",
+		New: func() caddy.Module { return new(goldenStore) },
+	}
+}
+
+func (s *goldenStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	s.URLs = d.RemainingArgs()
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "prefix" || !d.AllArgs(&s.Prefix) {
+			return d.Errf("golden store cannot read '%s'", d.Val())
+		}
+	}
+	return nil
+}
+
+var _ caddyfile.Unmarshaler = (*goldenStore)(nil)

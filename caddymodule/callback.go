@@ -1,0 +1,127 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// statelessLife is how long a callback without a state is remembered.
+const statelessLife = 30 * time.Second
+
+// serveCallback finishes a login: Zoom has sent the visitor back.
+func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
+	query, err := url.ParseQuery(sentURL(r).RawQuery)
+	if err != nil {
+		return s.refuse(w, r, refusal{code: codeBadCallback, err: errors.New("the query cannot be read")})
+	}
+	states, codes := query["state"], query["code"]
+	switch {
+	case len(states) > 1 || len(codes) > 1:
+		return s.refuse(w, r, refusal{code: codeBadCallback, err: errors.New("state or code is repeated")})
+	case query.Has("error"):
+		return s.declined(w, r, v, query.Get("state"))
+	case len(codes) == 0 || codes[0] == "":
+		return s.refuse(w, r, refusal{code: codeBadCallback, err: errors.New("there is no code")})
+	case len(states) == 0 || states[0] == "":
+		return s.startedElsewhere(w, r, v)
+	}
+	state, code := states[0], codes[0]
+
+	login, err := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state)
+	if login != nil {
+		http.SetCookie(w, s.manager.DropLogin(login))
+	}
+	if err == nil && login.RedirectURI != s.redirectURIOf(r).uri {
+		err = zoompkce.ErrLoginUnknown // it belongs to another endpoint
+	}
+	if err != nil {
+		return s.strayCallback(w, r, v, login, state, err)
+	}
+	previous, err := s.sessionOf(r, v)
+	if errors.As(err, new(*zoompkce.StoreError)) {
+		return s.refuse(w, r, refusalOf(err))
+	}
+	if err == nil && previous.Created().After(login.Started) {
+		// Another tab was faster; the code is not needed.
+		return s.redirect(w, login.ReturnURL)
+	}
+	signedIn, err := s.manager.SignIn(r.Context(), login, code, previous)
+	if err != nil {
+		return s.signInFailed(w, r, v, login, err)
+	}
+	http.SetCookie(w, signedIn.Cookie)
+	http.SetCookie(w, s.countSignIn(v))
+	return s.redirect(w, login.ReturnURL)
+}
+
+// declined ends a login that the visitor, or Zoom, did not go through with. Nothing of
+// the query is shown: anybody can write such a link.
+func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state string) error {
+	f := refusal{code: codeDeclined}
+	if login, _ := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state); login != nil {
+		http.SetCookie(w, s.manager.DropLogin(login))
+		f.returnURL = login.ReturnURL
+	}
+	return s.refuse(w, r, f)
+}
+
+// startedElsewhere answers a sign-in that was not begun here: the "Add" button
+// of the App Marketplace and shared authorization URLs send visitors without a
+// state. Whose code that is cannot be known (RFC 6749, section 10.12), so the
+// visitor signs in once more, from here.
+func (s *site) startedElsewhere(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if s.manager.CookieValue(v.cookies, "start") != "" {
+		return s.refuse(w, r, refusal{code: codeBadCallback, err: errors.New("a second callback without a state")})
+	}
+	http.SetCookie(w, s.manager.Cookie("start", "1", statelessLife))
+	return s.startLogin(w, r, v, loginStart{returnURL: "/", restarted: true})
+}
+
+// strayCallback answers a callback whose login is not here: a bookmark, the
+// back button, a reload, a login of an hour ago, a browser without cookies. It tries
+// once more, and the state tells when that was done.
+func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, login *zoompkce.Login, state string, err error) error {
+	if errors.As(err, new(*zoompkce.StoreError)) {
+		return s.refuse(w, r, refusalOf(err))
+	}
+	if _, err := s.sessionOf(r, v); err == nil {
+		return s.redirect(w, "/")
+	} else if errors.As(err, new(*zoompkce.StoreError)) {
+		return s.refuse(w, r, refusalOf(err))
+	}
+	returnURL := "/"
+	if login != nil {
+		returnURL = login.ReturnURL
+	}
+	restarted, keysErr := s.manager.StateRestarted(r.Context(), state)
+	if keysErr != nil {
+		return s.refuse(w, r, refusalOf(keysErr))
+	}
+	switch {
+	case !restarted:
+		return s.startLogin(w, r, v, loginStart{returnURL: returnURL, restarted: true})
+	case login != nil:
+		return s.refuse(w, r, refusal{code: codeLoginExpired, err: err, returnURL: returnURL})
+	default:
+		return s.refuse(w, r, refusal{code: codeCookiesMissing, err: err})
+	}
+}
+
+// signInFailed answers a login whose code got no session. Where a second try
+// can help it is made once.
+func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, login *zoompkce.Login, err error) error {
+	f := refusalOf(err)
+	f.returnURL = login.ReturnURL
+	again := f.code == codeCodeRefused || errors.Is(err, zoompkce.ErrSignedOutMeanwhile)
+	if again && !login.Restarted {
+		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})
+	}
+	if errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
+		f.code = codeLoginExpired
+	}
+	return s.refuse(w, r, f)
+}

@@ -1,0 +1,129 @@
+package caddymodule
+
+import "net/http"
+
+// code names what went wrong. It is the code of a problem answer, the value of
+// the placeholder {http.zoom_pkce.error} and a metric label, so the set is
+// closed and never contains text from elsewhere.
+type code string
+
+const (
+	codeSignInRequired    code = "sign_in_required"
+	codeNotAllowed        code = "not_allowed"
+	codeDeclined          code = "declined"
+	codeCrossSite         code = "cross_site"
+	codeBadCallback       code = "bad_callback"
+	codeLoginExpired      code = "login_expired"
+	codeCookiesMissing    code = "cookies_missing"
+	codeBadRequest        code = "bad_request"
+	codeNotFound          code = "not_found"
+	codeMethodNotAllowed  code = "method_not_allowed"
+	codeTooManyLogins     code = "too_many_logins"
+	codeCodeRefused       code = "code_refused"
+	codeZoomMisconfigured code = "zoom_misconfigured"
+	codeMissingScope      code = "missing_scope"
+	codeZoomNonsense      code = "zoom_nonsense"
+	codeZoomUnavailable   code = "zoom_unavailable"
+	codeZoomRateLimited   code = "zoom_rate_limited"
+	codeZAKUnavailable    code = "zak_unavailable"
+	codeStoreUnavailable  code = "store_unavailable"
+)
+
+// outcome is how a code is told: its HTTP status, the heading of its page and
+// one sentence about what happened.
+type outcome struct {
+	status int
+	title  string
+	detail string
+}
+
+var outcomes = map[code]outcome{
+	codeSignInRequired: {
+		http.StatusUnauthorized, "Sign in to continue",
+		"This site asks you to sign in with your Zoom account.",
+	},
+	codeNotAllowed: {
+		http.StatusForbidden, "This account has no access",
+		"You are signed in, but this site is not open to your Zoom account.",
+	},
+	codeDeclined: {
+		http.StatusForbidden, "You are not signed in",
+		"Zoom ended the sign-in without giving permission.",
+	},
+	codeCrossSite: {
+		http.StatusForbidden, "Request from another site",
+		"For your protection, this site does not accept this request from another site.",
+	},
+	codeBadCallback: {
+		http.StatusBadRequest, "This sign-in link does not work",
+		"The address that Zoom sent you back to is incomplete or damaged.",
+	},
+	codeLoginExpired: {
+		http.StatusBadRequest, "The sign-in took too long",
+		"This sign-in has expired or was already used.",
+	},
+	codeCookiesMissing: {
+		http.StatusBadRequest, "Your browser did not keep the sign-in",
+		"A cookie that was set when you left for Zoom did not come back with you.",
+	},
+	codeBadRequest: {
+		http.StatusBadRequest, "Request not understood",
+		"The request is incomplete or malformed.",
+	},
+	codeNotFound: {
+		http.StatusNotFound, "Nothing here",
+		"There is no page at this address.",
+	},
+	codeMethodNotAllowed: {
+		http.StatusMethodNotAllowed, "Not possible this way",
+		"This address does not accept this kind of request.",
+	},
+	codeTooManyLogins: {
+		http.StatusTooManyRequests, "Signing in again and again",
+		"You signed in several times within seconds, and each time the sign-in was lost.",
+	},
+	codeCodeRefused: {
+		http.StatusBadGateway, "Zoom did not accept the sign-in",
+		"Zoom refused the code that it had just issued for this sign-in.",
+	},
+	codeZoomMisconfigured: {
+		http.StatusBadGateway, "This site is not set up correctly",
+		"Zoom does not accept this site's registration, which only its operator can put right.",
+	},
+	codeMissingScope: {
+		http.StatusBadGateway, "A permission is missing",
+		"The Zoom app behind this site lacks a permission that the site needs.",
+	},
+	codeZoomNonsense: {
+		http.StatusBadGateway, "Unexpected answer from Zoom",
+		"Zoom answered in a way that this site cannot use.",
+	},
+	codeZoomUnavailable: {
+		http.StatusServiceUnavailable, "Zoom cannot be reached",
+		"This site cannot reach Zoom at the moment.",
+	},
+	codeZoomRateLimited: {
+		http.StatusServiceUnavailable, "Zoom is asking for a pause",
+		"This site has sent Zoom more requests than Zoom allows.",
+	},
+	codeZAKUnavailable: {
+		http.StatusServiceUnavailable, "The meeting key is not available",
+		"Zoom did not hand out the key that is needed to start or join meetings.",
+	},
+	codeStoreUnavailable: {
+		http.StatusServiceUnavailable, "Sign-ins cannot be read",
+		"This site cannot read its stored sign-ins at the moment; yours is not lost.",
+	},
+}
+
+// outcome returns how c is told. A code outside the table is a mistake of ours
+// and told as an internal error.
+func (c code) outcome() outcome {
+	if o, ok := outcomes[c]; ok {
+		return o
+	}
+	return outcome{http.StatusInternalServerError, "Something went wrong", "This site made a mistake."}
+}
+
+// status is the HTTP status that belongs to c.
+func (c code) status() int { return c.outcome().status }

@@ -1,0 +1,90 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// endpoint is one of the paths at which the directive answers itself.
+type endpoint struct {
+	methods []string
+	// sameOrigin is set where state is changed or a credential returned.
+	sameOrigin bool
+	serve      func(*site, http.ResponseWriter, *http.Request, *visit) error
+	// on tells whether the configuration has it; nil: always.
+	on func(*site) bool
+}
+
+// endpointTable has all endpoints by their path below path_prefix; the callback
+// has a path of its own.
+var endpointTable = map[string]endpoint{
+	"callback": {methods: get, serve: (*site).serveCallback},
+	"login":    {methods: get, serve: (*site).serveLogin},
+	"logout":   {methods: []string{http.MethodGet, http.MethodPost}, serve: (*site).serveLogout},
+	"session":  {methods: get, serve: (*site).serveSession},
+}
+
+var get, post = []string{http.MethodGet}, []string{http.MethodPost}
+
+// serveEndpoint answers a request below path_prefix, or the callback.
+func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, name string) error {
+	e, ok := endpointTable[name]
+	if !ok || e.on != nil && !e.on(s) {
+		return s.refuse(w, r, refusal{code: codeNotFound})
+	}
+	if !slices.Contains(e.methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(e.methods, ", "))
+		return s.refuse(w, r, refusal{code: codeMethodNotAllowed})
+	}
+	if e.sameOrigin && !sameOrigin(r) {
+		return s.refuse(w, r, refusal{code: codeCrossSite})
+	}
+	return e.serve(s, w, r, v)
+}
+
+// visitor finds out who uses an endpoint, and whether they may.
+func (s *site) visitor(r *http.Request, v *visit) (*zoompkce.Session, zoompkce.Profile, error) {
+	session, err := s.sessionOf(r, v)
+	if err != nil {
+		return nil, zoompkce.Profile{}, err
+	}
+	profile, err := s.admit(r, session)
+	return session, profile, err
+}
+
+// refuseEndpoint answers a request to an endpoint that is not the visitor's to use.
+func (s *site) refuseEndpoint(w http.ResponseWriter, r *http.Request, err error) error {
+	return s.refuse(w, r, refusalOf(err))
+}
+
+// sessionAnswer is what a page may know of its session: never a token.
+type sessionAnswer struct {
+	Authenticated bool        `json:"authenticated"`
+	User          sessionUser `json:"user"`
+	ExpiresAt     time.Time   `json:"expires_at"`
+}
+
+type sessionUser struct {
+	ID        string `json:"id"`
+	AccountID string `json:"account_id"`
+	Email     string `json:"email"`
+	Name      string `json:"name"`
+}
+
+func (s *site) serveSession(w http.ResponseWriter, r *http.Request, v *visit) error {
+	session, p, err := s.visitor(r, v)
+	if err != nil {
+		return s.refuseEndpoint(w, r, err)
+	}
+	s.renew(w, r, session)
+	writeJSON(w, http.StatusOK, "application/json", sessionAnswer{
+		Authenticated: true,
+		User:          sessionUser{p.ID, p.AccountID, p.Email, p.Name},
+		ExpiresAt:     s.manager.ExpiresAt(session).UTC(),
+	}, securityOptions{https: s.secure}, 0)
+	return nil
+}

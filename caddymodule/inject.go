@@ -1,0 +1,127 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// grants are the credentials one request is given.
+type grants struct {
+	accessToken string
+	zak         string
+	zakError    code // why there is no ZAK
+	obf         string
+}
+
+// fetch gets the credentials a request is promised. An error means that the
+// request cannot go on.
+func (s *site) fetch(r *http.Request, session *zoompkce.Session) (g grants, err error) {
+	// Without the header the token is still kept alive: the session lives by it.
+	if g.accessToken, err = s.manager.AccessToken(r.Context(), session); err != nil {
+		return g, err
+	}
+	if s.zak != nil {
+		if match, err := s.zakFor.AnyMatchWithError(r); err != nil {
+			return g, err
+		} else if match {
+			zak, err := s.manager.ZAK(r.Context(), session, zoompkce.ZAKPolicy{MaxAge: s.zak.maxAge, Lifetime: s.zak.lifetime})
+			switch {
+			case err == nil:
+				g.zak = zak.Token
+			case s.zak.fail:
+				return g, zakError{err}
+			default:
+				g.zakError = refusalOf(zakError{err}).code
+			}
+		}
+	}
+	if s.obf != nil {
+		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		if meeting, ok := zoompkce.MeetingNumber(repl.ReplaceAll(s.obf.meetingID, "")); ok {
+			obf, err := s.manager.OBF(r.Context(), session, meeting, s.obf.lifetime)
+			if err != nil && s.obf.fail {
+				return g, zakError{err}
+			}
+			g.obf = obf.Token
+		}
+	}
+	return g, nil
+}
+
+// zakError is a failure to get a ZAK or an OBF token. It is no reason to doubt
+// the session.
+type zakError struct{ error }
+
+func (e zakError) Unwrap() error { return e.error }
+
+// inject sets the headers and placeholders of a signed-in visitor. All values
+// come from Zoom or from us, and are set as they are: none is put through the replacer.
+func (s *site) inject(r *http.Request, v *visit, p zoompkce.Profile, g grants) {
+	values := make([]string, 0, 8)
+	set := func(name, value string) {
+		if name == "" || value == "" {
+			return
+		}
+		values = append(values, value)
+		r.Header[name] = values[len(values)-1 : len(values) : len(values)]
+		v.set = append(v.set, name)
+	}
+	if v.set == nil {
+		v.set = make([]string, 0, 8)
+	}
+	h := &s.headers
+	if h.accessToken != "" && h.tokenPrefix != "" {
+		g.accessToken = h.tokenPrefix + g.accessToken
+	}
+	set(h.accessToken, g.accessToken)
+	set(h.userID, p.ID)
+	set(h.accountID, p.AccountID)
+	set(h.email, encodeHeaderText(p.Email))
+	set(h.name, encodeHeaderText(p.Name))
+	if s.zak != nil {
+		set(s.zak.header, g.zak)
+		set(s.zak.errorHeader, string(g.zakError))
+	}
+	if s.obf != nil {
+		set(s.obf.header, g.obf)
+	}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.auth.user.id", p.ID)
+		repl.Set("http.auth.user.account_id", p.AccountID)
+		repl.Set("http.auth.user.email", p.Email)
+		repl.Set("http.auth.user.name", p.Name)
+	}
+}
+
+// encodeHeaderText makes any text a header value: bytes outside printable
+// ASCII, and the percent sign, are percent-encoded, so that decodeURIComponent
+// gives the text back.
+func encodeHeaderText(text string) string {
+	plain := func(c byte) bool { return c >= ' ' && c <= '~' && c != '%' }
+	extra := 0
+	for i := range len(text) {
+		if !plain(text[i]) {
+			extra += 2
+		}
+	}
+	if extra == 0 {
+		return text
+	}
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	b.Grow(len(text) + extra)
+	for i := range len(text) {
+		if c := text[i]; plain(c) {
+			b.WriteByte(c)
+		} else {
+			b.WriteByte('%')
+			b.WriteByte(digits[c>>4])
+			b.WriteByte(digits[c&15])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,118 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// loginStart says what login to start.
+type loginStart struct {
+	returnURL string
+	restarted bool // it follows one that failed
+}
+
+// startLogin sends the visitor to Zoom.
+func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, start loginStart) error {
+	login, cookies, err := s.manager.BeginLogin(r.Context(), v.cookies, zoompkce.LoginRequest{
+		RedirectURI: s.redirectURIOf(r).uri,
+		ReturnURL:   start.returnURL,
+		Restarted:   start.restarted,
+	})
+	if err != nil {
+		return s.refuse(w, r, refusalOf(err))
+	}
+	for _, cookie := range cookies {
+		http.SetCookie(w, cookie)
+	}
+	return s.redirect(w, s.manager.AuthorizeURL(login))
+}
+
+// redirect answers with 303: whatever the method was, the browser goes on with
+// GET, and nothing of the answer is kept.
+func (s *site) redirect(w http.ResponseWriter, location string) error {
+	setSecurityHeaders(w.Header(), securityOptions{https: s.secure})
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// serveLogin is the endpoint that starts a login on purpose.
+func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" || isSpeculative(r.Header) {
+		// A fetch or a prefetch of the link would leave a login behind.
+		return s.refuse(w, r, refusal{code: codeBadRequest})
+	}
+	if s.sendHome(w, r, v) {
+		return nil
+	}
+	returnURL := s.wishedReturnURL(r.URL.Query().Get("return_to"))
+	return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
+}
+
+// wishedReturnURL holds a wish from outside to the rules for return URLs.
+func (s *site) wishedReturnURL(wish string) string {
+	wish, fragment, _ := strings.Cut(wish, "#")
+	var to string
+	var ok bool
+	if s.cookie.domain != "" {
+		to, ok = zoompkce.ParseReturnToOn(wish, s.scheme(), s.cookie.domain)
+	} else {
+		to, ok = zoompkce.ParseReturnTo(wish)
+	}
+	if !ok {
+		return "/"
+	}
+	if u, err := url.Parse(to); err != nil {
+		return "/"
+	} else if _, ours := s.endpointAt(u.EscapedPath()); ours {
+		return "/"
+	}
+	if s.keepFragment && fragment != "" {
+		if escaped := (&url.URL{Fragment: fragment}).EscapedFragment(); len(to)+len(escaped) < maxFragmentURL {
+			to += "#" + escaped
+		}
+	}
+	return to
+}
+
+// maxFragmentURL bounds a return URL with its fragment, like those without.
+const maxFragmentURL = 1024
+
+// keepFragmentFirst answers a page load with a page whose script starts the
+// login, because only a script can see the fragment.
+func (s *site) keepFragmentFirst(w http.ResponseWriter, r *http.Request) error {
+	returnURL := s.returnURL(r)
+	next := s.pathPrefix + "/login?return_to=" + url.QueryEscape(returnURL)
+	keepFragmentHop(next).write(w, http.StatusOK, securityOptions{https: s.secure})
+	return nil
+}
+
+// hostLife is how long a browser that was sent to another host is remembered.
+const hostLife = 10 * time.Second
+
+// sendHome sends a page load on a host without a redirect URI to the same page
+// on the first one's: cookies set here would not be there after the sign-in. A browser that comes
+// straight back is not on another host; a front proxy has rewritten Host.
+func (s *site) sendHome(w http.ResponseWriter, r *http.Request, v *visit) bool {
+	if _, known := s.redirectURIFor(r.Host); known {
+		return false
+	}
+	if s.cookie.domain != "" && hostInDomain(r.Host, s.cookie.domain) {
+		return false
+	}
+	if s.manager.CookieValue(v.cookies, "host") != "" {
+		return false
+	}
+	http.SetCookie(w, s.manager.Cookie("host", "1", hostLife))
+	_ = s.redirect(w, s.redirectURIs[0].origin+zoompkce.ReturnURL(sentURL(r)))
+	return true
+}
+
+func hostInDomain(host, domain string) bool {
+	u, err := url.Parse("//" + host)
+	return err == nil && inDomain(strings.ToLower(u.Hostname()), domain)
+}

@@ -1,0 +1,188 @@
+package caddymodule
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func TestResolveRefuses(t *testing.T) {
+	tests := map[string]struct {
+		change func(*Handler)
+		want   string
+	}{
+		"no client_id":                  {func(h *Handler) { h.ClientID = "" }, "client_id: is required"},
+		"a client_id with a line end":   {func(h *Handler) { h.ClientID = "id\n" }, "client_id \"id\\n\": contains a line end"},
+		"a client_id with spaces":       {func(h *Handler) { h.ClientID = "my id" }, "must not contain white space"},
+		"a secret with trailing spaces": {func(h *Handler) { h.ClientSecret = "x " }, "client_secret: begins or ends with white space"},
+		"a request placeholder": {
+			func(h *Handler) { h.PathPrefix = "/{http.request.host}" },
+			`path_prefix "/{http.request.host}": unrecognized placeholder {http.request.host} (only {env.*}`,
+		},
+		"oauth_url over plain http": {
+			func(h *Handler) { h.OAuthURL = "http://zoom.us" }, `oauth_url "http://zoom.us": must be https`,
+		},
+		"oauth_url with a query":      {func(h *Handler) { h.OAuthURL = "https://zoom.us/?a=b" }, "must not have a query"},
+		"oauth_url with a password":   {func(h *Handler) { h.OAuthURL = "https://a:b@zoom.us" }, "oauth_url: must not contain a user name"},
+		"api_url that is no URL":      {func(h *Handler) { h.APIURL = "api.zoom.us" }, "is not an absolute URL"},
+		"api_url with a broken port":  {func(h *Handler) { h.APIURL = "https://api.zoom.us:99999" }, "has no valid port"},
+		"authorize_url with fragment": {func(h *Handler) { h.AuthorizeURL = "https://zoom.us/a#b" }, "must not have a fragment"},
+		"authorize_url elsewhere":     {func(h *Handler) { h.AuthorizeURL = "ftp://zoom.us/" }, "is not an absolute URL"},
+		"a scope with a quote":        {func(h *Handler) { h.Scopes = []string{`a"b`} }, "is not a scope"},
+		"a negative zoom_timeout":     {func(h *Handler) { h.ZoomTimeout = -1 }, "zoom_timeout: -1ns is negative"},
+		"a long zoom_timeout":         {func(h *Handler) { h.ZoomTimeout = caddy.Duration(time.Hour) }, "zoom_timeout: 1h0m0s is more than 5m0s"},
+		"a refresh_margin of an hour": {
+			func(h *Handler) { h.RefreshMargin = pointer(caddy.Duration(time.Hour)) }, "refresh_margin: 1h0m0s is not between 0 and",
+		},
+		"a negative refresh_margin":       {func(h *Handler) { h.RefreshMargin = pointer(caddy.Duration(-1)) }, "refresh_margin: -1ns"},
+		"the whole site as path_prefix":   {func(h *Handler) { h.PathPrefix = "/" }, `path_prefix "/": must begin with /`},
+		"a path_prefix that ends in /":    {func(h *Handler) { h.PathPrefix = "/zoom/" }, "no trailing slash"},
+		"a path_prefix with dots":         {func(h *Handler) { h.PathPrefix = "/a/../b" }, "path_prefix"},
+		"a path_prefix with an escape":    {func(h *Handler) { h.PathPrefix = "/a%20b" }, "path_prefix"},
+		"a path_prefix with braces":       {func(h *Handler) { h.PathPrefix = `/a\{b\}` }, "path_prefix"},
+		"a relative path_prefix":          {func(h *Handler) { h.PathPrefix = "zoom" }, "path_prefix"},
+		"an unknown mode":                 {func(h *Handler) { h.Unauthenticated = "deny" }, `unauthenticated "deny": is not one of redirect, page, reject, pass`},
+		"a landing page on another host":  {func(h *Handler) { h.AfterLogout = "//evil.example" }, "after_logout"},
+		"a landing page with a backslash": {func(h *Handler) { h.AfterLogout = `/\evil.example` }, "after_logout"},
+		"a landing page that is a script": {func(h *Handler) { h.AfterLogout = "javascript:alert(1)" }, "after_logout"},
+		"a relative landing page":         {func(h *Handler) { h.AfterLogout = "bye" }, "after_logout"},
+
+		"an allow without entries": {func(h *Handler) { h.Allow = new(Allow) }, "allow: lists nobody"},
+		"an email without @":       {func(h *Handler) { h.Allow = &Allow{Email: []string{"ann"}} }, "allow email \"ann\": is not an email"},
+		"an email with two @":      {func(h *Handler) { h.Allow = &Allow{Email: []string{"a@b@c"}} }, "exactly one @"},
+		"a domain with @":          {func(h *Handler) { h.Allow = &Allow{EmailDomain: []string{"@example.com"}} }, "write it without @"},
+		"an empty user id":         {func(h *Handler) { h.Allow = &Allow{UserID: []string{""}} }, "allow user_id: is empty"},
+		"an unset account id": {
+			func(h *Handler) { h.Allow = &Allow{AccountID: []string{"{env.ZOOM_UNSET}"}} }, "evaluated placeholder {env.ZOOM_UNSET} is empty",
+		},
+
+		"a header name with a space": {
+			func(h *Handler) { h.Headers = &Headers{UserID: &Header{Name: "X User"}} }, `headers user_id "X User": is not a valid header name`,
+		},
+		"a header that HTTP needs": {
+			func(h *Handler) { h.Headers = &Headers{Name: &Header{Name: "transfer_encoding"}} }, "belongs to HTTP itself",
+		},
+		"the Cookie header": {func(h *Handler) { h.ZAK = &ZAK{Header: "Cookie"} }, `zak header "Cookie": belongs to HTTP itself`},
+		"fetch metadata":    {func(h *Handler) { h.ZAK = &ZAK{Header: "Sec-Fetch-Site"} }, "belongs to HTTP itself"},
+		"a scheme of two words": {
+			func(h *Handler) { h.Headers = &Headers{AccessToken: &TokenHeader{Scheme: "Bearer x"}} }, "is not an authentication scheme",
+		},
+		"one header for two values": {
+			func(h *Handler) { h.Headers = &Headers{Email: &Header{Name: "x_zoom.user-ID"}} },
+			`headers email "x_zoom.user-ID": the header x-zoom-user-id is also set by headers user_id`,
+		},
+		"the ZAK error header for another value": {
+			func(h *Handler) { h.Headers = &Headers{Name: &Header{Name: "X-Zoom-Zak-Error"}} },
+			"zak header: the header x-zoom-zak-error is also set by headers name",
+		},
+		"ZAK and OBF in one header": {
+			func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", Header: "X-Zoom-Zak"} }, "obf header",
+		},
+
+		"a ZAK older than 4 minutes": {
+			func(h *Handler) { h.ZAK = &ZAK{MaxAge: pointer(caddy.Duration(5 * time.Minute))} }, "zak max_age: 5m0s is not between 0 and 4m",
+		},
+		"a negative ZAK age": {func(h *Handler) { h.ZAK = &ZAK{MaxAge: pointer(caddy.Duration(-1))} }, "zak max_age"},
+		"a ZAK older than its lifetime": {
+			func(h *Handler) {
+				h.ZAK = &ZAK{MaxAge: pointer(caddy.Duration(2 * time.Minute)), Lifetime: caddy.Duration(time.Minute)}
+			}, "zak max_age: 2m0s is not between 0 and its lifetime",
+		},
+		"a ZAK for more than a year": {
+			func(h *Handler) { h.ZAK = &ZAK{Lifetime: caddy.Duration(366 * 24 * time.Hour)} }, "zak lifetime",
+		},
+		"a ZAK for half a second":       {func(h *Handler) { h.ZAK = &ZAK{Lifetime: caddy.Duration(time.Second / 2)} }, "zak lifetime"},
+		"an unknown zak on_error":       {func(h *Handler) { h.ZAK = &ZAK{OnError: "retry"} }, `zak on_error "retry": is not one of omit, fail`},
+		"an OBF without a meeting":      {func(h *Handler) { h.OBF = new(OBF) }, "obf meeting_id: is required"},
+		"an OBF for no meeting number":  {func(h *Handler) { h.OBF = &OBF{MeetingID: "12345678"} }, "obf meeting_id"},
+		"an OBF with negative lifetime": {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", Lifetime: -1} }, "obf lifetime"},
+		"an unknown obf on_error":       {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", OnError: "no"} }, "obf on_error"},
+
+		"a short Meeting SDK JWT": {
+			func(h *Handler) { h.MeetingSDK = &MeetingSDK{ExpiresIn: caddy.Duration(29 * time.Minute)} }, "meeting_sdk expires_in: 29m0s is not between",
+		},
+		"a long Meeting SDK JWT": {
+			func(h *Handler) { h.MeetingSDK = &MeetingSDK{ExpiresIn: caddy.Duration(49 * time.Hour)} }, "meeting_sdk expires_in: 49h0m0s is not between",
+		},
+		"an unknown role": {func(h *Handler) { h.MeetingSDK = &MeetingSDK{Roles: []int{5}} }, "meeting_sdk roles: 5"},
+		"a Meeting SDK without a secret": {
+			func(h *Handler) { h.ClientSecret = ""; h.MeetingSDK = new(MeetingSDK) }, "meeting_sdk sdk_secret: is required for a public client",
+		},
+		"a Zoom App without a secret": {
+			func(h *Handler) { h.ClientSecret = ""; h.ZoomApp = new(ZoomApp) }, "zoom_app: needs client_secret",
+		},
+		"a Zoom App over plain http": {
+			func(h *Handler) { h.ZoomApp = &ZoomApp{RedirectURI: []string{"http://app.example.com/"}} }, "zoom_app redirect_uri",
+		},
+		"a webhook without a token": {func(h *Handler) { h.Webhook = new(Webhook) }, "webhook secret_token: is required"},
+
+		"an idle timeout above the maximum": {
+			func(h *Handler) { h.Session = &Session{IdleTimeout: caddy.Duration(721 * time.Hour)} },
+			"session idle_timeout: 721h0m0s is more than max_lifetime (720h0m0s)",
+		},
+		"a session for ever":       {func(h *Handler) { h.Session = &Session{MaxLifetime: caddy.Duration(401 * 24 * time.Hour)} }, "session max_lifetime"},
+		"a sync interval of days":  {func(h *Handler) { h.Session = &Session{SyncInterval: caddy.Duration(25 * time.Hour)} }, "session sync_interval"},
+		"negative sessions":        {func(h *Handler) { h.Session = &Session{MaxSessions: -1} }, "session max_sessions: -1 is not between 1 and 1000"},
+		"a negative cache":         {func(h *Handler) { h.Session = &Session{CacheSize: -1} }, "session cache_size"},
+		"a cookie name with =":     {func(h *Handler) { h.Cookie = &Cookie{Name: "a=b"} }, `cookie name "a=b"`},
+		"a cookie name too long":   {func(h *Handler) { h.Cookie = &Cookie{Name: strings.Repeat("a", 65)} }, "cookie name"},
+		"a cookie prefix":          {func(h *Handler) { h.Cookie = &Cookie{Name: "__host-zoom"} }, "leave the prefix out"},
+		"an address as domain":     {func(h *Handler) { h.Cookie = &Cookie{Domain: "127.0.0.1"} }, "is not a domain name"},
+		"a domain label of 64":     {func(h *Handler) { h.Cookie = &Cookie{Domain: strings.Repeat("a", 64) + ".com"} }, "is not a domain name"},
+		"a domain of 254":          {func(h *Handler) { h.Cookie = &Cookie{Domain: strings.Repeat("a.", 127)} }, "is not a domain name"},
+		"a domain label with -":    {func(h *Handler) { h.Cookie = &Cookie{Domain: "-a.example"} }, "is not a domain name"},
+		"a top-level domain":       {func(h *Handler) { h.Cookie = &Cookie{Domain: "com"} }, "whole top-level domain"},
+		"a domain of another site": {func(h *Handler) { h.Cookie = &Cookie{Domain: "p.example.com"} }, "neither equals it nor lies below it"},
+		"a domain that only ends alike": {
+			func(h *Handler) { h.Cookie = &Cookie{Domain: "le.com"} }, "neither equals it nor lies below it",
+		},
+		"strict cookies": {func(h *Handler) { h.Cookie = &Cookie{SameSite: "strict"} }, "cannot work: the way back from Zoom"},
+		"loose cookies":  {func(h *Handler) { h.Cookie = &Cookie{SameSite: "loose"} }, "is not one of lax, none"},
+		"none over plain http": {
+			func(h *Handler) {
+				h.RedirectURI = []string{"http://localhost:8080/cb"}
+				h.Cookie = &Cookie{SameSite: "none"}
+			}, "needs https",
+		},
+		"a weak cookie secret": {
+			func(h *Handler) { h.Cookie = &Cookie{Secret: []string{strings.Repeat("x", 31)}} }, "cookie secret: has 31 bytes, it needs 32 or more",
+		},
+		"an empty cookie secret": {func(h *Handler) { h.Cookie = &Cookie{Secret: []string{""}} }, "cookie secret: is empty"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := minimalHandler()
+			test.change(h)
+			s, err := h.resolve(caddy.NewReplacer())
+			if err == nil || s != nil {
+				t.Fatalf("resolved, want an error that contains %q", test.want)
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %q does not contain %q", err, test.want)
+			}
+			if lines := strings.Count(err.Error(), "\n") + 1; lines != 1 {
+				t.Errorf("one mistake is reported %d times: %q", lines, err)
+			}
+		})
+	}
+}
+
+func TestResolveReportsAllMistakes(t *testing.T) {
+	h := &Handler{
+		PathPrefix: "x",
+		ZAK:        &ZAK{Header: "Host"},
+		Webhook:    new(Webhook),
+		Cookie:     &Cookie{Secret: []string{"short"}},
+	}
+	_, err := h.resolve(caddy.NewReplacer())
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, option := range []string{"client_id", "redirect_uri", "path_prefix", "zak header", "webhook secret_token", "cookie secret"} {
+		if !strings.Contains(err.Error(), option) {
+			t.Errorf("error does not name %s: %v", option, err)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package caddymodule
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"html/template"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+//go:embed pages
+var pageFiles embed.FS
+
+// page is what a visitor reads when the directive answers itself: what
+// happened, in one sentence, and one clear way on. Its strings may come from
+// anybody; links that lead neither into this site nor to https are left out.
+type page struct {
+	Title, Message string
+	Mark           mark
+	Facts          []fact
+	Notes          []string
+	List           []string
+	Form           way // sent by POST, before the other ways
+	Ways           []way
+	RequestID      string
+	Code           code
+}
+
+// way is a link or a button.
+type way struct {
+	Href, Label string
+	NewWindow   bool
+}
+
+// fact is a label with the values that belong to it.
+type fact struct {
+	Label  string
+	Values []string
+	Code   bool // the values are names for machines
+}
+
+// hop is a page that only runs a script, to carry a URL fragment past the
+// sign-in: browsers send fragments to no server.
+type hop struct {
+	Title, Message string
+	Script         string // the file of the script
+	Next           string // where to go on to, a path on this site
+}
+
+// write answers with the page. It is rendered before anything is sent.
+func (p page) write(w http.ResponseWriter, status int, security securityOptions, retryAfter time.Duration) {
+	setRetryAfter(w.Header(), status, retryAfter)
+	writeHTML(w, status, "base.html", p.bounded(), security)
+}
+
+// write answers with the hop.
+func (h hop) write(w http.ResponseWriter, status int, security securityOptions) {
+	if !isLocalPath(h.Next) {
+		h.Next = "/"
+	}
+	security.script = pageScripts[h.Script].source
+	writeHTML(w, status, "hop.html", h, security)
+}
+
+func writeHTML(w http.ResponseWriter, status int, name string, data any, security securityOptions) {
+	var body bytes.Buffer
+	if err := pageTemplates.ExecuteTemplate(&body, name, data); err != nil {
+		body.Reset()
+		body.WriteString("<!DOCTYPE html><title>Something went wrong</title><p>This page could not be shown.")
+		status = http.StatusInternalServerError
+	}
+	security.style = pageStyle.source
+	setSecurityHeaders(w.Header(), security)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}
+
+// maxPageText bounds a text that came from elsewhere, in bytes.
+const maxPageText = 300
+
+// bounded returns p with long values cut, and without empty values, unsafe
+// links and empty facts.
+func (p page) bounded() page {
+	facts := make([]fact, 0, len(p.Facts))
+	for _, f := range p.Facts {
+		values := make([]string, 0, len(f.Values))
+		for _, value := range f.Values {
+			if value = shorten(value); value != "" {
+				values = append(values, value)
+			}
+		}
+		if f.Values = values; len(values) > 0 {
+			facts = append(facts, f)
+		}
+	}
+	p.Facts = facts
+
+	ways := make([]way, 0, len(p.Ways))
+	for _, way := range p.Ways {
+		if isSafeLink(way.Href) {
+			ways = append(ways, way)
+		}
+	}
+	p.Ways = ways
+	if !isSafeLink(p.Form.Href) {
+		p.Form = way{}
+	}
+	p.RequestID = shorten(p.RequestID)
+	return p
+}
+
+// shorten cuts text to maxPageText at a character boundary.
+func shorten(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= maxPageText {
+		return text
+	}
+	cut := maxPageText
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}
+
+// isSafeLink reports whether a link leads into this site or to a web page that
+// came over TLS or from this machine. Anything else, such as javascript:,
+// would be code or a trap.
+func isSafeLink(href string) bool {
+	if isLocalPath(href) {
+		return true
+	}
+	u, err := url.Parse(href)
+	if err != nil || u.Host == "" || u.User != nil {
+		return false
+	}
+	switch u.Scheme {
+	case "https":
+		return true
+	case "http":
+		host := u.Hostname()
+		ip := net.ParseIP(host)
+		return host == "localhost" || ip != nil && ip.IsLoopback()
+	}
+	return false
+}
+
+// isLocalPath reports whether a browser takes href for a path on this site.
+// It drops tabs and line breaks and takes a backslash for a slash.
+func isLocalPath(href string) bool {
+	return strings.HasPrefix(href, "/") && !strings.HasPrefix(href, "//") &&
+		!strings.ContainsFunc(href, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f })
+}
+
+// inline is a style or script as it stands between its tags, with the source
+// that lets exactly these bytes through a Content-Security-Policy.
+type inline struct {
+	text   string
+	source string
+}
+
+func newInline(file string) inline {
+	text, err := pageFiles.ReadFile("pages/" + file)
+	if err != nil {
+		panic(err)
+	}
+	sum := sha256.Sum256(text)
+	return inline{string(text), "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"}
+}
+
+var (
+	pageStyle   = newInline("style.css")
+	pageScripts = map[string]inline{"keep.js": newInline("keep.js")}
+
+	pageTemplates = template.Must(template.New("").Funcs(template.FuncMap{
+		"style":  func() template.HTML { return template.HTML("<style>" + pageStyle.text + "</style>") },
+		"script": func(file string) template.JS { return template.JS(pageScripts[file].text) },
+		"mark":   func(m mark) template.HTML { return marks[m] },
+	}).ParseFS(pageFiles, "pages/*.html"))
+)
+
+// mark is the small drawing above a heading.
+type mark int
+
+const (
+	markAlert mark = iota
+	markKey
+	markStop
+	markWait
+	markDone
+)
+
+var marks = map[mark]template.HTML{
+	markAlert: drawing(`<circle cx="20" cy="20" r="15.5"/><path d="M20 12.5v9"/><path d="M20 27v.01"/>`),
+	markKey:   drawing(`<circle cx="12.5" cy="20" r="8"/><path d="M20.5 20H36v6M29.5 20v4.5"/>`),
+	markStop:  drawing(`<rect x="7" y="17.5" width="26" height="17" rx="4"/><path d="M12.5 17.5V13a7.5 7.5 0 0 1 15 0v4.5"/>`),
+	markWait:  drawing(`<circle cx="20" cy="20" r="15.5"/><path d="M20 11.5V20l5.5 4"/>`),
+	markDone:  drawing(`<circle cx="20" cy="20" r="15.5"/><path d="m13.5 20.5 4.5 4.5 9-9.5"/>`),
+}
+
+func drawing(shapes template.HTML) template.HTML {
+	return `<svg class="mark" viewBox="0 0 40 40" fill="none" stroke="currentColor" stroke-width="2.25" ` +
+		`stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">` + shapes + `</svg>`
+}

@@ -1,0 +1,69 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// privateWriter marks an answer as the visitor's own, whatever the upstream
+// says of it, so that no shared cache keeps a protected body (RFC 9111,
+// section 5.2.2.7).
+type privateWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	marked bool
+}
+
+func newPrivateWriter(w http.ResponseWriter) *privateWriter {
+	return &privateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *privateWriter) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		w.mark()
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *privateWriter) Write(p []byte) (int, error) {
+	w.mark()
+	return w.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (w *privateWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.mark()
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is what http.ResponseController flushes with: it sends the header.
+func (w *privateWriter) FlushError() error {
+	w.mark()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *privateWriter) mark() {
+	if w.marked {
+		return
+	}
+	w.marked = true
+	for _, line := range w.Header()["Cache-Control"] {
+		for directive := range strings.SplitSeq(line, ",") {
+			switch strings.ToLower(strings.TrimSpace(directive)) {
+			case "private", "no-store":
+				return
+			}
+		}
+	}
+	w.Header().Add("Cache-Control", "private")
+}
+
+// Interface guards
+var (
+	_ http.ResponseWriter = (*privateWriter)(nil)
+	_ io.ReaderFrom       = (*privateWriter)(nil)
+)

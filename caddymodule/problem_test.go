@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+)
+
+// The table of codes is a contract: monitors and clients are written against it.
+var codeStatuses = map[code]int{
+	"sign_in_required": 401,
+	"not_allowed":      403, "declined": 403, "cross_site": 403,
+	"bad_callback": 400, "login_expired": 400, "cookies_missing": 400, "bad_request": 400,
+	"not_found": 404, "method_not_allowed": 405, "too_many_logins": 429,
+	"code_refused": 502, "zoom_misconfigured": 502, "missing_scope": 502, "zoom_nonsense": 502,
+	"zoom_unavailable": 503, "zoom_rate_limited": 503, "zak_unavailable": 503, "store_unavailable": 503,
+}
+
+func TestCodes(t *testing.T) {
+	got, want := slices.Sorted(maps.Keys(outcomes)), slices.Sorted(maps.Keys(codeStatuses))
+	if !slices.Equal(got, want) {
+		t.Fatalf("codes are %v, want %v", got, want)
+	}
+	sentence := regexp.MustCompile(`^[A-Z].*[^.!?]$`)
+	for c, status := range codeStatuses {
+		o := c.outcome()
+		if c.status() != status {
+			t.Errorf("%s has status %d, want %d", c, c.status(), status)
+		}
+		if !sentence.MatchString(o.title) || !regexp.MustCompile(`^[A-Z].*\.$`).MatchString(o.detail) {
+			t.Errorf("%s reads %q, %q", c, o.title, o.detail)
+		}
+	}
+	if got := code("made up").status(); got != http.StatusInternalServerError {
+		t.Errorf("unknown code has status %d", got)
+	}
+}
+
+func TestProblemWrite(t *testing.T) {
+	tests := []struct {
+		name       string
+		p          problem
+		retryAfter time.Duration
+		want       map[string]any
+		wait       string
+	}{
+		{
+			"signed out", newProblem(codeSignInRequired, "r1", "/zoom_pkce/login?return_to=%2Fx"), 0,
+			map[string]any{
+				"type": "about:blank", "title": "Unauthorized", "status": 401.0, "code": "sign_in_required",
+				"detail": "This site asks you to sign in with your Zoom account.", "request_id": "r1",
+				"login_url": "/zoom_pkce/login?return_to=%2Fx",
+			}, "",
+		},
+		{
+			"without login and id", newProblem(codeNotAllowed, "", ""), 0,
+			map[string]any{
+				"type": "about:blank", "title": "Forbidden", "status": 403.0, "code": "not_allowed",
+				"detail": "You are signed in, but this site is not open to your Zoom account.",
+			}, "",
+		},
+		{
+			"unavailable", newProblem(codeStoreUnavailable, "r1", ""), 0,
+			map[string]any{
+				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "store_unavailable",
+				"detail": "This site cannot read its stored sign-ins at the moment; yours is not lost.", "request_id": "r1",
+			}, "5",
+		},
+		{
+			"unavailable for long", newProblem(codeZoomRateLimited, "r1", ""), 61500 * time.Millisecond,
+			map[string]any{
+				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "zoom_rate_limited",
+				"detail": "This site has sent Zoom more requests than Zoom allows.", "request_id": "r1",
+			}, "62",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			tt.p.write(w, securityOptions{https: true}, tt.retryAfter)
+			res := w.Result()
+			if res.StatusCode != tt.p.Status {
+				t.Errorf("status %d", res.StatusCode)
+			}
+			for key, want := range map[string]string{
+				"Content-Type":              "application/problem+json",
+				"Cache-Control":             "no-store",
+				"Retry-After":               tt.wait,
+				"X-Content-Type-Options":    "nosniff",
+				"Referrer-Policy":           "same-origin",
+				"Strict-Transport-Security": "max-age=31536000",
+				"Content-Security-Policy":   "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+			} {
+				if got := res.Header.Get(key); got != want {
+					t.Errorf("%s is %q, want %q", key, got, want)
+				}
+			}
+			var got map[string]any
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,220 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// site is a provisioned Handler: what its requests work with.
+type site struct {
+	*settings
+	logger   *zap.Logger
+	manager  *zoompkce.Manager
+	client   *zoompkce.Client
+	store    zoompkce.Store
+	state    *sharedState
+	protect  caddyhttp.MatcherSets
+	zakFor   caddyhttp.MatcherSets
+	scrubber *scrubber
+}
+
+// zoomHTTP is the one client for all calls to Zoom, so that connections are
+// shared by all handlers and survive reloads.
+var zoomHTTP = sync.OnceValue(zoompkce.NewHTTPClient)
+
+// states holds what a process remembers of each Zoom app. It lives in a pool so
+// that a reload forgets nothing; it holds no configuration, no store and no
+// Caddy context, which belong to one configuration.
+var states = caddy.NewUsagePool()
+
+// sharedState is the pooled state of one app.
+type sharedState struct{ *zoompkce.State }
+
+// Destruct implements caddy.Destructor.
+func (s *sharedState) Destruct() error {
+	s.Close()
+	return nil
+}
+
+// Provision sets up the handler. It does no I/O, since it also runs for `caddy
+// validate`.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	settings, err := h.resolve(caddy.NewReplacer())
+	if err != nil {
+		return err
+	}
+	s := &site{settings: settings, logger: ctx.Logger(), scrubber: newScrubber(settings.headerNames())}
+	if s.protect, err = loadMatchers(ctx, h, "Protect", len(h.Protect)); err != nil {
+		return fmt.Errorf("protect: %w", err)
+	}
+	if h.ZAK != nil {
+		if s.zakFor, err = loadMatchers(ctx, h.ZAK, "Match", len(h.ZAK.Match)); err != nil {
+			return fmt.Errorf("zak match: %w", err)
+		}
+	}
+	if s.store, err = h.loadStore(ctx); err != nil {
+		return err
+	}
+	s.client, err = zoompkce.NewClient(zoompkce.Config{
+		ClientID:     s.clientID,
+		ClientSecret: string(s.clientSecret),
+		OAuthURL:     s.oauthURL,
+		APIURL:       s.apiURL,
+		AuthorizeURL: s.authorizeURL,
+		Scopes:       s.scopes,
+		Timeout:      s.zoomTimeout,
+		HTTPClient:   zoomHTTP(),
+	})
+	if err != nil {
+		return err
+	}
+
+	shared, _, err := states.LoadOrNew(s.client.AppID(), func() (caddy.Destructor, error) {
+		return &sharedState{zoompkce.NewState()}, nil
+	})
+	if err != nil {
+		return err
+	}
+	s.state = shared.(*sharedState)
+	h.site = s // from here on Cleanup has something to undo
+	s.manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
+		Client:  s.client,
+		Store:   s.store,
+		State:   s.state.State,
+		Secrets: s.cookie.secrets,
+		Cookies: zoompkce.CookieConfig{
+			Prefix:       s.cookie.name,
+			Domain:       s.cookie.domain,
+			SameSiteNone: s.cookie.sameSite == http.SameSiteNoneMode,
+			Insecure:     !s.cookie.secure,
+		},
+		RefreshMargin: s.refreshMargin,
+		IdleTimeout:   s.session.idleTimeout,
+		MaxLifetime:   s.session.maxLifetime,
+		SyncInterval:  s.session.syncInterval,
+		MaxSessions:   s.session.maxSessions,
+		Observe:       s.observe,
+	})
+	if err != nil {
+		return err
+	}
+	app, err := ctx.App("zoom_pkce")
+	if err != nil {
+		return err
+	}
+	return app.(*App).join(s)
+}
+
+// loadStore loads the session store, by default the one on Caddy's storage.
+func (h *Handler) loadStore(ctx caddy.Context) (zoompkce.Store, error) {
+	var module any
+	var err error
+	if h.Session != nil && h.Session.StoreRaw != nil {
+		module, err = ctx.LoadModule(h.Session, "StoreRaw")
+	} else {
+		module, err = ctx.LoadModuleByID(storeNamespace+".caddy", nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("session store: %w", err)
+	}
+	store, ok := module.(zoompkce.Store)
+	if !ok {
+		return nil, fmt.Errorf("session store: %T is not a session store", module)
+	}
+	return store, nil
+}
+
+func loadMatchers(ctx caddy.Context, owner any, field string, count int) (sets caddyhttp.MatcherSets, err error) {
+	if count == 0 {
+		return nil, nil
+	}
+	loaded, err := ctx.LoadModule(owner, field)
+	if err != nil {
+		return nil, err
+	}
+	err = sets.FromInterface(loaded)
+	return sets, err
+}
+
+// Cleanup ends what the handler has begun. Caddy calls it after a failed
+// Provision, too.
+func (h *Handler) Cleanup() error {
+	s := h.site
+	if s == nil {
+		return nil
+	}
+	h.site = nil
+	if s.manager != nil {
+		s.manager.Close()
+	}
+	_, err := states.Delete(s.client.AppID())
+	return err
+}
+
+// observe logs what the session manager tells.
+func (s *site) observe(e zoompkce.Event) {
+	level := zap.DebugLevel
+	message := string(e.Kind)
+	switch e.Kind {
+	case zoompkce.EventSignedIn:
+		level, message = zap.InfoLevel, "signed in"
+	case zoompkce.EventSignedOut:
+		level, message = zap.InfoLevel, "signed out"
+	case zoompkce.EventUserEnded:
+		level, message = zap.InfoLevel, "ended all sessions of a user"
+	case zoompkce.EventRefresh:
+		message = "refreshed a grant"
+		if e.Err != nil {
+			level, message = zap.WarnLevel, "refreshing a grant failed"
+		}
+	case zoompkce.EventZAK, zoompkce.EventOBF:
+		message = "fetched a " + string(e.Kind) + " token"
+		if e.Err != nil {
+			level, message = zap.WarnLevel, "fetching a "+string(e.Kind)+" token failed"
+		}
+	case zoompkce.EventStoreError:
+		level, message = zap.ErrorLevel, "session store is in trouble; check that it can be reached, read and written"
+		if errors.As(e.Err, new(*zoompkce.UnopenableError)) {
+			message = "a session record cannot be opened; if its cookie secret is lost, " +
+				"end the user's sessions with DELETE /zoom_pkce/apps/<client_id>/users/<user id> at Caddy's admin API"
+		}
+	case zoompkce.EventCookieRejected:
+		message = "session cookie is worth nothing"
+	case zoompkce.EventRevokeFailed:
+		level, message = zap.WarnLevel, "could not revoke a token at Zoom; it stays valid until it expires"
+	}
+	if errors.Is(e.Err, context.Canceled) {
+		level = zap.DebugLevel
+	}
+	c := s.logger.Check(level, message)
+	if c == nil {
+		return
+	}
+	fields := make([]zap.Field, 0, 3)
+	if e.UserID != "" {
+		fields = append(fields, zap.String("user_id", e.UserID))
+	}
+	if e.Outcome != "" {
+		fields = append(fields, zap.String("outcome", e.Outcome))
+	}
+	if e.Err != nil {
+		fields = append(fields, zap.Error(e.Err))
+	}
+	c.Write(fields...)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

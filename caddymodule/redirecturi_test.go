@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func TestRedirectURIs(t *testing.T) {
+	tests := map[string]struct {
+		uris []string
+		want string // part of the error; "" is none
+	}{
+		"https":                        {[]string{"https://app.example.com/cb"}, ""},
+		"https with a port":            {[]string{"https://app.example.com:8443/cb", "https://app.example.com/cb"}, ""},
+		"capitals in the path":         {[]string{"https://app.example.com/Zoom/CallBack"}, ""},
+		"an IPv4 address":              {[]string{"https://192.0.2.1/cb"}, ""},
+		"an IPv6 address":              {[]string{"https://[2001:db8::1]:8443/cb"}, ""},
+		"http to 127.0.0.1":            {[]string{"http://127.0.0.1:8080/cb"}, ""},
+		"http to all of 127.0.0.0/8":   {[]string{"http://127.1.2.3/cb"}, ""},
+		"http to ::1":                  {[]string{"http://[::1]:8080/cb"}, ""},
+		"http to localhost":            {[]string{"http://LocalHost:8080/cb"}, ""},
+		"http to a name of localhost":  {[]string{"http://app.localhost:8080/cb"}, ""},
+		"two ports of one host":        {[]string{"http://localhost:1/cb", "http://localhost:2/cb"}, ""},
+		"an escaped brace in the path": {[]string{`https://app.example.com/\{cb\}`}, "path of its own"},
+
+		"none":                              {nil, "redirect_uri: is required"},
+		"an empty one":                      {[]string{""}, "redirect_uri: is empty"},
+		"an unset placeholder":              {[]string{"{env.ZOOM_UNSET}"}, "evaluated placeholder {env.ZOOM_UNSET} is empty"},
+		"http elsewhere":                    {[]string{"http://app.example.com/cb"}, "must be https"},
+		"http to a name that begins alike":  {[]string{"http://localhost.evil.example/cb"}, "must be https"},
+		"http to a name that ends alike":    {[]string{"http://notlocalhost/cb"}, "must be https"},
+		"http to a private address":         {[]string{"http://10.0.0.1/cb"}, "must be https"},
+		"http to an octal address":          {[]string{"http://0177.0.0.1/cb"}, "must be https"},
+		"a path only":                       {[]string{"/zoom_pkce/callback"}, "is not an absolute URL"},
+		"a host only":                       {[]string{"app.example.com/cb"}, "is not an absolute URL"},
+		"no host":                           {[]string{"https:///cb"}, "is not an absolute URL"},
+		"an opaque URL":                     {[]string{"https:app.example.com/cb"}, "is not an absolute URL"},
+		"a scheme of an app":                {[]string{"myapp://callback/x"}, "is not an absolute URL"},
+		"user information":                  {[]string{"https://a@app.example.com/cb"}, "must not contain a user name"},
+		"an international name":             {[]string{"https://bücher.example/cb"}, "has no valid host"},
+		"a wildcard":                        {[]string{"https://*.example.com/cb"}, "has no valid host"},
+		"a zone":                            {[]string{"https://[fe80::1%25eth0]/cb"}, "has no valid host"},
+		"port 0":                            {[]string{"https://app.example.com:0/cb"}, "has no valid port"},
+		"an empty port":                     {[]string{"https://app.example.com:/cb"}, "has no valid port"},
+		"a query":                           {[]string{"https://app.example.com/cb?a=b"}, "must not have a query"},
+		"an empty query":                    {[]string{"https://app.example.com/cb?"}, "must not have a query"},
+		"a fragment":                        {[]string{"https://app.example.com/cb#a"}, "must not have a query"},
+		"an empty fragment":                 {[]string{"https://app.example.com/cb#"}, "must not have a query"},
+		"no path":                           {[]string{"https://app.example.com"}, "path of its own"},
+		"the whole site":                    {[]string{"https://app.example.com/"}, "path of its own"},
+		"a trailing slash":                  {[]string{"https://app.example.com/cb/"}, "path of its own"},
+		"a double slash":                    {[]string{"https://app.example.com//cb"}, "path of its own"},
+		"dots":                              {[]string{"https://app.example.com/a/../cb"}, "path of its own"},
+		"an escape":                         {[]string{"https://app.example.com/c%62"}, "path of its own"},
+		"two paths":                         {[]string{"https://a.example/cb", "https://b.example/CB"}, `"https://b.example/CB": must have the same path as "https://a.example/cb"`},
+		"one host twice":                    {[]string{"https://a.example/cb", "https://A.example:443/cb"}, "has the same host as"},
+		"https and http":                    {[]string{"https://a.example/cb", "http://localhost/cb"}, "cookie names and attributes depend on the scheme"},
+		"the place of an endpoint":          {[]string{"https://a.example/zoom_pkce/login"}, `its path is that of the endpoint "login"`},
+		"the place of an endpoint below it": {[]string{"https://a.example/zoom_pkce/app/authorize"}, "app/authorize"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := minimalHandler()
+			h.RedirectURI = test.uris
+			s, err := h.resolve(caddy.NewReplacer())
+			if test.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, uri := range test.uris {
+					if s.redirectURIs[i].uri != uri {
+						t.Errorf("%q became %q: Zoom would not recognise it", uri, s.redirectURIs[i].uri)
+					}
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one that contains %q and nothing else", err, test.want)
+			}
+		})
+	}
+}
+
+func TestRedirectURIFor(t *testing.T) {
+	h := minimalHandler()
+	h.RedirectURI = []string{"https://App.example.com/cb", "https://app.example.com:8443/cb", "https://[2001:db8::1]/cb"}
+	s := mustResolve(t, h)
+	tests := map[string]string{
+		"app.example.com":      h.RedirectURI[0],
+		"APP.example.com:443":  h.RedirectURI[0],
+		"app.example.com:8443": h.RedirectURI[1],
+		"[2001:DB8::1]":        h.RedirectURI[2],
+		"app.example.com:80":   "",
+		"app.example.com.":     "",
+		"evil.example":         "",
+		"":                     "",
+	}
+	for host, want := range tests {
+		got := ""
+		if uri, ok := s.redirectURIFor(host); ok {
+			got = uri.uri
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", host, got, want)
+		}
+	}
+	if s.redirectURIs[0].origin != "https://app.example.com" || s.redirectURIs[1].origin != "https://app.example.com:8443" {
+		t.Errorf("origins are %q and %q", s.redirectURIs[0].origin, s.redirectURIs[1].origin)
+	}
+}

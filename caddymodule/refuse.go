@@ -1,0 +1,226 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// refusal is an answer other than what was asked for.
+type refusal struct {
+	code       code
+	err        error         // for the log
+	retryAfter time.Duration // 0: nobody knows
+	scopes     []string      // that Zoom found missing
+	returnURL  string        // where a sign-in from here leads; default: the page itself
+	page       *page         // default: the page of the code
+	framed     bool          // the page may be shown in a frame
+	asJSON     bool          // no page, whoever asks
+}
+
+// refusalOf finds the refusal that an error of the session manager calls for.
+func refusalOf(err error) refusal {
+	f := refusal{code: codeZoomUnavailable, err: err}
+	if errors.As(err, new(*zoompkce.NoSessionError)) {
+		f.code = codeSignInRequired
+		return f
+	}
+	if errors.Is(err, errNotAllowed) {
+		f.code = codeNotAllowed
+		return f
+	}
+	if errors.As(err, new(*zoompkce.StoreError)) {
+		f.code = codeStoreUnavailable
+		return f
+	}
+	isZAK := errors.As(err, new(zakError))
+	zoom, ok := errors.AsType[*zoompkce.Error](err)
+	if !ok {
+		if isZAK {
+			f.code = codeZAKUnavailable
+		}
+		return f
+	}
+	f.retryAfter = zoom.RetryAfter
+	switch zoom.Kind {
+	case zoompkce.KindMissingScope:
+		f.code, f.scopes = codeMissingScope, zoom.Scopes
+	case zoompkce.KindRateLimited:
+		f.code = codeZoomRateLimited
+	case zoompkce.KindInvalidGrant:
+		f.code = codeCodeRefused
+	case zoompkce.KindInvalidClient, zoompkce.KindRedirectMismatch:
+		f.code = codeZoomMisconfigured
+	case zoompkce.KindNonsense:
+		f.code = codeZoomNonsense
+	}
+	if isZAK && f.code != codeMissingScope && f.code != codeZoomRateLimited {
+		f.code = codeZAKUnavailable
+	}
+	return f
+}
+
+// refuse answers with a page where a person is looking, with problem+json
+// otherwise, or leaves both to handle_errors.
+func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl.Set("http.zoom_pkce.error", string(f.code))
+	requestID, _ := repl.GetString("http.request.uuid")
+	s.logRefusal(r, f, requestID)
+
+	if !s.errorPages {
+		setRetryAfter(w.Header(), f.code.status(), f.retryAfter)
+		w.Header().Set("Cache-Control", "no-store")
+		cause := f.err
+		if cause == nil {
+			cause = errors.New(string(f.code))
+		}
+		return caddyhttp.Error(f.code.status(), cause)
+	}
+	if f.returnURL == "" {
+		f.returnURL = s.returnURL(r)
+	}
+	security := securityOptions{https: s.secure}
+	if f.asJSON || !wantsPage(r) {
+		loginURL := ""
+		if f.code.helpsToSignIn() {
+			loginURL = s.loginURL(f.returnURL)
+		}
+		newProblem(f.code, requestID, loginURL).write(w, security, f.retryAfter)
+		return nil
+	}
+	if f.framed {
+		security.frameAncestors = frameAnywhere
+	}
+	if f.page == nil {
+		p := errorPage(f.code, errorDetails{
+			requestID:   requestID,
+			signInURL:   s.loginURL(f.returnURL),
+			retryURL:    f.returnURL,
+			scopes:      f.scopes,
+			redirectURI: s.redirectURIOf(r).uri,
+		})
+		f.page = &p
+	}
+	f.page.RequestID = requestID
+	f.page.write(w, f.code.status(), security, f.retryAfter)
+	return nil
+}
+
+// helpsToSignIn reports whether signing in is a way on from a refusal.
+func (c code) helpsToSignIn() bool {
+	switch c {
+	case codeSignInRequired, codeDeclined, codeBadCallback, codeLoginExpired, codeCookiesMissing, codeCodeRefused:
+		return true
+	}
+	return false
+}
+
+// wantsPage reports whether a person is going to look at the answer.
+func wantsPage(r *http.Request) bool {
+	if hasFetchMetadata(r.Header) {
+		return r.Header.Get("Sec-Fetch-Mode") == "navigate"
+	}
+	return len(r.Header["X-Requested-With"]) == 0 && acceptsHTML(r.Header)
+}
+
+// logRefusal says what was refused, why, and where to look. A visitor who is
+// not signed in is everyday life; trouble is not.
+func (s *site) logRefusal(r *http.Request, f refusal, requestID string) {
+	level := zap.DebugLevel
+	switch {
+	case errors.Is(f.err, context.Canceled):
+	case f.code.status() >= 500:
+		level = zap.ErrorLevel
+	case f.code != codeSignInRequired:
+		level = zap.WarnLevel
+	}
+	c := s.logger.Check(level, "refused a request")
+	if c == nil {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("code", string(f.code)),
+		zap.Int("status", f.code.status()),
+		zap.String("request_id", requestID),
+		zap.String("method", r.Method),
+		zap.String("path", sentURL(r).Path),
+	}
+	if advice := f.code.advice(); advice != "" {
+		fields = append(fields, zap.String("advice", advice))
+	}
+	if f.code == codeZoomMisconfigured {
+		fields = append(fields, zap.String("redirect_uri", s.redirectURIOf(r).uri))
+	}
+	if f.err != nil {
+		fields = append(fields, zap.Error(f.err))
+	}
+	c.Write(fields...)
+}
+
+// advice tells an operator what to do about a refusal.
+func (c code) advice() string {
+	switch c {
+	case codeZoomMisconfigured:
+		return "check client_id and client_secret, and register the redirect URI exactly as it stands here; " +
+			"development and production credentials of a Zoom app differ"
+	case codeMissingScope:
+		return "add the scope to the Zoom app in the App Marketplace; users are then asked for it on their next sign-in"
+	case codeStoreUnavailable:
+		return "check that the session store can be reached, read and written"
+	case codeZoomRateLimited, codeZAKUnavailable:
+		return "fewer requests need a ZAK: exclude assets with zak match, or raise zak max_age"
+	case codeTooManyLogins, codeCookiesMissing:
+		return "the browser does not keep the cookies, the site is opened by plain http, or several Caddys do not share their storage"
+	case codeZoomUnavailable:
+		return "check that this machine can reach Zoom"
+	}
+	return ""
+}
+
+// loginURL is where a sign-in begins that leads back to returnURL.
+func (s *site) loginURL(returnURL string) string {
+	if returnURL == "" || returnURL == "/" {
+		return s.pathPrefix + "/login"
+	}
+	return s.pathPrefix + "/login?return_to=" + strings.ReplaceAll(url.QueryEscape(returnURL), "%2F", "/")
+}
+
+// scheme is the scheme visitors use, whoever ends TLS.
+func (s *site) scheme() string {
+	if s.secure {
+		return "https"
+	}
+	return "http"
+}
+
+// returnURL is where a sign-in that this request gives rise to leads back to.
+// Our own endpoints are nobody's destination.
+func (s *site) returnURL(r *http.Request) string {
+	sent := sentURL(r)
+	if _, ours := s.endpointAt(sent.EscapedPath()); ours {
+		return "/"
+	}
+	if s.cookie.domain != "" {
+		return zoompkce.ReturnURLOn(sent, s.scheme(), r.Host, s.cookie.domain)
+	}
+	return zoompkce.ReturnURL(sent)
+}
+
+// redirectURIOf is the redirect URI for the host of a request: its own, or the
+// first one where a front proxy has put another host in its place.
+func (s *site) redirectURIOf(r *http.Request) *redirectURI {
+	if uri, ok := s.redirectURIFor(r.Host); ok {
+		return uri
+	}
+	return &s.redirectURIs[0]
+}

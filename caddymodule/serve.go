@@ -1,0 +1,128 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler. It sees every request of
+// the site, protected or not: what a client must not say has to be removed
+// from all of them.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	s := h.site
+	v := visitOf(r)
+	s.scrub(r, v)
+
+	sent := sentURL(r)
+	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours {
+		return s.serveEndpoint(w, r, v, endpoint)
+	}
+	protected, err := s.protects(r, sent)
+	if err != nil {
+		return err
+	}
+	if !protected {
+		return next.ServeHTTP(w, r)
+	}
+	if s.cookie.sameSite == http.SameSiteNoneMode && (crossSiteUnsafe(r) || crossSiteWebSocket(r)) {
+		return s.refuse(w, r, refusal{code: codeCrossSite})
+	}
+	return s.serveProtected(w, r, v, next)
+}
+
+// sentURL is the URL as the visitor sent it: rewrite, try_files, uri and
+// handle_path have done their work before us.
+func sentURL(r *http.Request) *url.URL {
+	if sent, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return sent.URL
+	}
+	return r.URL
+}
+
+// endpointAt returns which of our endpoints a path is, if it is one. Paths are
+// compared byte for byte: another spelling is another path. The rest of
+// the prefix is ours too.
+func (s *site) endpointAt(path string) (endpoint string, ours bool) {
+	if path == s.callbackPath {
+		return "callback", true
+	}
+	rest, ok := strings.CutPrefix(path, s.pathPrefix)
+	if !ok || rest == "" || rest[0] != '/' {
+		return "", false
+	}
+	return rest[1:], true
+}
+
+// protects decides about a request as it was sent and as it was rewritten: a
+// rewrite must not open what is protected.
+func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
+	if len(s.protect) == 0 {
+		return true, nil
+	}
+	match, err := s.protect.AnyMatchWithError(r)
+	if match || err != nil || *sent == *r.URL {
+		return match, err
+	}
+	asSent := *r
+	asSent.URL = sent
+	asSent.RequestURI = sent.RequestURI()
+	return s.protect.AnyMatchWithError(&asSent)
+}
+
+// serveProtected lets a request of a signed-in visitor pass, with what
+// the upstream is promised.
+func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
+	session, err := s.sessionOf(r, v)
+	if err != nil {
+		return s.signedOut(w, r, v, next, err)
+	}
+	profile, err := s.admit(r, session)
+	if err != nil {
+		return s.signedOut(w, r, v, next, err)
+	}
+	navigation := classify(r)
+	if navigation == pageLoad && s.unauthenticated != rejectAlways && s.manager.NeedsAuthorization(session) {
+		return s.startLogin(w, r, v, loginStart{returnURL: s.returnURL(r)})
+	}
+	grants, err := s.fetch(r, session)
+	if err != nil {
+		if zoompkce.KindOf(err) == zoompkce.KindMissingScope && navigation == pageLoad && s.manager.NeedsAuthorization(session) {
+			return s.startLogin(w, r, v, loginStart{returnURL: s.returnURL(r)})
+		}
+		return s.signedOut(w, r, v, next, err)
+	}
+	if navigation == pageLoad || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+		s.renew(w, r, session)
+	}
+	s.inject(r, v, profile, grants)
+	return next.ServeHTTP(newPrivateWriter(w), r)
+}
+
+// errNotAllowed means that the visitor is somebody the site is not open to.
+var errNotAllowed = errors.New("the visitor matches no line of allow")
+
+// admit checks that the visitor may be here.
+func (s *site) admit(r *http.Request, session *zoompkce.Session) (zoompkce.Profile, error) {
+	if s.allow == nil {
+		return session.Profile(), nil
+	}
+	profile, err := s.manager.CurrentProfile(r.Context(), session)
+	if err == nil && !s.allow.match(profile.AccountID, profile.ID, profile.Email) {
+		err = errNotAllowed
+	}
+	return profile, err
+}
+
+// renew extends the idle time of a session that is in use.
+func (s *site) renew(w http.ResponseWriter, r *http.Request, session *zoompkce.Session) {
+	cookie, err := s.manager.Renew(r.Context(), session)
+	if err == nil && cookie != nil {
+		http.SetCookie(w, cookie)
+	}
+}

@@ -1,0 +1,76 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// signedOut answers a request that cannot go on as a signed-in visitor's:
+// because the visitor is signed out, is not allowed here, or because of trouble.
+// Only the first is a reason to sign in, and only for a page load.
+func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler, err error) error {
+	f := refusalOf(err)
+	if f.code == codeNotAllowed {
+		return s.refuseVisitor(w, r, v)
+	}
+	if f.code != codeSignInRequired {
+		return s.refuse(w, r, f)
+	}
+	if s.unauthenticated == passWithoutIdentity {
+		return next.ServeHTTP(w, r)
+	}
+	navigation := classify(r)
+	if s.unauthenticated == rejectAlways || navigation == otherRequest {
+		f.asJSON = true
+		return s.refuse(w, r, f)
+	}
+	s.clearDead(w, v, err)
+	switch {
+	case navigation == framedLoad:
+		returnURL := s.returnURL(r)
+		p := framedSignInPage("", s.loginURL(returnURL), returnURL)
+		f.page, f.framed = &p, true
+		return s.refuse(w, r, f)
+	case s.unauthenticated == showSignInPage:
+		return s.refuse(w, r, f)
+	}
+	if s.sendHome(w, r, v) {
+		return nil
+	}
+	if looping, cookie := s.countLoop(v); looping {
+		return s.refuse(w, r, refusal{code: codeTooManyLogins})
+	} else if cookie != nil {
+		http.SetCookie(w, cookie)
+	}
+	if s.keepFragment {
+		return s.keepFragmentFirst(w, r)
+	}
+	return s.startLogin(w, r, v, loginStart{returnURL: s.returnURL(r)})
+}
+
+// clearDead deletes a session cookie that is worth nothing any more.
+func (s *site) clearDead(w http.ResponseWriter, v *visit, err error) {
+	if none, ok := errors.AsType[*zoompkce.NoSessionError](err); ok && none.Clear {
+		http.SetCookie(w, s.manager.Cookie("", "", 0))
+	}
+}
+
+// refuseVisitor tells somebody signed in that the site is not open to them.
+func (s *site) refuseVisitor(w http.ResponseWriter, r *http.Request, v *visit) error {
+	f := refusal{code: codeNotAllowed, err: errNotAllowed}
+	session, err := s.sessionOf(r, v)
+	if err != nil {
+		return s.refuse(w, r, refusalOf(err))
+	}
+	p := session.Profile()
+	page := notAllowedPage("", account{p.Name, p.Email, p.ID}, s.zoomSignOutURL(), s.loginURL(s.returnURL(r)))
+	f.page = &page
+	return s.refuse(w, r, f)
+}
+
+// zoomSignOutURL is where Zoom ends its own session with the browser.
+func (s *site) zoomSignOutURL() string { return s.oauthURL + "/logout" }

@@ -1,0 +1,115 @@
+package zoompkce
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// get calls an API endpoint with the access token of t and hands a successful
+// answer to read, whose error makes it a KindNonsense.
+func (c *Client) get(
+	ctx context.Context, call Call, t Token, path string, query url.Values, read func(*answer) error,
+) error {
+	if !validToken(t.AccessToken) {
+		// Sent as it is, it would break the header or be refused anyway.
+		return &Error{Call: call, Kind: KindUnauthorized, Err: errors.New("the access token is empty or malformed")}
+	}
+	u := *c.apiFor(t)
+	u.Path += path
+	u.RawPath = ""
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequest(http.MethodGet, u.String(), nil)
+	if err != nil {
+		return fmt.Errorf("building the request for zoom (%s): bad api_url", call)
+	}
+	req.Header.Set("Authorization", "Bearer "+t.AccessToken)
+	return c.exchange(ctx, call, do(req), func(a *answer) error {
+		if a.status < 200 || a.status > 299 {
+			return apiError(call, a)
+		}
+		if err := read(a); err != nil {
+			if refused := apiError(call, a); refused.Kind != KindNonsense {
+				return refused
+			}
+			return nonsense(call, a, err)
+		}
+		return nil
+	})
+}
+
+// getToken fetches an answer of the form {"token": "..."}.
+func (c *Client) getToken(
+	ctx context.Context, call Call, t Token, path string, query url.Values,
+) (token string, got *answer, err error) {
+	err = c.get(ctx, call, t, path, query, func(a *answer) error {
+		var wire struct {
+			Token json.RawMessage `json:"token"`
+		}
+		if json.Unmarshal(a.body, &wire) != nil {
+			return errNotJSON
+		}
+		token, got = jsonText(wire.Token), a
+		if !validToken(token) {
+			return malformed("token")
+		}
+		return nil
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	return token, got, nil
+}
+
+// apiFor returns the API base for t: the one Zoom named with the token, where
+// it can be trusted, else the configured one. A token comes back out of a
+// store, so the check is made again on use.
+func (c *Client) apiFor(t Token) *url.URL {
+	if u := c.regionalAPI(t.APIURL); u != nil {
+		return u
+	}
+	return c.api
+}
+
+// regionalAPI reads the api_url of a token answer, which names the region of
+// the user's account, or returns nil if the token must not be sent there:
+// whoever could choose it freely would be sent every access token.
+//
+// A Zoom host is accepted only if the configured API is at the same Zoom cloud.
+// So tokens never leave a gateway or simulator that an operator configured, nor
+// change between the commercial and the government cloud.
+func (c *Client) regionalAPI(raw string) *url.URL {
+	if raw == "" || len(raw) > 256 {
+		return nil
+	}
+	u, err := parseBaseURL("api_url", raw, func() string { return "" })
+	if err != nil || u.Path != "" {
+		return nil
+	}
+	for _, trusted := range c.trusted {
+		if u.Host == trusted.Host && u.Scheme == trusted.Scheme {
+			return u
+		}
+	}
+	if cloud := zoomCloud(u); cloud != "" && cloud == zoomCloud(c.api) {
+		return u
+	}
+	return nil
+}
+
+// MeetingNumber returns the digits of a meeting number written with spaces or
+// dashes, as Zoom shows it. It reports false unless these are 9 to 12 digits.
+func MeetingNumber(s string) (string, bool) {
+	if len(s) > 64 {
+		return "", false
+	}
+	digits := strings.NewReplacer(" ", "", "-", "").Replace(s)
+	if len(digits) < 9 || len(digits) > 12 || strings.Trim(digits, "0123456789") != "" {
+		return "", false
+	}
+	return digits, true
+}

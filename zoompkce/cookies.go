@@ -1,0 +1,87 @@
+package zoompkce
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// CookieConfig says how cookies are named and to whom browsers send them.
+type CookieConfig struct {
+	// Prefix is the first part of every name. Default: zoom_pkce.
+	Prefix string
+	// Domain is the domain whose hosts all get the cookies. Default: only the
+	// host that set them.
+	Domain string
+	// SameSiteNone sends the cookies from pages embedded in other sites too, in a
+	// jar of each embedding site (SameSite=None, Partitioned).
+	SameSiteNone bool
+	// Insecure is for apps on loopback addresses without TLS: it leaves out
+	// Secure and the name prefixes that demand it.
+	Insecure bool
+}
+
+// cookieJar makes all cookies of one app.
+type cookieJar struct {
+	CookieConfig
+	base string // the name of the session cookie
+}
+
+// newCookieJar names the cookies after the app, so that apps on one host do
+// not meet. The __Host- and __Secure- prefixes keep neighbours on sibling
+// domains or plain http from planting cookies of that name (RFC 6265bis,
+// section 4.1.3).
+func newCookieJar(c CookieConfig, app string) *cookieJar {
+	if c.Prefix == "" {
+		c.Prefix = "zoom_pkce"
+	}
+	base := c.Prefix + "_" + app
+	switch {
+	case c.Insecure:
+	case c.Domain == "":
+		base = "__Host-" + base
+	default:
+		base = "__Secure-" + base
+	}
+	return &cookieJar{CookieConfig: c, base: base}
+}
+
+func (j *cookieJar) name(suffix string) string {
+	if suffix == "" {
+		return j.base
+	}
+	return j.base + "_" + suffix
+}
+
+// owns reports whether a cookie name is one of this app's.
+func (j *cookieJar) owns(name string) bool {
+	rest, ok := strings.CutPrefix(name, j.base)
+	return ok && (rest == "" || rest[0] == '_')
+}
+
+// cookie returns a cookie with the attributes all of them have.
+func (j *cookieJar) cookie(name, value string, life time.Duration) *http.Cookie {
+	c := &http.Cookie{
+		Name:     name,
+		Value:    value,
+		Path:     "/",
+		Domain:   j.Domain,
+		Secure:   !j.Insecure,
+		HttpOnly: true,
+		SameSite: http.SameSiteLaxMode,
+	}
+	if j.SameSiteNone {
+		c.SameSite = http.SameSiteNoneMode
+		c.Partitioned = true
+	}
+	if c.MaxAge = int(life / time.Second); c.MaxAge <= 0 {
+		c.MaxAge = -1
+	}
+	return c
+}
+
+// deletion returns what makes a browser forget a cookie. Browsers tell cookies
+// apart, and accept a deletion, by the attributes too.
+func (j *cookieJar) deletion(name string) *http.Cookie {
+	return j.cookie(name, "", 0)
+}

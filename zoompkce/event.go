@@ -1,0 +1,38 @@
+package zoompkce
+
+// EventKind is what happened.
+type EventKind string
+
+// The kinds of events. The outcomes are words for logs and metric labels.
+const (
+	// EventSignedIn: a session was opened.
+	EventSignedIn EventKind = "signed_in"
+	// EventSignedOut: a visitor ended a session.
+	EventSignedOut EventKind = "signed_out"
+	// EventUserEnded: all sessions of a user were ended from outside.
+	EventUserEnded EventKind = "deauthorized"
+	// EventRefresh: a refresh ended. Outcomes: ok, unsaved, superseded,
+	// invalid_grant, failed, store.
+	EventRefresh EventKind = "refresh"
+	// EventZAK: a ZAK fetch ended. Outcomes: ok, rate_limited, missing_scope, failed.
+	EventZAK EventKind = "zak"
+	// EventOBF: an OBF fetch ended. Outcomes as for EventZAK.
+	EventOBF EventKind = "obf"
+	// EventStoreError: the session store is in trouble. The outcome is the
+	// operation.
+	EventStoreError EventKind = "store_error"
+	// EventCookieRejected: a session cookie was worth nothing. Outcomes:
+	// unopenable, expired, ended, ambiguous.
+	EventCookieRejected EventKind = "cookie_rejected"
+	// EventRevokeFailed: Zoom could not be told that a token is not needed any more.
+	EventRevokeFailed EventKind = "revoke_failed"
+)
+
+// Event is something an operator may want to count, log or act on. It holds
+// no secrets.
+type Event struct {
+	Kind    EventKind
+	UserID  string // "" where no user is known
+	Outcome string
+	Err     error // nil for success
+}

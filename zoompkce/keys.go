@@ -1,0 +1,227 @@
+package zoompkce
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/gorilla/securecookie"
+)
+
+// MinSecretLen is the least number of bytes a cookie secret may have.
+const MinSecretLen = 32
+
+// What a key is used for. Each purpose has keys of its own, so that a value
+// sealed for one can never be opened as another (a login cookie presented
+// under the name of the session cookie, for example).
+const (
+	purposeSession = "session cookie"
+	purposeLogin   = "login cookie"
+	purposeState   = "state"
+	purposeRecord  = "user record"
+)
+
+// keys seals and opens everything that leaves the process: cookies, the marks
+// inside states, and records. The first secret seals, all of them open, so
+// that a secret can be replaced in two steps without signing anybody out.
+type keys struct {
+	app  string
+	set  [sha256.Size]byte // identifies the whole list of secrets
+	list []secretKeys
+}
+
+type secretKeys struct {
+	id      keyID
+	session *securecookie.SecureCookie
+	login   *securecookie.SecureCookie
+	state   []byte
+	record  cipher.AEAD
+}
+
+// keyID names the secret a record was sealed with. It is derived from the
+// secret and reveals nothing about it.
+type keyID [8]byte
+
+func (id keyID) String() string { return hex.EncodeToString(id[:]) }
+
+// newKeys derives the keys of one app. Two apps that are given the same secret
+// have nothing in common.
+func newKeys(app string, secrets [][]byte) (*keys, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("no cookie secret")
+	}
+	k := &keys{app: app}
+	set := sha256.New()
+	for i, secret := range secrets {
+		if len(secret) < MinSecretLen {
+			return nil, fmt.Errorf("cookie secret %d has %d bytes, it needs %d or more", i+1, len(secret), MinSecretLen)
+		}
+		derived, err := deriveKeys(app, secret)
+		if err != nil {
+			return nil, fmt.Errorf("cookie secret %d: %w", i+1, err)
+		}
+		set.Write(derived.id[:])
+		k.list = append(k.list, derived)
+	}
+	set.Sum(k.set[:0])
+	return k, nil
+}
+
+func deriveKeys(app string, secret []byte) (k secretKeys, err error) {
+	derive := func(purpose string, length int) []byte {
+		key, e := hkdf.Key(sha256.New, secret, nil, "zoom_pkce v1\x00"+app+"\x00"+purpose, length)
+		err = errors.Join(err, e)
+		return key
+	}
+	copy(k.id[:], derive("key id", len(k.id)))
+	k.state = derive(purposeState, 32)
+	sessionKey, loginKey := derive(purposeSession, 64), derive(purposeLogin, 64)
+	recordKey := derive(purposeRecord, 32)
+	if err != nil {
+		return k, err
+	}
+	if k.session, err = newCodec(sessionKey); err != nil {
+		return k, err
+	}
+	if k.login, err = newCodec(loginKey); err != nil {
+		return k, err
+	}
+	block, err := aes.NewCipher(recordKey)
+	if err != nil {
+		return k, err
+	}
+	k.record, err = cipher.NewGCMWithRandomNonce(block)
+	return k, err
+}
+
+// newCodec returns a codec that encrypts and authenticates bytes. Ages are
+// checked by the callers, from the times inside. securecookie reports an
+// unusable key only when it is first used, so it is used here.
+func newCodec(key []byte) (*securecookie.SecureCookie, error) {
+	codec := securecookie.New(key[:32], key[32:]).
+		SetSerializer(securecookie.NopEncoder{}).
+		MaxAge(0).
+		MaxLength(maxCookieValue)
+	value, err := codec.Encode("trial", []byte("trial"))
+	if err != nil {
+		return nil, err
+	}
+	var got []byte
+	if err := codec.Decode("trial", value, &got); err != nil {
+		return nil, err
+	}
+	if string(got) != "trial" {
+		return nil, errors.New("a cookie does not open to what was sealed")
+	}
+	return codec, nil
+}
+
+// maxCookieValue bounds what is tried to be opened; browsers keep cookies of
+// 4,096 bytes at most, name and attributes included (RFC 6265, section 6.1).
+const maxCookieValue = 4096
+
+// sealCookie encrypts payload for the cookie called name. securecookie encrypts
+// in place, so it gets a copy.
+func (k *keys) sealCookie(purpose, name string, payload []byte) (string, error) {
+	return k.list[0].codec(purpose).Encode(name, bytes.Clone(payload))
+}
+
+// openCookie opens what sealCookie made for the same purpose and name. For
+// everything else it reports false, whatever the reason: to a visitor, a
+// cookie that cannot be opened is exactly like no cookie.
+func (k *keys) openCookie(purpose, name, value string) (payload []byte, ok bool) {
+	for _, secret := range k.list {
+		if err := secret.codec(purpose).Decode(name, value, &payload); err == nil {
+			return payload, true
+		}
+	}
+	return nil, false
+}
+
+func (s *secretKeys) codec(purpose string) *securecookie.SecureCookie {
+	if purpose == purposeLogin {
+		return s.login
+	}
+	return s.session
+}
+
+// stateMAC authenticates what a state says beside its random part.
+func (k *keys) stateMAC(message []byte) []byte { return stateMAC(k.list[0].state, message) }
+
+func (k *keys) verifyStateMAC(message, mac []byte) bool {
+	for _, secret := range k.list {
+		if hmac.Equal(mac, stateMAC(secret.state, message)) {
+			return true
+		}
+	}
+	return false
+}
+
+func stateMAC(key, message []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(message)
+	return mac.Sum(nil)[:stateMACLen]
+}
+
+const stateMACLen = 16
+
+// recordFormat is the first byte of every sealed record.
+const recordFormat = 1
+
+// UnopenableError is the answer for a record that none of the secrets opens. It
+// says nothing about whether the visitor is signed in, so it is trouble and
+// never "signed out", and the record is never overwritten.
+type UnopenableError struct{ reason string }
+
+func (e *UnopenableError) Error() string { return "session record cannot be opened: " + e.reason }
+
+// sealRecord encrypts a record. Its app, its kind and the key it is stored
+// under are authenticated, so that records cannot be exchanged for one another
+// by somebody who can write to the store.
+func (k *keys) sealRecord(kind, key string, plain []byte) []byte {
+	secret := &k.list[0]
+	sealed := make([]byte, 0, 1+len(secret.id)+secret.record.Overhead()+len(plain))
+	sealed = append(sealed, recordFormat)
+	sealed = append(sealed, secret.id[:]...)
+	return secret.record.Seal(sealed, nil, plain, k.recordContext(kind, key))
+}
+
+func (k *keys) openRecord(kind, key string, sealed []byte) (plain []byte, id keyID, err error) {
+	if len(sealed) < 1+len(id) {
+		return nil, id, &UnopenableError{"it is too short to be one"}
+	}
+	if sealed[0] != recordFormat {
+		return nil, id, &UnopenableError{fmt.Sprintf("its format is %d, this version knows format %d", sealed[0], recordFormat)}
+	}
+	copy(id[:], sealed[1:])
+	for i := range k.list {
+		if secret := &k.list[i]; secret.id == id {
+			plain, err := secret.record.Open(nil, nil, sealed[1+len(id):], k.recordContext(kind, key))
+			if err != nil {
+				return nil, id, &UnopenableError{fmt.Sprintf("it was damaged, or is not what belongs under this key (secret %s)", id)}
+			}
+			return plain, id, nil
+		}
+	}
+	return nil, id, &UnopenableError{fmt.Sprintf("it was sealed with secret %s, which is not among the cookie secrets", id)}
+}
+
+func (k *keys) recordContext(kind, key string) []byte {
+	return []byte("zoom_pkce record v1\x00" + k.app + "\x00" + kind + "\x00" + key)
+}
+
+// has reports whether a secret is among those that open.
+func (k *keys) has(id keyID) bool {
+	for i := range k.list {
+		if k.list[i].id == id {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,265 @@
+package zoompkce
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Flow is the way a sign-in takes. A login begun for one flow cannot be
+// finished by another.
+type Flow string
+
+const (
+	// BrowserFlow goes through the address bar: redirect to Zoom and back.
+	BrowserFlow Flow = "browser"
+	// AppFlow runs inside the Zoom client, by zoomSdk.authorize.
+	AppFlow Flow = "app"
+)
+
+// How many sign-in attempts one browser may have open, and how much room their
+// cookies may take together: browsers and servers refuse requests whose
+// headers grow beyond some 8 KB.
+const (
+	LoginLifetime = 10 * time.Minute
+	maxLogins     = 12
+	maxLoginBytes = 6 * 1024
+)
+
+var (
+	// ErrLoginUnknown means that this browser has no login with the state given.
+	ErrLoginUnknown = errors.New("zoompkce: no login of this browser has this state")
+	// ErrLoginExpired means that the login was begun too long ago.
+	ErrLoginExpired = errors.New("zoompkce: the login was begun too long ago")
+)
+
+// Login is one pending sign-in attempt. It lives in an encrypted cookie of the
+// browser that began it, and nowhere else.
+type Login struct {
+	// Flow is the way it takes.
+	Flow Flow
+	// RedirectURI is where Zoom was told to send the visitor back to.
+	RedirectURI string
+	// ReturnURL is where the visitor goes after it.
+	ReturnURL string
+	// Started is when it was begun.
+	Started time.Time
+	// Restarted tells that it follows one that failed, so that a second
+	// failure is not answered by a third attempt.
+	Restarted bool
+
+	state    string
+	verifier string
+	cookie   string
+}
+
+// loginPayload is what a login cookie holds.
+type loginPayload struct {
+	Flow        Flow   `json:"f"`
+	State       string `json:"s"`
+	Verifier    string `json:"v"`
+	RedirectURI string `json:"u"`
+	ReturnURL   string `json:"r"`
+	Started     int64  `json:"t"` // Unix milliseconds
+}
+
+// LoginRequest says what login to begin.
+type LoginRequest struct {
+	// Flow is the way it takes. Default: BrowserFlow.
+	Flow Flow
+	// RedirectURI is one of the URIs registered at Zoom.
+	RedirectURI string
+	// ReturnURL is where the visitor goes after it; a result of [ReturnURL].
+	ReturnURL string
+	// Restarted is set for a login that follows one that failed.
+	Restarted bool
+}
+
+// BeginLogin begins a sign-in. It returns the login, for the authorization URL
+// and the challenge, and the cookies to set: the new one, and the deletion of
+// those there is no more room for.
+func (m *Manager) BeginLogin(ctx context.Context, cookies []string, req LoginRequest) (*Login, []*http.Cookie, error) {
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	login := &Login{
+		Flow:        req.Flow,
+		RedirectURI: req.RedirectURI,
+		ReturnURL:   req.ReturnURL,
+		Started:     time.Now(),
+		Restarted:   req.Restarted,
+		state:       newState(k, req.Restarted),
+		verifier:    NewVerifier(),
+	}
+	if login.Flow == "" {
+		login.Flow = BrowserFlow
+	}
+	login.cookie = m.loginCookieName(login.Flow, login.state)
+	payload, err := json.Marshal(loginPayload{
+		login.Flow, login.state, login.verifier, login.RedirectURI, login.ReturnURL, login.Started.UnixMilli(),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	value, err := k.sealCookie(purposeLogin, login.cookie, payload)
+	if err != nil {
+		return nil, nil, err
+	}
+	cookie := m.jar.cookie(login.cookie, value, LoginLifetime)
+	return login, append([]*http.Cookie{cookie}, m.crowdedOut(k, cookies, cookie)...), nil
+}
+
+// AuthorizeURL is where the visitor has to go now.
+func (m *Manager) AuthorizeURL(l *Login) string {
+	return m.client.AuthCodeURL(l.RedirectURI, l.state, l.verifier)
+}
+
+// InClientChallenge is what zoomSdk.authorize has to be given. The challenge is
+// the verifier itself: Zoom's client has no parameter for the method, Zoom
+// takes an absent one for plain, and answers a SHA-256 challenge with "Invalid
+// authorization code" (devforum.zoom.us, thread 77062).
+func (l *Login) InClientChallenge() (challenge, state string) { return l.verifier, l.state }
+
+// DropLogin returns the cookie that ends a login: each is used once.
+func (m *Manager) DropLogin(l *Login) *http.Cookie { return m.jar.deletion(l.cookie) }
+
+// PendingLogin finds the login that a state belongs to among the cookies of
+// the browser. With ErrLoginExpired it returns the login too. The in-client flow
+// has one login at a time, which an empty state stands for: Zoom's client does
+// not always hand the state back (zoom/arlo, backend/src/services/auth.js).
+func (m *Manager) PendingLogin(ctx context.Context, cookies []string, flow Flow, state string) (*Login, error) {
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name := m.loginCookieName(flow, state)
+	for _, value := range cookieValues(cookies, name) {
+		login, ok := m.openLogin(k, name, value)
+		if !ok || login.Flow != flow {
+			continue
+		}
+		if (state != "" || flow != AppFlow) && subtle.ConstantTimeCompare([]byte(login.state), []byte(state)) != 1 {
+			continue
+		}
+		if age := time.Since(login.Started); age > LoginLifetime || age < -LoginLifetime {
+			return login, ErrLoginExpired
+		}
+		return login, nil
+	}
+	return nil, ErrLoginUnknown
+}
+
+func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
+	plain, ok := k.openCookie(purposeLogin, name, value)
+	if !ok {
+		return nil, false
+	}
+	var p loginPayload
+	if err := json.Unmarshal(plain, &p); err != nil {
+		return nil, false
+	}
+	return &Login{
+		Flow:        p.Flow,
+		RedirectURI: p.RedirectURI,
+		ReturnURL:   p.ReturnURL,
+		Started:     time.UnixMilli(p.Started),
+		Restarted:   stateRestarted(k, p.State),
+		state:       p.State,
+		verifier:    p.Verifier,
+		cookie:      name,
+	}, true
+}
+
+// loginCookieName gives each attempt a cookie of its own, so that several tabs
+// can sign in at once. The in-client flow has a single one.
+func (m *Manager) loginCookieName(flow Flow, state string) string {
+	if flow == AppFlow {
+		return m.jar.name("app")
+	}
+	sum := sha256.Sum256([]byte(state))
+	return m.jar.name(hex.EncodeToString(sum[:4]))
+}
+
+// crowdedOut returns deletions for the login cookies that have to go so that
+// added fits: what cannot be opened first, then the oldest.
+func (m *Manager) crowdedOut(k *keys, cookies []string, added *http.Cookie) (deletions []*http.Cookie) {
+	type pending struct {
+		name    string
+		size    int
+		started time.Time
+	}
+	var logins []pending
+	for _, c := range m.jar.ownCookies(cookies) {
+		suffix, ok := strings.CutPrefix(c.Name, m.jar.base+"_")
+		if !ok || c.Name == added.Name {
+			continue
+		}
+		if _, err := hex.DecodeString(suffix); err != nil || len(suffix) != 8 {
+			continue
+		}
+		p := pending{name: c.Name, size: len(c.Name) + len(c.Value)}
+		if login, ok := m.openLogin(k, c.Name, c.Value); ok {
+			p.started = login.Started
+		}
+		logins = append(logins, p)
+	}
+	slices.SortStableFunc(logins, func(a, b pending) int { return b.started.Compare(a.started) })
+	count, bytes := 1, len(added.Name)+len(added.Value)
+	for _, p := range logins {
+		count, bytes = count+1, bytes+p.size
+		if p.started.IsZero() || time.Since(p.started) > LoginLifetime || count > maxLogins || bytes > maxLoginBytes {
+			deletions = append(deletions, m.jar.deletion(p.name))
+			count, bytes = count-1, bytes-p.size
+		}
+	}
+	return deletions
+}
+
+// A state is 32 random bytes, then a mark, then the proof that the mark is ours:
+// whether a login is a restart has to be known even where no cookie was kept,
+// or a browser without cookies would go round for ever.
+const (
+	stateRandomLen = 32
+	stateLen       = stateRandomLen + 1 + stateMACLen
+)
+
+func newState(k *keys, restarted bool) string {
+	state := make([]byte, stateRandomLen+1, stateLen)
+	rand.Read(state[:stateRandomLen])
+	if restarted {
+		state[stateRandomLen] = 1
+	}
+	return base64.RawURLEncoding.EncodeToString(append(state, k.stateMAC(state)...))
+}
+
+func stateRestarted(k *keys, state string) bool {
+	if len(state) != base64.RawURLEncoding.EncodedLen(stateLen) {
+		return false
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(state)
+	if err != nil || len(raw) != stateLen {
+		return false
+	}
+	message, mac := raw[:stateRandomLen+1], raw[stateRandomLen+1:]
+	return message[stateRandomLen] == 1 && k.verifyStateMAC(message, mac)
+}
+
+// StateRestarted reports whether a state was made here for a login that
+// already followed a failed one, whether or not its cookie is there.
+func (m *Manager) StateRestarted(ctx context.Context, state string) (bool, error) {
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return false, err
+	}
+	return stateRestarted(k, state), nil
+}

@@ -1,0 +1,71 @@
+package zoompkce
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// maxOBF is how many OBF tokens are kept for a user.
+const maxOBF = 8
+
+type cachedOBF struct {
+	OBF
+	meeting  string
+	lifetime time.Duration
+}
+
+// OBF returns an on-behalf-of token of the visitor for a meeting, whose number
+// is a result of [MeetingNumber]. It has more than half of its life left. A
+// lifetime of 0 is Zoom's default of 2 hours. Errors are those of [Manager.AccessToken].
+func (m *Manager) OBF(ctx context.Context, s *Session, meeting string, lifetime time.Duration) (OBF, error) {
+	if o, ok := s.user.obf(meeting, lifetime, time.Now()); ok {
+		return o, nil
+	}
+	if err := m.zakPaused(time.Now()); err != nil {
+		return OBF{}, err
+	}
+	err := m.share(ctx, s.user, "obf"+lifetime.String()+meeting, m.timeout, func(ctx context.Context) error {
+		if _, ok := s.user.obf(meeting, lifetime, time.Now()); ok {
+			return nil
+		}
+		return m.withGrant(ctx, s, CallOBF, EventOBF, func(ctx context.Context, t Token) error {
+			o, err := m.client.OBF(ctx, t, meeting, lifetime)
+			if err == nil {
+				s.user.keepOBF(cachedOBF{o, meeting, lifetime})
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return OBF{}, unavailable(CallOBF, err)
+	}
+	o, ok := s.user.obf(meeting, lifetime, time.Now())
+	if !ok {
+		return OBF{}, &Error{Call: CallOBF, Kind: KindNonsense}
+	}
+	return o, nil
+}
+
+func (u *user) obf(meeting string, lifetime time.Duration, now time.Time) (OBF, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, o := range u.obfs {
+		if o.meeting == meeting && o.lifetime == lifetime && now.Before(o.FetchedAt.Add(o.ExpiresAt.Sub(o.FetchedAt)/2)) {
+			return o.OBF, true
+		}
+	}
+	return OBF{}, false
+}
+
+func (u *user) keepOBF(added cachedOBF) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.obfs = slices.DeleteFunc(u.obfs, func(o cachedOBF) bool {
+		return o.meeting == added.meeting && o.lifetime == added.lifetime
+	})
+	if len(u.obfs) == maxOBF {
+		u.obfs = slices.Delete(u.obfs, 0, 1)
+	}
+	u.obfs = append(u.obfs, added)
+}

@@ -1,0 +1,248 @@
+package zoompkce
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// userKey is what a user is known by outside the sealed record.
+type userKey [sha256.Size]byte
+
+func keyOf(userID string) userKey { return sha256.Sum256([]byte(userID)) }
+
+// recordKey is where a user's record is stored: spread over 256 shards, and
+// without the user id, which Zoom treats as personal data.
+func recordKey(app string, user userKey) string {
+	name := hex.EncodeToString(user[:])
+	return storePrefix + app + "/" + name[:2] + "/" + name
+}
+
+const storePrefix = "zoom_pkce/"
+
+// record is all that is kept of one user of one app. It is never modified
+// once others can see it: changes are made to a copy.
+type record struct {
+	UserID   string        `json:"user_id"`
+	Grant    *grant        `json:"grant,omitempty"`
+	Sessions []openSession `json:"sessions,omitempty"`
+	Lease    *lease        `json:"lease,omitempty"`
+
+	// Ended makes this a tombstone: all sessions of the user were ended then.
+	Ended time.Time `json:"ended,omitzero"`
+}
+
+// grant is the one live token set of a user. All browsers of the user share
+// it, because a later sign-in of the same user to the same app can revoke
+// the tokens of an earlier one (Zoom's error 4741).
+type grant struct {
+	AccessToken  string    `json:"access_token"`
+	RefreshToken string    `json:"refresh_token"`
+	Expiry       time.Time `json:"expiry"`
+	Scopes       []string  `json:"scopes,omitempty"`
+	APIURL       string    `json:"api_url,omitempty"`
+
+	Profile   Profile   `json:"profile"`
+	ProfileAt time.Time `json:"profile_at"`
+
+	// SignIn names the sign-in this line of tokens began with, and Serial
+	// counts its refreshes: together they tell which of two grants is newer.
+	SignIn     string    `json:"sign_in"`
+	Serial     int       `json:"serial"`
+	SignedInAt time.Time `json:"signed_in_at"`
+	SavedAt    time.Time `json:"saved_at"`
+
+	// DeadAt is when Zoom's word that the refresh token is no longer valid was
+	// believed.
+	DeadAt time.Time `json:"dead_at,omitzero"`
+
+	// Lacks holds the scopes Zoom found missing, by the call that needs them.
+	// Asked tells that this grant is the outcome of asking for them again.
+	Lacks map[Call]string `json:"lacks,omitempty"`
+	Asked bool            `json:"asked,omitempty"`
+}
+
+func newGrant(t *Token, p Profile, now time.Time) *grant {
+	g := &grant{SignIn: rand.Text(), SignedInAt: now, Profile: p, ProfileAt: now}
+	g.setToken(t)
+	return g
+}
+
+func (g *grant) setToken(t *Token) {
+	g.AccessToken, g.RefreshToken, g.Expiry = t.AccessToken, t.RefreshToken, t.Expiry
+	g.Scopes, g.APIURL = t.Scopes, t.APIURL
+}
+
+func (g *grant) token() Token {
+	return Token{AccessToken: g.AccessToken, RefreshToken: g.RefreshToken, Expiry: g.Expiry, Scopes: g.Scopes, APIURL: g.APIURL}
+}
+
+func (g *grant) dead() bool { return !g.DeadAt.IsZero() }
+
+// same reports whether two grants hold the same tokens.
+func (g *grant) same(other *grant) bool {
+	return other != nil && g.SignIn == other.SignIn && g.Serial == other.Serial
+}
+
+// succeeds reports whether g was refreshed from other or from one of those
+// that follow it, so that other is spent.
+func (g *grant) succeeds(other *grant) bool {
+	return other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
+}
+
+func (g *grant) clone() *grant {
+	c := *g
+	c.Lacks = maps.Clone(g.Lacks)
+	return &c
+}
+
+// String keeps tokens out of logs.
+func (g *grant) String() string   { return "[redacted]" }
+func (g *grant) GoString() string { return "[redacted]" }
+
+// openSession is one signed-in browser. Seen is a day, so that using a
+// session does not mean writing the record.
+type openSession struct {
+	ID      sessionID `json:"id"`
+	Created int64     `json:"created"` // Unix seconds
+	Seen    int64     `json:"seen"`    // days since 1970
+}
+
+type sessionID [16]byte
+
+func newSessionID() (id sessionID) {
+	rand.Read(id[:])
+	return id
+}
+
+func (id sessionID) MarshalText() ([]byte, error) {
+	return base64.RawURLEncoding.AppendEncode(nil, id[:]), nil
+}
+
+func (id *sessionID) UnmarshalText(text []byte) error {
+	raw, err := base64.RawURLEncoding.DecodeString(string(text))
+	if err != nil || len(raw) != len(id) {
+		return fmt.Errorf("session id of %d bytes", len(raw))
+	}
+	copy(id[:], raw)
+	return nil
+}
+
+func dayOf(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }
+
+// lease is the right to spend the refresh token, taken before it is spent.
+type lease struct {
+	Owner    string    `json:"owner"`
+	Deadline time.Time `json:"deadline"`
+}
+
+// A tombstone stays long enough for every request and refresh in flight to
+// meet it. The sessions of a dead grant wait for a sign-in that may be under way.
+const (
+	tombstoneLife = 10 * time.Minute
+	deadGrace     = 60 * time.Second
+)
+
+func (r *record) clone() *record {
+	if r == nil {
+		return &record{}
+	}
+	c := *r
+	c.Sessions = slices.Clone(r.Sessions)
+	if r.Grant != nil {
+		c.Grant = r.Grant.clone()
+	}
+	return &c
+}
+
+// tombstone reports whether the record only says that its user is gone.
+func (r *record) tombstone() bool { return !r.Ended.IsZero() }
+
+// session finds an open session.
+func (r *record) session(id sessionID) *openSession {
+	for i := range r.Sessions {
+		if r.Sessions[i].ID == id {
+			return &r.Sessions[i]
+		}
+	}
+	return nil
+}
+
+func (r *record) endSession(id sessionID) {
+	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool { return s.ID == id })
+}
+
+// end makes the record a tombstone.
+func (r *record) end(now time.Time) {
+	*r = record{UserID: r.UserID, Ended: now}
+}
+
+// prune drops the sessions that are over, and the longest unseen ones beyond
+// the most a user may have.
+func (r *record) prune(now time.Time, life sessionLife) {
+	if r.Grant != nil && r.Grant.dead() && now.Sub(r.Grant.DeadAt) > deadGrace {
+		r.Sessions = nil
+	}
+	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool {
+		unseen := time.Duration(dayOf(now)-s.Seen-1) * 24 * time.Hour
+		return now.Sub(time.Unix(s.Created, 0)) > life.max || unseen > life.idle
+	})
+	if extra := len(r.Sessions) - life.count; extra > 0 {
+		slices.SortStableFunc(r.Sessions, func(a, b openSession) int {
+			if a.Seen != b.Seen {
+				return int(a.Seen - b.Seen)
+			}
+			return int(a.Created - b.Created)
+		})
+		r.Sessions = slices.Delete(r.Sessions, 0, extra)
+	}
+}
+
+// expires is when nothing in the record matters any more.
+func (r *record) expires(now time.Time, life sessionLife) time.Time {
+	if r.tombstone() {
+		return r.Ended.Add(tombstoneLife)
+	}
+	end := now.Add(tombstoneLife)
+	for _, s := range r.Sessions {
+		if e := time.Unix(s.Created, 0).Add(life.max); e.After(end) {
+			end = e
+		}
+	}
+	return end
+}
+
+// sessionLife bounds the sessions of a user.
+type sessionLife struct {
+	idle, max time.Duration
+	count     int
+}
+
+func (k *keys) sealUser(key string, r *record) ([]byte, error) {
+	plain, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return k.sealRecord(purposeRecord, key, plain), nil
+}
+
+func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID, error) {
+	plain, id, err := k.openRecord(purposeRecord, key, sealed)
+	if err != nil {
+		return nil, id, err
+	}
+	r := new(record)
+	if err := json.Unmarshal(plain, r); err != nil {
+		return nil, id, &UnopenableError{"what is inside is not a user record"}
+	}
+	if keyOf(r.UserID) != user {
+		return nil, id, &UnopenableError{"it belongs to another user"}
+	}
+	return r, id, nil
+}

@@ -1,0 +1,117 @@
+package zoompkce
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// revokeTimeout bounds how long a visitor who signs out waits for Zoom.
+const revokeTimeout = 5 * time.Second
+
+// SignOut ends a session. With the user's last one the grant goes too, and its
+// token is revoked at Zoom if Zoom can be reached.
+func (m *Manager) SignOut(ctx context.Context, s *Session) error {
+	ctx = context.WithoutCancel(ctx)
+	last, err := m.endSession(ctx, s)
+	if err != nil {
+		return err
+	}
+	m.observe(Event{Kind: EventSignedOut, UserID: s.Profile().ID})
+	if last != nil {
+		m.revoke(ctx, last)
+	}
+	return nil
+}
+
+// endSession takes a session out of the record. If none is left the record
+// becomes a tombstone, and the grant that was in it is returned.
+func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	_, err = m.change(ctx, s.user, "ending a session", func(r *record) error {
+		last = nil
+		if r.session(s.cookie.id) == nil {
+			return errUnchanged
+		}
+		r.endSession(s.cookie.id)
+		r.prune(time.Now(), m.life)
+		if len(r.Sessions) == 0 {
+			last = r.Grant
+			r.end(time.Now())
+		}
+		return nil
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil, nil
+	}
+	if unsaved := s.user.unsaved.Load(); last != nil && unsaved != nil && unsaved.succeeds(last) {
+		last = unsaved
+	}
+	return last, err
+}
+
+// EndUser ends every session of a user, here at once and in other processes
+// within their sync interval. It reports whether there was anything to end. With a before, only a grant signed in
+// before it is ended. A record that cannot be opened, because its secret is
+// lost, is ended too: this is the way out of that.
+func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	u := m.state.users.get(keyOf(userID))
+	_, err := m.change(ctx, u, "ending all sessions of a user", func(r *record) error {
+		if r.Grant == nil && len(r.Sessions) == 0 {
+			return errUnchanged
+		}
+		if r.Grant != nil && !before.IsZero() && !r.Grant.SignedInAt.Before(before) {
+			return errUnchanged
+		}
+		r.end(time.Now())
+		return nil
+	})
+	if errors.As(err, new(*UnopenableError)) {
+		err = m.endUnopenable(ctx, u, userID)
+	}
+	if errors.Is(err, errUnchanged) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	m.observe(Event{Kind: EventUserEnded, UserID: userID})
+	return true, nil
+}
+
+func (m *Manager) endUnopenable(ctx context.Context, u *user, userID string) error {
+	const op = "replacing a record that cannot be opened"
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return err
+	}
+	key := recordKey(m.client.AppID(), u.key)
+	_, version, err := m.store.Load(ctx, key)
+	if err != nil {
+		return m.storeError(op, err)
+	}
+	r := &record{UserID: userID}
+	r.end(time.Now())
+	sealed, err := k.sealUser(key, r)
+	if err != nil {
+		return m.storeError(op, err)
+	}
+	if _, err = m.store.Swap(ctx, key, version, sealed, r.expires(r.Ended, m.life)); err != nil {
+		return m.storeError(op, err)
+	}
+	_, err = m.load(ctx, k, u)
+	return err
+}
+
+// revoke tells Zoom that a grant is not needed any more. It may fail: then the
+// token lives until it expires, and nobody has it.
+func (m *Manager) revoke(ctx context.Context, g *grant) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+	defer cancel()
+	if err := m.client.Revoke(ctx, g.AccessToken); err != nil {
+		m.observe(Event{Kind: EventRevokeFailed, UserID: g.Profile.ID, Err: err})
+	}
+}

@@ -1,0 +1,117 @@
+package zoompkce
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// The webhook events this package knows the payload of.
+const (
+	// EventURLValidation asks for proof of the secret token; see WebhookURLToken.
+	EventURLValidation = "endpoint.url_validation"
+	// EventDeauthorized says that a user removed the app.
+	EventDeauthorized = "app_deauthorized"
+)
+
+var plainToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// VerifyWebhook reports whether one of secrets signed a delivery: signature is
+// the header x-zm-signature, timestamp x-zm-request-timestamp and body the bytes
+// as received; JSON that was decoded and encoded again does not verify. The age
+// of the delivery is for the caller to judge, with WebhookTime.
+// (github.com/zoom/webhook-sample)
+func VerifyWebhook(secrets []string, timestamp, signature string, body []byte) bool {
+	ok := false
+	for _, secret := range secrets {
+		if secret == "" { // everybody could sign with that
+			continue
+		}
+		want := "v0=" + webhookMAC(secret, "v0:"+timestamp+":", body)
+		if hmac.Equal([]byte(want), []byte(signature)) {
+			ok = true
+		}
+	}
+	return ok
+}
+
+// WebhookTime reads the header x-zm-request-timestamp, seconds since 1970.
+func WebhookTime(timestamp string) (time.Time, bool) {
+	s, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil || s <= 0 || s > 253402300799 {
+		return time.Time{}, false
+	}
+	return time.Unix(s, 0), true
+}
+
+// WebhookURLToken answers the challenge of EventURLValidation, reporting false
+// for a token unlike those Zoom sends. Since the answer is an HMAC with the key
+// of the signatures, a free choice of the text would make this endpoint sign
+// "v0:<timestamp>:<body>" for anybody; without the colon it cannot.
+func WebhookURLToken(secret, token string) (encrypted string, ok bool) {
+	if secret == "" || !plainToken.MatchString(token) {
+		return "", false
+	}
+	return webhookMAC(secret, token, nil), true
+}
+
+func webhookMAC(secret, prefix string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(prefix))
+	mac.Write(body)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// Webhook is a delivery of Zoom, as far as this package knows its payload.
+type Webhook struct {
+	// Event is the name of the event, for example EventDeauthorized.
+	Event string
+	// EventTS is when it happened at Zoom, zero if Zoom does not say.
+	EventTS time.Time
+	// PlainToken is the challenge of EventURLValidation.
+	PlainToken string
+	// UserID, AccountID and ClientID say of EventDeauthorized who removed which
+	// app.
+	UserID, AccountID, ClientID string
+}
+
+// ParseWebhook reads the body of a delivery, which VerifyWebhook must have
+// accepted before. Fields that are absent or malformed are empty.
+func ParseWebhook(body []byte) (Webhook, error) {
+	var wire struct {
+		Event   json.RawMessage `json:"event"`
+		EventTS json.RawMessage `json:"event_ts"`
+		Payload json.RawMessage `json:"payload"`
+	}
+	if json.Unmarshal(body, &wire) != nil {
+		return Webhook{}, errNotJSON
+	}
+	w := Webhook{Event: jsonText(wire.Event), EventTS: jsonMillis(wire.EventTS)}
+	if !visibleASCII(w.Event, 128) {
+		return Webhook{}, malformed("event")
+	}
+	var payload struct {
+		PlainToken json.RawMessage `json:"plainToken"`
+		UserID     json.RawMessage `json:"user_id"`
+		AccountID  json.RawMessage `json:"account_id"`
+		ClientID   json.RawMessage `json:"client_id"`
+	}
+	if json.Unmarshal(wire.Payload, &payload) != nil {
+		return w, nil // an event without an object as payload
+	}
+	id := func(raw json.RawMessage) string {
+		if s := jsonText(raw); validID(s) {
+			return s
+		}
+		return ""
+	}
+	if s := jsonText(payload.PlainToken); plainToken.MatchString(s) {
+		w.PlainToken = s
+	}
+	w.UserID, w.AccountID, w.ClientID = id(payload.UserID), id(payload.AccountID), id(payload.ClientID)
+	return w, nil
+}

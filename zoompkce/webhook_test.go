@@ -1,0 +1,106 @@
+package zoompkce
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestVerifyWebhook(t *testing.T) {
+	const (
+		secret    = "webhook-secret"
+		timestamp = "1739923528"
+		body      = `{"event":"app_deauthorized"}`
+		// printf 'v0:1739923528:{"event":"app_deauthorized"}' | openssl dgst -sha256 -hmac webhook-secret
+		signature = "v0=833e84660612d93396bacd84ac7dd343b30ed2bfd6203d1a30ddb7a231626f9d"
+	)
+	for name, test := range map[string]struct {
+		secrets                    []string
+		timestamp, signature, body string
+		want                       bool
+	}{
+		"good":                   {[]string{secret}, timestamp, signature, body, true},
+		"second secret":          {[]string{"other", secret}, timestamp, signature, body, true},
+		"first secret":           {[]string{secret, "other"}, timestamp, signature, body, true},
+		"other secret":           {[]string{"other"}, timestamp, signature, body, false},
+		"no secrets":             {nil, timestamp, signature, body, false},
+		"other time":             {[]string{secret}, "1739923529", signature, body, false},
+		"other body":             {[]string{secret}, timestamp, signature, body + " ", false},
+		"no signature":           {[]string{secret}, timestamp, "", body, false},
+		"only the version":       {[]string{secret}, timestamp, "v0=", body, false},
+		"no version":             {[]string{secret}, timestamp, strings.TrimPrefix(signature, "v0="), body, false},
+		"longer":                 {[]string{secret}, timestamp, signature + "0", body, false},
+		"signed with no secret":  {[]string{""}, timestamp, "v0=" + webhookMAC("", "v0:"+timestamp+":", []byte(body)), body, false},
+		"signature of no secret": {[]string{"", secret}, timestamp, "v0=" + webhookMAC("", "v0:"+timestamp+":", []byte(body)), body, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := VerifyWebhook(test.secrets, test.timestamp, test.signature, []byte(test.body)); got != test.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
+func TestWebhookURLToken(t *testing.T) {
+	// printf abc | openssl dgst -sha256 -hmac webhook-secret
+	if got, ok := WebhookURLToken("webhook-secret", "abc"); !ok || got != "a9d858b92997af238ba734b1bf5fc1c1970ba44ef1c86744a9c060ee675da874" {
+		t.Errorf("got %s, %v", got, ok)
+	}
+	if _, ok := WebhookURLToken("s", strings.Repeat("a", 128)); !ok {
+		t.Error("128 characters are refused")
+	}
+	for _, bad := range []string{"", strings.Repeat("a", 129), "v0:1739923528:{}", "a b", "a\n", "é"} {
+		if got, ok := WebhookURLToken("s", bad); ok {
+			t.Errorf("%q was signed: %s", bad, got)
+		}
+	}
+	if _, ok := WebhookURLToken("", "abc"); ok {
+		t.Error("signed without a secret")
+	}
+}
+
+func TestWebhookTime(t *testing.T) {
+	if got, ok := WebhookTime("1739923528"); !ok || !got.Equal(time.Unix(1739923528, 0)) {
+		t.Errorf("got %v, %v", got, ok)
+	}
+	for _, bad := range []string{"", "-1", "0", "soon", "1.5", "99999999999999999999", "253402300800"} {
+		if got, ok := WebhookTime(bad); ok {
+			t.Errorf("%q gave %v", bad, got)
+		}
+	}
+}
+
+func TestParseWebhook(t *testing.T) {
+	at := time.UnixMilli(1739923528255)
+	for name, test := range map[string]struct {
+		body string
+		want Webhook // no event: an error
+	}{
+		"validation": {
+			`{"event":"endpoint.url_validation","payload":{"plainToken":"abc"},"event_ts":1739923528255}`,
+			Webhook{Event: EventURLValidation, EventTS: at, PlainToken: "abc"},
+		},
+		"deauthorized": {
+			`{"event":"app_deauthorized","event_ts":"1739923528255","payload":{"account_id":"a","user_id":"u","client_id":"c","signature":"s"}}`,
+			Webhook{Event: EventDeauthorized, EventTS: at, UserID: "u", AccountID: "a", ClientID: "c"},
+		},
+		"bad fields": {
+			`{"event":"x","event_ts":"soon","payload":{"user_id":"a\nb","account_id":7,"client_id":"a b","plainToken":"v0:1:x"}}`,
+			Webhook{Event: "x"},
+		},
+		"payload of another type": {`{"event":"x","payload":[1]}`, Webhook{Event: "x"}},
+		"no payload":              {`{"event":"x"}`, Webhook{Event: "x"}},
+		"no event":                {`{"payload":{}}`, Webhook{}},
+		"event with line break":   {`{"event":"a\nb"}`, Webhook{}},
+		"giant event":             {`{"event":"` + strings.Repeat("a", 200) + `"}`, Webhook{}},
+		"null":                    {`null`, Webhook{}},
+		"not JSON":                {`event=x`, Webhook{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseWebhook([]byte(test.body))
+			if got != test.want || (err == nil) != (test.want.Event != "") {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}

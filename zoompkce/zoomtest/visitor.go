@@ -1,0 +1,73 @@
+package zoomtest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// SignIn does what a person does: it opens an authorization URL, whatever its
+// host, chooses to be userID on the consent page and allows the app. It returns
+// where Zoom sends the person then, without going there. If Zoom shows its own
+// error page instead, the error tells what it says, like "(4,700)".
+func (s *Server) SignIn(ctx context.Context, authorizeURL, userID string) (callbackURL string, err error) {
+	return s.visit(ctx, authorizeURL, url.Values{"decision": {"allow"}, "user": {userID}})
+}
+
+// Decline is SignIn by somebody who clicks Decline.
+func (s *Server) Decline(ctx context.Context, authorizeURL string) (callbackURL string, err error) {
+	return s.visit(ctx, authorizeURL, url.Values{"decision": {"decline"}})
+}
+
+func (s *Server) visit(ctx context.Context, authorizeURL string, form url.Values) (string, error) {
+	u, err := url.Parse(authorizeURL)
+	if err != nil {
+		return "", fmt.Errorf("opening the authorization URL: %w", err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, authorizeURL, nil)
+	if err != nil {
+		return "", fmt.Errorf("opening the authorization URL: %w", err)
+	}
+	if _, err := s.browse(r, http.StatusOK); err != nil {
+		return "", fmt.Errorf("opening the authorization URL: %w", err)
+	}
+
+	form.Set("request", u.RawQuery)
+	page := u.ResolveReference(&url.URL{Path: "consent"})
+	r, err = http.NewRequestWithContext(ctx, http.MethodPost, page.String(), strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", fmt.Errorf("answering the consent page: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	header, err := s.browse(r, http.StatusFound)
+	if err != nil {
+		return "", fmt.Errorf("answering the consent page: %w", err)
+	}
+	return header.Get("Location"), nil
+}
+
+// browse makes a request in process and expects a status.
+func (s *Server) browse(r *http.Request, status int) (http.Header, error) {
+	r.Header.Set("Accept", "text/html")
+	resp, err := s.Transport().RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != status {
+		_, text, _ := strings.Cut(string(body), `<p id="error">`)
+		text, _, _ = strings.Cut(text, "</p>")
+		return nil, fmt.Errorf("zoom answered %s: %s", resp.Status,
+			cmp.Or(html.UnescapeString(text), "no error page"))
+	}
+	return resp.Header, nil
+}

@@ -1,0 +1,203 @@
+package zoomtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// webhookWorld has an app whose webhook is h.
+func webhookWorld(t *testing.T, h http.HandlerFunc) *world {
+	w := newWorld(t)
+	w.app = w.AddApp(App{
+		ClientID: "hooked", ClientSecret: "s3cret", RedirectURIs: []string{callback},
+		WebhookURL: "https://app.example/webhook", WebhookSecret: "whsec",
+	})
+	w.WebhookClient = &http.Client{Transport: NewTransport(h)}
+	return w
+}
+
+func TestWebhookIsSigned(t *testing.T) {
+	var got []byte
+	var header http.Header
+	w := webhookWorld(t, func(rw http.ResponseWriter, r *http.Request) {
+		got, _ = io.ReadAll(r.Body)
+		header = r.Header
+		_, _ = io.WriteString(rw, "thanks")
+	})
+	resp, err := w.Webhook(t.Context(), "hooked", "meeting.started", map[string]string{"object": "<&>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(b) != "thanks" {
+		t.Errorf("answer %d %s", resp.StatusCode, b)
+	}
+	stamp := header.Get("x-zm-request-timestamp")
+	want := "v0=" + hmacHex("whsec", "v0:"+stamp+":"+string(got))
+	if header.Get("x-zm-signature") != want {
+		t.Errorf("signed %s, want %s", header.Get("x-zm-signature"), want)
+	}
+	var seconds int64
+	if _, err := fmt.Sscan(stamp, &seconds); err != nil || time.Since(time.Unix(seconds, 0)).Abs() > time.Minute {
+		t.Errorf("timestamp %s", stamp)
+	}
+	var event struct {
+		Event   string
+		Payload map[string]string
+		EventTS int64 `json:"event_ts"`
+	}
+	if err := json.Unmarshal(got, &event); err != nil || event.Event != "meeting.started" ||
+		event.Payload["object"] != "<&>" || time.Since(time.UnixMilli(event.EventTS)).Abs() > time.Minute {
+		t.Errorf("event %s, %v", got, err)
+	}
+}
+
+// The value was computed with the command line of OpenSSL.
+func TestWebhookSignatureVector(t *testing.T) {
+	got := WebhookSignature("whsec", "1700000000", []byte(`{"event":"x"}`))
+	if want := "v0=2aa98426aaaa0e7d656176ba66fd791493a89e594d61ccb124d2cd33a15020fc"; got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestWebhookRetries(t *testing.T) {
+	for first, want := range map[int]int{503: 4, 500: 4, 400: 1, 302: 1, 200: 1} {
+		var calls int
+		w := webhookWorld(t, func(rw http.ResponseWriter, _ *http.Request) {
+			calls++
+			rw.WriteHeader(first)
+		})
+		w.WebhookClient.CheckRedirect = webhookClient.CheckRedirect
+		resp, err := w.Webhook(t.Context(), "hooked", "x", nil)
+		if err != nil || resp.StatusCode != first || calls != want {
+			t.Errorf("answered %d: %d calls, %v", first, calls, err)
+		}
+	}
+}
+
+func TestWebhookOverTheNetwork(t *testing.T) {
+	hook := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.WriteHeader(http.StatusNoContent)
+	}))
+	defer hook.Close()
+	w := newWorld(t)
+	w.AddApp(App{ClientID: "hooked", WebhookURL: hook.URL})
+	resp, err := w.Webhook(t.Context(), "hooked", "x", nil)
+	if err != nil || resp.StatusCode != http.StatusNoContent {
+		t.Errorf("%v, %v", resp, err)
+	}
+	if _, err := w.Webhook(t.Context(), "public", "x", nil); err == nil {
+		t.Error("delivered to an app without a webhook")
+	}
+}
+
+func TestNewWebhookRequestMayBeTamperedWith(t *testing.T) {
+	w := webhookWorld(t, nil)
+	r, err := w.NewWebhookRequest(t.Context(), "hooked", "x", map[string]int{"n": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(r.Body)
+	if r.Header.Get("x-zm-signature") != WebhookSignature("whsec", r.Header.Get("x-zm-request-timestamp"), body) ||
+		r.Method != http.MethodPost || r.URL.String() != "https://app.example/webhook" {
+		t.Errorf("request %+v", r)
+	}
+}
+
+func TestDeauthorize(t *testing.T) {
+	var event struct {
+		Event   string
+		Payload map[string]string
+	}
+	w := webhookWorld(t, func(_ http.ResponseWriter, r *http.Request) {
+		_ = json.NewDecoder(r.Body).Decode(&event)
+	})
+	tk := w.signIn(w.app)
+	zak := w.meetingToken(w.get(tk.Access, "/v2/users/me/zak"))
+	if _, err := w.Deauthorize(t.Context(), "hooked", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	p := event.Payload
+	if event.Event != "app_deauthorized" || p["user_id"] != "ada" || p["client_id"] != "hooked" ||
+		p["account_id"] != w.user.AccountID || p["signature"] == "" || len(p) != 5 {
+		t.Errorf("event %+v", event)
+	}
+	if _, err := time.Parse(time.RFC3339, p["deauthorization_time"]); err != nil {
+		t.Error(err)
+	}
+	status, body := w.get(tk.Access, "/v2/users/me")
+	expect(t, status, body, 401, invalidAccessBody)
+	status, body = w.post("/oauth/token", w.app, refreshForm(w.app, tk.Refresh))
+	expect(t, status, body, 400, invalidTokenBody)
+	if _, _, ok := w.ValidateZAK(zak); !ok {
+		t.Error("the ZAK died")
+	}
+	w.signIn(w.app) // the user may come back
+}
+
+func TestValidateWebhookURL(t *testing.T) {
+	correct := func(token string) string {
+		return fmt.Sprintf(`{"plainToken":%q,"encryptedToken":%q}`, token, hmacHex("whsec", token))
+	}
+	for name, tc := range map[string]struct {
+		status int
+		answer func(token string) string
+		ok     bool
+	}{
+		"correct":        {200, correct, true},
+		"another status": {201, correct, false},
+		"not JSON":       {200, func(string) string { return "ok" }, false},
+		"another token":  {200, func(string) string { return correct("other") }, false},
+		"another plain token": {200, func(token string) string {
+			return strings.Replace(correct(token), token, "other", 1)
+		}, false},
+		"wrong key": {200, func(token string) string {
+			return strings.ReplaceAll(correct(token), hmacHex("whsec", token), hmacHex("wrong", token))
+		}, false},
+		"nothing at all":  {200, func(string) string { return "{}" }, false},
+		"trouble in hand": {503, correct, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := webhookWorld(t, func(rw http.ResponseWriter, r *http.Request) {
+				var event struct {
+					Event   string
+					Payload struct{ PlainToken string }
+				}
+				if err := json.NewDecoder(r.Body).Decode(&event); err != nil || event.Event != "endpoint.url_validation" {
+					t.Errorf("event %+v, %v", event, err)
+				}
+				rw.WriteHeader(tc.status)
+				_, _ = io.WriteString(rw, tc.answer(event.Payload.PlainToken))
+			})
+			if err := w.ValidateWebhookURL(t.Context(), "hooked"); (err == nil) != tc.ok {
+				t.Errorf("validated with %v", err)
+			}
+		})
+	}
+}
+
+func TestDeeplink(t *testing.T) {
+	w := newWorld(t)
+	tk := w.signIn(w.app)
+	post := func(token, body string) (int, string) {
+		r, _ := http.NewRequest(http.MethodPost, w.URL+"/v2/zoomapp/deeplink", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+token)
+		return w.send(r)
+	}
+	status, body := post(tk.Access, `{"action":"go"}`)
+	expect(t, status, body, 200, `{"deeplink":"zoomus://zoom.test/zoomapp?action=go&client_id=confidential"}`)
+	if status, _ := post(tk.Access, "action=go"); status != 400 {
+		t.Errorf("not JSON: %d", status)
+	}
+	status, body = post("nonsense", "{}")
+	expect(t, status, body, 401, invalidAccessBody)
+	if status, _ := w.get(tk.Access, "/v2/zoomapp/deeplink"); status != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %d", status)
+	}
+}
