@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 )
 
@@ -18,17 +20,19 @@ func init() {
 // options and needs no place in a configuration: the handlers load it. It makes sure that handlers of
 // one Zoom app agree on what they share, and removes expired session records.
 type App struct {
+	ctx    caddy.Context
 	logger *zap.Logger
 
 	mu   sync.Mutex
 	apps map[string][]*site // by app id
 
+	events *eventQueue
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
 }
 
 // CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "zoom_pkce",
 		New: func() caddy.Module { return new(App) },
@@ -39,7 +43,15 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.apps = make(map[string][]*site)
-	return nil
+	a.ctx = ctx
+	return metrics.register(ctx.GetMetricsRegistry())
+}
+
+// sites returns all handlers by app id.
+func (a *App) sites() map[string][]*site {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.apps)
 }
 
 // join adds a handler. Handlers of one Zoom app share users, sessions and
@@ -85,6 +97,11 @@ func disagreement(a, b *site) string {
 
 // Start begins the sweeps and tells which redirect URIs have to be registered.
 func (a *App) Start() error {
+	events, err := a.ctx.App("events")
+	if err != nil {
+		return err
+	}
+	a.events = newEventQueue(a.ctx, events.(*caddyevents.App), a.logger)
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	for id, sites := range a.apps {
@@ -131,6 +148,7 @@ func (a *App) Stop() error {
 		}
 	}
 	drains.Wait()
+	a.events.close()
 	return nil
 }
 

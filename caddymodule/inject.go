@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -32,6 +33,7 @@ func (s *site) fetch(r *http.Request, session *zoompkce.Session) (g grants, err 
 			switch {
 			case err == nil:
 				g.zak = zak.Token
+				metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
 			case s.zak.fail:
 				return g, zakError{err}
 			default:

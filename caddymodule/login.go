@@ -28,6 +28,7 @@ func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, star
 	for _, cookie := range cookies {
 		http.SetCookie(w, cookie)
 	}
+	metrics.count(decisionLogin)
 	return s.redirect(w, s.manager.AuthorizeURL(login))
 }
 

@@ -28,6 +28,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return err
 	}
 	if !protected {
+		metrics.count(decisionUnprotected)
 		return next.ServeHTTP(w, r)
 	}
 	if s.cookie.sameSite == http.SameSiteNoneMode && (crossSiteUnsafe(r) || crossSiteWebSocket(r)) {
@@ -50,7 +51,7 @@ func sentURL(r *http.Request) *url.URL {
 // the prefix is ours too.
 func (s *site) endpointAt(path string) (endpoint string, ours bool) {
 	if path == s.callbackPath {
-		return "callback", true
+		return callbackEndpoint, true
 	}
 	rest, ok := strings.CutPrefix(path, s.pathPrefix)
 	if !ok || rest == "" || rest[0] != '/' {
@@ -101,6 +102,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)
+	metrics.signedIn.Inc()
 	return next.ServeHTTP(newPrivateWriter(w), r)
 }
 

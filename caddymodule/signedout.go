@@ -21,6 +21,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		return s.refuse(w, r, f)
 	}
 	if s.unauthenticated == passWithoutIdentity {
+		metrics.count(decisionAnonymous)
 		return next.ServeHTTP(w, r)
 	}
 	navigation := classify(r)
