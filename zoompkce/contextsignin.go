@@ -52,7 +52,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedI
 	}
 	now := time.Now()
 	session := sessionCookie{user: u.key, id: newSessionID(), created: now.UnixMilli()}
-	snap, err = m.change(ctx, u, "saving a sign-in", func(r *record) error {
+	snap, err = m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
 		if r.Grant == nil || r.Grant.dead() {
 			return ErrNoGrant
 		}
