@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
 
@@ -15,9 +16,12 @@ func init() {
 }
 
 // App is where the zoom_pkce handlers of a configuration meet. It has no
-// options and needs no place in a configuration: the handlers load it. It makes sure that handlers of
-// one Zoom app agree on what they share, and removes expired session records.
+// options and needs no place in a configuration: the handlers load it. It makes
+// sure that handlers of one Zoom app agree on what they share and that those of
+// different apps stay out of each other's way, and removes expired session
+// records.
 type App struct {
+	ctx    caddy.Context
 	logger *zap.Logger
 
 	mu   sync.Mutex
@@ -37,7 +41,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the app.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+	a.ctx, a.logger = ctx, ctx.Logger()
 	a.apps = make(map[string][]*site)
 	return nil
 }
@@ -83,8 +87,16 @@ func disagreement(a, b *site) string {
 	return ""
 }
 
-// Start begins the sweeps and tells which redirect URIs have to be registered.
+// Start refuses apps that clash, begins the sweeps, and tells which redirect
+// URIs have to be registered.
 func (a *App) Start() error {
+	// Only now all routes are known. There may be handlers without an http app:
+	// another app can have routes of its own.
+	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
+		if err := findClash(app.(*caddyhttp.App)); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	for id, sites := range a.apps {
@@ -97,9 +109,12 @@ func (a *App) Start() error {
 			for _, uri := range s.redirectURIs {
 				uris = append(uris, uri.uri)
 			}
+			if s.zoomApp != nil {
+				uris = append(uris, s.zoomApp.redirectURIs...)
+			}
 		}
 		a.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
-			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", compact(uris)))
+			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", withoutRepeats(uris)))
 		if domain := first.cookie.domain; domain != "" {
 			a.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
 				zap.String("domain", domain), zap.String("client_id", first.clientID))
@@ -108,7 +123,7 @@ func (a *App) Start() error {
 	return nil
 }
 
-func compact(list []string) (unique []string) {
+func withoutRepeats(list []string) (unique []string) {
 	seen := make(map[string]bool)
 	for _, s := range list {
 		if !seen[s] {

@@ -116,6 +116,11 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, login *zoompkce.Login, err error) error {
 	f := refusalOf(err)
 	f.returnURL = login.ReturnURL
+	switch zoompkce.KindOf(err) {
+	case zoompkce.KindUnauthorized, zoompkce.KindUnknownUser:
+		// The token that the code brought was refused at once.
+		f.code = codeCodeRefused
+	}
 	again := f.code == codeCodeRefused || errors.Is(err, zoompkce.ErrSignedOutMeanwhile)
 	if again && !login.Restarted {
 		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})

@@ -95,6 +95,11 @@ func (w *world) site(options ...string) string {
 
 // caddyfile is a Caddyfile of one site with the directives given.
 func (w *world) caddyfile(directives string) string {
+	return w.caddyfileAt("http://"+w.addr, directives)
+}
+
+// caddyfileAt is the same for a site of another address, on our port.
+func (w *world) caddyfileAt(address, directives string) string {
 	return fmt.Sprintf(`{
 	admin off
 	persist_config off
@@ -107,12 +112,12 @@ func (w *world) caddyfile(directives string) string {
 		level DEBUG
 	}
 }
-http://%s {
+%s {
 	bind 127.0.0.1
 	log
 	%s
 }
-`, w.storage, w.logs, w.addr, directives)
+`, w.storage, w.logs, address, directives)
 }
 
 // load (re)loads Caddy.
@@ -139,23 +144,42 @@ func adapt(caddyfile string) ([]byte, error) {
 // browser keeps cookies as a browser does, and follows no redirect by itself.
 type browser struct {
 	w      *world
+	origin string
 	client *http.Client
 	jar    http.CookieJar
 }
 
-func (w *world) browser() *browser {
+func (w *world) browser() *browser { return w.browserAt(w.url) }
+
+// browserAt is a browser at a site that Caddy serves by plain http for a load
+// balancer that ends TLS.
+func (w *world) browserAt(origin string) *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &browser{w: w, jar: jar}
+	b := &browser{w: w, origin: origin, jar: jar}
 	b.client = &http.Client{
 		Jar:           jar,
 		Timeout:       30 * time.Second,
-		Transport:     &http.Transport{DisableKeepAlives: true},
+		Transport:     loadBalancer{w.addr},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return b
+}
+
+// loadBalancer takes requests for any https host to Caddy.
+type loadBalancer struct{ addr string }
+
+var direct = &http.Transport{DisableKeepAlives: true}
+
+func (l loadBalancer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	if r.Host == "" {
+		r.Host = r.URL.Host
+	}
+	r.URL.Scheme, r.URL.Host = "http", l.addr
+	return direct.RoundTrip(r)
 }
 
 // answer is a response with its body read.
@@ -181,7 +205,7 @@ func (b *browser) do(r *http.Request) answer {
 func (b *browser) request(method, target string, header ...string) *http.Request {
 	b.w.t.Helper()
 	if strings.HasPrefix(target, "/") {
-		target = b.w.url + target
+		target = b.origin + target
 	}
 	r, err := http.NewRequest(method, target, nil)
 	if err != nil {
@@ -206,7 +230,7 @@ func (b *browser) open(target string, header ...string) answer {
 func (b *browser) fetch(method, target string, header ...string) answer {
 	b.w.t.Helper()
 	return b.do(b.request(method, target, append([]string{
-		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin", "Origin", b.w.url,
+		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin", "Origin", b.origin,
 	}, header...)...))
 }
 
@@ -238,7 +262,7 @@ func (b *browser) consent(a answer, userID string) (callback string) {
 
 // cookies are the names of the cookies the browser has for Caddy.
 func (b *browser) cookies() (names []string) {
-	u, err := url.Parse(b.w.url)
+	u, err := url.Parse(b.origin)
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
