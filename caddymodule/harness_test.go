@@ -272,6 +272,34 @@ func (b *browser) cookies() (names []string) {
 	return names
 }
 
+// sessionCookie is the session cookie as a Cookie header.
+func (b *browser) sessionCookie() string {
+	b.w.t.Helper()
+	u, err := url.Parse(b.origin)
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	for _, c := range b.jar.Cookies(u) {
+		if _, rest, _ := strings.Cut(c.Name, "zoom_pkce_"); len(rest) == 8 {
+			return c.Name + "=" + c.Value
+		}
+	}
+	b.w.t.Fatalf("no session cookie among %q", b.cookies())
+	return ""
+}
+
+// waitFor waits for what another goroutine is about to do.
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for range 500 {
+		if done() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("waited in vain for %s", what)
+}
+
 // received is what the upstream got, as the answer tells.
 func (a answer) received(t *testing.T) received {
 	t.Helper()
