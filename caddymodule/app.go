@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
@@ -27,6 +29,7 @@ type App struct {
 	mu   sync.Mutex
 	apps map[string][]*site // by app id
 
+	events *eventQueue
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
 }
@@ -43,7 +46,14 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
 	a.apps = make(map[string][]*site)
-	return nil
+	return metrics.register(ctx.GetMetricsRegistry())
+}
+
+// sites returns all handlers by app id.
+func (a *App) sites() map[string][]*site {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.apps)
 }
 
 // join adds a handler. Handlers of one Zoom app share users, sessions and
@@ -97,6 +107,11 @@ func (a *App) Start() error {
 			return err
 		}
 	}
+	events, err := a.ctx.App("events")
+	if err != nil {
+		return err
+	}
+	a.events = newEventQueue(a.ctx, events.(*caddyevents.App), a.logger)
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	for id, sites := range a.apps {
@@ -114,7 +129,7 @@ func (a *App) Start() error {
 			}
 		}
 		a.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
-			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", withoutRepeats(uris)))
+			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", compact(uris)))
 		if domain := first.cookie.domain; domain != "" {
 			a.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
 				zap.String("domain", domain), zap.String("client_id", first.clientID))
@@ -123,7 +138,7 @@ func (a *App) Start() error {
 	return nil
 }
 
-func withoutRepeats(list []string) (unique []string) {
+func compact(list []string) (unique []string) {
 	seen := make(map[string]bool)
 	for _, s := range list {
 		if !seen[s] {
@@ -146,6 +161,7 @@ func (a *App) Stop() error {
 		}
 	}
 	drains.Wait()
+	a.events.close()
 	return nil
 }
 

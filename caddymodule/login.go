@@ -28,6 +28,7 @@ func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, star
 	for _, cookie := range cookies {
 		http.SetCookie(w, cookie)
 	}
+	metrics.count(decisionLogin)
 	return s.redirect(w, s.manager.AuthorizeURL(login))
 }
 
@@ -88,6 +89,9 @@ const maxFragmentURL = 1024
 // signInFrom answers a page load with a sign-in that leads back to it. To keep
 // the fragment, which only a script can see, the script of a page starts it.
 func (s *site) signInFrom(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if s.insideZoom(r) {
+		return s.serveInClientSignIn(w, r)
+	}
 	returnURL := s.returnURL(r)
 	if !s.keepFragment {
 		return s.startLogin(w, r, v, loginStart{returnURL: returnURL})

@@ -17,6 +17,7 @@ import (
 // site is a provisioned Handler: what its requests work with.
 type site struct {
 	*settings
+	app      *App
 	logger   *zap.Logger
 	manager  *zoompkce.Manager
 	client   *zoompkce.Client
@@ -73,6 +74,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Scopes:       s.scopes,
 		Timeout:      s.zoomTimeout,
 		HTTPClient:   zoomHTTP(),
+		Trace:        traceZoom,
 	})
 	if err != nil {
 		return err
@@ -88,7 +90,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.site = s // from here on Cleanup has something to undo
 	s.manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
 		Client:  s.client,
-		Store:   s.store,
+		Store:   tracedStore{s.store},
 		State:   s.state.State,
 		Secrets: s.cookie.secrets,
 		Cookies: zoompkce.CookieConfig{
@@ -111,7 +113,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	return app.(*App).join(s)
+	s.app = app.(*App)
+	return s.app.join(s)
 }
 
 // loadStore loads the session store, by default the one on Caddy's storage.
@@ -160,8 +163,21 @@ func (h *Handler) Cleanup() error {
 	return err
 }
 
-// observe logs what the session manager tells.
+// emit makes an event for Caddy's event handlers.
+func (s *site) emit(name string, data map[string]any) {
+	data["client_id"] = s.clientID
+	s.app.events.emit(name, data)
+}
+
+// observe counts, logs and emits what the session manager tells.
 func (s *site) observe(e zoompkce.Event) {
+	metrics.observe(e)
+	switch {
+	case e.Kind == zoompkce.EventSignedIn, e.Kind == zoompkce.EventSignedOut, e.Kind == zoompkce.EventUserEnded:
+		s.emit(string(e.Kind), map[string]any{"user_id": e.UserID})
+	case e.Kind == zoompkce.EventRefresh && e.Err != nil:
+		s.emit("refresh_failed", map[string]any{"user_id": e.UserID, "outcome": e.Outcome})
+	}
 	level := zap.DebugLevel
 	message := string(e.Kind)
 	switch e.Kind {

@@ -76,6 +76,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	repl.Set("http.zoom_pkce.error", string(f.code))
 	requestID, _ := repl.GetString("http.request.uuid")
 	s.logRefusal(r, f, requestID)
+	metrics.count(string(f.code))
 	refuseBody(w, r)
 
 	if !s.errorPages {

@@ -21,6 +21,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		return s.refuse(w, r, f)
 	}
 	if s.unauthenticated == passWithoutIdentity {
+		metrics.count(decisionAnonymous)
 		return next.ServeHTTP(w, r)
 	}
 	navigation := classify(r)
@@ -29,6 +30,9 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		return s.refuse(w, r, f)
 	}
 	s.clearDead(w, err)
+	if s.insideZoom(r) {
+		return s.serveInClientSignIn(w, r)
+	}
 	if navigation == framedLoad {
 		return s.refuseFramed(w, r, s.returnURL(r))
 	}

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -78,10 +79,22 @@ func (s *site) zakOf(r *http.Request, v *visit, session *zoompkce.Session) (stri
 		return f.zak, nil
 	}
 	zak, err := s.manager.ZAK(r.Context(), session, policy)
-	if err == nil {
-		f.zak, f.policy = zak.Token, policy
+	if err != nil {
+		return "", err
 	}
-	return zak.Token, err
+	metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
+	f.zak, f.policy = zak.Token, policy
+	return zak.Token, nil
+}
+
+// remember keeps a session that was opened while the request is answered.
+func (v *visit) remember(app string, session *zoompkce.Session) {
+	opened := found{app: app, session: session}
+	if f := v.foundFor(app); f != nil {
+		*f = opened
+		return
+	}
+	v.found = append(v.found, opened)
 }
 
 // scrub takes off the request what only we may say to the upstream, and our

@@ -17,6 +17,8 @@ type SignedIn struct {
 	Profile Profile
 	// Cookie is the session, to be set.
 	Cookie *http.Cookie
+	// Session is the same for the request that is being answered.
+	Session *Session
 }
 
 // SignIn finishes a login: it exchanges the code, asks Zoom who the user is,
@@ -46,9 +48,9 @@ func (m *Manager) signIn(ctx context.Context, l *Login, redirectURI, code string
 	}
 	fresh := newGrant(token, profile, time.Now())
 	u := m.state.users.get(keyOf(profile.ID))
-	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().Unix()}
+	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().UnixMilli()}
 
-	err = m.addSession(ctx, u, l, fresh, began, session, previous)
+	snap, err := m.addSession(ctx, u, l, fresh, began, session, previous)
 	if errors.Is(err, ErrSignedOutMeanwhile) {
 		m.revoke(ctx, fresh)
 	}
@@ -59,18 +61,18 @@ func (m *Manager) signIn(ctx context.Context, l *Login, redirectURI, code string
 		m.run(func(ctx context.Context) { _, _ = m.endSession(ctx, previous) })
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID})
-	return m.opened(ctx, profile, session)
+	return m.opened(ctx, &Session{u, snap, session})
 }
 
 // addSession puts the session and the new grant into the user record.
-func (m *Manager) addSession(ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, previous *Session) error {
+func (m *Manager) addSession(ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, previous *Session) (*snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	const unknown, ours, theirs = 0, 1, 2
 	newer := unknown
 	errAsk := errors.New("which grant is the newer one has to be asked")
 	for {
-		_, err := m.change(ctx, u, "saving a sign-in", func(r *record) error {
+		snap, err := m.change(ctx, u, "saving a sign-in", func(r *record) error {
 			if r.tombstone() && !l.Started.After(r.Ended) {
 				return ErrSignedOutMeanwhile
 			}
@@ -88,7 +90,7 @@ func (m *Manager) addSession(ctx context.Context, u *user, l *Login, fresh *gran
 			if err == nil {
 				u.refreshFailure.Store(nil)
 			}
-			return err
+			return snap, err
 		}
 		// A grant was saved while this one was on its way. The later of two
 		// sign-ins revokes the tokens of the earlier one, so Zoom knows which it was.
@@ -116,14 +118,15 @@ func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, prev
 	r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})
 }
 
-func (m *Manager) opened(ctx context.Context, profile Profile, session sessionCookie) (*SignedIn, error) {
+// opened is the outcome of a sign-in whose session is in the record.
+func (m *Manager) opened(ctx context.Context, s *Session) (*SignedIn, error) {
 	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cookie, err := m.issue(k, session, time.Now())
+	cookie, err := m.issue(k, s.cookie, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	return &SignedIn{profile, cookie}, nil
+	return &SignedIn{s.Profile(), cookie, s}, nil
 }

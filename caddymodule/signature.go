@@ -1,0 +1,123 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// signatureRequest and the answers are the contract of Zoom's sample
+// (github.com/zoom/meetingsdk-auth-endpoint-sample), so that a client written
+// for it works by changing its URL.
+type signatureRequest struct {
+	MeetingNumber     *number `json:"meetingNumber"`
+	Role              *number `json:"role"`
+	ExpirationSeconds *number `json:"expirationSeconds"`
+	VideoWebRTCMode   *number `json:"videoWebRtcMode"`
+}
+
+type signatureAnswer struct {
+	Signature string `json:"signature"`
+	SDKKey    string `json:"sdkKey"`
+}
+
+type signatureErrors struct {
+	Errors []signatureError `json:"errors"`
+}
+
+type signatureError struct {
+	Property string `json:"property"`
+	Reason   string `json:"reason"`
+}
+
+// The spans Zoom takes for a signature
+// (developers.zoom.us/docs/meeting-sdk/auth).
+const (
+	minSignatureSeconds = 1800
+	maxSignatureSeconds = 172_800
+)
+
+func (s *site) hasMeetingSDK() bool { return s.meetingSDK != nil }
+
+// serveSignature signs a visitor into a meeting. The signature is the
+// app's word that whoever holds it may join in that role, so it is given to
+// nobody but signed-in visitors that allow lets in, and each one is logged.
+func (s *site) serveSignature(w http.ResponseWriter, r *http.Request, v *visit) error {
+	_, profile, err := s.visitor(r, v)
+	if err != nil {
+		return s.refuse(w, r, refusalOf(err))
+	}
+	var wish signatureRequest
+	if err := readJSON(w, r, &wish); err != nil {
+		return s.refuseSignature(w, []signatureError{{"$body", err.Error()}})
+	}
+	claims, problems := s.meetingSDK.claims(wish)
+	if len(problems) > 0 {
+		return s.refuseSignature(w, problems)
+	}
+	sdk := zoompkce.MeetingSDK{Key: s.meetingSDK.sdkKey, Secret: string(s.meetingSDK.sdkSecret)}
+	signature, err := sdk.Sign(claims, time.Now())
+	if err != nil {
+		return s.refuseSignature(w, []signatureError{{"$schema", err.Error()}})
+	}
+	fields := []zap.Field{zap.String("user_id", profile.ID), zap.String("meeting", claims.MeetingNumber)}
+	if claims.Role != nil {
+		fields = append(fields, zap.Int("role", *claims.Role))
+	}
+	s.logger.Info("signed a meeting sdk signature", fields...)
+	return s.answer(w, signatureAnswer{signature, s.meetingSDK.sdkKey})
+}
+
+func (s *site) refuseSignature(w http.ResponseWriter, problems []signatureError) error {
+	writeJSON(w, http.StatusBadRequest, "application/json", signatureErrors{problems}, securityOptions{https: s.secure}, 0)
+	return nil
+}
+
+// claims checks a wish.
+func (m *meetingSDKSettings) claims(wish signatureRequest) (c zoompkce.MeetingClaims, problems []signatureError) {
+	fail := func(property, reason string, args ...any) {
+		problems = append(problems, signatureError{property, fmt.Sprintf(reason, args...)})
+	}
+	if (wish.MeetingNumber == nil) != (wish.Role == nil) {
+		fail("$schema", "meetingNumber and role belong together: send both or neither")
+	}
+	if wish.MeetingNumber != nil {
+		meeting, ok := zoompkce.MeetingNumber(string(*wish.MeetingNumber))
+		if !ok {
+			fail("meetingNumber", "must be a number of 9 to 12 digits")
+		}
+		c.MeetingNumber = meeting
+	}
+	if wish.Role != nil {
+		role, err := strconv.Atoi(string(*wish.Role))
+		switch {
+		case err != nil || role != 0 && role != 1:
+			fail("role", "must be 0 (participant) or 1 (host)")
+		case !slices.Contains(m.roles, role):
+			fail("role", "role %d is not given out here", role)
+		}
+		c.Role = &role
+	}
+	c.ExpiresIn = m.expiresIn
+	if wish.ExpirationSeconds != nil {
+		seconds, err := strconv.Atoi(string(*wish.ExpirationSeconds))
+		if err != nil || seconds < minSignatureSeconds || seconds > maxSignatureSeconds {
+			fail("expirationSeconds", "must be a number from %d to %d", minSignatureSeconds, maxSignatureSeconds)
+		}
+		c.ExpiresIn = min(m.expiresIn, time.Duration(seconds)*time.Second)
+	}
+	if wish.VideoWebRTCMode != nil {
+		mode, err := strconv.Atoi(string(*wish.VideoWebRTCMode))
+		if err != nil || mode != 0 && mode != 1 {
+			fail("videoWebRtcMode", "must be 0 or 1")
+		}
+		c.VideoWebRTCMode = &mode
+	}
+	return c, problems
+}

@@ -1,0 +1,67 @@
+package zoompkce
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+)
+
+var (
+	// ErrContextUsed means that an app context has opened a session before.
+	ErrContextUsed = errors.New("zoompkce: the app context was used before")
+	// ErrNoGrant means that a user cannot be signed in without asking Zoom:
+	// there is no grant, or the user's last session was ended.
+	ErrNoGrant = errors.New("zoompkce: the user has no grant here")
+)
+
+// usedContextLife is how long a used app context is remembered; one is valid for two minutes.
+const usedContextLife = 10 * time.Minute
+
+// SignInFromContext opens a session for the user an app context names, if the
+// user's grant is here. A context can be seen by others on its way, so each opens one
+// session, in whichever process: it is noted as used before anything else.
+func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedIn, error) {
+	if c.UserID == "" || c.ID == "" {
+		return nil, ErrNoGrant
+	}
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	u := m.state.users.get(keyOf(c.UserID))
+	snap, err := m.load(ctx, k, u)
+	if err != nil {
+		return nil, m.storeError("reading a user record", err)
+	}
+	if g := u.grant(snap); g == nil || g.dead() {
+		return nil, ErrNoGrant
+	}
+	sum := sha256.Sum256([]byte("app context\x00" + c.ID))
+	name := hex.EncodeToString(sum[:])
+	key := storePrefix + m.client.AppID() + "/" + name[:2] + "/" + name
+	_, err = m.store.Swap(ctx, key, "", []byte("used"), time.Now().Add(usedContextLife))
+	switch {
+	case errors.Is(err, ErrConflict):
+		return nil, ErrContextUsed
+	case err != nil:
+		return nil, m.storeError("noting a used app context", err)
+	}
+	now := time.Now()
+	session := sessionCookie{user: u.key, id: newSessionID(), created: now.UnixMilli()}
+	snap, err = m.change(ctx, u, "saving a sign-in", func(r *record) error {
+		if r.Grant == nil || r.Grant.dead() {
+			return ErrNoGrant
+		}
+		r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
+	return m.opened(ctx, &Session{u, snap, session})
+}
