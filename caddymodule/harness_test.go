@@ -54,11 +54,7 @@ func newWorld(t *testing.T) *world {
 	listener.Close()
 	w.url = "http://" + w.addr
 	w.logs = t.TempDir() + "/caddy.log"
-	w.zoom.AddApp(zoomtest.App{
-		ClientID:     testClientID,
-		ClientSecret: testClientSecret,
-		RedirectURIs: []string{w.url + "/zoom_pkce/callback"},
-	})
+	w.registerAt(w.url + "/zoom_pkce/callback")
 	w.zoom.AddUser(zoomtest.User{ID: "user-ada", AccountID: "account-1", Email: "ada@example.com", Verified: 1, DisplayName: "Ada Lovelace"})
 	w.zoom.AddUser(zoomtest.User{ID: "user-bob", AccountID: "account-2", Email: "bob@example.org", Verified: 1, DisplayName: "Bob"})
 	t.Cleanup(func() {
@@ -70,6 +66,11 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	return w
+}
+
+// registerAt registers the redirect URIs of the app at Zoom, and no others.
+func (w *world) registerAt(uris ...string) {
+	w.zoom.AddApp(zoomtest.App{ClientID: testClientID, ClientSecret: testClientSecret, RedirectURIs: uris})
 }
 
 // logged is the end of what Caddy has logged.
