@@ -80,6 +80,13 @@ func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
 // the upstream is promised.
 func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	session, err := s.sessionOf(r, v)
+	if context, ok := s.appContext(r); ok && errors.As(err, new(*zoompkce.NoSessionError)) {
+		if signedIn, trouble := s.signInFromContext(w, r, v, context); trouble != nil {
+			err = trouble
+		} else if signedIn != nil {
+			session, err = signedIn, nil
+		}
+	}
 	if err != nil {
 		return s.signedOut(w, r, v, next, err)
 	}

@@ -30,6 +30,9 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		return s.refuse(w, r, f)
 	}
 	s.clearDead(w, v, err)
+	if s.insideZoom(r) {
+		return s.serveInClientSignIn(w, r)
+	}
 	switch {
 	case navigation == framedLoad:
 		returnURL := s.returnURL(r)

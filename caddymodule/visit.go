@@ -58,6 +58,17 @@ func (s *site) sessionOf(r *http.Request, v *visit) (*zoompkce.Session, error) {
 	return session, err
 }
 
+// remember keeps a session that was opened while the request is answered.
+func (v *visit) remember(app string, session *zoompkce.Session) {
+	for i := range v.found {
+		if v.found[i].app == app {
+			v.found[i] = found{app: app, session: session}
+			return
+		}
+	}
+	v.found = append(v.found, found{app: app, session: session})
+}
+
 // scrub takes off the request what only we may say to the upstream, and our
 // cookies, which are nobody else's business.
 func (s *site) scrub(r *http.Request, v *visit) {

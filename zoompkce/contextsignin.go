@@ -51,7 +51,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedI
 		return nil, m.storeError("noting a used app context", err)
 	}
 	now := time.Now()
-	session := sessionCookie{user: u.key, id: newSessionID(), created: now.Unix()}
+	session := sessionCookie{user: u.key, id: newSessionID(), created: now.UnixMilli()}
 	snap, err = m.change(ctx, u, "saving a sign-in", func(r *record) error {
 		if r.Grant == nil || r.Grant.dead() {
 			return ErrNoGrant

@@ -48,7 +48,7 @@ func (m *Manager) signIn(ctx context.Context, l *Login, redirectURI, code string
 	}
 	fresh := newGrant(token, profile, time.Now())
 	u := m.state.users.get(keyOf(profile.ID))
-	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().Unix()}
+	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().UnixMilli()}
 
 	snap, err := m.addSession(ctx, u, l, fresh, began, session, previous)
 	if errors.Is(err, ErrSignedOutMeanwhile) {
