@@ -76,7 +76,12 @@ func (s *site) wishedReturnURL(wish string) string {
 		return "/"
 	}
 	if s.keepFragment && fragment != "" {
-		if escaped := (&url.URL{Fragment: fragment}).EscapedFragment(); len(to)+len(escaped) < maxFragmentURL {
+		// Scripts read fragments as they are escaped in the address.
+		u, err := url.Parse("#" + fragment)
+		if err != nil {
+			u = &url.URL{Fragment: fragment}
+		}
+		if escaped := u.EscapedFragment(); len(to)+len(escaped) < maxFragmentURL {
 			to += "#" + escaped
 		}
 	}
