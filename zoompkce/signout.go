@@ -53,7 +53,7 @@ func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err 
 
 // EndUser ends every session of a user, here at once and in other processes
 // within their sync interval. It reports whether there was anything to end. With a before, only a grant signed in
-// before it is ended. A record that cannot be opened, because its secret is
+// before it is ended. Without one, a record that cannot be opened, because its secret is
 // lost, is ended too: this is the way out of that.
 func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
@@ -69,7 +69,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 		r.end(time.Now())
 		return nil
 	})
-	if errors.As(err, new(*UnopenableError)) {
+	if before.IsZero() && errors.As(err, new(*UnopenableError)) {
 		err = m.endUnopenable(ctx, u, userID)
 	}
 	if errors.Is(err, errUnchanged) {
