@@ -26,13 +26,20 @@ type world struct {
 	app   *zoomtest.App
 	store *testStore
 
+	transport http.RoundTripper // to Zoom
+
 	mu     sync.Mutex
 	issued []string // access tokens
 }
 
+// carrier is a function as a transport.
+type carrier func(*http.Request) (*http.Response, error)
+
+func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) { return c(r) }
+
 // RoundTrip carries the processes' calls, and notes the tokens that Zoom gives.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := w.zoom.Client().Transport.RoundTrip(r)
+	res, err := w.transport.RoundTrip(r)
 	if err == nil && r.URL.Path == "/oauth/token" {
 		res.Body = &tokenReader{ReadCloser: res.Body, world: w}
 	}
@@ -94,6 +101,7 @@ func newWorld(t testing.TB) *world {
 	inner, _ := t.(*testing.T)
 	w := &world{T: inner, zoom: zoomtest.NewUnstartedServer(), store: newTestStore()}
 	t.Cleanup(w.zoom.Close)
+	w.transport = w.zoom.Client().Transport
 	w.app = w.zoom.AddApp(zoomtest.App{ClientSecret: "app-secret", RedirectURIs: []string{callbackURI}})
 	for _, id := range []string{"ada", "bob"} {
 		w.zoom.AddUser(zoomtest.User{ID: id, AccountID: "acc", Email: id + "@example.com", Verified: 1, FirstName: id})
@@ -330,6 +338,8 @@ type storeRule struct {
 	err   error
 	gate  *gate
 	delay time.Duration
+
+	panics bool
 }
 
 type gate struct{ arrived, release chan struct{} }
@@ -403,6 +413,9 @@ func (r *storeRule) apply(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	if r.panics {
+		panic("the store has a bug")
 	}
 	return r.err
 }
