@@ -451,3 +451,20 @@ func (s *testStore) Swap(ctx context.Context, key, old string, value []byte, exp
 	}
 	return version, err
 }
+
+// only is the key of the one record in the store.
+func (s *testStore) only(t *testing.T) string { return s.other(t, "") }
+
+// other is the key of the one record beside that one.
+func (s *testStore) other(t *testing.T, key string) string {
+	t.Helper()
+	keys, _, err := s.List(ctx, "zoom_pkce/", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys = slices.DeleteFunc(keys, func(k string) bool { return k == key })
+	if len(keys) != 1 {
+		t.Fatalf("%d records", len(keys))
+	}
+	return keys[0]
+}

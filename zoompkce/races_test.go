@@ -135,7 +135,7 @@ func TestSignInRacesRefresh(t *testing.T) {
 					order(r)
 					time.Sleep(11 * time.Second) // the others hear of it
 					if r.p.works(r.old) != r.q.works(r.fresh) {
-						t.Error("two grants")
+						w.Error("two grants")
 					}
 					// And the grant that was kept can be refreshed.
 					toExpiry()
@@ -238,7 +238,7 @@ func TestSignInsRaceEachOther(t *testing.T) {
 					order(w, attempt(p, one), attempt(q, two))
 					time.Sleep(11 * time.Second)
 					if p.works(one) != q.works(two) {
-						t.Error("two grants")
+						w.Error("two grants")
 					}
 					w.calls(zoomtest.CallRefresh, 0)
 				})
@@ -316,7 +316,7 @@ func TestSignOutRacesRefresh(t *testing.T) {
 					p.signedOut(b)
 					q.signedOut(b)
 					if live := w.live(); live != 0 {
-						t.Errorf("%d tokens live on at Zoom", live)
+						w.Errorf("%d tokens live on at Zoom", live)
 					}
 				})
 			})
@@ -334,20 +334,20 @@ func TestSignInMeetsTombstone(t *testing.T) {
 		login, code := p.begin(early, "ada")
 		time.Sleep(time.Second)
 		if ended, err := q.EndUser(ctx, "ada", time.Time{}); !ended || err != nil {
-			t.Fatal(ended, err)
+			w.Fatal(ended, err)
 		}
 		time.Sleep(time.Second)
 		if err := p.finish(early, login, code); !errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
-			t.Errorf("the early sign-in: %v", err)
+			w.Errorf("the early sign-in: %v", err)
 		}
 		if live := w.live(); live != 0 {
-			t.Errorf("%d tokens live on at Zoom", live)
+			w.Errorf("%d tokens live on at Zoom", live)
 		}
 		p.signedOut(b)
 		p.works(p.signIn("ada"))
 		p.signedOut(b)
 		if ended, err := q.EndUser(ctx, "nobody", time.Time{}); ended || err != nil {
-			t.Errorf("nobody was ended: %v, %v", ended, err)
+			w.Errorf("nobody was ended: %v, %v", ended, err)
 		}
 	})
 }
@@ -383,7 +383,7 @@ func TestLease(t *testing.T) {
 			time.Sleep(time.Second)
 			w.took(11*time.Second, func() {
 				if _, err := q.token(b); err == nil || errors.As(err, new(*zoompkce.NoSessionError)) {
-					t.Errorf("waiting for the lease ended in %v", err)
+					w.Errorf("waiting for the lease ended in %v", err)
 				}
 			})
 			w.store.heal()
@@ -419,25 +419,25 @@ func TestInvalidGrant(t *testing.T) {
 			w.zoom.RevokeUser(w.app.ClientID, "ada")
 			w.took(11*time.Second, func() {
 				if p.signedOut(b).Clear {
-					t.Error("cookies cleared though a sign-in may be under way")
+					w.Error("cookies cleared though a sign-in may be under way")
 				}
 			})
 			w.took(0, func() { p.signedOut(b) })
 			w.calls(zoomtest.CallRefresh, 1)
 			if q.signedOut(b).Clear {
-				t.Error("another process clears the cookies")
+				w.Error("another process clears the cookies")
 			}
 			time.Sleep(61 * time.Second)
 			if !p.signedOut(b).Clear || !q.signedOut(b).Clear {
-				t.Error("the sessions did not end after the grace time")
+				w.Error("the sessions did not end after the grace time")
 			}
 			w.calls(zoomtest.CallRefresh, 1)
 			if got := p.outcomes(zoompkce.EventRefresh); !slices.Equal(got, []string{"invalid_grant"}) {
-				t.Errorf("outcomes %q", got)
+				w.Errorf("outcomes %q", got)
 			}
 			p.works(p.signIn("ada"))
 			if !p.signedOut(b).Clear {
-				t.Error("a session that had ended is back")
+				w.Error("a session that had ended is back")
 			}
 		})
 	})
@@ -451,7 +451,7 @@ func TestInvalidGrant(t *testing.T) {
 			time.Sleep(50 * time.Second)
 			other := p.signIn("ada")
 			if p.works(b) != p.works(other) {
-				t.Error("two grants")
+				w.Error("two grants")
 			}
 		})
 	})
@@ -477,7 +477,7 @@ func TestInvalidGrant(t *testing.T) {
 			old := p.reload()
 			w.took(time.Second, old.Close)
 			if err := <-done; zoompkce.KindOf(err) != zoompkce.KindUnavailable {
-				t.Errorf("the request that waited: %v", err)
+				w.Errorf("the request that waited: %v", err)
 			}
 			time.Sleep(6 * time.Second)
 			p.signedOut(b)

@@ -20,7 +20,7 @@ func TestTokenIsRefreshedAheadOfItsExpiry(t *testing.T) {
 		first := p.works(b)
 		time.Sleep(54 * time.Minute)
 		if p.works(b) != first {
-			t.Error("refreshed long before the margin")
+			w.Error("refreshed long before the margin")
 		}
 		synctest.Wait()
 		w.calls(zoomtest.CallRefresh, 0)
@@ -30,7 +30,7 @@ func TestTokenIsRefreshedAheadOfItsExpiry(t *testing.T) {
 		w.took(0, func() {
 			for range 100 {
 				if p.works(b) != first {
-					t.Error("a token that lives was not used")
+					w.Error("a token that lives was not used")
 				}
 			}
 		})
@@ -38,11 +38,11 @@ func TestTokenIsRefreshedAheadOfItsExpiry(t *testing.T) {
 		gate.Release()
 		synctest.Wait()
 		if p.works(b) == first {
-			t.Error("not refreshed in the background")
+			w.Error("not refreshed in the background")
 		}
 		w.calls(zoomtest.CallRefresh, 1)
 		if got := p.outcomes(zoompkce.EventRefresh); !slices.Equal(got, []string{"ok"}) {
-			t.Errorf("outcomes %q", got)
+			w.Errorf("outcomes %q", got)
 		}
 		// The profile is read again after each refresh.
 		w.calls(zoomtest.CallMe, 2)
@@ -65,7 +65,7 @@ func TestThousandRequestsWithAnExpiredToken(t *testing.T) {
 					wait.Go(func() {
 						token, err := p.token(b)
 						if _, _, ok := w.zoom.ValidateAccessToken(token); !ok {
-							t.Errorf("token of no use, %v", err)
+							w.Errorf("token of no use, %v", err)
 						}
 					})
 				}
@@ -84,11 +84,11 @@ func TestSeveralBrowsersShareTheNewestGrant(t *testing.T) {
 		second := q.signIn("ada") // ends the tokens of the first
 		time.Sleep(11 * time.Second)
 		if p.works(first) != q.works(second) {
-			t.Error("two browsers, two grants")
+			w.Error("two browsers, two grants")
 		}
 		toExpiry()
 		if q.works(second) != p.works(first) {
-			t.Error("two browsers, two refreshed grants")
+			w.Error("two browsers, two refreshed grants")
 		}
 		w.calls(zoomtest.CallRefresh, 1)
 	})
@@ -132,14 +132,14 @@ func TestRefreshFailuresThatChangeNothing(t *testing.T) {
 				fault(w)
 				w.took(10*time.Second, func() {
 					if _, err := p.token(b); err == nil || errors.As(err, new(*zoompkce.NoSessionError)) {
-						t.Errorf("the failed refresh ended in %v", err)
+						w.Errorf("the failed refresh ended in %v", err)
 					}
 				})
 				// Remembered: nobody asks Zoom again at once.
 				before := w.zoom.Count(zoomtest.CallRefresh)
 				w.took(0, func() { _, _ = p.token(b) })
 				if w.zoom.Count(zoomtest.CallRefresh) != before {
-					t.Error("the failure was not remembered")
+					w.Error("the failure was not remembered")
 				}
 				time.Sleep(30 * time.Second)
 				p.works(b)
@@ -163,7 +163,7 @@ func TestTokenIsUsedWhileItLives(t *testing.T) {
 		w.took(10*time.Second, func() {
 			_, err := p.token(b)
 			if zoompkce.KindOf(err) != zoompkce.KindUnavailable {
-				t.Errorf("after the expiry: %v", err)
+				w.Errorf("after the expiry: %v", err)
 			}
 		})
 		w.zoom.Restore(zoomtest.CallAny)
@@ -186,7 +186,7 @@ func TestOddExpiresIn(t *testing.T) {
 				w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Status(500, ""))
 				time.Sleep(56 * time.Minute)
 				if _, err := p.token(b); err != nil {
-					t.Fatal(err)
+					w.Fatal(err)
 				}
 				synctest.Wait()
 				w.calls(zoomtest.CallRefresh, 1)
@@ -195,12 +195,12 @@ func TestOddExpiresIn(t *testing.T) {
 				w.zoom.ResetCounts()
 				for range 15 * 60 * 4 {
 					if _, err := p.token(b); err != nil {
-						t.Fatal(err)
+						w.Fatal(err)
 					}
 					time.Sleep(time.Second / 4)
 				}
 				if got := w.zoom.Count(zoomtest.CallRefresh); got > most {
-					t.Errorf("%d refreshes in 15 minutes, at most %d are needed", got, most)
+					w.Errorf("%d refreshes in 15 minutes, at most %d are needed", got, most)
 				}
 			})
 		})
@@ -218,7 +218,7 @@ func TestMarginLongerThanTheTokenLives(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		if got := w.zoom.Count(zoomtest.CallRefresh); got < 2 || got > 5 {
-			t.Errorf("%d refreshes in two hours", got)
+			w.Errorf("%d refreshes in two hours", got)
 		}
 	})
 }
@@ -231,7 +231,7 @@ func TestAnswerWithoutRefreshToken(t *testing.T) {
 		p := w.process()
 		b := p.signIn("ada")
 		if _, err := p.token(b); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
 		toExpiry()
 		p.signedOut(b)
@@ -256,7 +256,7 @@ func TestRefreshOutlivesItsRequest(t *testing.T) {
 		<-gate.Arrived()
 		leave()
 		if err := <-done; err == nil {
-			t.Error("nobody was told that the request went away")
+			w.Error("nobody was told that the request went away")
 		}
 		gate.Release()
 		synctest.Wait()

@@ -45,16 +45,16 @@ func TestUnsavedGrant(t *testing.T) {
 				token := p.works(b)
 				time.Sleep(5 * time.Minute)
 				if p.works(b) != token {
-					t.Error("the unsaved token is not used any more")
+					w.Error("the unsaved token is not used any more")
 				}
 				w.store.heal()
 				time.Sleep(20 * time.Second)
 				if q := w.process(); q.works(b) != token {
-					t.Error("not saved")
+					w.Error("not saved")
 				}
 				w.calls(zoomtest.CallRefresh, 1)
 				if got := p.outcomes(zoompkce.EventRefresh); !slices.Equal(got, []string{"unsaved", "ok"}) {
-					t.Errorf("outcomes %q", got)
+					w.Errorf("outcomes %q", got)
 				}
 				// The lease was given back with it.
 				toExpiry()
@@ -94,10 +94,10 @@ func TestUnsavedGrantIsSuperseded(t *testing.T) {
 			other := q.signIn("ada")
 			time.Sleep(time.Minute)
 			if p.works(b) != q.works(other) {
-				t.Error("two grants")
+				w.Error("two grants")
 			}
 			if n := w.live(); n != 1 {
-				t.Errorf("%d tokens live", n)
+				w.Errorf("%d tokens live", n)
 			}
 		})
 	})
@@ -110,12 +110,12 @@ func TestUnsavedGrantIsSuperseded(t *testing.T) {
 			p.breakSave(b, func() { w.store.fail("swap", -1) })
 			w.store.heal()
 			if err := q.SignOut(ctx, s); err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 			time.Sleep(time.Minute)
 			p.signedOut(b)
 			if n := w.live(); n != 0 {
-				t.Errorf("%d tokens live on", n)
+				w.Errorf("%d tokens live on", n)
 			}
 		})
 	})
@@ -148,12 +148,12 @@ func TestReloadTakesOverUnsavedGrants(t *testing.T) {
 				token := p.works(b)
 				reload(p)
 				if p.works(b) != token {
-					t.Error("the unsaved token was forgotten")
+					w.Error("the unsaved token was forgotten")
 				}
 				w.store.heal()
 				time.Sleep(time.Minute)
 				if w.process().works(b) != token {
-					t.Error("nobody saved it")
+					w.Error("nobody saved it")
 				}
 				w.calls(zoomtest.CallRefresh, 1)
 			})
@@ -173,7 +173,7 @@ func TestClosingSavesWhatItCan(t *testing.T) {
 		w.store.heal()
 		w.took(2*time.Second, p.Close)
 		if w.process().works(b) != token {
-			t.Error("not saved at the end")
+			w.Error("not saved at the end")
 		}
 	})
 }
@@ -197,7 +197,7 @@ func TestDrain(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-drained:
-			t.Fatal("a refresh was left behind")
+			w.Fatal("a refresh was left behind")
 		default:
 		}
 		// Something new goes on; it does not hold up the drain.
@@ -216,7 +216,7 @@ func TestDrain(t *testing.T) {
 
 		p.Close()
 		if _, err := p.SignIn(ctx, &zoompkce.Login{}, "code", nil); !errors.As(err, new(*zoompkce.StoreError)) {
-			t.Errorf("signing in after Close: %v", err)
+			w.Errorf("signing in after Close: %v", err)
 		}
 	})
 }
@@ -231,7 +231,7 @@ func TestClosedManagerDoesNotSpeakForOthers(t *testing.T) {
 		old.Close()
 		toExpiry()
 		if _, err := old.AccessToken(ctx, s); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
-			t.Errorf("a closed manager: %v", err)
+			w.Errorf("a closed manager: %v", err)
 		}
 		p.works(b)
 	})
@@ -245,7 +245,7 @@ func TestPanicsAreErrors(t *testing.T) {
 		toExpiry()
 		w.store.add(storeRule{op: "swap", times: 1, panics: true})
 		if _, err := p.token(b); err == nil {
-			t.Error("a panic was success")
+			w.Error("a panic was success")
 		}
 		time.Sleep(6 * time.Second)
 		p.works(b)

@@ -103,11 +103,11 @@ func TestActiveUserNeverWaitsForAZAK(t *testing.T) {
 				}
 				calls := w.zoom.Count(zoomtest.CallZAK)
 				if calls > 15 {
-					t.Errorf("%d calls in ten minutes", calls)
+					w.Errorf("%d calls in ten minutes", calls)
 				}
 				time.Sleep(time.Hour)
 				if after := w.zoom.Count(zoomtest.CallZAK); after > 15 || after > calls+2 {
-					t.Errorf("%d calls for a user who had left, %d before", after-calls, calls)
+					w.Errorf("%d calls for a user who had left, %d before", after-calls, calls)
 				}
 			})
 		})
@@ -152,7 +152,7 @@ func TestTwoPolicies(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		if n := w.zoom.Count(zoomtest.CallZAK); n > 45 {
-			t.Errorf("%d calls in five minutes", n)
+			w.Errorf("%d calls in five minutes", n)
 		}
 	})
 }
@@ -164,13 +164,13 @@ func TestZAKLifetime(t *testing.T) {
 		policy := zoompkce.ZAKPolicy{MaxAge: 30 * time.Minute, Lifetime: 2 * time.Hour}
 		first := p.hasZAK(b, policy)
 		if left := time.Until(first.ExpiresAt); left != 2*time.Hour {
-			t.Errorf("it lives for %v", left)
+			w.Errorf("it lives for %v", left)
 		}
 		p.hasZAK(b, minute)
 		w.calls(zoomtest.CallZAK, 1)
 		w.calls(zoomtest.CallZAKToken, 1)
 		if got := w.zoom.Requests(zoomtest.CallZAKToken)[0].Query.Get("ttl"); got != "7200" {
-			t.Errorf("ttl %q", got)
+			w.Errorf("ttl %q", got)
 		}
 		for range 30 {
 			time.Sleep(time.Minute)
@@ -222,7 +222,7 @@ func TestMaxAgeZero(t *testing.T) {
 			wait.Wait()
 			w.calls(zoomtest.CallZAK, 20)
 			if len(seen) != 20 || most != 1 {
-				t.Errorf("%d ZAKs, %d calls at once", len(seen), most)
+				w.Errorf("%d ZAKs, %d calls at once", len(seen), most)
 			}
 		})
 	})
@@ -236,7 +236,7 @@ func TestMaxAgeZero(t *testing.T) {
 				for range 100 {
 					wait.Go(func() {
 						if _, err := p.zak(b, each); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
-							t.Error(err)
+							w.Error(err)
 						}
 					})
 				}
@@ -255,13 +255,13 @@ func TestOlderZAKWhileFetchingFails(t *testing.T) {
 		time.Sleep(70 * time.Second)
 		w.took(10*time.Second, func() { // one request finds out
 			if z, err := p.zak(b, minute); err != nil || z.Token != first.Token {
-				t.Errorf("%v", err)
+				w.Errorf("%v", err)
 			}
 		})
 		for time.Since(first.FetchedAt) < 4*time.Minute {
 			w.took(0, func() {
 				if z, err := p.zak(b, minute); err != nil || z.Token != first.Token {
-					t.Errorf("after %v: %v", time.Since(first.FetchedAt), err)
+					w.Errorf("after %v: %v", time.Since(first.FetchedAt), err)
 				}
 			})
 			time.Sleep(time.Second)
@@ -269,7 +269,7 @@ func TestOlderZAKWhileFetchingFails(t *testing.T) {
 		time.Sleep(time.Second)
 		w.took(10*time.Second, func() {
 			if _, err := p.zak(b, minute); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
-				t.Errorf("a ZAK of more than four minutes: %v", err)
+				w.Errorf("a ZAK of more than four minutes: %v", err)
 			}
 		})
 		w.zoom.Restore(zoomtest.CallAny)
@@ -287,7 +287,7 @@ func TestZAKRecoversAtOnce(t *testing.T) {
 		w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(500, ""))
 		time.Sleep(90 * time.Second)
 		if _, err := p.zak(b, minute); err != nil {
-			t.Error(err)
+			w.Error(err)
 		}
 		w.zoom.Restore(zoomtest.CallAny)
 		time.Sleep(time.Second)
@@ -319,7 +319,7 @@ func TestBadZAKAnswers(t *testing.T) {
 				w.took(10*time.Second, func() {
 					z, err := p.zak(b, minute)
 					if err == nil || z.Token != "" || errors.As(err, new(*zoompkce.NoSessionError)) {
-						t.Errorf("%v", err)
+						w.Errorf("%v", err)
 					}
 				})
 				p.works(b)
@@ -349,14 +349,14 @@ func TestZAKPauseForAllUsers(t *testing.T) {
 					_, err := p.zak(ada, minute)
 					e, ok := errors.AsType[*zoompkce.Error](err)
 					if !ok || e.Kind != zoompkce.KindRateLimited || e.RetryAfter <= 0 || e.RetryAfter > 90*time.Second || e.Call != zoompkce.CallZAK {
-						t.Fatalf("%v", err)
+						w.Fatalf("%v", err)
 					}
 					if _, err := p.zak(bob, minute); err != nil {
-						t.Fatalf("an older ZAK of another user: %v", err)
+						w.Fatalf("an older ZAK of another user: %v", err)
 					}
 					_, err = p.OBF(ctx, p.session(ada), "123456789", 0)
 					if e, ok := errors.AsType[*zoompkce.Error](err); !ok || e.Call != zoompkce.CallOBF || e.Kind != zoompkce.KindRateLimited {
-						t.Fatalf("%v", err)
+						w.Fatalf("%v", err)
 					}
 					time.Sleep(time.Second)
 				}
@@ -378,7 +378,7 @@ func TestZAKPauseForAllUsers(t *testing.T) {
 					time.Sleep(100 * time.Millisecond)
 				}
 				if n := w.zoom.Count(zoomtest.CallZAK); n > 11 {
-					t.Errorf("%q: %d calls in ten seconds", retryAfter, n)
+					w.Errorf("%q: %d calls in ten seconds", retryAfter, n)
 				}
 			})
 		}
@@ -423,12 +423,12 @@ func TestZAKUnauthorized(t *testing.T) {
 			w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(401, `{"code":124,"message":"Invalid access token."}`))
 			for range 120 {
 				if _, err := p.zak(b, minute); zoompkce.KindOf(err) != zoompkce.KindUnauthorized {
-					t.Fatal(err)
+					w.Fatal(err)
 				}
 				time.Sleep(500 * time.Millisecond)
 			}
 			if n := w.zoom.Count(zoomtest.CallRefresh); n > 3 {
-				t.Errorf("%d refreshes in a minute, which did not help", n)
+				w.Errorf("%d refreshes in a minute, which did not help", n)
 			}
 		})
 	})
@@ -439,7 +439,7 @@ func TestZAKUnauthorized(t *testing.T) {
 			p.works(b)
 			w.zoom.RevokeUser(w.app.ClientID, "ada")
 			if _, err := p.zak(b, minute); err == nil {
-				t.Fatal("a ZAK of a dead grant")
+				w.Fatal("a ZAK of a dead grant")
 			}
 			time.Sleep(11 * time.Second)
 			p.signedOut(b)
@@ -457,12 +457,12 @@ func TestZAKUnauthorized(t *testing.T) {
 			for n := range 50 {
 				wait.Go(func() {
 					if _, err := p.OBF(ctx, s, fmt.Sprint(100000000+n), 0); err != nil {
-						t.Error(err)
+						w.Error(err)
 					}
 				})
 				wait.Go(func() {
 					if _, err := p.ZAK(ctx, s, zoompkce.ZAKPolicy{}); err != nil {
-						t.Error(err)
+						w.Error(err)
 					}
 				})
 			}
@@ -478,14 +478,14 @@ func TestMissingScope(t *testing.T) {
 		w.zoom.SetScopes(w.app.ClientID, "user:read:user")
 		b := p.signIn("ada")
 		if p.NeedsAuthorization(p.session(b)) {
-			t.Error("nothing is missing yet")
+			w.Error("nothing is missing yet")
 		}
 		lacks := func() {
 			t.Helper()
 			_, err := p.zak(b, minute)
 			e, ok := errors.AsType[*zoompkce.Error](err)
 			if !ok || e.Kind != zoompkce.KindMissingScope || len(e.Scopes) != 1 || e.Scopes[0] != "user:read:zak" {
-				t.Fatalf("%v", err)
+				w.Fatalf("%v", err)
 			}
 		}
 		lacks()
@@ -495,7 +495,7 @@ func TestMissingScope(t *testing.T) {
 		}
 		w.calls(zoomtest.CallZAK, 1)
 		if !p.NeedsAuthorization(p.session(b)) || !q.NeedsAuthorization(q.session(b)) {
-			t.Error("a fresh authorization is not asked for")
+			w.Error("a fresh authorization is not asked for")
 		}
 		toExpiry() // a refresh does not bring it
 		p.works(b)
@@ -503,12 +503,12 @@ func TestMissingScope(t *testing.T) {
 
 		again := p.signIn("ada")
 		if p.NeedsAuthorization(p.session(again)) {
-			t.Error("asked for though not known to be missing")
+			w.Error("asked for though not known to be missing")
 		}
 		time.Sleep(time.Second)
 		lacks()
 		if p.NeedsAuthorization(p.session(again)) || p.NeedsAuthorization(p.session(b)) {
-			t.Error("asked for a second time")
+			w.Error("asked for a second time")
 		}
 
 		w.zoom.SetScopes(w.app.ClientID, zoomtest.DefaultScopes()...)
@@ -526,10 +526,10 @@ func TestOBF(t *testing.T) {
 			t.Helper()
 			o, err := p.OBF(ctx, s, meeting, lifetime)
 			if err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 			if _, got, ok := w.zoom.ValidateOBF(o.Token); !ok || got != meeting {
-				t.Errorf("a token for meeting %s, %v", got, ok)
+				w.Errorf("a token for meeting %s, %v", got, ok)
 			}
 			return o.Token
 		}
@@ -543,16 +543,16 @@ func TestOBF(t *testing.T) {
 		first := obf("123456789", 0)
 		time.Sleep(59 * time.Minute)
 		if obf("123456789", 0) != first {
-			t.Error("fetched before half of its life was over")
+			w.Error("fetched before half of its life was over")
 		}
 		time.Sleep(2 * time.Minute)
 		s = p.session(b)
 		second := obf("123456789", 0)
 		if second == first {
-			t.Error("used beyond half of its life")
+			w.Error("used beyond half of its life")
 		}
 		if obf("123456789", time.Hour) == second {
-			t.Error("another lifetime is another token")
+			w.Error("another lifetime is another token")
 		}
 		for n := range 8 {
 			obf(fmt.Sprint(200000000+n), 0)
@@ -569,14 +569,14 @@ func TestOBF(t *testing.T) {
 		for n := range 3 {
 			w.took(10*time.Second+time.Millisecond, func() {
 				if _, err := p.OBF(ctx, s, fmt.Sprint(300000000+n), 0); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
-					t.Error(err)
+					w.Error(err)
 				}
 				time.Sleep(time.Millisecond)
 			})
 		}
 		w.calls(zoomtest.CallOBF, 2) // one more was tried, and the failure remembered
 		if _, err := p.OBF(ctx, s, "not a meeting", 0); err == nil {
-			t.Error("a token for no meeting")
+			w.Error("a token for no meeting")
 		}
 	})
 }
@@ -589,10 +589,10 @@ func TestSignOutForgetsKeys(t *testing.T) {
 		p.hasZAK(b, minute)
 		s := p.session(b)
 		if err := p.SignOut(ctx, s); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
 		if _, err := p.ZAK(ctx, s, minute); err == nil {
-			t.Error("a ZAK of somebody who has left")
+			w.Error("a ZAK of somebody who has left")
 		}
 		time.Sleep(10 * time.Minute)
 		w.calls(zoomtest.CallZAK, 1)
@@ -610,7 +610,7 @@ func TestZAKRequestsCanLeave(t *testing.T) {
 		<-gate.Arrived()
 		leave()
 		if err := <-gone; !errors.Is(err, context.Canceled) {
-			t.Error(err)
+			w.Error(err)
 		}
 		gate.Release()
 		p.hasZAK(b, minute)
