@@ -76,11 +76,26 @@ func (s *site) wishedReturnURL(wish string) string {
 		return "/"
 	}
 	if s.keepFragment && fragment != "" {
-		if escaped := (&url.URL{Fragment: fragment}).EscapedFragment(); len(to)+len(escaped) < maxFragmentURL {
+		if escaped := escapeFragment(fragment); len(to)+len(escaped) < maxFragmentURL {
 			to += "#" + escaped
 		}
 	}
 	return to
+}
+
+// escapeFragment keeps a fragment as browsers tell it, which is with their
+// escapes, and escapes what they would.
+func escapeFragment(fragment string) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(fragment) {
+		if c := fragment[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>`", c) >= 0 {
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // maxFragmentURL bounds a return URL with its fragment, like those without.
