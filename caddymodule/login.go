@@ -84,12 +84,18 @@ func (s *site) wishedReturnURL(wish string) string {
 }
 
 // escapeFragment keeps a fragment as browsers tell it, which is with their
-// escapes, and escapes what they would.
+// escapes, and escapes what they would, and a percent sign that begins no escape.
 func escapeFragment(fragment string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(fragment) {
-		if c := fragment[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>`", c) >= 0 {
+		c := fragment[i]
+		escape := c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>`", c) >= 0
+		if c == '%' {
+			_, err := url.PathUnescape(fragment[i:min(i+3, len(fragment))])
+			escape = err != nil
+		}
+		if escape {
 			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
 		} else {
 			b.WriteByte(c)
