@@ -17,6 +17,9 @@ type loginStart struct {
 
 // startLogin sends the visitor to Zoom.
 func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, start loginStart) error {
+	if s.insideZoom(r) {
+		return s.signInInside(w, r, start.returnURL)
+	}
 	login, cookies, err := s.manager.BeginLogin(r.Context(), v.cookies, zoompkce.LoginRequest{
 		RedirectURI: s.redirectURIOf(r).uri,
 		ReturnURL:   start.returnURL,

@@ -91,7 +91,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	if f.returnURL == "" {
 		f.returnURL = s.returnURL(r)
 	}
-	security := securityOptions{https: s.secure}
+	security := s.pageSecurity(w, r)
 	if f.asJSON || !wantsPage(r) {
 		loginURL := ""
 		if f.code.helpsToSignIn() {
