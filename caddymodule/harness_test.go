@@ -322,3 +322,10 @@ func (a answer) problem(t *testing.T) (p problem) {
 	}
 	return p
 }
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -2,6 +2,7 @@ package zoompkce
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -87,7 +88,7 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 	}
 	z, err := m.fetchZAK(ctx, s.user, slot, p)
 	if err != nil {
-		if z := slot.current.Load(); z.usable(time.Now(), p.Lifetime) {
+		if z := slot.current.Load(); z.usable(time.Now(), p.Lifetime) && !isSignedOut(err) {
 			return *z, nil
 		}
 		return ZAK{}, unavailable(CallZAK, err)
@@ -142,11 +143,15 @@ func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (ZAK, erro
 	if err == nil {
 		return *z, nil
 	}
-	if z := slot.current.Load(); ctx.Err() == nil && z.usable(time.Now(), slot.lifetime) {
+	if z := slot.current.Load(); ctx.Err() == nil && z.usable(time.Now(), slot.lifetime) && !isSignedOut(err) {
 		return *z, nil
 	}
 	return ZAK{}, unavailable(CallZAK, err)
 }
+
+// isSignedOut reports whether the call found out that Zoom has ended the grant:
+// then no ZAK of it is to be used either.
+func isSignedOut(err error) bool { return errors.As(err, new(*NoSessionError)) }
 
 func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*ZAK, error) {
 	timer := time.NewTimer(m.timeout)
@@ -174,6 +179,7 @@ func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*ZAK, er
 		return m.client.ZAK(ctx, t, slot.lifetime)
 	})
 	if err != nil {
+		// A missing scope is remembered by the grant: the next one may have it.
 		if kind := KindOf(err); kind != KindUnknown && kind != KindMissingScope && ctx.Err() == nil {
 			now := time.Now()
 			slot.failure.Store(&failure{err: err, until: now.Add(zakFailurePause), slow: now.Sub(began) > zakFailurePause})
