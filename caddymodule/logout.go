@@ -45,7 +45,7 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 		return s.refuse(w, r, refusalOf(err))
 	}
 	if err != nil {
-		s.clearDead(w, v, err)
+		s.clearDead(w, err)
 		signedOutPage(requestID, s.loginURL("/"), s.zoomSignOutURL()).write(w, http.StatusOK, security, 0)
 		return nil
 	}

@@ -33,10 +33,11 @@ func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedI
 	if err != nil {
 		return nil, err
 	}
-	if !m.work.begin() {
-		return nil, m.storeError("signing in", errClosing)
+	group := m.work.begin()
+	if group == nil {
+		return nil, m.storeError(opSignIn, errClosing)
 	}
-	defer m.work.done()
+	defer group.Done()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	u := m.state.users.get(keyOf(c.UserID))
@@ -51,8 +52,8 @@ func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedI
 		return nil, err
 	}
 	now := time.Now()
-	session := sessionCookie{user: u.key, id: newSessionID(), created: now.Unix()}
-	snap, err = m.change(ctx, u, "saving a sign-in", func(r *record) error {
+	session := sessionCookie{user: u.key, id: newSessionID(), created: now.UnixMilli()}
+	snap, err = m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
 		if r.Grant == nil || r.Grant.dead() {
 			return ErrNoGrant
 		}

@@ -46,7 +46,7 @@ func (m *Manager) UserStatus(ctx context.Context, userID string) (UserStatus, er
 	}
 	status := UserStatus{UserID: userID, EndedAt: snap.record.Ended}
 	for _, s := range snap.record.Sessions {
-		status.Sessions = append(status.Sessions, time.Unix(s.Created, 0).UTC())
+		status.Sessions = append(status.Sessions, time.UnixMilli(s.Created).UTC())
 	}
 	if g := u.grant(snap); g != nil {
 		status.SignedInAt, status.RefreshedTimes, status.ExpiresAt = g.SignedInAt, g.Serial, g.Expiry
