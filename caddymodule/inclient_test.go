@@ -256,10 +256,8 @@ func TestInClientCodeIsUsedOnce(t *testing.T) {
 	w.load(w.site("zoom_app"))
 	b := w.browser()
 	e := b.allowInside(b.authorize(), "user-ada", w.url+"/zoom_pkce/callback")
-	thief := &browser{w: w, jar: b.jar, client: &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: b.client.CheckRedirect,
-	}}
+	thief := w.browser()
+	thief.client.Jar = nil
 	r := b.request(http.MethodPost, "/zoom_pkce/app/onauthorized")
 	cookies := b.jar.Cookies(r.URL)
 	if a := b.post("/zoom_pkce/app/onauthorized", eventBody(e)); a.StatusCode != http.StatusOK {
@@ -295,7 +293,7 @@ func TestZoomAppIsOffByDefault(t *testing.T) {
 // Whatever starts a sign-in inside Zoom's client, it does not lead to zoom.us.
 func TestInsideZoomNothingLeadsToZoom(t *testing.T) {
 	w := newWorld(t)
-	options := func(mode string) string {
+	options := func(w *world, mode string) string {
 		return w.site("zoom_app {\nsign_in_from_context on\n}\nkeep_fragment on\nunauthenticated " + mode)
 	}
 	stranger := w.zoom.AppContext(testClientID, zoomtest.AppContext{UID: "user-nobody"})
@@ -305,7 +303,7 @@ func TestInsideZoomNothingLeadsToZoom(t *testing.T) {
 		"with a forged one": {appContextHeader, "forged"},
 		"in the web client": {"Sec-Fetch-Dest", "iframe", "Sec-Fetch-Site", "cross-site", "Referer", "https://app.zoom.us/"},
 	}
-	w.load(options("redirect"))
+	w.load(options(w, "redirect"))
 	for name, header := range inside {
 		t.Run(name, func(t *testing.T) {
 			for _, path := range []string{"/", "/a?b=c"} {
@@ -348,20 +346,23 @@ func TestInsideZoomNothingLeadsToZoom(t *testing.T) {
 		w.zoom.SetScopes(testClientID, zoomtest.DefaultScopes()...)
 	})
 	t.Run("page", func(t *testing.T) {
-		w.load(options("page"))
+		w := newWorld(t)
+		w.load(options(w, "page"))
 		a := w.browser().open("/", insideZoom...)
 		if !a.isInClientPage(t) || !strings.Contains(a.body, `data-wait="yes"`) {
 			t.Errorf("got %d\n%s", a.StatusCode, a.body)
 		}
 	})
 	t.Run("reject", func(t *testing.T) {
-		w.load(options("reject"))
+		w := newWorld(t)
+		w.load(options(w, "reject"))
 		if a := w.browser().open("/", insideZoom...); a.problem(t).Code != codeSignInRequired {
 			t.Errorf("got %s", a.body)
 		}
 	})
 	t.Run("pass", func(t *testing.T) {
-		w.load(options("pass"))
+		w := newWorld(t)
+		w.load(options(w, "pass"))
 		if got := w.browser().open("/", insideZoom...).received(t); got.Header.Get("X-Zoom-User-Id") != "" {
 			t.Errorf("got %q", got.Header)
 		}
