@@ -20,42 +20,42 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(new(eventRecorder))
+	caddy.RegisterModule(new(eventLog))
 }
 
-// eventRecorder is an event handler that remembers.
-type eventRecorder struct{}
+// eventLog is an event handler that remembers.
+type eventLog struct{}
 
-var recordedEvents struct {
+var seenEvents struct {
 	sync.Mutex
 	list   []caddy.Event
 	handle func(caddy.Event) // instead of remembering
 }
 
-func (*eventRecorder) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "events.handlers.test_recorder", New: func() caddy.Module { return new(eventRecorder) }}
+func (*eventLog) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "events.handlers.test_event_log", New: func() caddy.Module { return new(eventLog) }}
 }
 
-func (*eventRecorder) Handle(_ context.Context, e caddy.Event) error {
-	recordedEvents.Lock()
-	handle := recordedEvents.handle
-	recordedEvents.list = append(recordedEvents.list, e)
-	recordedEvents.Unlock()
+func (*eventLog) Handle(_ context.Context, e caddy.Event) error {
+	seenEvents.Lock()
+	handle := seenEvents.handle
+	seenEvents.list = append(seenEvents.list, e)
+	seenEvents.Unlock()
 	if handle != nil {
 		handle(e)
 	}
 	return nil
 }
 
-func recordEvents(t *testing.T, handle func(caddy.Event)) {
+func watchEvents(t *testing.T, handle func(caddy.Event)) {
 	t.Helper()
-	recordedEvents.Lock()
-	defer recordedEvents.Unlock()
-	recordedEvents.list, recordedEvents.handle = nil, handle
+	seenEvents.Lock()
+	defer seenEvents.Unlock()
+	seenEvents.list, seenEvents.handle = nil, handle
 	t.Cleanup(func() {
-		recordedEvents.Lock()
-		defer recordedEvents.Unlock()
-		recordedEvents.handle = nil
+		seenEvents.Lock()
+		defer seenEvents.Unlock()
+		seenEvents.handle = nil
 	})
 }
 
@@ -64,14 +64,14 @@ func recordEvents(t *testing.T, handle func(caddy.Event)) {
 func awaitEvent(t *testing.T, name string) map[string]any {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		recordedEvents.Lock()
-		for _, e := range recordedEvents.list {
+		seenEvents.Lock()
+		for _, e := range seenEvents.list {
 			if e.Name() == name {
-				recordedEvents.Unlock()
+				seenEvents.Unlock()
 				return e.Data
 			}
 		}
-		recordedEvents.Unlock()
+		seenEvents.Unlock()
 	}
 	t.Fatalf("no event %s", name)
 	return nil
@@ -89,7 +89,7 @@ func (w *world) loadWithEvents(options ...string) {
 		w.t.Fatal(err)
 	}
 	config["apps"].(map[string]any)["events"] = map[string]any{"subscriptions": []any{map[string]any{
-		"handlers": []any{map[string]any{"handler": "test_recorder"}},
+		"handlers": []any{map[string]any{"handler": "test_event_log"}},
 	}}}
 	if adapted, err = json.Marshal(config); err != nil {
 		w.t.Fatal(err)
@@ -115,7 +115,7 @@ func (b *browser) webhook(secret, body string) answer {
 }
 
 func TestEvents(t *testing.T) {
-	recordEvents(t, nil)
+	watchEvents(t, nil)
 	w := newWorld(t)
 	const webhookSecret = "a-webhook-token-from-zoom"
 	w.loadWithEvents("webhook {\nsecret_token "+webhookSecret+"\n}", "refresh_margin 59m59s", "zoom_timeout 1s")
@@ -156,9 +156,9 @@ func TestEvents(t *testing.T) {
 	}
 	expect("zoom_pkce.webhook", map[string]any{"event": "meeting.started"})
 
-	recordedEvents.Lock()
-	defer recordedEvents.Unlock()
-	for _, e := range recordedEvents.list {
+	seenEvents.Lock()
+	defer seenEvents.Unlock()
+	for _, e := range seenEvents.list {
 		if !strings.HasPrefix(e.Name(), "zoom_pkce.") {
 			continue
 		}
@@ -176,7 +176,7 @@ func TestEventsComeOutsideTheRequest(t *testing.T) {
 	w := newWorld(t)
 	ada := w.browser()
 	stored := make(chan bool, 1)
-	recordEvents(t, func(e caddy.Event) {
+	watchEvents(t, func(e caddy.Event) {
 		if e.Name() != "zoom_pkce.signed_in" {
 			return
 		}
