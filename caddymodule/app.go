@@ -127,6 +127,7 @@ func (a *App) Start() error {
 			if s.zoomApp != nil {
 				uris = append(uris, s.zoomApp.redirectURIs...)
 			}
+			s.warnOpenSignatures()
 		}
 		a.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
 			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", compact(uris)))
