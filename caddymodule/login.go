@@ -17,6 +17,9 @@ type loginStart struct {
 
 // startLogin sends the visitor to Zoom.
 func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, start loginStart) error {
+	if s.insideZoom(r) {
+		return s.signInInside(w, r, start.returnURL)
+	}
 	login, cookies, err := s.manager.BeginLogin(r.Context(), v.cookies, zoompkce.LoginRequest{
 		RedirectURI: s.redirectURIOf(r).uri,
 		ReturnURL:   start.returnURL,
@@ -47,10 +50,13 @@ func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) erro
 		// A fetch or a prefetch of the link would leave a login behind.
 		return s.refuse(w, r, refusal{code: codeBadRequest})
 	}
+	returnURL := s.wishedReturnURL(sentURL(r).Query().Get("return_to"))
+	if classify(r) == framedLoad {
+		return s.refuseFramed(w, r, returnURL)
+	}
 	if s.sendHome(w, r, v) {
 		return nil
 	}
-	returnURL := s.wishedReturnURL(r.URL.Query().Get("return_to"))
 	return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
 }
 
@@ -88,10 +94,16 @@ func (s *site) wishedReturnURL(wish string) string {
 // maxFragmentURL bounds a return URL with its fragment, like those without.
 const maxFragmentURL = 1024
 
-// keepFragmentFirst answers a page load with a page whose script starts the
-// login, because only a script can see the fragment.
-func (s *site) keepFragmentFirst(w http.ResponseWriter, r *http.Request) error {
+// signInFrom answers a page load with a sign-in that leads back to it. To keep
+// the fragment, which only a script can see, the script of a page starts it.
+func (s *site) signInFrom(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if s.insideZoom(r) {
+		return s.serveInClientSignIn(w, r)
+	}
 	returnURL := s.returnURL(r)
+	if !s.keepFragment {
+		return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
+	}
 	next := s.pathPrefix + "/login?return_to=" + url.QueryEscape(returnURL)
 	keepFragmentHop(next).write(w, http.StatusOK, securityOptions{https: s.secure})
 	return nil
