@@ -15,47 +15,50 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 func init() {
-	caddy.RegisterModule(new(eventLog))
+	caddy.RegisterModule(new(eventRecorder))
 }
 
-// eventLog is an event handler that remembers.
-type eventLog struct{}
+// eventRecorder is an event handler that remembers.
+type eventRecorder struct{}
 
-var seenEvents struct {
+var recordedEvents struct {
 	sync.Mutex
 	list   []caddy.Event
 	handle func(caddy.Event) // instead of remembering
 }
 
-func (*eventLog) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "events.handlers.test_event_log", New: func() caddy.Module { return new(eventLog) }}
+func (*eventRecorder) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "events.handlers.test_recorder", New: func() caddy.Module { return new(eventRecorder) }}
 }
 
-func (*eventLog) Handle(_ context.Context, e caddy.Event) error {
-	seenEvents.Lock()
-	handle := seenEvents.handle
-	seenEvents.list = append(seenEvents.list, e)
-	seenEvents.Unlock()
+func (*eventRecorder) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
+
+func (*eventRecorder) Handle(_ context.Context, e caddy.Event) error {
+	recordedEvents.Lock()
+	handle := recordedEvents.handle
+	recordedEvents.list = append(recordedEvents.list, e)
+	recordedEvents.Unlock()
 	if handle != nil {
 		handle(e)
 	}
 	return nil
 }
 
-func watchEvents(t *testing.T, handle func(caddy.Event)) {
+func recordEvents(t *testing.T, handle func(caddy.Event)) {
 	t.Helper()
-	seenEvents.Lock()
-	defer seenEvents.Unlock()
-	seenEvents.list, seenEvents.handle = nil, handle
+	recordedEvents.Lock()
+	defer recordedEvents.Unlock()
+	recordedEvents.list, recordedEvents.handle = nil, handle
 	t.Cleanup(func() {
-		seenEvents.Lock()
-		defer seenEvents.Unlock()
-		seenEvents.handle = nil
+		recordedEvents.Lock()
+		defer recordedEvents.Unlock()
+		recordedEvents.handle = nil
 	})
 }
 
@@ -64,14 +67,14 @@ func watchEvents(t *testing.T, handle func(caddy.Event)) {
 func awaitEvent(t *testing.T, name string) map[string]any {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		seenEvents.Lock()
-		for _, e := range seenEvents.list {
+		recordedEvents.Lock()
+		for _, e := range recordedEvents.list {
 			if e.Name() == name {
-				seenEvents.Unlock()
+				recordedEvents.Unlock()
 				return e.Data
 			}
 		}
-		seenEvents.Unlock()
+		recordedEvents.Unlock()
 	}
 	t.Fatalf("no event %s", name)
 	return nil
@@ -89,7 +92,7 @@ func (w *world) loadWithEvents(options ...string) {
 		w.t.Fatal(err)
 	}
 	config["apps"].(map[string]any)["events"] = map[string]any{"subscriptions": []any{map[string]any{
-		"handlers": []any{map[string]any{"handler": "test_event_log"}},
+		"handlers": []any{map[string]any{"handler": "test_recorder"}},
 	}}}
 	if adapted, err = json.Marshal(config); err != nil {
 		w.t.Fatal(err)
@@ -115,7 +118,7 @@ func (b *browser) webhook(secret, body string) answer {
 }
 
 func TestEvents(t *testing.T) {
-	watchEvents(t, nil)
+	recordEvents(t, nil)
 	w := newWorld(t)
 	const webhookSecret = "a-webhook-token-from-zoom"
 	w.loadWithEvents("webhook {\nsecret_token "+webhookSecret+"\n}", "refresh_margin 59m59s", "zoom_timeout 1s")
@@ -156,9 +159,9 @@ func TestEvents(t *testing.T) {
 	}
 	expect("zoom_pkce.webhook", map[string]any{"event": "meeting.started"})
 
-	seenEvents.Lock()
-	defer seenEvents.Unlock()
-	for _, e := range seenEvents.list {
+	recordedEvents.Lock()
+	defer recordedEvents.Unlock()
+	for _, e := range recordedEvents.list {
 		if !strings.HasPrefix(e.Name(), "zoom_pkce.") {
 			continue
 		}
@@ -176,7 +179,7 @@ func TestEventsComeOutsideTheRequest(t *testing.T) {
 	w := newWorld(t)
 	ada := w.browser()
 	stored := make(chan bool, 1)
-	watchEvents(t, func(e caddy.Event) {
+	recordEvents(t, func(e caddy.Event) {
 		if e.Name() != "zoom_pkce.signed_in" {
 			return
 		}
