@@ -116,7 +116,8 @@ var promisedPage = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Req
 	return okPage(w, r)
 })
 
-// handlerCost measures what the handler adds to a cached request.
+// handlerCost measures what the handler adds to a cached request. Times are
+// those of the fastest batches: what else runs on the machine only adds to them.
 func handlerCost(tb testing.TB, rounds int) (added time.Duration, allocs, bytes float64) {
 	tb.Helper()
 	w := newWorld(tb)
@@ -128,7 +129,7 @@ func handlerCost(tb testing.TB, rounds int) (added time.Duration, allocs, bytes 
 			tb.Fatalf("%v, status %d", err, requests.writer.status)
 		}
 	}
-	const batch = 500
+	const batch = 200
 	measure := func(handler caddyhttp.MiddlewareHandler, next caddyhttp.Handler) (took time.Duration, mallocs, size uint64) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -141,19 +142,18 @@ func handlerCost(tb testing.TB, rounds int) (added time.Duration, allocs, bytes 
 		return took, after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc
 	}
 	measure(handler, promisedPage)
-	var times []time.Duration
+	fastestWith, fastestWithout := time.Hour, time.Hour
 	var counts, sizes []float64
 	for range rounds {
 		with, withCount, withSize := measure(handler, promisedPage)
 		without, withoutCount, withoutSize := measure(nil, okPage)
-		times = append(times, (with-without)/batch)
+		fastestWith, fastestWithout = min(fastestWith, with), min(fastestWithout, without)
 		counts = append(counts, float64(int64(withCount-withoutCount))/batch)
 		sizes = append(sizes, float64(int64(withSize-withoutSize))/batch)
 	}
-	slices.Sort(times)
 	slices.Sort(counts)
 	slices.Sort(sizes)
-	return times[rounds/2], counts[rounds/2], sizes[rounds/2]
+	return (fastestWith - fastestWithout) / batch, counts[rounds/2], sizes[rounds/2]
 }
 
 // What the handler may add to a cached request, in allocations. Time is left to
@@ -168,7 +168,7 @@ func TestHandlerAllocates(t *testing.T) {
 // BenchmarkHandler is what the handler adds to a request of a signed-in visitor
 // whose session is cached, beside what Caddy does for any request.
 func BenchmarkHandler(b *testing.B) {
-	added, allocs, bytes := handlerCost(b, 201)
+	added, allocs, bytes := handlerCost(b, 1001)
 	for b.Loop() {
 		// The rounds of handlerCost are the measurement.
 	}

@@ -85,7 +85,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	s.ownsCookie = s.manager.OwnsCookie
 	app, err := ctx.App("zoom_pkce")
 	if err != nil {
 		return err
@@ -121,6 +120,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	s.ownsCookie = s.manager.OwnsCookie
 	return s.app.join(s)
 }
 
