@@ -15,7 +15,7 @@ import (
 // out or set is not done again, and not taken for the client's.
 type visit struct {
 	redacted
-	cookies []string // the Cookie header as it came
+	cookies []string // the Cookie header as it came, a copy
 	set     []string // canonical names of headers set by our handlers
 	found   []found
 
@@ -53,8 +53,9 @@ func visitOf(r *http.Request) *visit {
 	if v, ok := caddyhttp.GetVar(r.Context(), visitVar).(*visit); ok {
 		return v
 	}
-	v := &visit{cookies: r.Header["Cookie"]}
+	v := new(visit)
 	v.set, v.found = v.first.set[:0], v.first.found[:0]
+	v.cookies = append(v.first.cookies[:0], r.Header["Cookie"]...)
 	caddyhttp.SetVar(r.Context(), visitVar, v)
 	return v
 }
@@ -119,16 +120,9 @@ func (s *site) scrub(r *http.Request, v *visit) {
 		keep = v.isSet
 	}
 	s.scrubber.scrub(r, keep)
-	if len(v.cookies) == 0 {
-		return
+	if len(v.cookies) > 0 {
+		removeCookies(r.Header, s.ownsCookie)
 	}
-	// The lines that came are kept for us.
-	if lines := r.Header["Cookie"]; len(lines) == 1 && v.first.cookies[0] == "" {
-		r.Header["Cookie"] = append(v.first.cookies[:0], lines...)
-	} else {
-		r.Header["Cookie"] = slices.Clone(lines)
-	}
-	removeCookies(r.Header, s.ownsCookie)
 }
 
 // privateWriter wraps the response of this request.
