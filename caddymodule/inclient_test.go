@@ -17,29 +17,10 @@ const zoomUserAgent = "Mozilla/5.0 ZoomWebKit/537.36 (KHTML, like Gecko) ZoomApp
 // insideZoom are the headers of a page load there.
 var insideZoom = []string{"User-Agent", zoomUserAgent}
 
-// post is a request of the page's own script with a JSON body.
-func (b *browser) post(path, body string, header ...string) answer {
-	b.w.t.Helper()
-	r := b.request(http.MethodPost, path, append([]string{
-		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin", "Origin", b.w.url,
-		"Content-Type", "application/json",
-	}, header...)...)
-	r.Body = http.NoBody
-	if body != "" {
-		r = r.Clone(r.Context())
-		r.Body, r.ContentLength = readCloser{strings.NewReader(body)}, int64(len(body))
-	}
-	return b.do(r)
-}
-
-type readCloser struct{ *strings.Reader }
-
-func (readCloser) Close() error { return nil }
-
 // authorize begins an in-client login.
 func (b *browser) authorize() (c inClientChallenge) {
 	b.w.t.Helper()
-	a := b.post("/zoom_pkce/app/authorize", "{}")
+	a := b.post("app/authorize", "{}")
 	if err := json.Unmarshal([]byte(a.body), &c); err != nil || a.StatusCode != http.StatusOK || c.CodeChallenge == "" || c.State == "" {
 		b.w.t.Fatalf("authorize: %d %s", a.StatusCode, a.body)
 	}
@@ -68,7 +49,7 @@ func eventBody(e zoomtest.OnAuthorized) string {
 func (b *browser) signInInside(userID string) answer {
 	b.w.t.Helper()
 	event := b.allowInside(b.authorize(), userID, b.w.url+"/zoom_pkce/callback")
-	return b.post("/zoom_pkce/app/onauthorized", eventBody(event))
+	return b.post("app/onauthorized", eventBody(event))
 }
 
 func (w *world) isSignedIn(b *browser) bool {
@@ -133,7 +114,7 @@ func TestInClientSignIn(t *testing.T) {
 			if test.omitPage {
 				event.RedirectURI = ""
 			}
-			a := b.post("/zoom_pkce/app/onauthorized", eventBody(event))
+			a := b.post("app/onauthorized", eventBody(event))
 			if a.StatusCode != http.StatusOK || !strings.Contains(a.body, `"authenticated":true`) || !strings.Contains(a.body, `"id":"user-ada"`) {
 				t.Fatalf("got %d %s", a.StatusCode, a.body)
 			}
@@ -148,7 +129,7 @@ func TestInClientSignIn(t *testing.T) {
 					t.Errorf("the login cookie is still there: %s", cookie)
 				}
 			}
-			if again := b.post("/zoom_pkce/app/onauthorized", eventBody(event)); again.problem(t).Code != codeCookiesMissing {
+			if again := b.post("app/onauthorized", eventBody(event)); again.problem(t).Code != codeCookiesMissing {
 				t.Errorf("a second use got %s", again.body)
 			}
 		})
@@ -158,7 +139,7 @@ func TestInClientSignIn(t *testing.T) {
 func TestOnAuthorizedRefuses(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("zoom_app"))
-	const path = "/zoom_pkce/app/onauthorized"
+	const path = "app/onauthorized"
 	event := func(b *browser) zoomtest.OnAuthorized {
 		return b.allowInside(b.authorize(), "user-ada", w.url+"/zoom_pkce/callback")
 	}
@@ -260,14 +241,14 @@ func TestInClientCodeIsUsedOnce(t *testing.T) {
 	thief.client.Jar = nil
 	r := b.request(http.MethodPost, "/zoom_pkce/app/onauthorized")
 	cookies := b.jar.Cookies(r.URL)
-	if a := b.post("/zoom_pkce/app/onauthorized", eventBody(e)); a.StatusCode != http.StatusOK {
+	if a := b.post("app/onauthorized", eventBody(e)); a.StatusCode != http.StatusOK {
 		t.Fatalf("got %d %s", a.StatusCode, a.body)
 	}
 	var line []string
 	for _, c := range cookies {
 		line = append(line, c.Name+"="+c.Value)
 	}
-	a := thief.post("/zoom_pkce/app/onauthorized", eventBody(e), "Cookie", strings.Join(line, "; "))
+	a := thief.post("app/onauthorized", eventBody(e), "Cookie", strings.Join(line, "; "))
 	if p := a.problem(t); p.Code != codeCodeRefused {
 		t.Errorf("a replay of cookie and code got %s", a.body)
 	}
@@ -281,7 +262,7 @@ func TestZoomAppIsOffByDefault(t *testing.T) {
 	w.load(w.site())
 	b := w.browser()
 	for _, path := range []string{"authorize", "onauthorized"} {
-		if a := b.post("/zoom_pkce/app/"+path, "{}"); a.problem(t).Code != codeNotFound {
+		if a := b.post("app/"+path, "{}"); a.problem(t).Code != codeNotFound {
 			t.Errorf("%s: got %s", path, a.body)
 		}
 	}
@@ -472,7 +453,7 @@ func TestInClientAnswersWhenZoomFails(t *testing.T) {
 			b := w.browser()
 			e := b.allowInside(b.authorize(), "user-ada", w.url+"/zoom_pkce/callback")
 			w.zoom.Fail(zoomtest.CallCode, 1, zoomtest.Status(status, ""))
-			if a := b.post("/zoom_pkce/app/onauthorized", eventBody(e)); a.problem(t).Code != want {
+			if a := b.post("app/onauthorized", eventBody(e)); a.problem(t).Code != want {
 				t.Errorf("got %s, want %s", a.body, want)
 			}
 			if w.isSignedIn(b) {
