@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -35,6 +36,8 @@ var recordedEvents struct {
 func (*eventRecorder) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "events.handlers.test_recorder", New: func() caddy.Module { return new(eventRecorder) }}
 }
+
+func (*eventRecorder) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 
 func (*eventRecorder) Handle(_ context.Context, e caddy.Event) error {
 	recordedEvents.Lock()

@@ -56,7 +56,7 @@ type tracedStore struct{ zoompkce.Store }
 func (s tracedStore) Load(ctx context.Context, key string) ([]byte, string, error) {
 	ctx, span := startSpan(ctx, "session store load")
 	value, version, err := s.Store.Load(ctx, key)
-	endSpan(span, trouble(err))
+	endSpan(span, storeTrouble(err))
 	return value, version, err
 }
 
@@ -64,12 +64,12 @@ func (s tracedStore) Load(ctx context.Context, key string) ([]byte, string, erro
 func (s tracedStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
 	ctx, span := startSpan(ctx, "session store swap")
 	version, err := s.Store.Swap(ctx, key, old, value, expires)
-	endSpan(span, trouble(err))
+	endSpan(span, storeTrouble(err))
 	return version, err
 }
 
-// trouble drops the errors that are ordinary answers of a store.
-func trouble(err error) error {
+// storeTrouble drops the errors that are ordinary answers of a store.
+func storeTrouble(err error) error {
 	if errors.Is(err, zoompkce.ErrNotFound) || errors.Is(err, zoompkce.ErrConflict) {
 		return nil
 	}

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,9 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -208,38 +204,17 @@ func TestDeauthorizationOfAnUnopenableRecord(t *testing.T) {
 	}
 }
 
-// eventRecorder is an event handler that keeps what it is told.
-type eventRecorder struct{}
-
-var recordedEvents = make(chan caddy.Event, 16)
-
-func (eventRecorder) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "events.handlers.webhook_recorder", New: func() caddy.Module { return new(eventRecorder) }}
-}
-
-func (eventRecorder) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
-
-func (eventRecorder) Handle(_ context.Context, e caddy.Event) error {
-	recordedEvents <- e
-	return nil
-}
-
-func init() { caddy.RegisterModule(eventRecorder{}) }
-
 func TestOtherEventsAreHandedOn(t *testing.T) {
+	recordEvents(t, nil)
 	w := newWebhookWorld(t)
-	events := "{\n\tevents {\n\t\ton zoom_pkce.webhook webhook_recorder\n\t}\n"
+	events := "{\n\tevents {\n\t\ton zoom_pkce.webhook test_recorder\n\t}\n"
 	w.load(events + strings.TrimPrefix(w.site(webhookOptions), "{\n"))
 	resp, err := w.zoom.Webhook(t.Context(), testClientID, "user.updated", map[string]any{"user_id": "user-ada", "secret": "x"})
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("got %v, %v", resp, err)
 	}
-	select {
-	case e := <-recordedEvents:
-		if e.Data["event"] != "user.updated" || e.Data["user_id"] != "user-ada" || e.Data["client_id"] != testClientID || len(e.Data) != 3 {
-			t.Errorf("got %v", e.Data)
-		}
-	case <-time.After(5 * time.Second):
-		t.Error("there was no event")
+	data := awaitEvent(t, "zoom_pkce.webhook")
+	if data["event"] != "user.updated" || data["user_id"] != "user-ada" || data["client_id"] != testClientID || len(data) != 3 {
+		t.Errorf("got %v", data)
 	}
 }
