@@ -17,7 +17,6 @@ func signedInUsers(tb testing.TB, w *world, count int) (headers [][]string) {
 	tb.Helper()
 	p := w.processWith(tb)
 	zoom := w.zoom
-	w.transport = carrier(zoom.Client().Transport.RoundTrip)
 	for n := range count {
 		id := fmt.Sprintf("KdYKjnimT4KPd8FFgQt%05d", n)
 		access := fmt.Sprintf("e30.%05d", n) + strings.Repeat("a", 650)
