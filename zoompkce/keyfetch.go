@@ -28,10 +28,12 @@ func fetchKey[T any](
 	outcome := "ok"
 	switch e, _ := err.(*Error); {
 	case err == nil:
-	case e != nil && e.Kind == KindRateLimited && g != nil:
+	case e == nil || g == nil: // without a grant there was no call
+		outcome = "failed"
+	case e.Kind == KindRateLimited:
 		outcome = "rate_limited"
 		m.pause(e.RetryAfter)
-	case e != nil && e.Kind == KindMissingScope:
+	case e.Kind == KindMissingScope:
 		outcome = "missing_scope"
 		m.noteMissingScope(ctx, u, g, call, e)
 	default:

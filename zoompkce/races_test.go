@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -482,5 +483,24 @@ func TestInvalidGrant(t *testing.T) {
 			time.Sleep(6 * time.Second)
 			p.signedOut(b)
 		})
+	})
+}
+
+// A record that was on its way when the process changed it is older, however
+// late it arrives.
+func TestLateReadDoesNotUndoAChange(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		s := p.session(b)
+		time.Sleep(6 * time.Second)
+		gate := w.store.hold("load", true)
+		p.works(b) // reads ahead
+		<-gate.arrived
+		w.must(p.SignOut(ctx, s))
+		p.signedOut(b)
+		close(gate.release)
+		synctest.Wait()
+		p.signedOut(b)
 	})
 }

@@ -2,6 +2,7 @@ package zoompkce
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -87,9 +88,16 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 	}
 	z, err := m.fetchZAK(ctx, s.user, slot, p)
 	if err != nil {
-		if z := slot.current.Load(); z.usable(time.Now(), p.Lifetime) {
-			return *z, nil
-		}
+		return slot.older(err)
+	}
+	return *z, nil
+}
+
+// older returns the ZAK there is in place of one that could not be fetched,
+// but not to a visitor who is signed out or away.
+func (slot *zakSlot) older(err error) (ZAK, error) {
+	z := slot.current.Load()
+	if !z.usable(time.Now(), slot.lifetime) || errors.As(err, new(*NoSessionError)) || errors.Is(err, context.Canceled) {
 		return ZAK{}, unavailable(CallZAK, err)
 	}
 	return *z, nil
@@ -139,13 +147,10 @@ func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (ZAK, erro
 	}
 	defer group.Done()
 	z, err := m.waitForTurn(ctx, u, slot)
-	if err == nil {
-		return *z, nil
+	if err != nil {
+		return slot.older(err)
 	}
-	if z := slot.current.Load(); ctx.Err() == nil && z.usable(time.Now(), slot.lifetime) {
-		return *z, nil
-	}
-	return ZAK{}, unavailable(CallZAK, err)
+	return *z, nil
 }
 
 func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*ZAK, error) {
