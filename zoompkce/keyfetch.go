@@ -11,7 +11,8 @@ const minPause = time.Second
 
 // fetchKey asks Zoom for a ZAK or an OBF token of the user.
 func fetchKey[T any](
-	ctx context.Context, m *Manager, u *user, call Call, kind EventKind, do func(context.Context, Token) (T, error),
+	ctx context.Context, m *Manager, u *user, call Call, kind EventKind,
+	do func(context.Context, Token) (T, error),
 ) (key T, err error) {
 	if err := m.paused(call, time.Now()); err != nil {
 		return key, err

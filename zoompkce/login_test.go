@@ -91,7 +91,7 @@ func TestLoginIsRefused(t *testing.T) {
 		otherName := strings.Replace(name, p.SessionCookieName(), other.SessionCookieName(), 1)
 		for what, err := range map[string]error{
 			"no cookie":            pending(p, zoompkce.BrowserFlow, state),
-			"another state":        pending(p, zoompkce.BrowserFlow, "x"+state[1:], name+"="+value),
+			"another state":        pending(p, zoompkce.BrowserFlow, flip(state, 0), name+"="+value),
 			"no state":             pending(p, zoompkce.BrowserFlow, "", name+"="+value),
 			"the other flow":       pending(p, zoompkce.AppFlow, state, name+"="+value),
 			"in the app's name":    pending(p, zoompkce.AppFlow, state, p.SessionCookieName()+"_app="+value),

@@ -96,11 +96,11 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 // older returns the ZAK there is in place of one that could not be fetched,
 // but not to a visitor who is signed out or away.
 func (slot *zakSlot) older(err error) (ZAK, error) {
-	z := slot.current.Load()
-	if !z.usable(time.Now(), slot.lifetime) || errors.As(err, new(*NoSessionError)) || errors.Is(err, context.Canceled) {
-		return ZAK{}, unavailable(CallZAK, err)
+	left := errors.As(err, new(*NoSessionError)) || errors.Is(err, context.Canceled)
+	if z := slot.current.Load(); !left && z.usable(time.Now(), slot.lifetime) {
+		return *z, nil
 	}
-	return *z, nil
+	return ZAK{}, unavailable(CallZAK, err)
 }
 
 // zoomHangs reports whether the last fetch took long to fail, a moment ago or
@@ -181,7 +181,8 @@ func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*ZAK, er
 	if err != nil {
 		if kind := KindOf(err); kind != KindUnknown && kind != KindMissingScope && ctx.Err() == nil {
 			now := time.Now()
-			slot.failure.Store(&failure{err: err, until: now.Add(zakFailurePause), slow: now.Sub(began) > zakFailurePause})
+			slow := now.Sub(began) > zakFailurePause
+			slot.failure.Store(&failure{err: err, until: now.Add(zakFailurePause), slow: slow})
 		}
 		return nil, err
 	}
