@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
 
@@ -15,20 +18,24 @@ func init() {
 }
 
 // App is where the zoom_pkce handlers of a configuration meet. It has no
-// options and needs no place in a configuration: the handlers load it. It makes sure that handlers of
-// one Zoom app agree on what they share, and removes expired session records.
+// options and needs no place in a configuration: the handlers load it. It makes
+// sure that handlers of one Zoom app agree on what they share and that those of
+// different apps stay out of each other's way, and removes expired session
+// records.
 type App struct {
+	ctx    caddy.Context
 	logger *zap.Logger
 
 	mu   sync.Mutex
 	apps map[string][]*site // by app id
 
+	events *eventQueue
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
 }
 
 // CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "zoom_pkce",
 		New: func() caddy.Module { return new(App) },
@@ -37,9 +44,21 @@ func (App) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the app.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+	a.ctx, a.logger = ctx, ctx.Logger()
 	a.apps = make(map[string][]*site)
-	return nil
+	events, err := ctx.App("events")
+	if err != nil {
+		return err
+	}
+	a.events = newEventQueue(ctx, events.(*caddyevents.App), a.logger)
+	return metrics.register(ctx.GetMetricsRegistry())
+}
+
+// sites returns all handlers by app id.
+func (a *App) sites() map[string][]*site {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.apps)
 }
 
 // join adds a handler. Handlers of one Zoom app share users, sessions and
@@ -83,13 +102,25 @@ func disagreement(a, b *site) string {
 	return ""
 }
 
-// Start begins the sweeps and tells which redirect URIs have to be registered.
+// Start refuses apps that clash, begins the sweeps, and tells which redirect
+// URIs have to be registered.
 func (a *App) Start() error {
+	// Only now all routes are known. There may be handlers without an http app:
+	// another app can have routes of its own.
+	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
+		if err := findClash(app.(*caddyhttp.App)); err != nil {
+			return err
+		}
+	}
+	a.events.start()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	for id, sites := range a.apps {
 		first := sites[0]
 		first.state.SetCacheSize(first.session.cacheSize)
+		for _, s := range sites {
+			running.enter(s)
+		}
 		a.sweeps.Go(func() { newSweep(first.store, id, a.logger).Run(ctx) })
 
 		var uris []string
@@ -97,6 +128,10 @@ func (a *App) Start() error {
 			for _, uri := range s.redirectURIs {
 				uris = append(uris, uri.uri)
 			}
+			if s.zoomApp != nil {
+				uris = append(uris, s.zoomApp.redirectURIs...)
+			}
+			s.warnOpenSignatures()
 		}
 		a.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
 			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", compact(uris)))
@@ -124,13 +159,19 @@ func compact(list []string) (unique []string) {
 func (a *App) Stop() error {
 	a.stop()
 	a.sweeps.Wait()
-	var drains sync.WaitGroup
 	for _, sites := range a.apps {
 		for _, s := range sites {
-			drains.Go(s.manager.Drain)
+			running.leave(s)
 		}
 	}
-	drains.Wait()
+	var retiring sync.WaitGroup
+	for _, sites := range a.apps {
+		for _, s := range sites {
+			retiring.Go(s.retire)
+		}
+	}
+	retiring.Wait()
+	a.events.close()
 	return nil
 }
 

@@ -62,6 +62,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 // the query is shown: anybody can write such a link.
 func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state string) error {
 	f := refusal{code: codeDeclined}
+	metrics.logins.WithLabelValues(string(f.code)).Inc()
 	if login, _ := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state); login != nil {
 		http.SetCookie(w, s.manager.DropLogin(login))
 		f.returnURL = login.ReturnURL
@@ -115,7 +116,13 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 // can help it is made once.
 func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, login *zoompkce.Login, err error) error {
 	f := refusalOf(err)
+	metrics.logins.WithLabelValues(string(f.code)).Inc()
 	f.returnURL = login.ReturnURL
+	switch zoompkce.KindOf(err) {
+	case zoompkce.KindUnauthorized, zoompkce.KindUnknownUser:
+		// The token that the code brought was refused at once.
+		f.code = codeCodeRefused
+	}
 	again := f.code == codeCodeRefused || errors.Is(err, zoompkce.ErrSignedOutMeanwhile)
 	if again && !login.Restarted {
 		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})

@@ -15,9 +15,9 @@ const maxCookieName = 64
 
 // Cookie configures the cookies of the directive.
 type Cookie struct {
-	// The prefix of the cookie names; the app id follows it. On https
-	// `__Host-`, or `__Secure-` with a domain, is put before it. Default:
-	// `zoom_pkce`.
+	// The prefix of the cookie names, at most 64 characters; the app id follows
+	// it. On https `__Host-`, or `__Secure-` with a domain, is put before it.
+	// Default: `zoom_pkce`.
 	Name string `json:"name,omitempty"`
 
 	// The domain whose hosts share the sign-in. Every one of its subdomains is
@@ -158,7 +158,8 @@ func (r *resolver) cookieSecrets(raws []string) [][]byte {
 	seen := make(map[string]bool)
 	for _, v := range r.keys("cookie secret", raws) {
 		if len(v.text) < minSecretSize {
-			r.fail(v, "has %d bytes, it needs %d or more; caddy zoom-pkce keygen prints one", len(v.text), minSecretSize)
+			r.fail(v, "has %d bytes, it needs %d or more; caddy zoom-pkce keygen prints one",
+				len(v.text), minSecretSize)
 		}
 		if !seen[v.text] {
 			seen[v.text] = true

@@ -22,11 +22,27 @@ type endpoint struct {
 // endpointTable has all endpoints by their path below path_prefix; the callback
 // has a path of its own.
 var endpointTable = map[string]endpoint{
-	"callback": {methods: get, serve: (*site).serveCallback},
-	"login":    {methods: get, serve: (*site).serveLogin},
-	"logout":   {methods: []string{http.MethodGet, http.MethodPost}, serve: (*site).serveLogout},
-	"session":  {methods: get, serve: (*site).serveSession},
+	callbackEndpoint: {methods: get, serve: (*site).serveCallback},
+
+	"login":   {methods: get, serve: (*site).serveLogin},
+	"logout":  {methods: []string{http.MethodGet, http.MethodPost}, serve: (*site).serveLogout},
+	"session": {methods: get, serve: (*site).serveSession},
+
+	"zak": {methods: post, sameOrigin: true, on: (*site).hasPageTokens, serve: (*site).servePageZAK},
+	"obf": {methods: post, sameOrigin: true, on: (*site).hasPageTokens, serve: (*site).servePageOBF},
+
+	"signature": {methods: post, sameOrigin: true, on: (*site).hasMeetingSDK, serve: (*site).serveSignature},
+
+	"app/authorize":    {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorize},
+	"app/onauthorized": {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorized},
+
+	// Its proof of origin is a signature.
+	"webhook": {methods: post, on: (*site).hasWebhook, serve: (*site).serveWebhook},
 }
+
+// callbackEndpoint stands for the path of redirect_uri; no path below the prefix
+// is called that.
+const callbackEndpoint = "/"
 
 var get, post = []string{http.MethodGet}, []string{http.MethodPost}
 
@@ -56,11 +72,6 @@ func (s *site) visitor(r *http.Request, v *visit) (*zoompkce.Session, zoompkce.P
 	return session, profile, err
 }
 
-// refuseEndpoint answers a request to an endpoint that is not the visitor's to use.
-func (s *site) refuseEndpoint(w http.ResponseWriter, r *http.Request, err error) error {
-	return s.refuse(w, r, refusalOf(err))
-}
-
 // sessionAnswer is what a page may know of its session: never a token.
 type sessionAnswer struct {
 	Authenticated bool        `json:"authenticated"`
@@ -78,13 +89,12 @@ type sessionUser struct {
 func (s *site) serveSession(w http.ResponseWriter, r *http.Request, v *visit) error {
 	session, p, err := s.visitor(r, v)
 	if err != nil {
-		return s.refuseEndpoint(w, r, err)
+		return s.refuse(w, r, refusalOf(err))
 	}
 	s.renew(w, r, session)
-	writeJSON(w, http.StatusOK, "application/json", sessionAnswer{
-		Authenticated: true,
-		User:          sessionUser{p.ID, p.AccountID, p.Email, p.Name},
-		ExpiresAt:     s.manager.ExpiresAt(session).UTC(),
-	}, securityOptions{https: s.secure}, 0)
-	return nil
+	return s.answer(w, s.sessionAnswer(p, s.manager.ExpiresAt(session)))
+}
+
+func (s *site) sessionAnswer(p zoompkce.Profile, expiresAt time.Time) sessionAnswer {
+	return sessionAnswer{true, sessionUser{p.ID, p.AccountID, p.Email, p.Name}, expiresAt.UTC()}
 }

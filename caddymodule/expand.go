@@ -113,7 +113,8 @@ func (r *resolver) expand(v *value) bool {
 		return true
 	}
 	if !v.secret {
-		r.fail(*v, "%w (only {env.*}, {file.*} and other global placeholders are known when the configuration loads)", err)
+		r.fail(*v, "%w (only {env.*}, {file.*} and other global placeholders are known "+
+			"when the configuration loads)", err)
 		return false
 	}
 	// Caddy's error quotes what stood in the braces, which may be a piece of a

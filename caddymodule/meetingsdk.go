@@ -86,7 +86,8 @@ func (m *MeetingSDK) resolve(r *resolver, app *Handler, s *settings) *meetingSDK
 		sdk.sdkSecret = []byte(v.text)
 	}
 	if m.SDKSecret == "" && app.ClientSecret == "" {
-		r.failf("meeting_sdk sdk_secret", "is required for a public client, which has no client_secret to sign with")
+		r.failf("meeting_sdk sdk_secret",
+			"is required for a public client, which has no client_secret to sign with")
 	}
 	if sdk.expiresIn < minSignatureLife || sdk.expiresIn > maxSignatureLife {
 		r.failf("meeting_sdk expires_in", "%s is not between 30m and 48h, the bounds that Zoom sets", sdk.expiresIn)

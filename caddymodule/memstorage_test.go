@@ -52,6 +52,12 @@ func (m *memStorage) count(operation string) int {
 	return m.calls[operation]
 }
 
+func (m *memStorage) size() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.files)
+}
+
 func (m *memStorage) Load(_ context.Context, key string) ([]byte, error) {
 	if err := m.begin("load", key); err != nil {
 		return nil, err
@@ -64,11 +70,14 @@ func (m *memStorage) Load(_ context.Context, key string) ([]byte, error) {
 	return value, nil
 }
 
-func (m *memStorage) Store(_ context.Context, key string, value []byte) error {
+func (m *memStorage) Store(ctx context.Context, key string, value []byte) error {
 	if err := m.begin("store", key); err != nil {
 		return err
 	}
 	defer m.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	m.files[key] = value
 	return nil
 }
@@ -135,11 +144,14 @@ func (m *memStorage) Lock(ctx context.Context, name string) error {
 	}
 }
 
-func (m *memStorage) Unlock(_ context.Context, name string) error {
+func (m *memStorage) Unlock(ctx context.Context, name string) error {
 	if err := m.begin("unlock", name); err != nil {
 		return err
 	}
 	defer m.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	held, taken := m.locks[name]
 	if !taken {
 		return fs.ErrNotExist

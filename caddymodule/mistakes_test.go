@@ -130,6 +130,9 @@ func TestResolveRefuses(t *testing.T) {
 		"a cookie name too long":   {func(h *Handler) { h.Cookie = &Cookie{Name: strings.Repeat("a", 65)} }, "cookie name"},
 		"a cookie prefix":          {func(h *Handler) { h.Cookie = &Cookie{Name: "__host-zoom"} }, "leave the prefix out"},
 		"an address as domain":     {func(h *Handler) { h.Cookie = &Cookie{Domain: "127.0.0.1"} }, "is not a domain name"},
+		"a domain label of 64":     {func(h *Handler) { h.Cookie = &Cookie{Domain: strings.Repeat("a", 64) + ".com"} }, "is not a domain name"},
+		"a domain of 254":          {func(h *Handler) { h.Cookie = &Cookie{Domain: strings.Repeat("a.", 127)} }, "is not a domain name"},
+		"a domain label with -":    {func(h *Handler) { h.Cookie = &Cookie{Domain: "-a.example"} }, "is not a domain name"},
 		"a top-level domain":       {func(h *Handler) { h.Cookie = &Cookie{Domain: "com"} }, "whole top-level domain"},
 		"a domain of another site": {func(h *Handler) { h.Cookie = &Cookie{Domain: "p.example.com"} }, "neither equals it nor lies below it"},
 		"a domain that only ends alike": {

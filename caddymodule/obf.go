@@ -60,7 +60,8 @@ func (o *OBF) resolve(r *resolver) *obfSettings {
 	case o.MeetingID == "":
 		r.failf("obf meeting_id", "is required, for example {http.request.uri.query.meeting}")
 	case !placeholder.MatchString(o.MeetingID) && !meetingNumber.MatchString(dropSeparators(o.MeetingID)):
-		r.failf("obf meeting_id", "%q is neither a meeting number of 9 to 12 digits nor does it contain a placeholder", o.MeetingID)
+		r.failf("obf meeting_id",
+			"%q is neither a meeting number of 9 to 12 digits nor does it contain a placeholder", o.MeetingID)
 	}
 	return &obfSettings{
 		meetingID: o.MeetingID,

@@ -178,7 +178,10 @@ func newInline(file string) inline {
 
 var (
 	pageStyle   = newInline("style.css")
-	pageScripts = map[string]inline{"keep.js": newInline("keep.js")}
+	pageScripts = map[string]inline{
+		"keep.js":     newInline("keep.js"),
+		"inclient.js": newInline("inclient.js"),
+	}
 
 	pageTemplates = template.Must(template.New("").Funcs(template.FuncMap{
 		"style":  func() template.HTML { return template.HTML("<style>" + pageStyle.text + "</style>") },

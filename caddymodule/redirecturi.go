@@ -38,7 +38,8 @@ func (s *settings) redirectURIFor(host string) (*redirectURI, bool) {
 func (s *settings) resolveRedirectURIs(r *resolver, raws []string) {
 	const option = "redirect_uri"
 	if len(raws) == 0 {
-		r.failf(option, "is required: the absolute URI as registered at Zoom, for example https://app.example.com/zoom_pkce/callback")
+		r.failf(option, "is required: the absolute URI as registered at Zoom, "+
+			"for example https://app.example.com/zoom_pkce/callback")
 	}
 	schemes := make(map[string]string)
 	hosts := make(map[string]string)
@@ -51,7 +52,8 @@ func (s *settings) resolveRedirectURIs(r *resolver, raws []string) {
 			r.fail(v, "must not have a query or a fragment")
 		}
 		if !isPlainPath(u.EscapedPath()) {
-			r.fail(v, "needs a path of its own, not /, without a trailing slash, double slashes, dots or percent-encoding")
+			r.fail(v, "needs a path of its own, not /, without a trailing slash, double slashes, dots "+
+				"or percent-encoding")
 			continue
 		}
 		uri := redirectURI{
@@ -72,7 +74,8 @@ func (s *settings) resolveRedirectURIs(r *resolver, raws []string) {
 		s.redirectURIs = append(s.redirectURIs, uri)
 	}
 	if len(schemes) > 1 {
-		r.failf(option, "%q is https and %q is not: cookie names and attributes depend on the scheme, so all must have the same one",
+		r.failf(option, "%q is https and %q is not: cookie names and attributes depend on the scheme, "+
+			"so all must have the same one",
 			schemes["https"], schemes["http"])
 	}
 }
@@ -81,7 +84,8 @@ func (s *settings) resolveRedirectURIs(r *resolver, raws []string) {
 func (s *settings) checkCallbackPath(r *resolver) {
 	for _, endpoint := range endpoints {
 		if s.callbackPath == s.pathPrefix+"/"+endpoint {
-			r.failf("redirect_uri", "its path is that of the endpoint %q below path_prefix; choose another one", endpoint)
+			r.failf("redirect_uri",
+				"its path is that of the endpoint %q below path_prefix; choose another one", endpoint)
 		}
 	}
 }

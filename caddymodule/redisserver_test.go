@@ -24,7 +24,7 @@ type redisServer struct {
 }
 
 // startRedis starts a Redis on a free port of 127.0.0.1.
-func startRedis(t *testing.T, args ...string) *redisServer {
+func startRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
 	return startRedisProgram(t, append([]string{"--save", "", "--appendonly", "no"}, args...)...)
 }
@@ -40,7 +40,7 @@ func startSentinel(t *testing.T, master *redisServer, settings ...string) *redis
 	return startRedisProgram(t, config, "--sentinel")
 }
 
-func startRedisProgram(t *testing.T, args ...string) *redisServer {
+func startRedisProgram(t testing.TB, args ...string) *redisServer {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("ZOOM_PKCE_E2E") == "1" {
@@ -63,7 +63,7 @@ func startRedisProgram(t *testing.T, args ...string) *redisServer {
 
 // start runs the server, at the port it had before, and reports whether it
 // answers.
-func (s *redisServer) start(t *testing.T) bool {
+func (s *redisServer) start(t testing.TB) bool {
 	t.Helper()
 	args := append(s.args[:len(s.args):len(s.args)], "--bind", "127.0.0.1", "--dir", t.TempDir())
 	if slices.Contains(args, "--tls-cert-file") {
@@ -171,7 +171,7 @@ func openRedis(t *testing.T, s *RedisStore) *RedisStore {
 	return s
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -98,7 +98,8 @@ func (h *Handler) resolveVisitors(r *resolver, s *settings) {
 	if v, ok := r.text("path_prefix", h.PathPrefix); ok {
 		s.pathPrefix = v.text
 		if !isPlainPath(v.text) {
-			r.fail(v, "must begin with /, not be / itself, and have no trailing slash, double slashes, dots or percent-encoding")
+			r.fail(v, "must begin with /, not be / itself, and have no trailing slash, double slashes, dots "+
+				"or percent-encoding")
 		}
 	}
 	s.checkCallbackPath(r)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,6 +172,10 @@ func TestResolveAccepts(t *testing.T) {
 			func(h *Handler) { h.OBF = &OBF{MeetingID: "{http.request.uri.query.meeting}"} },
 			func(s *settings) any { return *s.obf },
 			obfSettings{meetingID: "{http.request.uri.query.meeting}", header: "X-Zoom-Obf"},
+		},
+		"the OBF header among those that are set": {
+			func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", Header: "x-obf"} },
+			func(s *settings) any { return slices.Contains(s.headerNames(), "X-Obf") }, true,
 		},
 		"a fixed meeting": {
 			func(h *Handler) { h.OBF = &OBF{MeetingID: "123 4567-8901"} },

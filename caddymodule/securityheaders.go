@@ -15,8 +15,9 @@ type securityOptions struct {
 	// formAction lists origins, besides our own, that a form of the page may
 	// end up at: Chromium holds the redirect after a form to form-action too.
 	formAction []string
-	// style and script are the sources of the page's own style and script.
-	style, script string
+	// style and script are the sources of the page's own style and script,
+	// connect what the script may fetch.
+	style, script, connect string
 }
 
 // frameAnywhere lifts the frame-ancestors restriction.
@@ -45,6 +46,9 @@ func (o securityOptions) contentSecurityPolicy() string {
 	}
 	if o.script != "" {
 		policy = append(policy, "script-src "+o.script)
+	}
+	if o.connect != "" {
+		policy = append(policy, "connect-src "+o.connect)
 	}
 	policy = append(policy, "base-uri 'none'", strings.Join(append([]string{"form-action 'self'"}, o.formAction...), " "))
 	switch o.frameAncestors {

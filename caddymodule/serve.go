@@ -28,6 +28,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return err
 	}
 	if !protected {
+		metrics.count(decisionUnprotected)
 		return next.ServeHTTP(w, r)
 	}
 	if s.cookie.sameSite == http.SameSiteNoneMode && (crossSiteUnsafe(r) || crossSiteWebSocket(r)) {
@@ -50,7 +51,7 @@ func sentURL(r *http.Request) *url.URL {
 // the prefix is ours too.
 func (s *site) endpointAt(path string) (endpoint string, ours bool) {
 	if path == s.callbackPath {
-		return "callback", true
+		return callbackEndpoint, true
 	}
 	rest, ok := strings.CutPrefix(path, s.pathPrefix)
 	if !ok || rest == "" || rest[0] != '/' {
@@ -79,6 +80,13 @@ func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
 // the upstream is promised.
 func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	session, err := s.sessionOf(r, v)
+	if context, ok := s.appContext(r); ok && errors.As(err, new(*zoompkce.NoSessionError)) {
+		if signedIn, trouble := s.signInFromContext(w, r, v, context); trouble != nil {
+			err = trouble
+		} else if signedIn != nil {
+			session, err = signedIn, nil
+		}
+	}
 	if err != nil {
 		return s.signedOut(w, r, v, next, err)
 	}
@@ -86,21 +94,23 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	if err != nil {
 		return s.signedOut(w, r, v, next, err)
 	}
-	navigation := classify(r)
-	if navigation == pageLoad && s.unauthenticated != rejectAlways && s.manager.NeedsAuthorization(session) {
-		return s.startLogin(w, r, v, loginStart{returnURL: s.returnURL(r)})
+	isPageLoad := classify(r) == pageLoad
+	mayAsk := isPageLoad && s.unauthenticated != rejectAlways
+	if mayAsk && s.manager.NeedsAuthorization(session) {
+		return s.signInFrom(w, r, v)
 	}
-	grants, err := s.fetch(r, session)
+	grants, err := s.fetch(r, v, session)
 	if err != nil {
-		if zoompkce.KindOf(err) == zoompkce.KindMissingScope && navigation == pageLoad && s.manager.NeedsAuthorization(session) {
-			return s.startLogin(w, r, v, loginStart{returnURL: s.returnURL(r)})
+		if mayAsk && zoompkce.KindOf(err) == zoompkce.KindMissingScope && s.manager.NeedsAuthorization(session) {
+			return s.signInFrom(w, r, v)
 		}
 		return s.signedOut(w, r, v, next, err)
 	}
-	if navigation == pageLoad || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+	if isPageLoad || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)
+	metrics.signedIn.Inc()
 	return next.ServeHTTP(newPrivateWriter(w), r)
 }
 

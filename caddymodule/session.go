@@ -109,7 +109,8 @@ func (s *Session) resolve(r *resolver) sessionSettings {
 		r.failf("session idle_timeout", "%s is more than max_lifetime (%s)", resolved.idleTimeout, life)
 	}
 	if resolved.syncInterval > 24*time.Hour {
-		r.failf("session sync_interval", "%s is more than a day: ended sessions would go on that long", resolved.syncInterval)
+		r.failf("session sync_interval",
+			"%s is more than a day: ended sessions would go on that long", resolved.syncInterval)
 	}
 	return resolved
 }

@@ -17,6 +17,8 @@ const (
 	// the places of reads.
 	maxStoreReads   = 128
 	maxStoreChanges = 128
+
+	// maxStoreRetries is how many locks a store tries to get rid of at a time.
 	maxStoreRetries = 64
 
 	// storeCallLimit ends calls of callers that brought no deadline of their own.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
@@ -73,6 +75,7 @@ func (s *RedisStore) Provision(caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	redisLogOnce.Do(func() { redis.SetLogger(redisLog{}) })
 	s.client = redis.NewUniversalClient(options)
 	s.calls = newStoreCalls()
 	return nil
@@ -174,6 +177,20 @@ func (s *RedisStore) Swap(ctx context.Context, key, old string, value []byte, ex
 		err = errors.New("unexpected answer of the script")
 	}
 	return "", fmt.Errorf("saving %s in redis: %w", key, err)
+}
+
+// redisLog takes the client's messages, which it would write to standard error,
+// a line for each attempt to reach a Redis that is down. What matters of them
+// comes back as an error too. There is one logger for the whole process.
+type redisLog struct{}
+
+var redisLogOnce sync.Once
+
+// Printf implements the client's logger.
+func (redisLog) Printf(_ context.Context, format string, args ...any) {
+	if c := caddy.Log().Check(zap.DebugLevel, "redis client"); c != nil {
+		c.Write(zap.String("message", fmt.Sprintf(format, args...)))
+	}
 }
 
 // Interface guards

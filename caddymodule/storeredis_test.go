@@ -1,15 +1,9 @@
 package caddymodule
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,107 +163,6 @@ func TestRedisExpiresByItself(t *testing.T) {
 	}
 }
 
-func TestRedisDownAndBack(t *testing.T) {
-	server := startRedis(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
-	checkStoreWorks(t, store)
-	server.stopAndWait(t)
-
-	began := time.Now()
-	if _, _, err := store.Load(t.Context(), testKey(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
-		t.Errorf("load: %v", err)
-	}
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
-		t.Errorf("swap: %v", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %v to see that nobody listens", took)
-	}
-	if !server.start(t) {
-		t.Fatal("redis-server did not start again")
-	}
-	var err error
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if _, err = store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil {
-			return
-		}
-	}
-	t.Errorf("Redis is back, the store is not: %v", err)
-}
-
-func TestRedisRestartGoesUnnoticed(t *testing.T) {
-	server := startRedis(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
-	checkStoreWorks(t, store)
-	server.stopAndWait(t)
-	if !server.start(t) {
-		t.Fatal("redis-server did not start again")
-	}
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestRedisThatHangs(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			defer conn.Close()
-		}
-	}()
-	store := openRedis(t, &RedisStore{URLs: []string{"redis://" + listener.Addr().String()}})
-	for name, cause := range map[string]error{"deadline": context.DeadlineExceeded, "cancel": context.Canceled} {
-		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
-			if cause == context.DeadlineExceeded {
-				ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
-			} else {
-				time.AfterFunc(100*time.Millisecond, cancel)
-			}
-			defer cancel()
-			began := time.Now()
-			if _, _, err := store.Load(ctx, testKey(1)); !errors.Is(err, cause) {
-				t.Errorf("load: %v", err)
-			}
-			if took := time.Since(began); took > time.Second {
-				t.Errorf("took %v", took)
-			}
-		})
-	}
-}
-
-func TestRedisThatRefusesWrites(t *testing.T) {
-	for name, test := range map[string]struct {
-		args   []string
-		before []any
-		err    string
-	}{
-		"full":    {before: []any{"config", "set", "maxmemory", "1"}, err: "OOM"},
-		"replica": {args: []string{"--replicaof", "127.0.0.1", "1"}, err: "READONLY"},
-		"no disk": {before: []any{"config", "set", "min-replicas-to-write", "1"}, err: "NOREPLICAS"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			server := startRedis(t, test.args...)
-			if test.before != nil {
-				server.do(t, test.before...)
-			}
-			store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
-			_, err := store.Swap(t.Context(), testKey(1), "", []byte("x"), time.Time{})
-			if err == nil || !strings.Contains(err.Error(), test.err) || errors.Is(err, zoompkce.ErrConflict) {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
-}
-
 func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
 	server := startRedis(t)
 	server.do(t, "hset", testKey(1), "a", "b")
@@ -289,91 +182,6 @@ func TestRedisForgottenScriptIsSentAgain(t *testing.T) {
 	server.do(t, "script", "flush")
 	if _, err := store.Swap(t.Context(), testKey(1), loadVersion(t, store), nil, time.Time{}); err != nil {
 		t.Error(err)
-	}
-}
-
-// A conflict after a swap that succeeded would have the caller believe that
-// somebody else took the lease, or that its new refresh token is not saved.
-func TestRedisLostAnswerIsNoConflict(t *testing.T) {
-	server := startRedis(t)
-	proxy := startLossyProxy(t, "127.0.0.1:"+server.port)
-	store := openRedis(t, &RedisStore{URLs: []string{"redis://" + proxy.addr}})
-	checkStoreWorks(t, store)
-	version := loadVersion(t, store)
-
-	proxy.lose.Store(true)
-	next, err := store.Swap(t.Context(), testKey(1), version, []byte("three"), time.Time{})
-	if proxy.lose.Load() {
-		t.Fatal("no answer was lost: nothing was tested")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if value, now, err := store.Load(t.Context(), testKey(1)); err != nil || string(value) != "three" || now != next {
-		t.Errorf("got %q at %q, %v", value, now, err)
-	}
-}
-
-// lossyProxy stands before a server and can lose the answer to one script.
-type lossyProxy struct {
-	addr string
-	lose atomic.Bool
-}
-
-func startLossyProxy(t *testing.T, server string) *lossyProxy {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &lossyProxy{addr: listener.Addr().String()}
-	var group sync.WaitGroup
-	t.Cleanup(group.Wait)
-	t.Cleanup(func() { listener.Close() })
-	group.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			group.Go(func() { p.serve(client, server) })
-		}
-	})
-	return p
-}
-
-func (p *lossyProxy) serve(client net.Conn, addr string) {
-	defer client.Close()
-	server, err := net.Dial("tcp", addr)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	var losing atomic.Bool
-	go func() {
-		defer server.Close()
-		request := make([]byte, 64<<10)
-		for {
-			n, err := client.Read(request)
-			if err != nil {
-				return
-			}
-			if bytes.Contains(request[:n], []byte("evalsha")) && p.lose.CompareAndSwap(true, false) {
-				losing.Store(true)
-			}
-			if _, err := server.Write(request[:n]); err != nil {
-				return
-			}
-		}
-	}()
-	answer := make([]byte, 64<<10)
-	for {
-		n, err := server.Read(answer)
-		if err != nil || losing.Load() {
-			return
-		}
-		if _, err := io.Copy(client, bytes.NewReader(answer[:n])); err != nil {
-			return
-		}
 	}
 }
 

@@ -171,7 +171,7 @@ func TestSweepOfSeveralProcesses(t *testing.T) {
 				}
 
 				time.Sleep(time.Hour + 10*time.Minute)
-				if n := len(storage.files); n < 513 {
+				if n := storage.size(); n < 513 {
 					t.Errorf("%d records are left, live ones were removed", n)
 				}
 				time.Sleep(time.Hour + 10*time.Minute)
@@ -185,7 +185,7 @@ func TestSweepOfSeveralProcesses(t *testing.T) {
 					}
 				}
 				sweeps.mu.Unlock()
-				if n := len(storage.files); n != 513 {
+				if n := storage.size(); n != 513 {
 					t.Errorf("%d records are left, want 512 and that of the sweep", n)
 				}
 
@@ -232,7 +232,7 @@ func TestSweepSurvivesNonsense(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer cancel()
 				newSweep(store, "1a2b3c4d", zap.NewNop()).Run(ctx)
-				if n := len(store.storage.(*memStorage).files); n != 1 {
+				if n := store.storage.(*memStorage).size(); n != 1 {
 					t.Errorf("%d records are left", n)
 				}
 			})

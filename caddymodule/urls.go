@@ -16,7 +16,8 @@ func (r *resolver) absoluteURL(v value) (*url.URL, bool) {
 		return nil, false
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		r.fail(v, "must be https; plain http is only for 127.0.0.1, [::1] and localhost, anywhere else others can read it")
+		r.fail(v, "must be https; plain http is only for 127.0.0.1, [::1] and localhost, "+
+			"anywhere else others can read it")
 		return nil, false
 	}
 	return u, true

@@ -108,7 +108,8 @@ func (z *ZAK) resolve(r *resolver) *zakSettings {
 	if z.MaxAge != nil {
 		s.maxAge = time.Duration(*z.MaxAge)
 		if s.maxAge < 0 || s.maxAge > use {
-			r.failf("zak max_age", "%s is not between 0 and %s: an older ZAK may have ended before it is used", s.maxAge, limit)
+			r.failf("zak max_age",
+				"%s is not between 0 and %s: an older ZAK may have ended before it is used", s.maxAge, limit)
 		}
 	}
 	return s

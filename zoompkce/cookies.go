@@ -74,7 +74,9 @@ func (j *cookieJar) cookie(name, value string, life time.Duration) *http.Cookie 
 		c.SameSite = http.SameSiteNoneMode
 		c.Partitioned = true
 	}
-	if c.MaxAge = int(life / time.Second); c.MaxAge <= 0 {
+	// Max-Age 0 would be a deletion; what the cookie is worth is decided by the
+	// times inside.
+	if c.MaxAge = int((life + time.Second - 1) / time.Second); c.MaxAge <= 0 {
 		c.MaxAge = -1
 	}
 	return c

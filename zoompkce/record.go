@@ -41,7 +41,7 @@ type record struct {
 // session does not mean writing the record.
 type openSession struct {
 	ID      sessionID `json:"id"`
-	Created int64     `json:"created"` // Unix seconds
+	Created int64     `json:"created"` // Unix milliseconds
 	Seen    int64     `json:"seen"`    // days since 1970
 }
 
@@ -130,7 +130,7 @@ func (r *record) prune(now time.Time, life sessionLife) {
 	}
 	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool {
 		unseen := time.Duration(dayOf(now)-s.Seen-1) * 24 * time.Hour
-		return now.Sub(time.Unix(s.Created, 0)) > life.max || unseen > life.idle
+		return now.Sub(time.UnixMilli(s.Created)) > life.max || unseen > life.idle
 	})
 	if extra := len(r.Sessions) - life.count; extra > 0 {
 		slices.SortStableFunc(r.Sessions, func(a, b openSession) int {
@@ -150,7 +150,7 @@ func (r *record) expires(now time.Time, life sessionLife) time.Time {
 	}
 	end := now.Add(tombstoneLife)
 	for _, s := range r.Sessions {
-		if e := time.Unix(s.Created, 0).Add(life.max); e.After(end) {
+		if e := time.UnixMilli(s.Created).Add(life.max); e.After(end) {
 			end = e
 		}
 	}

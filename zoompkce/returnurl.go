@@ -21,6 +21,9 @@ func ReturnURL(u *url.URL) string {
 	if !ok {
 		return "/"
 	}
+	if len(u.RawQuery) > maxReturnURL {
+		return path
+	}
 	query := returnQuery(u)
 	if len(path)+len(query) > maxReturnURL {
 		return path

@@ -32,7 +32,7 @@ var onSite = []string{
 	"/", "/x", "/x/", "/x?y=1", "/x?", "/?x", "/x?next=https%3A%2F%2Fx%2F%3Fa%3D1%26b%3D2", "/x?next=https://x/?a=1&b=2",
 	"/x?next=//evil.example", `/x?y=\\evil.example`, "/a%2Fb", "/a%2fb%5cc", "/a//b", "/a///b//", "/a/%2f/b", "/a;v=1/b,c", "/a:b@c", "/a|b^c`{d}",
 	"/caf%C3%A9", "/%E2%82%AC?q=%e2%82%ac", "/x?a=b&a=c;d", "/@evil.example", "/.evil.example", "/..evil.example", "/x/../y", "/./x", "/%2e/x",
-	"/x?%", "/x?%zz", "/<%3E", "/%FF", "/%ef%bc%8fevil.example", "/100%25", "/x?'!$()*+,[]",
+	"/x?%", "/x?%zz", "/<%3E", "/%FF", "/%ef%bc%8fevil.example", "/100%25", "/a%2520b", "/a%25252Fb", "/x?'!$()*+,[]",
 }
 
 func TestReturnURLStaysOnTheSite(t *testing.T) {

@@ -17,7 +17,7 @@ type Session struct {
 func (s *Session) Profile() Profile { return s.user.grant(s.snap).Profile }
 
 // Created is when the visitor signed in.
-func (s *Session) Created() time.Time { return time.Unix(s.cookie.created, 0) }
+func (s *Session) Created() time.Time { return time.UnixMilli(s.cookie.created) }
 
 // NoSessionError means that the visitor is signed out.
 type NoSessionError struct {

@@ -12,8 +12,8 @@ import (
 type sessionCookie struct {
 	user    userKey
 	id      sessionID
-	created int64 // Unix seconds
-	issued  int64 // Unix seconds; the idle time counts from here
+	created int64 // Unix milliseconds
+	issued  int64 // Unix milliseconds; the idle time counts from here
 }
 
 const (
@@ -44,17 +44,17 @@ func (c *sessionCookie) unmarshal(b []byte) bool {
 
 // alive checks the times inside.
 func (c *sessionCookie) alive(now time.Time, life sessionLife) bool {
-	return now.Sub(time.Unix(c.created, 0)) < life.max && now.Sub(time.Unix(c.issued, 0)) < life.idle
+	return now.Sub(time.UnixMilli(c.created)) < life.max && now.Sub(time.UnixMilli(c.issued)) < life.idle
 }
 
 // issue returns the cookie of a session, to be set now.
 func (m *Manager) issue(k *keys, c sessionCookie, now time.Time) (*http.Cookie, error) {
-	c.issued = now.Unix()
+	c.issued = now.UnixMilli()
 	value, err := k.sealCookie(purposeSession, m.jar.base, c.marshal())
 	if err != nil {
 		return nil, err
 	}
-	left := time.Unix(c.created, 0).Add(m.life.max).Sub(now)
+	left := time.UnixMilli(c.created).Add(m.life.max).Sub(now)
 	return m.jar.cookie(m.jar.base, value, min(left, m.life.idle)), nil
 }
 
@@ -62,7 +62,7 @@ func (m *Manager) issue(k *keys, c sessionCookie, now time.Time) (*http.Cookie, 
 // when a tenth of it has passed, or an hour of a long one. Otherwise nil.
 func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
 	now := time.Now()
-	if now.Sub(time.Unix(s.cookie.issued, 0)) < min(m.life.idle/10, time.Hour) {
+	if now.Sub(time.UnixMilli(s.cookie.issued)) < min(m.life.idle/10, time.Hour) {
 		return nil, nil
 	}
 	k, err := m.loadKeys(ctx)
@@ -75,7 +75,7 @@ func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
 
 // ExpiresAt is when the session ends if it is not used any more.
 func (m *Manager) ExpiresAt(s *Session) time.Time {
-	idle := time.Unix(s.cookie.issued, 0).Add(m.life.idle)
+	idle := time.UnixMilli(s.cookie.issued).Add(m.life.idle)
 	if end := s.Created().Add(m.life.max); end.Before(idle) {
 		return end
 	}

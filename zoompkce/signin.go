@@ -17,6 +17,8 @@ type SignedIn struct {
 	Profile Profile
 	// Cookie is the session, to be set.
 	Cookie *http.Cookie
+	// Session is the same for the request that is being answered.
+	Session *Session
 }
 
 // SignIn finishes a login: it exchanges the code, asks Zoom who the user is,
@@ -46,9 +48,9 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 	}
 	fresh := newGrant(token, profile, time.Now())
 	u := m.state.users.get(keyOf(profile.ID))
-	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().Unix()}
+	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().UnixMilli()}
 
-	err = m.addSession(ctx, u, l, fresh, began, session, previous)
+	snap, err := m.addSession(ctx, u, l, fresh, began, session, previous)
 	if errors.Is(err, ErrSignedOutMeanwhile) {
 		m.revoke(ctx, fresh)
 	}
@@ -59,7 +61,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 		m.run(func(ctx context.Context) { m.leaveSession(ctx, previous) })
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID})
-	return m.opened(ctx, profile, session)
+	return m.opened(ctx, &Session{u, snap, session})
 }
 
 const opSignIn = "saving a sign-in"
@@ -78,13 +80,13 @@ func (m *Manager) probeStore(ctx context.Context) error {
 // addSession puts the session and the new grant into the user record.
 func (m *Manager) addSession(
 	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, previous *Session,
-) error {
+) (*snapshot, error) {
 	var asked *grant // the grant in the record that fresh was compared with
 	keep := false
 	errAsk := errors.New("which grant is the newer one has to be asked")
 	for range maxSwaps {
 		var stored *grant
-		_, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
+		snap, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
 			if r.tombstone() && !l.Started.After(r.Ended) {
 				return ErrSignedOutMeanwhile
 			}
@@ -104,14 +106,14 @@ func (m *Manager) addSession(
 				u.refreshFailure.Store(nil)
 				u.refreshUseless.Store(nil)
 			}
-			return err
+			return snap, err
 		}
 		// A grant was saved while this one was on its way. The later of two
 		// sign-ins revokes the tokens of the earlier one, so Zoom knows which it was.
 		_, err = m.client.Me(ctx, fresh.token())
 		asked, keep = stored, KindOf(err) == KindUnauthorized
 	}
-	return m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))
+	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))
 }
 
 // addSession opens a session, of the record's own grant if that is to be kept.
@@ -137,14 +139,15 @@ func (m *Manager) leaveSession(ctx context.Context, s *Session) {
 	}
 }
 
-func (m *Manager) opened(ctx context.Context, profile Profile, session sessionCookie) (*SignedIn, error) {
+// opened is the outcome of a sign-in whose session is in the record.
+func (m *Manager) opened(ctx context.Context, s *Session) (*SignedIn, error) {
 	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cookie, err := m.issue(k, session, time.Now())
+	cookie, err := m.issue(k, s.cookie, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	return &SignedIn{profile, cookie}, nil
+	return &SignedIn{s.Profile(), cookie, s}, nil
 }

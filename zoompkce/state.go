@@ -72,6 +72,21 @@ func (s *State) SetCacheSize(n int) { s.opened.SetMaximum(uint64(n)) }
 // Users is how many users are in memory.
 func (s *State) Users() int { return s.users.len() }
 
+// UnsavedUsers is how many users have tokens that are not in the store yet.
+func (s *State) UnsavedUsers() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.unsaved)
+}
+
+// ZAKPausedUntil is until when Zoom wants no ZAK calls, zero if it does not mind.
+func (s *State) ZAKPausedUntil() time.Time {
+	if until := time.Unix(0, s.zakPause.Load()); until.After(time.Now()) {
+		return until
+	}
+	return time.Time{}
+}
+
 // Close forgets everything.
 func (s *State) Close() {
 	s.opened.InvalidateAll()

@@ -1,0 +1,177 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+func init() {
+	caddy.RegisterModule(new(adminAPI))
+}
+
+// adminAPI adds the directive to Caddy's admin API, whose access rules hold for it:
+//
+//	GET    /zoom_pkce/status
+//	GET    /zoom_pkce/apps/<client_id>/users/<user id>
+//	DELETE /zoom_pkce/apps/<client_id>/users/<user id>
+type adminAPI struct{}
+
+// CaddyModule returns the Caddy module information.
+func (*adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "admin.api.zoom_pkce",
+		New: func() caddy.Module { return new(adminAPI) },
+	}
+}
+
+// Routes implements caddy.AdminRouter.
+func (a *adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{
+		{Pattern: "/zoom_pkce/status", Handler: caddy.AdminHandlerFunc(a.serveStatus)},
+		{Pattern: "/zoom_pkce/apps/", Handler: caddy.AdminHandlerFunc(a.serveUser)},
+	}
+}
+
+// runningApps are the handlers of the configuration that is running now, by
+// Zoom app. It may have been loaded after this module.
+func runningApps() (apps [][]*site) {
+	app, err := caddy.ActiveContext().AppIfConfigured("zoom_pkce")
+	if err != nil || app == nil {
+		return nil
+	}
+	byID := app.(*App).sites()
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		apps = append(apps, byID[id])
+	}
+	return apps
+}
+
+// appStatus is the state of one Zoom app in this process.
+type appStatus struct {
+	// ClientID and OAuthURL say which app at which Zoom this is; AppID stands
+	// for both in cookie names and store keys.
+	ClientID string `json:"client_id"`
+	OAuthURL string `json:"oauth_url"`
+	AppID    string `json:"app_id"`
+	// RedirectURIs are those that Zoom has to know.
+	RedirectURIs []string `json:"redirect_uris"`
+	// Handlers is how often zoom_pkce stands in the configuration for this app.
+	Handlers int `json:"handlers"`
+	// CachedUsers is how many users are in memory.
+	CachedUsers int `json:"cached_users"`
+	// UnsavedUsers is how many users have tokens that the store has not taken yet:
+	// a restart now would sign them out.
+	UnsavedUsers int `json:"unsaved_users"`
+	// ZAKPausedUntil is set while Zoom wants no ZAK calls.
+	ZAKPausedUntil time.Time `json:"zak_paused_until,omitzero"`
+}
+
+func (a *adminAPI) serveStatus(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return adminError(http.StatusMethodNotAllowed, "method not allowed")
+	}
+	apps := make([]appStatus, 0)
+	for _, sites := range runningApps() {
+		first := sites[0]
+		status := appStatus{
+			ClientID: first.clientID, OAuthURL: first.oauthURL, AppID: first.client.AppID(),
+			RedirectURIs: redirectURIsOf(sites), Handlers: len(sites),
+		}
+		state := first.state
+		status.CachedUsers, status.UnsavedUsers = state.Users(), state.UnsavedUsers()
+		status.ZAKPausedUntil = state.ZAKPausedUntil()
+		apps = append(apps, status)
+	}
+	return adminAnswer(w, map[string]any{"apps": apps})
+}
+
+// serveUser shows what is known of a user, or ends the user's sessions.
+func (a *adminAPI) serveUser(w http.ResponseWriter, r *http.Request) error {
+	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/zoom_pkce/apps/"), "/")
+	if len(parts) != 3 || parts[1] != "users" {
+		return adminError(http.StatusNotFound, "the path is /zoom_pkce/apps/<client_id>/users/<user id>; percent-encode a slash in an id")
+	}
+	clientID, err1 := url.PathUnescape(parts[0])
+	userID, err2 := url.PathUnescape(parts[2])
+	if err1 != nil || err2 != nil || userID == "" {
+		return adminError(http.StatusBadRequest, "an id in the path cannot be read")
+	}
+	// The same client id at two Zoom hosts is two apps.
+	var managers []*zoompkce.Manager
+	for _, sites := range runningApps() {
+		if sites[0].clientID == clientID {
+			managers = append(managers, sites[0].manager)
+		}
+	}
+	if len(managers) == 0 {
+		return adminError(http.StatusNotFound, "no zoom_pkce handler has this client_id; GET /zoom_pkce/status lists those there are")
+	}
+	switch r.Method {
+	case http.MethodGet:
+		return showUser(w, r, managers, userID)
+	case http.MethodDelete:
+		return endUser(w, r, managers, userID)
+	}
+	return adminError(http.StatusMethodNotAllowed, "method not allowed")
+}
+
+func showUser(w http.ResponseWriter, r *http.Request, managers []*zoompkce.Manager, userID string) error {
+	for _, manager := range managers {
+		status, err := manager.UserStatus(r.Context(), userID)
+		if errors.Is(err, zoompkce.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return adminTrouble(err)
+		}
+		return adminAnswer(w, status)
+	}
+	return adminError(http.StatusNotFound, "nothing is known of this user")
+}
+
+func endUser(w http.ResponseWriter, r *http.Request, managers []*zoompkce.Manager, userID string) error {
+	ended := false
+	for _, manager := range managers {
+		here, err := manager.EndUser(r.Context(), userID, time.Time{})
+		if err != nil {
+			return adminTrouble(err)
+		}
+		ended = ended || here
+	}
+	if !ended {
+		return adminError(http.StatusNotFound, "this user has no session")
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// adminTrouble is the answer when the store cannot be read or written.
+func adminTrouble(err error) error {
+	if errors.As(err, new(*zoompkce.UnopenableError)) {
+		err = fmt.Errorf("%w; DELETE ends the user's sessions all the same", err)
+	}
+	return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
+}
+
+func adminError(status int, message string) error {
+	return caddy.APIError{HTTPStatus: status, Err: errors.New(message)}
+}
+
+func adminAnswer(w http.ResponseWriter, value any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(value)
+}
+
+// Interface guards
+var _ caddy.AdminRouter = (*adminAPI)(nil)

@@ -1,0 +1,154 @@
+package caddymodule
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// metrics are made once in a process, so that counts survive reloads, and
+// registered anew with the registry of each configuration. All labels have
+// closed sets of values, which are there from the start: a rate over a counter
+// that appears with its first failure misses that failure.
+var metrics = newMetrics()
+
+type metricSet struct {
+	logins          *prometheus.CounterVec
+	refreshes       *prometheus.CounterVec
+	zakFetches      *prometheus.CounterVec
+	zoomDuration    *prometheus.HistogramVec
+	requests        *prometheus.CounterVec
+	rejectedCookies *prometheus.CounterVec
+	storeErrors     *prometheus.CounterVec
+	zakAge          prometheus.Histogram
+
+	signedIn  prometheus.Counter // the hot one of requests
+	decisions map[string]prometheus.Counter
+}
+
+// What became of a request, beside the codes of refusals.
+const (
+	decisionSignedIn    = "signed_in"
+	decisionUnprotected = "unprotected"
+	decisionAnonymous   = "anonymous"
+	decisionLogin       = "login_started"
+	decisionEndpoint    = "endpoint"
+)
+
+func newMetrics() *metricSet {
+	counter := func(name, help, label string, values ...string) *prometheus.CounterVec {
+		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "zoom_pkce", Name: name, Help: help}, []string{label})
+		for _, value := range values {
+			vec.WithLabelValues(value)
+		}
+		return vec
+	}
+	codes := make([]string, 0, len(outcomes))
+	for c := range outcomes {
+		codes = append(codes, string(c))
+	}
+	decisions := append([]string{decisionSignedIn, decisionUnprotected, decisionAnonymous, decisionLogin, decisionEndpoint}, codes...)
+	m := &metricSet{
+		decisions: make(map[string]prometheus.Counter, len(decisions)),
+		logins: counter("logins_total", "Sign-ins that ended, by outcome.", "outcome",
+			append([]string{"ok"}, codes...)...),
+		refreshes: counter("refreshes_total", "Refreshes of access tokens, by outcome.", "outcome",
+			"ok", "unsaved", "superseded", "invalid_grant", "failed", "store"),
+		zakFetches: counter("zak_fetches_total", "Fetches of ZAKs, by outcome.", "outcome",
+			"ok", "rate_limited", "missing_scope", "failed"),
+		requests: counter("requests_total", "Requests, by what became of them.", "decision", decisions...),
+		rejectedCookies: counter("rejected_cookies_total", "Session cookies that were worth nothing, by reason.", "reason",
+			"unopenable", "expired", "ended", "ambiguous"),
+		storeErrors: counter("store_errors_total", "Failed accesses to the session store, by operation.", "operation",
+			"read", "write", "secret"),
+		zoomDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "caddy", Subsystem: "zoom_pkce", Name: "zoom_request_duration_seconds",
+			Help:    "Duration of calls to Zoom, by call and status; status 0 is a call without an answer.",
+			Buckets: []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"call", "status"}),
+		zakAge: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "caddy", Subsystem: "zoom_pkce", Name: "zak_age_seconds",
+			Help:    "Age of the ZAKs handed on.",
+			Buckets: []float64{1, 5, 15, 30, 45, 60, 120, 240, 3600},
+		}),
+	}
+	for _, call := range []zoompkce.Call{
+		zoompkce.CallCode, zoompkce.CallRefresh, zoompkce.CallRevoke, zoompkce.CallMe, zoompkce.CallZAK, zoompkce.CallOBF,
+	} {
+		for _, status := range zoomStatuses {
+			m.zoomDuration.WithLabelValues(string(call), strconv.Itoa(status))
+		}
+	}
+	for _, decision := range decisions {
+		m.decisions[decision] = m.requests.WithLabelValues(decision)
+	}
+	m.signedIn = m.decisions[decisionSignedIn]
+	return m
+}
+
+// register makes the metrics part of a configuration's registry.
+func (m *metricSet) register(registry *prometheus.Registry) error {
+	if registry == nil {
+		return nil
+	}
+	for _, c := range []prometheus.Collector{
+		m.logins, m.refreshes, m.zakFetches, m.zoomDuration, m.requests, m.rejectedCookies, m.storeErrors, m.zakAge,
+	} {
+		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// count counts a request that was not simply let through.
+func (m *metricSet) count(decision string) {
+	if counter, ok := m.decisions[decision]; ok {
+		counter.Inc()
+	}
+}
+
+// observe counts what the session manager tells.
+func (m *metricSet) observe(e zoompkce.Event) {
+	switch e.Kind {
+	case zoompkce.EventSignedIn:
+		m.logins.WithLabelValues("ok").Inc()
+	case zoompkce.EventRefresh:
+		m.refreshes.WithLabelValues(e.Outcome).Inc()
+	case zoompkce.EventZAK:
+		m.zakFetches.WithLabelValues(e.Outcome).Inc()
+	case zoompkce.EventCookieRejected:
+		if e.Outcome != "" {
+			m.rejectedCookies.WithLabelValues(e.Outcome).Inc()
+		}
+	case zoompkce.EventStoreError:
+		operation := "write"
+		switch {
+		case strings.Contains(e.Outcome, "secret"):
+			operation = "secret"
+		case strings.HasPrefix(e.Outcome, "reading"):
+			operation = "read"
+		}
+		m.storeErrors.WithLabelValues(operation).Inc()
+	}
+}
+
+// zoomStatuses are the statuses that calls to Zoom are counted by; 0 is a call
+// without an answer. Who answers decides on the status, so all others are
+// counted as the first of their hundred: a label must not grow with what a
+// remote says.
+var zoomStatuses = []int{0, 200, 201, 204, 300, 400, 401, 403, 404, 429, 500, 502, 503, 504}
+
+// zoomCall measures a call to Zoom.
+func (m *metricSet) zoomCall(call zoompkce.Call, status int, took time.Duration) {
+	if !slices.Contains(zoomStatuses, status) {
+		status = min(max(status/100, 2), 5) * 100
+	}
+	m.zoomDuration.WithLabelValues(string(call), strconv.Itoa(status)).Observe(took.Seconds())
+}

@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// With `page_tokens on` the page's own script may have what the upstream gets as
+// headers: the Meeting SDK wants a ZAK at the moment of joining, when the page
+// may have been open for an hour.
+
+type zakAnswer struct {
+	ZAK       string    `json:"zak"`
+	FetchedAt time.Time `json:"fetched_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+type obfRequest struct {
+	MeetingID number `json:"meeting_id"`
+}
+
+type obfAnswer struct {
+	Token     string    `json:"obf_token"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+func (s *site) hasPageTokens() bool { return s.pageTokens }
+
+// pageZAKAge is how old a ZAK may be that a page is given where the
+// configuration has no ZAK in headers.
+const pageZAKAge = time.Minute
+
+func (s *site) servePageZAK(w http.ResponseWriter, r *http.Request, v *visit) error {
+	session, _, err := s.visitor(r, v)
+	if err != nil {
+		return s.refuse(w, r, refusalOf(err))
+	}
+	policy := zoompkce.ZAKPolicy{MaxAge: pageZAKAge}
+	if s.zak != nil {
+		policy = zoompkce.ZAKPolicy{MaxAge: s.zak.maxAge, Lifetime: s.zak.lifetime}
+	}
+	zak, err := s.manager.ZAK(r.Context(), session, policy)
+	if err != nil {
+		return s.refuse(w, r, refusalOf(zakError{err}))
+	}
+	metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
+	return s.answer(w, zakAnswer{zak.Token, zak.FetchedAt.UTC(), zak.ExpiresAt.UTC()})
+}
+
+func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) error {
+	session, _, err := s.visitor(r, v)
+	if err != nil {
+		return s.refuse(w, r, refusalOf(err))
+	}
+	var wish obfRequest
+	if err := readJSON(w, r, &wish); err != nil {
+		return s.refuse(w, r, refusal{code: codeBadRequest, err: err})
+	}
+	meeting, ok := zoompkce.MeetingNumber(string(wish.MeetingID))
+	if !ok {
+		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("meeting_id is not a number of 9 to 12 digits")})
+	}
+	var lifetime time.Duration
+	if s.obf != nil {
+		lifetime = s.obf.lifetime
+	}
+	obf, err := s.manager.OBF(r.Context(), session, meeting, lifetime)
+	if err != nil {
+		return s.refuse(w, r, refusalOf(zakError{err}))
+	}
+	return s.answer(w, obfAnswer{obf.Token, obf.ExpiresAt.UTC()})
+}
+
+// answer sends a credential or a fact to the page that asked.
+func (s *site) answer(w http.ResponseWriter, value any) error {
+	metrics.count(decisionEndpoint)
+	writeJSON(w, http.StatusOK, "application/json", value, securityOptions{https: s.secure}, 0)
+	return nil
+}

@@ -1,0 +1,52 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+)
+
+// maxRequestJSON bounds what an endpoint reads.
+const maxRequestJSON = 64 << 10
+
+var (
+	errNotJSON     = errors.New("the body is not the JSON object that is expected here")
+	errContentType = errors.New("the content type is not application/json")
+	errLongJSON    = errors.New("the body is longer than 64 KiB")
+)
+
+// readJSON reads the JSON body of a request to an endpoint. Unknown
+// members are left alone. The content type is one that a foreign page cannot
+// send without asking first (a CORS preflight).
+func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return errContentType
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestJSON))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return errLongJSON
+	}
+	if err != nil || json.Unmarshal(body, into) != nil {
+		return errNotJSON
+	}
+	return nil
+}
+
+// number is a number or a string of digits: clients written for Zoom's samples
+// send either.
+type number string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *number) UnmarshalJSON(raw []byte) error {
+	if len(raw) > 0 && raw[0] == '"' {
+		return json.Unmarshal(raw, (*string)(n))
+	}
+	var value json.Number
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return err
+	}
+	*n = number(value)
+	return nil
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed app.html
+var appHTML string
+
+var appPage = template.Must(template.New("app").Parse(appHTML))
+
+// app is the web app behind Caddy. It knows nothing of OAuth: it reads request
+// headers.
+type app struct {
+	addr     string
+	listener net.Listener
+	server   *http.Server
+}
+
+func newApp() (*app, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("starting the app: %w", err)
+	}
+	return &app{addr: listener.Addr().String(), listener: listener}, nil
+}
+
+// start serves requests; siteConfig is what the page shows as Caddy's
+// configuration.
+func (a *app) start(siteConfig string) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) { showPage(w, r, siteConfig) })
+	mux.HandleFunc("GET /headers.json", showJSON)
+	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = a.server.Serve(a.listener) }() // ends with stop
+}
+
+func (a *app) stop() error {
+	if a.server == nil {
+		return a.listener.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := a.server.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("stopping the app: %w", err), a.server.Close())
+	}
+	return nil
+}
+
+// header is one request header as the page shows it.
+type header struct {
+	Name, Value, Short, Meaning string
+	Secret                      bool
+}
+
+// meanings explains the headers that zoom_pkce sets.
+var meanings = []header{
+	{Name: "X-Zoom-User-Id", Meaning: "who it is: the id to key on, it never changes"},
+	{Name: "X-Zoom-Account-Id", Meaning: "the Zoom account this user belongs to"},
+	{Name: "X-Zoom-User-Email", Meaning: "only sent if Zoom says it is verified"},
+	{Name: "X-Zoom-User-Name", Meaning: "the display name, percent-encoded where it is not ASCII"},
+	{Name: "X-Zoom-Access-Token", Meaning: "for calling Zoom's API as this user; always valid, refreshed for you", Secret: true},
+	{Name: "X-Zoom-Zak", Meaning: "lets a Meeting SDK client start or join meetings as this user; a minute old at most", Secret: true},
+	{Name: "X-Zoom-Zak-Error", Meaning: "why there is no ZAK"},
+}
+
+// showPage shows what came with the request.
+func showPage(w http.ResponseWriter, r *http.Request, siteConfig string) {
+	var page struct {
+		Name   string
+		URI    string
+		Config string
+		Zoom   []header
+		Others []header
+	}
+	page.Name = r.Header.Get("X-Zoom-User-Name")
+	if name, err := url.PathUnescape(page.Name); err == nil {
+		page.Name = name
+	}
+	page.URI, page.Config = r.RequestURI, siteConfig
+	for _, h := range meanings {
+		if h.Value = r.Header.Get(h.Name); h.Value != "" {
+			h.Short = abbreviate(h.Value)
+			page.Zoom = append(page.Zoom, h)
+		}
+	}
+	for name, values := range r.Header {
+		if !strings.HasPrefix(name, "X-Zoom-") {
+			page.Others = append(page.Others, header{Name: name, Value: strings.Join(values, ", ")})
+		}
+	}
+	slices.SortFunc(page.Others, func(a, b header) int { return strings.Compare(a.Name, b.Name) })
+
+	var body strings.Builder
+	if err := appPage.Execute(&body, page); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store") // there are tokens on it
+	fmt.Fprint(w, body.String())
+}
+
+// showJSON is the same for programs.
+func showJSON(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(r.Header) // the client may have left
+}
+
+// abbreviate shows enough of a token to tell it from another.
+func abbreviate(token string) string {
+	const ends = 10
+	if len(token) <= 3*ends {
+		return token
+	}
+	return fmt.Sprintf("%s...%s (%d bytes)", token[:ends], token[len(token)-ends:], len(token))
+}

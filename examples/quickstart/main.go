@@ -1,0 +1,72 @@
+// Quickstart shows zoom_pkce at work, without a Zoom account and without
+// anything else to install:
+//
+//	go run ./examples/quickstart
+//
+// One process runs a simulated Zoom, a small app, and a real Caddy with
+// zoom_pkce in front of the app. Everything listens on 127.0.0.1 only, and what
+// it writes goes to a temporary directory.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(1)
+	}
+}
+
+// run starts everything, and waits until ctx is done or signs in by itself.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "Usage: go run ./examples/quickstart [-port number] [-check]\n\n"+
+			"Runs a simulated Zoom, a small app, and Caddy with zoom_pkce in front of it.\n\n")
+		flags.PrintDefaults()
+	}
+	port := flags.Int("port", 0, "`number` of Caddy's port on 127.0.0.1 (default 8080, or a free one if that is taken)")
+	check := flags.Bool("check", false, "sign in without a browser, print what the app received, and exit")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))
+	}
+
+	d, err := startDemo(*port)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.stop()) }()
+	if *check {
+		return d.check(ctx, stdout)
+	}
+	fmt.Fprintf(stdout, welcome, d.url)
+	<-ctx.Done()
+	return nil
+}
+
+const welcome = `
+  Open  %s
+
+  Caddy sends you to a simulated Zoom. Choose who you are and click Allow: you
+  come back to a small app, which shows what it received with your request.
+  No real Zoom account is involved.
+
+  Ctrl-C ends everything.
+
+`

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+func TestCheck(t *testing.T) {
+	var out, errs strings.Builder
+	if err := run(t.Context(), []string{"-check"}, &out, &errs); err != nil {
+		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
+	}
+	for _, want := range []string{
+		"X-Zoom-User-Id:      aDa1815\n",
+		"X-Zoom-Account-Id:   AnalyticalEngine\n",
+		"X-Zoom-User-Email:   ada@example.com\n",
+		"X-Zoom-User-Name:    Ada Lovelace\n",
+		"X-Zoom-Access-Token: ",
+		"X-Zoom-Zak:          ",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the output lacks %q:\n%s", want, out.String())
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 120 {
+			t.Errorf("a token is not abbreviated: %s", line)
+		}
+	}
+}
+
+func TestCheckSaysWhatIsWrong(t *testing.T) {
+	d, err := startDemo(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	d.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(http.StatusInternalServerError, ""))
+	var out strings.Builder
+	if err := d.check(t.Context(), &out); err == nil || !strings.Contains(err.Error(), "zak_unavailable") {
+		t.Errorf("got error %v", err)
+	}
+	d.zoom.RemoveUser("aDa1815")
+	d.zoom.RemoveUser("gRace1906")
+	if err := d.check(t.Context(), &out); err == nil || !strings.Contains(err.Error(), "consent page") {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var out, errs strings.Builder
+	if err := run(t.Context(), []string{"-h"}, &out, &errs); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("got error %v", err)
+	}
+	for _, name := range []string{"-port", "-check", "8080"} {
+		if !strings.Contains(errs.String(), name) {
+			t.Errorf("the help does not mention %s:\n%s", name, errs.String())
+		}
+	}
+}
+
+func TestTakenPort(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	taken := listener.Addr().(*net.TCPAddr).Port
+	if _, err := startDemo(taken); err == nil {
+		t.Error("started on a port that is taken")
+	}
+	if port, err := choosePort(0); err != nil || port == 0 || port == taken {
+		t.Errorf("chose port %d, error %v", port, err)
+	}
+}

@@ -1,0 +1,83 @@
+package zoompkce
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+)
+
+var (
+	// ErrContextUsed means that an app context has opened a session before.
+	ErrContextUsed = errors.New("zoompkce: the app context was used before")
+	// ErrNoGrant means that a user cannot be signed in without asking Zoom:
+	// there is no grant, or the user's last session was ended.
+	ErrNoGrant = errors.New("zoompkce: the user has no grant here")
+)
+
+// usedContextLife is how long a used app context is remembered; one is valid for two minutes.
+const usedContextLife = 10 * time.Minute
+
+// SignInFromContext opens a session for the user an app context names, if the
+// user's grant is here; otherwise the error is [ErrNoGrant]. A sign-out that ended the
+// user's last session took the grant with it, so it is not undone this way.
+//
+// A context is a bearer credential, so each opens one session at most, in whichever
+// process: it is noted as used in the store before the session is opened, and
+// refused with [ErrContextUsed] after that. Trouble with the store is a [*StoreError].
+func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedIn, error) {
+	if c.UserID == "" || c.ID == "" {
+		return nil, ErrNoGrant
+	}
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	group := m.work.begin()
+	if group == nil {
+		return nil, m.storeError(opSignIn, errClosing)
+	}
+	defer group.Done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	u := m.state.users.get(keyOf(c.UserID))
+	snap, err := m.load(ctx, k, u)
+	if err != nil {
+		return nil, m.storeError("reading a user record", err)
+	}
+	if g := u.grant(snap); g == nil || g.dead() {
+		return nil, ErrNoGrant
+	}
+	if err := m.useContext(ctx, c); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	session := sessionCookie{user: u.key, id: newSessionID(), created: now.UnixMilli()}
+	snap, err = m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
+		if r.Grant == nil || r.Grant.dead() {
+			return ErrNoGrant
+		}
+		r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
+	return m.opened(ctx, &Session{u, snap, session})
+}
+
+// useContext notes that a context is used. The note lies among the user records,
+// where what has expired is swept; a user id cannot have its name, since none
+// holds a NUL.
+func (m *Manager) useContext(ctx context.Context, c AppContext) error {
+	key := recordKey(m.client.AppID(), sha256.Sum256([]byte("app context\x00"+c.ID)))
+	_, err := m.store.Swap(ctx, key, "", []byte("used"), time.Now().Add(usedContextLife))
+	switch {
+	case errors.Is(err, ErrConflict):
+		return ErrContextUsed
+	case err != nil:
+		return m.storeError("noting a used app context", err)
+	}
+	return nil
+}
