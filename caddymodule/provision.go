@@ -26,6 +26,8 @@ type site struct {
 	protect  caddyhttp.MatcherSets
 	zakFor   caddyhttp.MatcherSets
 	scrubber *scrubber
+
+	cleanedUp bool // for Cleanup alone
 }
 
 // zoomHTTP is the one client for all calls to Zoom, so that connections are
@@ -149,13 +151,14 @@ func loadMatchers(ctx caddy.Context, owner any, field string, count int) (sets c
 }
 
 // Cleanup ends what the handler has begun. Caddy calls it after a failed
-// Provision, too.
+// Provision, too, and while the last requests of a configuration that is being
+// replaced are still on their way here: they find everything in its place.
 func (h *Handler) Cleanup() error {
 	s := h.site
-	if s == nil {
+	if s == nil || s.cleanedUp {
 		return nil
 	}
-	h.site = nil
+	s.cleanedUp = true
 	if s.manager != nil {
 		s.manager.Close()
 	}
