@@ -51,7 +51,7 @@ func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return s.refuse(w, r, refusal{code: codeBadRequest})
 	}
 	returnURL := s.wishedReturnURL(sentURL(r).Query().Get("return_to"))
-	if classify(r) == framedLoad {
+	if classify(r) == framedLoad && !s.insideZoom(r) {
 		return s.refuseFramed(w, r, returnURL)
 	}
 	if s.sendHome(w, r, v) {

@@ -72,11 +72,7 @@ func refusalOf(err error) refusal {
 // refuse answers with a page where a person is looking, with problem+json
 // otherwise, or leaves both to handle_errors.
 func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	repl.Set("http.zoom_pkce.error", string(f.code))
-	requestID, _ := repl.GetString("http.request.uuid")
-	s.logRefusal(r, f, requestID)
-	metrics.count(string(f.code))
+	requestID := s.tell(r, f)
 	refuseBody(w, r)
 
 	if !s.errorPages {
@@ -125,6 +121,16 @@ func refuseBody(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && r.ContentLength != 0 && r.Header.Get("Expect") != "" {
 		w.Header().Set("Connection", "close")
 	}
+}
+
+// tell makes a refusal known to everybody but the visitor.
+func (s *site) tell(r *http.Request, f refusal) (requestID string) {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl.Set("http.zoom_pkce.error", string(f.code))
+	requestID, _ = repl.GetString("http.request.uuid")
+	s.logRefusal(r, f, requestID)
+	metrics.count(string(f.code))
+	return requestID
 }
 
 // helpsToSignIn reports whether signing in is a way on from a refusal.

@@ -13,22 +13,22 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
-// secrets collects everything that no log may show.
-type secrets map[string]string // by value: what it is
+// knownSecrets collects everything that no log may show.
+type knownSecrets map[string]string // by value: what it is
 
-func (s secrets) add(what, value string) {
+func (s knownSecrets) add(what, value string) {
 	if len(value) >= 8 {
 		s[value] = what
 	}
 }
 
-func (s secrets) cookies(t *testing.T, list []*http.Cookie) {
+func (s knownSecrets) cookies(t *testing.T, list []*http.Cookie) {
 	for _, c := range list {
 		s.add("cookie "+c.Name, c.Value)
 	}
 }
 
-func (s secrets) callback(t *testing.T, callback string) {
+func (s knownSecrets) callback(t *testing.T, callback string) {
 	t.Helper()
 	u, err := url.Parse(callback)
 	if err != nil {
@@ -52,7 +52,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 		}, more...)...)
 	}
 	w.load(options("zak {\nmax_age 0\n}"))
-	known := secrets{testClientSecret: "client secret", cookieSecret: "cookie secret", webhookSecret: "webhook secret"}
+	known := knownSecrets{testClientSecret: "client secret", cookieSecret: "cookie secret", webhookSecret: "webhook secret"}
 	b := w.browser()
 	visit := func(a answer) answer {
 		known.cookies(t, a.Cookies())
@@ -154,7 +154,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 	checkLogs(t, w.logs, known)
 }
 
-func checkLogs(t *testing.T, file string, known secrets) {
+func checkLogs(t *testing.T, file string, known knownSecrets) {
 	t.Helper()
 	f, err := os.Open(file)
 	if err != nil {

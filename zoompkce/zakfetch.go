@@ -81,8 +81,8 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 		}
 		return *z, nil
 	}
-	if f := slot.failure.Load(); f != nil && f.slow && now.Sub(f.until) < m.timeout && z.usable(now, p.Lifetime) {
-		// While Zoom hangs, not every request has to find that out for itself.
+	if z.usable(now, p.Lifetime) && m.zoomHangs(slot, now) {
+		// Not every request has to find that out for itself.
 		m.fetchInBackground(s.user, slot, p)
 		return *z, nil
 	}
@@ -94,6 +94,13 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 		return ZAK{}, unavailable(CallZAK, err)
 	}
 	return *z, nil
+}
+
+// zoomHangs reports whether the last fetch took long to fail, a moment ago or
+// before the one under way.
+func (m *Manager) zoomHangs(slot *zakSlot, now time.Time) bool {
+	f := slot.failure.Load()
+	return f != nil && f.slow && (slot.fetching.Load() || now.Sub(f.until) < m.timeout)
 }
 
 // fetchZAK fetches a ZAK for all who need one, and arranges for the next one.
@@ -164,7 +171,8 @@ func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*ZAK
 }
 
 // callZAK asks Zoom, and keeps what it answers. What the session, the store or
-// the visitor is to blame for is no word of Zoom's.
+// the visitor is to blame for is no word of Zoom's, and a missing scope is noted
+// in the grant.
 func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*ZAK, error) {
 	began := time.Now()
 	z, err := fetchKey(ctx, m, u, CallZAK, EventZAK, func(ctx context.Context, t Token) (ZAK, error) {
