@@ -2,12 +2,16 @@ import * as zoom from "./zoom.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("wish");
-const verbs = { join: "Join", start: "Start", send: "Send" };
+const verbs = { join: "Join", start: "Start", send: "Send it in" };
 
-const visitor = await zoom.visitor();
-$("name").textContent = visitor.name;
+const visitor = await zoom.visitor().catch((error) => {
+  say("trouble", explain(error));
+  throw error;
+});
+const name = visitor.name || visitor.email;
+$("name").textContent = name;
 $("email").textContent = visitor.email;
-$("face").textContent = visitor.name.slice(0, 1);
+$("face").textContent = name.slice(0, 1);
 $("who").hidden = false;
 
 form.addEventListener("change", choose);
@@ -16,7 +20,7 @@ choose();
 function choose() {
   const how = form.elements.how.value;
   form.querySelector("button").textContent = verbs[how];
-  form.elements.shown.value = how === "send" ? `Assistant of ${visitor.name}` : visitor.name;
+  form.elements.shown.value = how === "send" ? `Assistant of ${name}` : name;
 }
 
 form.addEventListener("submit", async (event) => {
