@@ -116,6 +116,12 @@ func TestTheSDKJoinsAsItsVisitor(t *testing.T) {
 			if got := c.text("#trouble"); !strings.Contains(got, "(-3000)") {
 				t.Errorf("the page says %q, want the SDK's code for no connection", got)
 			}
+
+			// The SDK shows a dialog of its own, so this is no click of a mouse.
+			c.do("trying again", chromedp.Evaluate[chromedp.Void](`document.querySelector("button.main").click()`))
+			if again := c.wanted(joinURL).form; again.Get("meetingNumber") != "12345678901" {
+				t.Errorf("the second time the SDK sent %v", again)
+			}
 		})
 	}
 }

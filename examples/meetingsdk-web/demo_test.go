@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -53,6 +54,41 @@ func TestCaddyfile(t *testing.T) {
 			if !slices.Contains(environment, name) {
 				t.Errorf("the Caddyfile reads %s, which the demo does not set", name)
 			}
+		}
+	}
+}
+
+func TestCaddyfilesOfREADME(t *testing.T) {
+	keepEnvironment(t)
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```caddyfile\n")[1:]
+	if len(blocks) == 0 {
+		t.Fatal("the README shows no Caddyfile")
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		if formatted := caddyfile.Format([]byte(block)); string(formatted) != block {
+			t.Errorf("caddy fmt would write this as:\n%s", formatted)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(block), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		config, err := adapt(dir, t.TempDir(), map[string]string{
+			"ZOOM_CLIENT_ID": clientID, "ZOOM_CLIENT_SECRET": clientSecret, "ZOOM_ACCOUNT_ID": accountID,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var parsed caddy.Config
+		if err := caddy.StrictUnmarshalJSON(config, &parsed); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(&parsed); err != nil {
+			t.Errorf("%v\n%s", err, block)
 		}
 	}
 }

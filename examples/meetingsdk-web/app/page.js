@@ -45,11 +45,12 @@ form.addEventListener("submit", async (event) => {
 async function enter() {
   const { how, meeting, passcode, shown } = Object.fromEntries(new FormData(form));
   const number = meeting.replace(/[\s-]/g, "");
-  const [signature, token, client] = await Promise.all([
+  const [signature, client] = await Promise.all([
     zoom.signature(number, how === "start" ? 1 : 0),
-    how === "send" ? zoom.obfToken(number) : zoom.zak(),
     meetingClient(),
   ]);
+  // Last, because a ZAK lives for minutes only.
+  const token = how === "send" ? await zoom.obfToken(number) : await zoom.zak();
   await client.join({
     signature,
     meetingNumber: number,
