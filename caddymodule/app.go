@@ -46,6 +46,11 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
 	a.apps = make(map[string][]*site)
+	events, err := ctx.App("events")
+	if err != nil {
+		return err
+	}
+	a.events = newEventQueue(ctx, events.(*caddyevents.App), a.logger)
 	return metrics.register(ctx.GetMetricsRegistry())
 }
 
@@ -107,16 +112,15 @@ func (a *App) Start() error {
 			return err
 		}
 	}
-	events, err := a.ctx.App("events")
-	if err != nil {
-		return err
-	}
-	a.events = newEventQueue(a.ctx, events.(*caddyevents.App), a.logger)
+	a.events.start()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	for id, sites := range a.apps {
 		first := sites[0]
 		first.state.SetCacheSize(first.session.cacheSize)
+		for _, s := range sites {
+			running.enter(s)
+		}
 		a.sweeps.Go(func() { newSweep(first.store, id, a.logger).Run(ctx) })
 
 		var uris []string
@@ -155,13 +159,18 @@ func compact(list []string) (unique []string) {
 func (a *App) Stop() error {
 	a.stop()
 	a.sweeps.Wait()
-	var drains sync.WaitGroup
 	for _, sites := range a.apps {
 		for _, s := range sites {
-			drains.Go(s.manager.Drain)
+			running.leave(s)
 		}
 	}
-	drains.Wait()
+	var retiring sync.WaitGroup
+	for _, sites := range a.apps {
+		for _, s := range sites {
+			retiring.Go(s.retire)
+		}
+	}
+	retiring.Wait()
 	a.events.close()
 	return nil
 }

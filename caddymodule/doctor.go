@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 )
 
 // doctor is one run of the command `caddy zoom-pkce doctor`.
@@ -111,12 +110,12 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 
 // print writes a line for each check.
 func (d *diagnosis) print(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var b strings.Builder
 	app := ""
 	for _, f := range d.Checks {
 		if f.ClientID != app {
 			app = f.ClientID
-			fmt.Fprintf(table, "\nZoom app %s\n", app)
+			fmt.Fprintf(&b, "\nZoom app %s\n", app)
 		}
 		line := f.Message
 		if len(f.Values) > 0 {
@@ -125,16 +124,14 @@ func (d *diagnosis) print(w io.Writer) error {
 		if f.Advice != "" {
 			line += " -> " + f.Advice
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", f.Status, f.Check, line)
+		fmt.Fprintf(&b, "%-7s  %-13s  %s\n", f.Status, f.Check, line)
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	verdict := "nothing failed"
+	end := "nothing failed"
 	if !d.OK {
-		verdict = "something failed"
+		end = "something failed"
 	}
-	_, err := fmt.Fprintf(w, "\n%s (checked as %s)\n", verdict, d.User)
+	fmt.Fprintf(&b, "\n%s (checked as %s)\n", end, d.User)
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 

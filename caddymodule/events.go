@@ -29,33 +29,42 @@ type emission struct {
 // maxQueuedEvents bounds how far handlers may fall behind.
 const maxQueuedEvents = 1024
 
+// newEventQueue returns a queue that emits nothing before it is started.
 func newEventQueue(ctx caddy.Context, app *caddyevents.App, logger *zap.Logger) *eventQueue {
-	q := &eventQueue{
+	return &eventQueue{
 		ctx: ctx, app: app, logger: logger,
 		events: make(chan emission, maxQueuedEvents), done: make(chan struct{}),
 	}
+}
+
+// start begins to emit.
+func (q *eventQueue) start() {
 	go func(events <-chan emission) {
 		defer close(q.done)
 		for e := range events {
 			q.app.Emit(q.ctx, e.name, e.data)
 		}
 	}(q.events)
-	return q
 }
 
-// emit queues an event. It never waits.
-func (q *eventQueue) emit(name string, data map[string]any) {
+// emit queues an event. It never waits. It reports false if the queue was
+// closed.
+func (q *eventQueue) emit(name string, data map[string]any) bool {
 	name = "zoom_pkce." + name
-	if q == nil || !q.app.ShouldEmit(name) {
-		return
+	if !q.app.ShouldEmit(name) {
+		return true
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.events == nil {
+		return false
+	}
 	select {
 	case q.events <- emission{name, data}:
 	default:
-		q.logger.Warn("dropped an event: its handlers are too slow, or the server is stopping", zap.String("event", name))
+		q.logger.Warn("dropped an event: its handlers are too slow", zap.String("event", name))
 	}
+	return true
 }
 
 // eventPatience is how long a stopping server waits for event handlers.

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -191,7 +193,7 @@ type answer struct {
 
 func (b *browser) do(r *http.Request) answer {
 	b.w.t.Helper()
-	resp, err := b.client.Do(r)
+	resp, err := doAgain(b.client, r)
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
@@ -201,6 +203,19 @@ func (b *browser) do(r *http.Request) answer {
 		b.w.t.Fatal(err)
 	}
 	return answer{resp, string(body)}
+}
+
+// doAgain does what a client does whose connection is closed instead of
+// answered. During a reload net/http closes connections whose request it has
+// read after Shutdown, before any handler sees it, whatever Caddy serves.
+func doAgain(client *http.Client, r *http.Request) (resp *http.Response, err error) {
+	for range 5 {
+		resp, err = client.Do(r)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) || r.Body != nil {
+			break
+		}
+	}
+	return resp, err
 }
 
 func (b *browser) request(method, target string, header ...string) *http.Request {
@@ -321,4 +336,11 @@ func (a answer) problem(t *testing.T) (p problem) {
 		t.Fatal(err)
 	}
 	return p
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

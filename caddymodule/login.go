@@ -51,7 +51,7 @@ func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return s.refuse(w, r, refusal{code: codeBadRequest})
 	}
 	returnURL := s.wishedReturnURL(sentURL(r).Query().Get("return_to"))
-	if classify(r) == framedLoad {
+	if classify(r) == framedLoad && !s.insideZoom(r) {
 		return s.refuseFramed(w, r, returnURL)
 	}
 	if s.sendHome(w, r, v) {
@@ -79,16 +79,32 @@ func (s *site) wishedReturnURL(wish string) string {
 		return "/"
 	}
 	if s.keepFragment && fragment != "" {
-		// Scripts read fragments as they are escaped in the address.
-		u, err := url.Parse("#" + fragment)
-		if err != nil {
-			u = &url.URL{Fragment: fragment}
-		}
-		if escaped := u.EscapedFragment(); len(to)+len(escaped) < maxFragmentURL {
+		if escaped := escapeFragment(fragment); len(to)+len(escaped) < maxFragmentURL {
 			to += "#" + escaped
 		}
 	}
 	return to
+}
+
+// escapeFragment keeps a fragment as browsers tell it, which is with their
+// escapes, and escapes what they would, and a percent sign that begins no escape.
+func escapeFragment(fragment string) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(fragment) {
+		c := fragment[i]
+		escape := c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>`", c) >= 0
+		if c == '%' {
+			_, err := url.PathUnescape(fragment[i:min(i+3, len(fragment))])
+			escape = err != nil
+		}
+		if escape {
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // maxFragmentURL bounds a return URL with its fragment, like those without.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -22,10 +23,12 @@ type site struct {
 	manager  *zoompkce.Manager
 	client   *zoompkce.Client
 	store    zoompkce.Store
+	relay    *relay // to store
 	state    *sharedState
 	protect  caddyhttp.MatcherSets
 	zakFor   caddyhttp.MatcherSets
 	scrubber *scrubber
+	cleaned  atomic.Bool
 }
 
 // zoomHTTP is the one client for all calls to Zoom, so that connections are
@@ -65,6 +68,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if s.store, err = h.loadStore(ctx); err != nil {
 		return err
 	}
+	s.relay = &relay{site: s}
 	s.client, err = zoompkce.NewClient(zoompkce.Config{
 		ClientID:     s.clientID,
 		ClientSecret: string(s.clientSecret),
@@ -79,6 +83,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	app, err := ctx.App("zoom_pkce")
+	if err != nil {
+		return err
+	}
+	s.app = app.(*App)
 
 	shared, _, err := states.LoadOrNew(s.client.AppID(), func() (caddy.Destructor, error) {
 		return &sharedState{zoompkce.NewState()}, nil
@@ -90,7 +99,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.site = s // from here on Cleanup has something to undo
 	s.manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
 		Client:  s.client,
-		Store:   tracedStore{s.store},
+		Store:   tracedStore{s.relay},
 		State:   s.state.State,
 		Secrets: s.cookie.secrets,
 		Cookies: zoompkce.CookieConfig{
@@ -109,11 +118,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	app, err := ctx.App("zoom_pkce")
-	if err != nil {
-		return err
-	}
-	s.app = app.(*App)
 	return s.app.join(s)
 }
 
@@ -149,15 +153,17 @@ func loadMatchers(ctx caddy.Context, owner any, field string, count int) (sets c
 }
 
 // Cleanup ends what the handler has begun. Caddy calls it after a failed
-// Provision, too.
+// Provision, too. Requests may still come: see succession.
 func (h *Handler) Cleanup() error {
 	s := h.site
-	if s == nil {
+	if s == nil || s.cleaned.Swap(true) {
 		return nil
 	}
-	h.site = nil
 	if s.manager != nil {
-		s.manager.Close()
+		s.retire()
+		if running.heirOf(s) == nil {
+			s.manager.Close()
+		}
 	}
 	_, err := states.Delete(s.client.AppID())
 	return err
@@ -166,7 +172,12 @@ func (h *Handler) Cleanup() error {
 // emit makes an event for Caddy's event handlers.
 func (s *site) emit(name string, data map[string]any) {
 	data["client_id"] = s.clientID
-	s.app.events.emit(name, data)
+	if s.app.events.emit(name, data) {
+		return
+	}
+	if heir := running.heirOf(s); heir != nil {
+		heir.app.events.emit(name, data)
+	}
 }
 
 // observe counts, logs and emits what the session manager tells.

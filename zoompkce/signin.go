@@ -91,7 +91,7 @@ func (m *Manager) addSession(
 				return ErrSignedOutMeanwhile
 			}
 			stored = r.Grant
-			raced := stored != nil && !stored.dead() && stored.SavedAt.After(began)
+			raced := stored != nil && !stored.dead() && !stored.SavedAt.Before(began)
 			if raced && (asked == nil || asked.SignIn != stored.SignIn) {
 				return errAsk
 			}

@@ -2,6 +2,7 @@ package zoompkce
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -80,19 +81,26 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 		}
 		return *z, nil
 	}
-	if f := slot.failure.Load(); f != nil && f.slow && now.Sub(f.until) < m.timeout && z.usable(now, p.Lifetime) {
-		// While Zoom hangs, not every request has to find that out for itself.
+	if z.usable(now, p.Lifetime) && m.zoomHangs(slot, now) {
+		// Not every request has to find that out for itself.
 		m.fetchInBackground(s.user, slot, p)
 		return *z, nil
 	}
 	z, err := m.fetchZAK(ctx, s.user, slot, p)
 	if err != nil {
-		if z := slot.current.Load(); z.usable(time.Now(), p.Lifetime) {
+		if z := slot.current.Load(); z.usable(time.Now(), p.Lifetime) && !isSignedOut(err) {
 			return *z, nil
 		}
 		return ZAK{}, unavailable(CallZAK, err)
 	}
 	return *z, nil
+}
+
+// zoomHangs reports whether the last fetch took long to fail, a moment ago or
+// before the one under way.
+func (m *Manager) zoomHangs(slot *zakSlot, now time.Time) bool {
+	f := slot.failure.Load()
+	return f != nil && f.slow && (slot.fetching.Load() || now.Sub(f.until) < m.timeout)
 }
 
 // fetchZAK fetches a ZAK for all who need one, and arranges for the next one.
@@ -135,11 +143,15 @@ func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (ZAK, erro
 	if err == nil {
 		return *z, nil
 	}
-	if z := slot.current.Load(); ctx.Err() == nil && z.usable(time.Now(), slot.lifetime) {
+	if z := slot.current.Load(); ctx.Err() == nil && z.usable(time.Now(), slot.lifetime) && !isSignedOut(err) {
 		return *z, nil
 	}
 	return ZAK{}, unavailable(CallZAK, err)
 }
+
+// isSignedOut reports whether the call found out that Zoom has ended the grant:
+// then no ZAK of it is to be used either.
+func isSignedOut(err error) bool { return errors.As(err, new(*NoSessionError)) }
 
 func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*ZAK, error) {
 	timer := time.NewTimer(m.timeout)
@@ -159,14 +171,16 @@ func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*ZAK
 }
 
 // callZAK asks Zoom, and keeps what it answers. What the session, the store or
-// the visitor is to blame for is no word of Zoom's.
+// the visitor is to blame for is no word of Zoom's, and a missing scope is noted
+// in the grant.
 func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*ZAK, error) {
 	began := time.Now()
 	z, err := fetchKey(ctx, m, u, CallZAK, EventZAK, func(ctx context.Context, t Token) (ZAK, error) {
 		return m.client.ZAK(ctx, t, slot.lifetime)
 	})
 	if err != nil {
-		if KindOf(err) != KindUnknown && ctx.Err() == nil {
+		// A missing scope is remembered by the grant: the next one may have it.
+		if kind := KindOf(err); kind != KindUnknown && kind != KindMissingScope && ctx.Err() == nil {
 			now := time.Now()
 			slot.failure.Store(&failure{err: err, until: now.Add(zakFailurePause), slow: now.Sub(began) > zakFailurePause})
 		}
