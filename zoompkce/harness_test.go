@@ -26,10 +26,9 @@ type world struct {
 	app   *zoomtest.App
 	store *testStore
 
+	mu        sync.Mutex
 	transport http.RoundTripper // to Zoom
-
-	mu     sync.Mutex
-	issued []string // access tokens
+	issued    []string          // access tokens
 }
 
 // carrier is a function as a transport.
@@ -39,11 +38,21 @@ func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) { return c(r
 
 // RoundTrip carries the processes' calls, and notes the tokens that Zoom gives.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := w.transport.RoundTrip(r)
+	w.mu.Lock()
+	transport := w.transport
+	w.mu.Unlock()
+	res, err := transport.RoundTrip(r)
 	if err == nil && r.URL.Path == "/oauth/token" {
 		res.Body = &tokenReader{ReadCloser: res.Body, world: w}
 	}
 	return res, err
+}
+
+// through has the calls to Zoom carried by f from now on.
+func (w *world) through(f carrier) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.transport = f
 }
 
 type tokenReader struct {

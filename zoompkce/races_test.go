@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -395,6 +396,23 @@ func TestLease(t *testing.T) {
 			w.calls(zoomtest.CallRefresh, 2)
 		})
 	})
+	t.Run("is given back with the tokens, and when Zoom has refused", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			b := p.signIn("ada")
+			toExpiry()
+			p.works(b)
+			w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
+			w.took(time.Second, func() { q.hasZAK(b, minute) })
+			w.calls(zoomtest.CallRefresh, 2)
+			toExpiry()
+			w.zoom.Fail(zoomtest.CallRefresh, 1, zoomtest.Status(500, ""))
+			if _, err := p.token(b); err == nil {
+				w.Error("the refresh did not fail")
+			}
+			w.took(time.Second, func() { q.works(b) })
+		})
+	})
 	t.Run("a lease this process left behind is no obstacle", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process()
@@ -482,5 +500,24 @@ func TestInvalidGrant(t *testing.T) {
 			time.Sleep(6 * time.Second)
 			p.signedOut(b)
 		})
+	})
+}
+
+// A record that was on its way when the process changed it is older, however
+// late it arrives.
+func TestLateReadDoesNotUndoAChange(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		s := p.session(b)
+		time.Sleep(6 * time.Second)
+		gate := w.store.hold("load", true)
+		p.works(b) // reads ahead
+		<-gate.arrived
+		w.must(p.SignOut(ctx, s))
+		p.signedOut(b)
+		close(gate.release)
+		synctest.Wait()
+		p.signedOut(b)
 	})
 }

@@ -424,7 +424,7 @@ func TestExpiredTokenAndHangingStore(t *testing.T) {
 		synctest.Wait()
 		w.store.hang("any")
 		time.Sleep(5 * time.Second)
-		w.took(4*time.Second, func() {
+		w.took(2*time.Second, func() {
 			if _, err := p.token(b); err == nil {
 				w.Error("a refresh without a store")
 			}

@@ -67,7 +67,7 @@ func TestThousandRequestsForAZAK(t *testing.T) {
 // slowZoom answers ZAK calls after a while.
 func slowZoom(w *world, d time.Duration) {
 	inner := w.zoom.Client().Transport
-	w.transport = carrier(func(r *http.Request) (*http.Response, error) {
+	w.through(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/zak") {
 			time.Sleep(d)
 		}
@@ -196,7 +196,7 @@ func TestMaxAgeZero(t *testing.T) {
 			under, most := 0, 0
 			var mu sync.Mutex
 			inner := w.zoom.Client().Transport
-			w.transport = carrier(func(r *http.Request) (*http.Response, error) {
+			w.through(func(r *http.Request) (*http.Response, error) {
 				if strings.HasSuffix(r.URL.Path, "/zak") {
 					mu.Lock()
 					under++
