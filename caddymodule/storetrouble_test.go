@@ -189,10 +189,13 @@ func TestStoreSlow(t *testing.T) {
 	b := w.signedIn("user-ada")
 	var delay atomic.Int64
 	delay.Store(int64(150 * time.Millisecond))
+	over := make(chan struct{})
+	defer close(over)
 	trouble(t, func(ctx context.Context, _ string) error {
 		select {
 		case <-time.After(time.Duration(delay.Load())):
 		case <-ctx.Done():
+		case <-over:
 		}
 		return ctx.Err()
 	})
