@@ -3,8 +3,11 @@ package caddymodule
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,23 +43,36 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	}
 }
 
-// runningSites are the handlers of the configuration that is running now. It
-// may have been loaded after this module.
-func runningSites() map[string][]*site {
+// runningApps are the handlers of the configuration that is running now, by
+// Zoom app. It may have been loaded after this module.
+func runningApps() (apps [][]*site) {
 	app, err := caddy.ActiveContext().AppIfConfigured("zoom_pkce")
 	if err != nil || app == nil {
 		return nil
 	}
-	return app.(*App).sites()
+	byID := app.(*App).sites()
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		apps = append(apps, byID[id])
+	}
+	return apps
 }
 
+// appStatus is the state of one Zoom app in this process.
 type appStatus struct {
-	ClientID     string   `json:"client_id"`
-	AppID        string   `json:"app_id"`
+	// ClientID and OAuthURL say which app at which Zoom this is; AppID stands
+	// for both in cookie names and store keys.
+	ClientID string `json:"client_id"`
+	OAuthURL string `json:"oauth_url"`
+	AppID    string `json:"app_id"`
+	// RedirectURIs are those that Zoom has to know.
 	RedirectURIs []string `json:"redirect_uris"`
-	Handlers     int      `json:"handlers"`
-	CachedUsers  int      `json:"cached_users"`
-	UnsavedUsers int      `json:"unsaved_users"`
+	// Handlers is how often zoom_pkce stands in the configuration for this app.
+	Handlers int `json:"handlers"`
+	// CachedUsers is how many users are in memory.
+	CachedUsers int `json:"cached_users"`
+	// UnsavedUsers is how many users have tokens that the store has not taken yet:
+	// a restart now would sign them out.
+	UnsavedUsers int `json:"unsaved_users"`
 	// ZAKPausedUntil is set while Zoom wants no ZAK calls.
 	ZAKPausedUntil time.Time `json:"zak_paused_until,omitzero"`
 }
@@ -66,15 +82,13 @@ func (a *adminAPI) serveStatus(w http.ResponseWriter, r *http.Request) error {
 		return adminError(http.StatusMethodNotAllowed, "method not allowed")
 	}
 	apps := make([]appStatus, 0)
-	for id, sites := range runningSites() {
-		status := appStatus{ClientID: sites[0].clientID, AppID: id, Handlers: len(sites)}
-		for _, s := range sites {
-			for _, uri := range s.redirectURIs {
-				status.RedirectURIs = append(status.RedirectURIs, uri.uri)
-			}
+	for _, sites := range runningApps() {
+		first := sites[0]
+		status := appStatus{
+			ClientID: first.clientID, OAuthURL: first.oauthURL, AppID: first.client.AppID(),
+			RedirectURIs: redirectURIsOf(sites), Handlers: len(sites),
 		}
-		status.RedirectURIs = compact(status.RedirectURIs)
-		state := sites[0].state
+		state := first.state
 		status.CachedUsers, status.UnsavedUsers = state.Users(), state.UnsavedUsers()
 		status.ZAKPausedUntil = state.ZAKPausedUntil()
 		apps = append(apps, status)
@@ -93,36 +107,61 @@ func (a *adminAPI) serveUser(w http.ResponseWriter, r *http.Request) error {
 	if err1 != nil || err2 != nil || userID == "" {
 		return adminError(http.StatusBadRequest, "an id in the path cannot be read")
 	}
-	var s *site
-	for _, sites := range runningSites() {
+	// The same client id at two Zoom hosts is two apps.
+	var managers []*zoompkce.Manager
+	for _, sites := range runningApps() {
 		if sites[0].clientID == clientID {
-			s = sites[0]
+			managers = append(managers, sites[0].manager)
 		}
 	}
-	if s == nil {
-		return adminError(http.StatusNotFound, "no zoom_pkce handler has this client_id")
+	if len(managers) == 0 {
+		return adminError(http.StatusNotFound, "no zoom_pkce handler has this client_id; GET /zoom_pkce/status lists those there are")
 	}
 	switch r.Method {
 	case http.MethodGet:
-		status, err := s.manager.UserStatus(r.Context(), userID)
-		if errors.Is(err, zoompkce.ErrNotFound) {
-			return adminError(http.StatusNotFound, "nothing is known of this user")
-		} else if err != nil {
-			return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
-		}
-		return adminAnswer(w, status)
+		return showUser(w, r, managers, userID)
 	case http.MethodDelete:
-		ended, err := s.manager.EndUser(r.Context(), userID, time.Time{})
-		if err != nil {
-			return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
-		}
-		if !ended {
-			return adminError(http.StatusNotFound, "this user has no session")
-		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
+		return endUser(w, r, managers, userID)
 	}
 	return adminError(http.StatusMethodNotAllowed, "method not allowed")
+}
+
+func showUser(w http.ResponseWriter, r *http.Request, managers []*zoompkce.Manager, userID string) error {
+	for _, manager := range managers {
+		status, err := manager.UserStatus(r.Context(), userID)
+		if errors.Is(err, zoompkce.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return adminTrouble(err)
+		}
+		return adminAnswer(w, status)
+	}
+	return adminError(http.StatusNotFound, "nothing is known of this user")
+}
+
+func endUser(w http.ResponseWriter, r *http.Request, managers []*zoompkce.Manager, userID string) error {
+	ended := false
+	for _, manager := range managers {
+		here, err := manager.EndUser(r.Context(), userID, time.Time{})
+		if err != nil {
+			return adminTrouble(err)
+		}
+		ended = ended || here
+	}
+	if !ended {
+		return adminError(http.StatusNotFound, "this user has no session")
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// adminTrouble is the answer when the store cannot be read or written.
+func adminTrouble(err error) error {
+	if errors.As(err, new(*zoompkce.UnopenableError)) {
+		err = fmt.Errorf("%w; DELETE ends the user's sessions all the same", err)
+	}
+	return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
 }
 
 func adminError(status int, message string) error {

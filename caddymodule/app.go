@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
 
@@ -17,8 +18,10 @@ func init() {
 }
 
 // App is where the zoom_pkce handlers of a configuration meet. It has no
-// options and needs no place in a configuration: the handlers load it. It makes sure that handlers of
-// one Zoom app agree on what they share, and removes expired session records.
+// options and needs no place in a configuration: the handlers load it. It makes
+// sure that handlers of one Zoom app agree on what they share and that those of
+// different apps stay out of each other's way, and removes expired session
+// records.
 type App struct {
 	ctx    caddy.Context
 	logger *zap.Logger
@@ -99,8 +102,16 @@ func disagreement(a, b *site) string {
 	return ""
 }
 
-// Start begins the sweeps and tells which redirect URIs have to be registered.
+// Start refuses apps that clash, begins the sweeps, and tells which redirect
+// URIs have to be registered.
 func (a *App) Start() error {
+	// Only now all routes are known. There may be handlers without an http app:
+	// another app can have routes of its own.
+	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
+		if err := findClash(app.(*caddyhttp.App)); err != nil {
+			return err
+		}
+	}
 	a.events.start()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
@@ -117,6 +128,10 @@ func (a *App) Start() error {
 			for _, uri := range s.redirectURIs {
 				uris = append(uris, uri.uri)
 			}
+			if s.zoomApp != nil {
+				uris = append(uris, s.zoomApp.redirectURIs...)
+			}
+			s.warnOpenSignatures()
 		}
 		a.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
 			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", compact(uris)))

@@ -118,6 +118,11 @@ func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, lo
 	f := refusalOf(err)
 	metrics.logins.WithLabelValues(string(f.code)).Inc()
 	f.returnURL = login.ReturnURL
+	switch zoompkce.KindOf(err) {
+	case zoompkce.KindUnauthorized, zoompkce.KindUnknownUser:
+		// The token that the code brought was refused at once.
+		f.code = codeCodeRefused
+	}
 	again := f.code == codeCodeRefused || errors.Is(err, zoompkce.ErrSignedOutMeanwhile)
 	if again && !login.Restarted {
 		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})

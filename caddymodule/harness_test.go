@@ -56,11 +56,7 @@ func newWorld(t *testing.T) *world {
 	listener.Close()
 	w.url = "http://" + w.addr
 	w.logs = t.TempDir() + "/caddy.log"
-	w.zoom.AddApp(zoomtest.App{
-		ClientID:     testClientID,
-		ClientSecret: testClientSecret,
-		RedirectURIs: []string{w.url + "/zoom_pkce/callback"},
-	})
+	w.registerAt(w.url + "/zoom_pkce/callback")
 	w.zoom.AddUser(zoomtest.User{ID: "user-ada", AccountID: "account-1", Email: "ada@example.com", Verified: 1, DisplayName: "Ada Lovelace"})
 	w.zoom.AddUser(zoomtest.User{ID: "user-bob", AccountID: "account-2", Email: "bob@example.org", Verified: 1, DisplayName: "Bob"})
 	t.Cleanup(func() {
@@ -72,6 +68,11 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	return w
+}
+
+// registerAt registers the redirect URIs of the app at Zoom, and no others.
+func (w *world) registerAt(uris ...string) {
+	w.zoom.AddApp(zoomtest.App{ClientID: testClientID, ClientSecret: testClientSecret, RedirectURIs: uris})
 }
 
 // logged is the end of what Caddy has logged.
@@ -97,6 +98,11 @@ func (w *world) site(options ...string) string {
 
 // caddyfile is a Caddyfile of one site with the directives given.
 func (w *world) caddyfile(directives string) string {
+	return w.caddyfileAt("http://"+w.addr, directives)
+}
+
+// caddyfileAt is the same for a site of another address, on our port.
+func (w *world) caddyfileAt(address, directives string) string {
 	return fmt.Sprintf(`{
 	admin off
 	persist_config off
@@ -109,12 +115,12 @@ func (w *world) caddyfile(directives string) string {
 		level DEBUG
 	}
 }
-http://%s {
+%s {
 	bind 127.0.0.1
 	log
 	%s
 }
-`, w.storage, w.logs, w.addr, directives)
+`, w.storage, w.logs, address, directives)
 }
 
 // load (re)loads Caddy.
@@ -141,23 +147,42 @@ func adapt(caddyfile string) ([]byte, error) {
 // browser keeps cookies as a browser does, and follows no redirect by itself.
 type browser struct {
 	w      *world
+	origin string
 	client *http.Client
 	jar    http.CookieJar
 }
 
-func (w *world) browser() *browser {
+func (w *world) browser() *browser { return w.browserAt(w.url) }
+
+// browserAt is a browser at a site that Caddy serves by plain http for a load
+// balancer that ends TLS.
+func (w *world) browserAt(origin string) *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &browser{w: w, jar: jar}
+	b := &browser{w: w, origin: origin, jar: jar}
 	b.client = &http.Client{
 		Jar:           jar,
 		Timeout:       30 * time.Second,
-		Transport:     &http.Transport{DisableKeepAlives: true},
+		Transport:     loadBalancer{w.addr},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return b
+}
+
+// loadBalancer takes requests for any https host to Caddy.
+type loadBalancer struct{ addr string }
+
+var direct = &http.Transport{DisableKeepAlives: true}
+
+func (l loadBalancer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	if r.Host == "" {
+		r.Host = r.URL.Host
+	}
+	r.URL.Scheme, r.URL.Host = "http", l.addr
+	return direct.RoundTrip(r)
 }
 
 // answer is a response with its body read.
@@ -196,7 +221,7 @@ func doAgain(client *http.Client, r *http.Request) (resp *http.Response, err err
 func (b *browser) request(method, target string, header ...string) *http.Request {
 	b.w.t.Helper()
 	if strings.HasPrefix(target, "/") {
-		target = b.w.url + target
+		target = b.origin + target
 	}
 	r, err := http.NewRequest(method, target, nil)
 	if err != nil {
@@ -221,7 +246,7 @@ func (b *browser) open(target string, header ...string) answer {
 func (b *browser) fetch(method, target string, header ...string) answer {
 	b.w.t.Helper()
 	return b.do(b.request(method, target, append([]string{
-		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin", "Origin", b.w.url,
+		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin", "Origin", b.origin,
 	}, header...)...))
 }
 
@@ -253,7 +278,7 @@ func (b *browser) consent(a answer, userID string) (callback string) {
 
 // cookies are the names of the cookies the browser has for Caddy.
 func (b *browser) cookies() (names []string) {
-	u, err := url.Parse(b.w.url)
+	u, err := url.Parse(b.origin)
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
@@ -261,6 +286,34 @@ func (b *browser) cookies() (names []string) {
 		names = append(names, c.Name)
 	}
 	return names
+}
+
+// sessionCookie is the session cookie as a Cookie header.
+func (b *browser) sessionCookie() string {
+	b.w.t.Helper()
+	u, err := url.Parse(b.origin)
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	for _, c := range b.jar.Cookies(u) {
+		if _, rest, _ := strings.Cut(c.Name, "zoom_pkce_"); len(rest) == 8 {
+			return c.Name + "=" + c.Value
+		}
+	}
+	b.w.t.Fatalf("no session cookie among %q", b.cookies())
+	return ""
+}
+
+// waitFor waits for what another goroutine is about to do.
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for range 500 {
+		if done() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("waited in vain for %s", what)
 }
 
 // received is what the upstream got, as the answer tells.
@@ -283,4 +336,11 @@ func (a answer) problem(t *testing.T) (p problem) {
 		t.Fatal(err)
 	}
 	return p
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
@@ -44,6 +46,8 @@ func (s *site) serveInClientAuthorize(w http.ResponseWriter, r *http.Request, v 
 	return s.answer(w, inClientChallenge{challenge, state})
 }
 
+// serveInClientAuthorized finishes a login. What can be wrong without Zoom's
+// help is found out before the login is used up.
 func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v *visit) error {
 	var got inClientCode
 	if err := readJSON(w, r, &got); err != nil {
@@ -52,35 +56,58 @@ func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v
 	if got.Code == "" || len(got.Code) > maxCode {
 		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("there is no code")})
 	}
-	login, err := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.AppFlow, got.State)
-	if login != nil {
-		http.SetCookie(w, s.manager.DropLogin(login))
+	// Zoom names the page that called authorize(), which has to be one of ours:
+	// sources disagree on what the exchange has to repeat, and what the event
+	// says is the most likely to be it.
+	if got.RedirectURI != "" && !slices.Contains(s.zoomApp.redirectURIs, got.RedirectURI) {
+		return s.refuse(w, r, refusal{code: codeBadRequest, err: unregistered(got.RedirectURI)})
 	}
+	login, err := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.AppFlow, got.State)
 	switch {
 	case errors.Is(err, zoompkce.ErrLoginExpired):
+		http.SetCookie(w, s.manager.DropLogin(login))
 		return s.refuse(w, r, refusal{code: codeLoginExpired, err: err})
 	case errors.Is(err, zoompkce.ErrLoginUnknown):
 		return s.refuse(w, r, refusal{code: codeCookiesMissing, err: err})
 	case err != nil:
 		return s.refuse(w, r, refusalOf(err))
 	}
-	// Zoom names the page that called authorize(), which has to be one of ours:
-	// sources disagree on what the exchange has to repeat, and what the event
-	// says is the most likely to be it.
-	if got.RedirectURI != "" {
-		if !slices.Contains(s.zoomApp.redirectURIs, got.RedirectURI) {
-			return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("redirectUri is none of redirect_uri and zoom_app redirect_uri")})
-		}
-		login.RedirectURI = got.RedirectURI
-	}
 	previous, err := s.sessionOf(r, v)
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))
 	}
+	if got.RedirectURI != "" {
+		login.RedirectURI = got.RedirectURI
+	}
+	http.SetCookie(w, s.manager.DropLogin(login))
 	signedIn, err := s.manager.SignIn(r.Context(), login, got.Code, previous)
 	if err != nil {
-		return s.refuse(w, r, refusalOf(err))
+		return s.inClientFailed(w, r, err)
 	}
 	http.SetCookie(w, signedIn.Cookie)
+	http.SetCookie(w, s.countSignIn(v))
 	return s.answer(w, s.sessionAnswer(signedIn.Profile, s.manager.ExpiresAt(signedIn.Session)))
+}
+
+// inClientFailed tells the page what has become of a code. It is the page that
+// may try again.
+func (s *site) inClientFailed(w http.ResponseWriter, r *http.Request, err error) error {
+	f := refusalOf(err)
+	switch kind := zoompkce.KindOf(err); {
+	case errors.Is(err, zoompkce.ErrSignedOutMeanwhile):
+		f.code = codeLoginExpired
+	case kind == zoompkce.KindUnauthorized, kind == zoompkce.KindUnknownUser:
+		// The token that the code brought was refused at once.
+		f.code = codeCodeRefused
+	}
+	metrics.logins.WithLabelValues(string(f.code)).Inc()
+	return s.refuse(w, r, f)
+}
+
+// unregistered is for the operator's log, without a query, which may hold
+// anything.
+func unregistered(redirectURI string) error {
+	redirectURI, _, _ = strings.Cut(redirectURI, "?")
+	return fmt.Errorf("redirectUri %q is none of redirect_uri and zoom_app redirect_uri: "+
+		"if it is a page of this app, add it to zoom_app redirect_uri, and at Zoom to the OAuth allow list", shorten(redirectURI))
 }

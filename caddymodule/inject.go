@@ -1,9 +1,9 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -20,39 +20,56 @@ type grants struct {
 
 // fetch gets the credentials a request is promised. An error means that the
 // request cannot go on.
-func (s *site) fetch(r *http.Request, session *zoompkce.Session) (g grants, err error) {
+func (s *site) fetch(r *http.Request, v *visit, session *zoompkce.Session) (g grants, err error) {
 	// Without the header the token is still kept alive: the session lives by it.
 	if g.accessToken, err = s.manager.AccessToken(r.Context(), session); err != nil {
 		return g, err
 	}
-	if s.zak != nil {
-		if match, err := s.zakFor.AnyMatchWithError(r); err != nil {
-			return g, err
-		} else if match {
-			zak, err := s.manager.ZAK(r.Context(), session, zoompkce.ZAKPolicy{MaxAge: s.zak.maxAge, Lifetime: s.zak.lifetime})
-			switch {
-			case err == nil:
-				g.zak = zak.Token
-				metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
-			case s.zak.fail:
-				return g, zakError{err}
-			default:
-				g.zakError = refusalOf(zakError{err}).code
-			}
-		}
+	if err := s.fetchZAK(r, v, session, &g); err != nil {
+		return g, err
 	}
-	if s.obf != nil {
-		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-		if meeting, ok := zoompkce.MeetingNumber(repl.ReplaceAll(s.obf.meetingID, "")); ok {
-			obf, err := s.manager.OBF(r.Context(), session, meeting, s.obf.lifetime)
-			if err != nil && s.obf.fail {
-				return g, zakError{err}
-			}
-			g.obf = obf.Token
-		}
-	}
-	return g, nil
+	return g, s.fetchOBF(r, session, &g)
 }
+
+func (s *site) fetchZAK(r *http.Request, v *visit, session *zoompkce.Session, g *grants) error {
+	if s.zak == nil {
+		return nil
+	}
+	if match, err := s.zakFor.AnyMatchWithError(r); !match || err != nil {
+		return err
+	}
+	zak, err := s.zakOf(r, v, session)
+	switch {
+	case err == nil:
+		g.zak = zak
+	case s.zak.fail, isSignedOut(err):
+		return zakError{err}
+	default:
+		g.zakError = refusalOf(zakError{err}).code
+	}
+	return nil
+}
+
+func (s *site) fetchOBF(r *http.Request, session *zoompkce.Session, g *grants) error {
+	if s.obf == nil {
+		return nil
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	meeting, ok := zoompkce.MeetingNumber(repl.ReplaceAll(s.obf.meetingID, ""))
+	if !ok {
+		return nil
+	}
+	obf, err := s.manager.OBF(r.Context(), session, meeting, s.obf.lifetime)
+	if err != nil && (s.obf.fail || isSignedOut(err)) {
+		return zakError{err}
+	}
+	g.obf = obf.Token
+	return nil
+}
+
+// isSignedOut reports whether Zoom has ended the visitor's grant meanwhile. What
+// else a request would get is then worth nothing either.
+func isSignedOut(err error) bool { return errors.As(err, new(*zoompkce.NoSessionError)) }
 
 // zakError is a failure to get a ZAK or an OBF token. It is no reason to doubt
 // the session.

@@ -17,6 +17,9 @@ type loginStart struct {
 
 // startLogin sends the visitor to Zoom.
 func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, start loginStart) error {
+	if s.insideZoom(r) {
+		return s.signInInside(w, r, start.returnURL)
+	}
 	login, cookies, err := s.manager.BeginLogin(r.Context(), v.cookies, zoompkce.LoginRequest{
 		RedirectURI: s.redirectURIOf(r).uri,
 		ReturnURL:   start.returnURL,
@@ -47,10 +50,13 @@ func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) erro
 		// A fetch or a prefetch of the link would leave a login behind.
 		return s.refuse(w, r, refusal{code: codeBadRequest})
 	}
+	returnURL := s.wishedReturnURL(sentURL(r).Query().Get("return_to"))
+	if classify(r) == framedLoad && !s.insideZoom(r) {
+		return s.refuseFramed(w, r, returnURL)
+	}
 	if s.sendHome(w, r, v) {
 		return nil
 	}
-	returnURL := s.wishedReturnURL(r.URL.Query().Get("return_to"))
 	return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
 }
 
@@ -73,20 +79,47 @@ func (s *site) wishedReturnURL(wish string) string {
 		return "/"
 	}
 	if s.keepFragment && fragment != "" {
-		if escaped := (&url.URL{Fragment: fragment}).EscapedFragment(); len(to)+len(escaped) < maxFragmentURL {
+		if escaped := escapeFragment(fragment); len(to)+len(escaped) < maxFragmentURL {
 			to += "#" + escaped
 		}
 	}
 	return to
 }
 
+// escapeFragment keeps a fragment as browsers tell it, which is with their
+// escapes, and escapes what they would, and a percent sign that begins no escape.
+func escapeFragment(fragment string) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(fragment) {
+		c := fragment[i]
+		escape := c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>`", c) >= 0
+		if c == '%' {
+			_, err := url.PathUnescape(fragment[i:min(i+3, len(fragment))])
+			escape = err != nil
+		}
+		if escape {
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 // maxFragmentURL bounds a return URL with its fragment, like those without.
 const maxFragmentURL = 1024
 
-// keepFragmentFirst answers a page load with a page whose script starts the
-// login, because only a script can see the fragment.
-func (s *site) keepFragmentFirst(w http.ResponseWriter, r *http.Request) error {
+// signInFrom answers a page load with a sign-in that leads back to it. To keep
+// the fragment, which only a script can see, the script of a page starts it.
+func (s *site) signInFrom(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if s.insideZoom(r) {
+		return s.serveInClientSignIn(w, r)
+	}
 	returnURL := s.returnURL(r)
+	if !s.keepFragment {
+		return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
+	}
 	next := s.pathPrefix + "/login?return_to=" + url.QueryEscape(returnURL)
 	keepFragmentHop(next).write(w, http.StatusOK, securityOptions{https: s.secure})
 	return nil

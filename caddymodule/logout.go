@@ -39,13 +39,13 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	requestID, _ := repl.GetString("http.request.uuid")
-	security := securityOptions{https: s.secure}
+	security := s.pageSecurity(w, r)
 	session, err := s.sessionOf(r, v)
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))
 	}
 	if err != nil {
-		s.clearDead(w, v, err)
+		s.clearDead(w, err)
 		signedOutPage(requestID, s.loginURL("/"), s.zoomSignOutURL()).write(w, http.StatusOK, security, 0)
 		return nil
 	}

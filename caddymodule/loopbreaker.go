@@ -42,8 +42,11 @@ func (s *site) readLoop(v *visit) loopCount {
 }
 
 func (s *site) loopCookie(c loopCount) *http.Cookie {
-	value := fmt.Sprintf("%d.%d.%d", c.began.Unix(), c.signedIn, c.lost)
-	return s.manager.Cookie("loop", value, loopWindow)
+	return s.manager.Cookie("loop", c.String(), loopWindow)
+}
+
+func (c loopCount) String() string {
+	return fmt.Sprintf("%d.%d.%d", c.began.Unix(), c.signedIn, c.lost)
 }
 
 // countSignIn counts a callback that succeeded.

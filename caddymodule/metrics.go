@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,8 @@ type metricSet struct {
 	storeErrors     *prometheus.CounterVec
 	zakAge          prometheus.Histogram
 
-	signedIn prometheus.Counter // the hot one of requests
+	signedIn  prometheus.Counter // the hot one of requests
+	decisions map[string]prometheus.Counter
 }
 
 // What became of a request, beside the codes of refusals.
@@ -51,15 +53,16 @@ func newMetrics() *metricSet {
 	for c := range outcomes {
 		codes = append(codes, string(c))
 	}
+	decisions := append([]string{decisionSignedIn, decisionUnprotected, decisionAnonymous, decisionLogin, decisionEndpoint}, codes...)
 	m := &metricSet{
+		decisions: make(map[string]prometheus.Counter, len(decisions)),
 		logins: counter("logins_total", "Sign-ins that ended, by outcome.", "outcome",
 			append([]string{"ok"}, codes...)...),
 		refreshes: counter("refreshes_total", "Refreshes of access tokens, by outcome.", "outcome",
 			"ok", "unsaved", "superseded", "invalid_grant", "failed", "store"),
 		zakFetches: counter("zak_fetches_total", "Fetches of ZAKs, by outcome.", "outcome",
 			"ok", "rate_limited", "missing_scope", "failed"),
-		requests: counter("requests_total", "Requests, by what became of them.", "decision",
-			append([]string{decisionSignedIn, decisionUnprotected, decisionAnonymous, decisionLogin, decisionEndpoint}, codes...)...),
+		requests: counter("requests_total", "Requests, by what became of them.", "decision", decisions...),
 		rejectedCookies: counter("rejected_cookies_total", "Session cookies that were worth nothing, by reason.", "reason",
 			"unopenable", "expired", "ended", "ambiguous"),
 		storeErrors: counter("store_errors_total", "Failed accesses to the session store, by operation.", "operation",
@@ -78,9 +81,14 @@ func newMetrics() *metricSet {
 	for _, call := range []zoompkce.Call{
 		zoompkce.CallCode, zoompkce.CallRefresh, zoompkce.CallRevoke, zoompkce.CallMe, zoompkce.CallZAK, zoompkce.CallOBF,
 	} {
-		m.zoomDuration.WithLabelValues(string(call), "200")
+		for _, status := range zoomStatuses {
+			m.zoomDuration.WithLabelValues(string(call), strconv.Itoa(status))
+		}
 	}
-	m.signedIn = m.requests.WithLabelValues(decisionSignedIn)
+	for _, decision := range decisions {
+		m.decisions[decision] = m.requests.WithLabelValues(decision)
+	}
+	m.signedIn = m.decisions[decisionSignedIn]
 	return m
 }
 
@@ -100,7 +108,11 @@ func (m *metricSet) register(registry *prometheus.Registry) error {
 }
 
 // count counts a request that was not simply let through.
-func (m *metricSet) count(decision string) { m.requests.WithLabelValues(decision).Inc() }
+func (m *metricSet) count(decision string) {
+	if counter, ok := m.decisions[decision]; ok {
+		counter.Inc()
+	}
+}
 
 // observe counts what the session manager tells.
 func (m *metricSet) observe(e zoompkce.Event) {
@@ -127,11 +139,16 @@ func (m *metricSet) observe(e zoompkce.Event) {
 	}
 }
 
-// zoomCall measures a call to Zoom. Statuses that no server should send are
-// one.
+// zoomStatuses are the statuses that calls to Zoom are counted by; 0 is a call
+// without an answer. Who answers decides on the status, so all others are
+// counted as the first of their hundred: a label must not grow with what a
+// remote says.
+var zoomStatuses = []int{0, 200, 201, 204, 300, 400, 401, 403, 404, 429, 500, 502, 503, 504}
+
+// zoomCall measures a call to Zoom.
 func (m *metricSet) zoomCall(call zoompkce.Call, status int, took time.Duration) {
-	if status != 0 && (status < 200 || status > 599) {
-		status = 599
+	if !slices.Contains(zoomStatuses, status) {
+		status = min(max(status/100, 2), 5) * 100
 	}
 	m.zoomDuration.WithLabelValues(string(call), strconv.Itoa(status)).Observe(took.Seconds())
 }

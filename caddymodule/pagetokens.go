@@ -46,6 +46,7 @@ func (s *site) servePageZAK(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return s.refuse(w, r, refusalOf(zakError{err}))
 	}
+	metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
 	return s.answer(w, zakAnswer{zak.Token, zak.FetchedAt.UTC(), zak.ExpiresAt.UTC()})
 }
 
@@ -75,6 +76,7 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 
 // answer sends a credential or a fact to the page that asked.
 func (s *site) answer(w http.ResponseWriter, value any) error {
+	metrics.count(decisionEndpoint)
 	writeJSON(w, http.StatusOK, "application/json", value, securityOptions{https: s.secure}, 0)
 	return nil
 }

@@ -12,8 +12,9 @@ import (
 const maxRequestJSON = 64 << 10
 
 var (
-	errNoJSON   = errors.New("the body is not JSON, or its content type is not application/json")
-	errLongJSON = errors.New("the body is longer than 64 KiB")
+	errNotJSON     = errors.New("the body is not the JSON object that is expected here")
+	errContentType = errors.New("the content type is not application/json")
+	errLongJSON    = errors.New("the body is longer than 64 KiB")
 )
 
 // readJSON reads the JSON body of a request to an endpoint. Unknown
@@ -21,14 +22,14 @@ var (
 // send without asking first (a CORS preflight).
 func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return errNoJSON
+		return errContentType
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestJSON))
 	if errors.As(err, new(*http.MaxBytesError)) {
 		return errLongJSON
 	}
 	if err != nil || json.Unmarshal(body, into) != nil {
-		return errNoJSON
+		return errNotJSON
 	}
 	return nil
 }

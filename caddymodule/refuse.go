@@ -72,11 +72,8 @@ func refusalOf(err error) refusal {
 // refuse answers with a page where a person is looking, with problem+json
 // otherwise, or leaves both to handle_errors.
 func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	repl.Set("http.zoom_pkce.error", string(f.code))
-	requestID, _ := repl.GetString("http.request.uuid")
-	s.logRefusal(r, f, requestID)
-	metrics.count(string(f.code))
+	requestID := s.tell(r, f)
+	refuseBody(w, r)
 
 	if !s.errorPages {
 		setRetryAfter(w.Header(), f.code.status(), f.retryAfter)
@@ -90,7 +87,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	if f.returnURL == "" {
 		f.returnURL = s.returnURL(r)
 	}
-	security := securityOptions{https: s.secure}
+	security := s.pageSecurity(w, r)
 	if f.asJSON || !wantsPage(r) {
 		loginURL := ""
 		if f.code.helpsToSignIn() {
@@ -115,6 +112,25 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	f.page.RequestID = requestID
 	f.page.write(w, f.code.status(), security, f.retryAfter)
 	return nil
+}
+
+// refuseBody tells a client that waits with its body to keep it. net/http
+// recognises such a request only as long as nobody has wrapped its body, which
+// Caddy does: it would ask for the body, and answer when it has read some of it.
+func refuseBody(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 && r.Header.Get("Expect") != "" {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// tell makes a refusal known to everybody but the visitor.
+func (s *site) tell(r *http.Request, f refusal) (requestID string) {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl.Set("http.zoom_pkce.error", string(f.code))
+	requestID, _ = repl.GetString("http.request.uuid")
+	s.logRefusal(r, f, requestID)
+	metrics.count(string(f.code))
+	return requestID
 }
 
 // helpsToSignIn reports whether signing in is a way on from a refusal.
@@ -142,7 +158,7 @@ func (s *site) logRefusal(r *http.Request, f refusal, requestID string) {
 	case errors.Is(f.err, context.Canceled):
 	case f.code.status() >= 500:
 		level = zap.ErrorLevel
-	case f.code != codeSignInRequired:
+	case f.code != codeSignInRequired && f.code != codeNotFound && f.code != codeMethodNotAllowed:
 		level = zap.WarnLevel
 	}
 	c := s.logger.Check(level, "refused a request")

@@ -529,7 +529,7 @@ func TestUnopenableRecordsStay(t *testing.T) {
 	}
 	w.load(w.site(secrets(oldSecret)))
 	b.wantUser("user-ada")
-	for _, sites := range runningSites() {
+	for _, sites := range runningApps() {
 		if _, err := sites[0].manager.EndUser(t.Context(), "user-ada", time.Time{}); err != nil {
 			t.Error(err)
 		}

@@ -94,18 +94,19 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	if err != nil {
 		return s.signedOut(w, r, v, next, err)
 	}
-	navigation := classify(r)
-	if navigation == pageLoad && s.unauthenticated != rejectAlways && s.manager.NeedsAuthorization(session) {
-		return s.startLogin(w, r, v, loginStart{returnURL: s.returnURL(r)})
+	isPageLoad := classify(r) == pageLoad
+	mayAsk := isPageLoad && s.unauthenticated != rejectAlways
+	if mayAsk && s.manager.NeedsAuthorization(session) {
+		return s.signInFrom(w, r, v)
 	}
-	grants, err := s.fetch(r, session)
+	grants, err := s.fetch(r, v, session)
 	if err != nil {
-		if zoompkce.KindOf(err) == zoompkce.KindMissingScope && navigation == pageLoad && s.manager.NeedsAuthorization(session) {
-			return s.startLogin(w, r, v, loginStart{returnURL: s.returnURL(r)})
+		if mayAsk && zoompkce.KindOf(err) == zoompkce.KindMissingScope && s.manager.NeedsAuthorization(session) {
+			return s.signInFrom(w, r, v)
 		}
 		return s.signedOut(w, r, v, next, err)
 	}
-	if navigation == pageLoad || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+	if isPageLoad || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)

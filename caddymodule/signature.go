@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,14 +37,16 @@ type signatureError struct {
 	Reason   string `json:"reason"`
 }
 
-// The spans Zoom takes for a signature
-// (developers.zoom.us/docs/meeting-sdk/auth).
-const (
-	minSignatureSeconds = 1800
-	maxSignatureSeconds = 172_800
-)
-
 func (s *site) hasMeetingSDK() bool { return s.meetingSDK != nil }
+
+// warnOpenSignatures warns of a site that signs for the whole world.
+func (s *site) warnOpenSignatures() {
+	if s.meetingSDK != nil && s.allow == nil {
+		s.logger.Warn("meeting_sdk without allow: every Zoom user in the world can sign in here and get signatures "+
+			"in the name of this SDK key; list who may in allow",
+			zap.String("sdk_key", s.meetingSDK.sdkKey), zap.String("redirect_uri", s.redirectURIs[0].uri))
+	}
+}
 
 // serveSignature signs a visitor into a meeting. The signature is the
 // app's word that whoever holds it may join in that role, so it is given to
@@ -55,16 +58,16 @@ func (s *site) serveSignature(w http.ResponseWriter, r *http.Request, v *visit) 
 	}
 	var wish signatureRequest
 	if err := readJSON(w, r, &wish); err != nil {
-		return s.refuseSignature(w, []signatureError{{"$body", err.Error()}})
+		return s.refuseSignature(w, r, []signatureError{{"$body", err.Error()}})
 	}
 	claims, problems := s.meetingSDK.claims(wish)
 	if len(problems) > 0 {
-		return s.refuseSignature(w, problems)
+		return s.refuseSignature(w, r, problems)
 	}
 	sdk := zoompkce.MeetingSDK{Key: s.meetingSDK.sdkKey, Secret: string(s.meetingSDK.sdkSecret)}
 	signature, err := sdk.Sign(claims, time.Now())
 	if err != nil {
-		return s.refuseSignature(w, []signatureError{{"$schema", err.Error()}})
+		return s.refuseSignature(w, r, []signatureError{{"$schema", err.Error()}})
 	}
 	fields := []zap.Field{zap.String("user_id", profile.ID), zap.String("meeting", claims.MeetingNumber)}
 	if claims.Role != nil {
@@ -74,12 +77,25 @@ func (s *site) serveSignature(w http.ResponseWriter, r *http.Request, v *visit) 
 	return s.answer(w, signatureAnswer{signature, s.meetingSDK.sdkKey})
 }
 
-func (s *site) refuseSignature(w http.ResponseWriter, problems []signatureError) error {
+// refuseSignature is a refusal in the words of the sample, for whose clients
+// handle_errors has none.
+func (s *site) refuseSignature(w http.ResponseWriter, r *http.Request, problems []signatureError) error {
+	properties := make([]string, len(problems))
+	for i, p := range problems {
+		properties[i] = p.Property
+	}
+	s.tell(r, refusal{code: codeBadRequest, err: fmt.Errorf("signature: bad %s", strings.Join(properties, ", "))})
 	writeJSON(w, http.StatusBadRequest, "application/json", signatureErrors{problems}, securityOptions{https: s.secure}, 0)
 	return nil
 }
 
-// claims checks a wish.
+const (
+	minSignatureSeconds = int(minSignatureLife / time.Second)
+	maxSignatureSeconds = int(maxSignatureLife / time.Second)
+)
+
+// claims checks a wish. A longer life than configured is cut, not refused: the
+// page does not know the configuration.
 func (m *meetingSDKSettings) claims(wish signatureRequest) (c zoompkce.MeetingClaims, problems []signatureError) {
 	fail := func(property, reason string, args ...any) {
 		problems = append(problems, signatureError{property, fmt.Sprintf(reason, args...)})

@@ -29,35 +29,35 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		f.asJSON = true
 		return s.refuse(w, r, f)
 	}
-	s.clearDead(w, v, err)
+	s.clearDead(w, err)
 	if s.insideZoom(r) {
 		return s.serveInClientSignIn(w, r)
 	}
-	switch {
-	case navigation == framedLoad:
-		returnURL := s.returnURL(r)
-		p := framedSignInPage("", s.loginURL(returnURL), returnURL)
-		f.page, f.framed = &p, true
-		return s.refuse(w, r, f)
-	case s.unauthenticated == showSignInPage:
-		return s.refuse(w, r, f)
+	if navigation == framedLoad {
+		return s.refuseFramed(w, r, s.returnURL(r))
 	}
 	if s.sendHome(w, r, v) {
 		return nil
+	}
+	if s.unauthenticated == showSignInPage {
+		return s.refuse(w, r, f)
 	}
 	if looping, cookie := s.countLoop(v); looping {
 		return s.refuse(w, r, refusal{code: codeTooManyLogins})
 	} else if cookie != nil {
 		http.SetCookie(w, cookie)
 	}
-	if s.keepFragment {
-		return s.keepFragmentFirst(w, r)
-	}
-	return s.startLogin(w, r, v, loginStart{returnURL: s.returnURL(r)})
+	return s.signInFrom(w, r, v)
+}
+
+// refuseFramed asks a visitor inside a frame to sign in in a window of its own.
+func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL string) error {
+	p := framedSignInPage("", s.loginURL(returnURL), returnURL)
+	return s.refuse(w, r, refusal{code: codeSignInRequired, page: &p, framed: true})
 }
 
 // clearDead deletes a session cookie that is worth nothing any more.
-func (s *site) clearDead(w http.ResponseWriter, v *visit, err error) {
+func (s *site) clearDead(w http.ResponseWriter, err error) {
 	if none, ok := errors.AsType[*zoompkce.NoSessionError](err); ok && none.Clear {
 		http.SetCookie(w, s.manager.Cookie("", "", 0))
 	}

@@ -39,8 +39,11 @@ func traceZoom(ctx context.Context, call zoompkce.Call) (context.Context, func(i
 	ctx, span := startSpan(ctx, "zoom "+string(call))
 	return ctx, func(status int, err error) {
 		metrics.zoomCall(call, status, time.Since(began))
-		if span != nil {
+		if span != nil && status != 0 {
 			span.SetAttributes(attribute.Int("http.response.status_code", status))
+		}
+		if zoom, ok := errors.AsType[*zoompkce.Error](err); ok && span != nil && zoom.TrackingID != "" {
+			span.SetAttributes(attribute.String("zoom.tracking_id", zoom.TrackingID))
 		}
 		endSpan(span, err)
 	}
@@ -53,11 +56,7 @@ type tracedStore struct{ zoompkce.Store }
 func (s tracedStore) Load(ctx context.Context, key string) ([]byte, string, error) {
 	ctx, span := startSpan(ctx, "session store load")
 	value, version, err := s.Store.Load(ctx, key)
-	if errors.Is(err, zoompkce.ErrNotFound) {
-		endSpan(span, nil)
-	} else {
-		endSpan(span, err)
-	}
+	endSpan(span, storeTrouble(err))
 	return value, version, err
 }
 
@@ -65,10 +64,17 @@ func (s tracedStore) Load(ctx context.Context, key string) ([]byte, string, erro
 func (s tracedStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
 	ctx, span := startSpan(ctx, "session store swap")
 	version, err := s.Store.Swap(ctx, key, old, value, expires)
-	if errors.Is(err, zoompkce.ErrConflict) {
-		endSpan(span, nil)
-	} else {
-		endSpan(span, err)
-	}
+	endSpan(span, storeTrouble(err))
 	return version, err
 }
+
+// storeTrouble drops the errors that are ordinary answers of a store.
+func storeTrouble(err error) error {
+	if errors.Is(err, zoompkce.ErrNotFound) || errors.Is(err, zoompkce.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// Interface guards
+var _ zoompkce.Store = tracedStore{}

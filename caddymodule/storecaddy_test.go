@@ -193,6 +193,10 @@ func TestListingAShardThatIsBeingWritten(t *testing.T) {
 	}
 	cancel()
 	group.Wait()
+	// The swaps that were cut off go on until they are done.
+	if err := store.Cleanup(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestCaddyCleanupLeavesNothingBehind(t *testing.T) {

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -24,6 +25,11 @@ type found struct {
 	app     string
 	session *zoompkce.Session
 	err     error
+
+	// The last ZAK and what it was asked for: a site that wants one fetched for every
+	// request does not want two for one.
+	zak    string
+	policy zoompkce.ZAKPolicy
 }
 
 // visitVar is where the visit is kept among the variables of the request. It
@@ -45,28 +51,50 @@ func (*visit) String() string { return "[redacted]" }
 // isSet reports whether one of our handlers has set a header.
 func (v *visit) isSet(canonical string) bool { return slices.Contains(v.set, canonical) }
 
-// session finds out who sent the request, once for each app.
+// sessionOf finds out who sent the request, once for each app.
 func (s *site) sessionOf(r *http.Request, v *visit) (*zoompkce.Session, error) {
-	app := s.client.AppID()
-	for i := range v.found {
-		if v.found[i].app == app {
-			return v.found[i].session, v.found[i].err
-		}
+	if f := v.foundFor(s.client.AppID()); f != nil {
+		return f.session, f.err
 	}
 	session, err := s.manager.Session(r.Context(), v.cookies)
-	v.found = append(v.found, found{app, session, err})
+	v.found = append(v.found, found{app: s.client.AppID(), session: session, err: err})
 	return session, err
+}
+
+func (v *visit) foundFor(app string) *found {
+	for i := range v.found {
+		if v.found[i].app == app {
+			return &v.found[i]
+		}
+	}
+	return nil
+}
+
+// zakOf gets the visitor's ZAK, the one an earlier directive got if that is
+// good enough.
+func (s *site) zakOf(r *http.Request, v *visit, session *zoompkce.Session) (string, error) {
+	policy := zoompkce.ZAKPolicy{MaxAge: s.zak.maxAge, Lifetime: s.zak.lifetime}
+	f := v.foundFor(s.client.AppID())
+	if f.zak != "" && f.policy.Lifetime == policy.Lifetime && f.policy.MaxAge <= policy.MaxAge {
+		return f.zak, nil
+	}
+	zak, err := s.manager.ZAK(r.Context(), session, policy)
+	if err != nil {
+		return "", err
+	}
+	metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
+	f.zak, f.policy = zak.Token, policy
+	return zak.Token, nil
 }
 
 // remember keeps a session that was opened while the request is answered.
 func (v *visit) remember(app string, session *zoompkce.Session) {
-	for i := range v.found {
-		if v.found[i].app == app {
-			v.found[i] = found{app: app, session: session}
-			return
-		}
+	opened := found{app: app, session: session}
+	if f := v.foundFor(app); f != nil {
+		*f = opened
+		return
 	}
-	v.found = append(v.found, found{app: app, session: session})
+	v.found = append(v.found, opened)
 }
 
 // scrub takes off the request what only we may say to the upstream, and our

@@ -15,9 +15,10 @@ type ZoomApp struct {
 }
 
 type zoomAppSettings struct {
-	// redirectURIs are those of the directive in their order, then the further
-	// ones: an in-client exchange that names none means the first.
+	// redirectURIs are those of the directive in their order, own in number,
+	// then the further ones: an in-client exchange that names none means the first.
 	redirectURIs      []string
+	own               int
 	signInFromContext bool
 }
 
@@ -47,6 +48,7 @@ func (z *ZoomApp) resolve(r *resolver, app *Handler, s *settings) *zoomAppSettin
 	for i := range s.redirectURIs {
 		zoomApp.redirectURIs = append(zoomApp.redirectURIs, s.redirectURIs[i].uri)
 	}
+	zoomApp.own = len(zoomApp.redirectURIs)
 	for _, v := range r.texts("zoom_app redirect_uri", z.RedirectURI) {
 		if _, ok := r.absoluteURL(v); ok {
 			zoomApp.redirectURIs = append(zoomApp.redirectURIs, v.text)

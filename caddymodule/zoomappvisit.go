@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -12,34 +13,54 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
+const appContextHeader = "X-Zoom-App-Context"
+
 // appContext opens what Zoom's client says about the place a page was opened
-// in, and makes it known as placeholders. Nothing said, or nothing true, is nothing.
+// in, and makes it known as placeholders. Nothing said, or nothing true, is
+// nothing: then the placeholders are empty.
 func (s *site) appContext(r *http.Request) (c zoompkce.AppContext, ok bool) {
-	header := r.Header.Get("X-Zoom-App-Context")
-	if s.zoomApp == nil || header == "" {
+	if s.zoomApp == nil {
 		return c, false
 	}
-	c, err := zoompkce.OpenAppContext(s.clientID, string(s.clientSecret), header, time.Now())
-	if err != nil {
-		if l := s.logger.Check(zap.WarnLevel, "ignored an app context; if it comes from your app, compare client_secret with the one at Zoom"); l != nil {
-			l.Write(zap.Error(err))
+	if headers := r.Header[appContextHeader]; len(headers) == 1 {
+		c, ok = s.openAppContext(headers[0])
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	for name, value := range map[string]string{
+		"http.zoom_pkce.app_context.uid": c.UserID,
+		"http.zoom_pkce.app_context.mid": c.MeetingID,
+		"http.zoom_pkce.app_context.typ": c.Type,
+		"http.zoom_pkce.app_context.act": c.Action,
+	} {
+		// Another app's directive of this site may have opened it.
+		if known, _ := repl.GetString(name); ok || known == "" {
+			repl.Set(name, value)
 		}
-		return c, false
 	}
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.zoom_pkce.app_context.uid", c.UserID)
-		repl.Set("http.zoom_pkce.app_context.mid", c.MeetingID)
-		repl.Set("http.zoom_pkce.app_context.typ", c.Type)
-		repl.Set("http.zoom_pkce.app_context.act", c.Action)
+	return c, ok
+}
+
+func (s *site) openAppContext(header string) (zoompkce.AppContext, bool) {
+	c, err := zoompkce.OpenAppContext(s.clientID, string(s.clientSecret), header, time.Now())
+	if err == nil {
+		return c, true
 	}
-	return c, true
+	level, message := zap.WarnLevel, "ignored an app context; if it comes from your app, compare client_secret with the one at Zoom"
+	if errors.Is(err, zoompkce.ErrAppContextExpired) {
+		level, message = zap.DebugLevel, "ignored an old app context"
+	}
+	if l := s.logger.Check(level, message); l != nil {
+		l.Write(zap.Error(err))
+	}
+	return zoompkce.AppContext{}, false
 }
 
 // signInFromContext signs in the user an app context names, on a page load of
 // a visitor without a session. It returns the session, or nil if
-// there is no reason to have one.
+// there is no reason to have one. Loads in frames are none: an embedding page
+// decides when they happen.
 func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visit, c zoompkce.AppContext) (*zoompkce.Session, error) {
-	if !s.zoomApp.signInFromContext || classify(r) == otherRequest {
+	if !s.zoomApp.signInFromContext || classify(r) != pageLoad {
 		return nil, nil
 	}
 	signedIn, err := s.manager.SignInFromContext(r.Context(), c)
@@ -58,29 +79,49 @@ func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visi
 }
 
 // insideZoom reports whether a page is being opened inside the Zoom client,
-// which must not be sent to zoom.us. (developers.zoom.us/docs/zoom-apps/architecture)
+// which must not be sent to zoom.us. The client says so in its User-Agent
+// (developers.zoom.us/docs/zoom-apps/architecture); Zoom's web client is a page
+// that embeds the app. Whoever pretends to be inside gets a page that does
+// nothing elsewhere.
 func (s *site) insideZoom(r *http.Request) bool {
-	return s.zoomApp != nil &&
-		(r.Header.Get("X-Zoom-App-Context") != "" || strings.Contains(r.UserAgent(), "ZoomApps/"))
+	if s.zoomApp == nil {
+		return false
+	}
+	if len(r.Header[appContextHeader]) > 0 || strings.Contains(r.UserAgent(), "ZoomApps/") {
+		return true
+	}
+	return classify(r) == framedLoad && isZoomPage(r.Referer())
 }
 
 // zoomFrames are the pages of Zoom that embed apps, as sources of a
-// Content-Security-Policy.
-const zoomFrames = "'self' https://*.zoom.us https://zoom.us https://*.zoomgov.com https://zoomgov.com"
+// Content-Security-Policy. A frame's parent plays the part of the Zoom client
+// (github.com/zoom/appssdk posts to window.parent), and so gets the code
+// challenge, which is the verifier itself: nobody else may be it.
+const zoomFrames = "'self' https://zoom.us https://*.zoom.us https://zoomgov.com https://*.zoomgov.com"
 
-// zoomSDK is the one foreign script a page of ours loads: it is the way to
-// talk to the Zoom client.
-const zoomSDK = "https://appssdk.zoom.us/sdk.min.js"
-
-// serveInClientSignIn answers a page load inside the Zoom client with a page
-// that signs in there, so that the app's own page needs to know nothing of it.
-func (s *site) serveInClientSignIn(w http.ResponseWriter, r *http.Request) error {
-	page := inClient{
-		SDK:        zoomSDK,
-		Authorize:  s.pathPrefix + "/app/authorize",
-		Authorized: s.pathPrefix + "/app/onauthorized",
-		Next:       s.returnURL(r),
+// isZoomPage reports whether a URL is of one of zoomFrames.
+func isZoomPage(page string) bool {
+	u, err := url.Parse(page)
+	if err != nil || u.Scheme != "https" {
+		return false
 	}
-	page.write(w, securityOptions{https: s.secure, frameAncestors: zoomFrames})
-	return nil
+	host := strings.ToLower(u.Hostname())
+	return inDomain(host, "zoom.us") || inDomain(host, "zoomgov.com")
+}
+
+// pageSecurity is what all our pages have in their headers. Those of a Zoom App
+// can be shown where the app can: inside Zoom's web client, whose own headers
+// ask for two more of every page it embeds
+// (developers.zoom.us/docs/contact-center/apps/zcc-pwa).
+func (s *site) pageSecurity(w http.ResponseWriter, r *http.Request) securityOptions {
+	security := securityOptions{https: s.secure}
+	if s.zoomApp == nil {
+		return security
+	}
+	security.frameAncestors = zoomFrames
+	if classify(r) == framedLoad {
+		w.Header().Set("Cross-Origin-Embedder-Policy", "require-corp")
+		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
+	return security
 }

@@ -15,6 +15,10 @@ import (
 	"unicode"
 )
 
+// ErrAppContextExpired means that an app context is authentic, but older than
+// two minutes: a page that is loaded again later brings the same one.
+var ErrAppContextExpired = errors.New("zoompkce: the app context has expired; check the clock of this machine if fresh ones do too")
+
 const (
 	maxAppContext  = 8 << 10
 	appContextLife = 2 * time.Minute
@@ -46,8 +50,9 @@ type AppContext struct {
 }
 
 // OpenAppContext decrypts and checks a header X-Zoom-App-Context. It is valid
-// for two minutes by this machine's clock. A context for another app than
-// clientID is refused, if it names one and clientID is not empty.
+// for two minutes by this machine's clock, then the error is an
+// [ErrAppContextExpired]. A context for another app than clientID is refused, if
+// it names one and clientID is not empty.
 //
 // Format: base64 of iv length (1 byte), iv, aad length (2), aad, ciphertext
 // length (4), ciphertext, tag (16); integers little-endian, AES-256-GCM, the key
@@ -178,7 +183,7 @@ func (c AppContext) checkTime(now time.Time) error {
 	case start.After(now.Add(appContextSkew)):
 		return errors.New("it is from the future; check the clock of this machine")
 	case !now.Before(end):
-		return errors.New("it has expired; check the clock of this machine if this repeats")
+		return ErrAppContextExpired
 	}
 	return nil
 }

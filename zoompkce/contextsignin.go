@@ -3,7 +3,6 @@ package zoompkce
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"time"
 )
@@ -20,8 +19,12 @@ var (
 const usedContextLife = 10 * time.Minute
 
 // SignInFromContext opens a session for the user an app context names, if the
-// user's grant is here. A context can be seen by others on its way, so each opens one
-// session, in whichever process: it is noted as used before anything else.
+// user's grant is here; otherwise the error is [ErrNoGrant]. A sign-out that ended the
+// user's last session took the grant with it, so it is not undone this way.
+//
+// A context is a bearer credential, so each opens one session at most, in whichever
+// process: it is noted as used in the store before the session is opened, and
+// refused with [ErrContextUsed] after that. Trouble with the store is a [*StoreError].
 func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedIn, error) {
 	if c.UserID == "" || c.ID == "" {
 		return nil, ErrNoGrant
@@ -30,6 +33,11 @@ func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedI
 	if err != nil {
 		return nil, err
 	}
+	group := m.work.begin()
+	if group == nil {
+		return nil, m.storeError(opSignIn, errClosing)
+	}
+	defer group.Done()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	u := m.state.users.get(keyOf(c.UserID))
@@ -40,19 +48,12 @@ func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedI
 	if g := u.grant(snap); g == nil || g.dead() {
 		return nil, ErrNoGrant
 	}
-	sum := sha256.Sum256([]byte("app context\x00" + c.ID))
-	name := hex.EncodeToString(sum[:])
-	key := storePrefix + m.client.AppID() + "/" + name[:2] + "/" + name
-	_, err = m.store.Swap(ctx, key, "", []byte("used"), time.Now().Add(usedContextLife))
-	switch {
-	case errors.Is(err, ErrConflict):
-		return nil, ErrContextUsed
-	case err != nil:
-		return nil, m.storeError("noting a used app context", err)
+	if err := m.useContext(ctx, c); err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	session := sessionCookie{user: u.key, id: newSessionID(), created: now.UnixMilli()}
-	snap, err = m.change(ctx, u, "saving a sign-in", func(r *record) error {
+	snap, err = m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
 		if r.Grant == nil || r.Grant.dead() {
 			return ErrNoGrant
 		}
@@ -64,4 +65,19 @@ func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedI
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
 	return m.opened(ctx, &Session{u, snap, session})
+}
+
+// useContext notes that a context is used. The note lies among the user records,
+// where what has expired is swept; a user id cannot have its name, since none
+// holds a NUL.
+func (m *Manager) useContext(ctx context.Context, c AppContext) error {
+	key := recordKey(m.client.AppID(), sha256.Sum256([]byte("app context\x00"+c.ID)))
+	_, err := m.store.Swap(ctx, key, "", []byte("used"), time.Now().Add(usedContextLife))
+	switch {
+	case errors.Is(err, ErrConflict):
+		return ErrContextUsed
+	case err != nil:
+		return m.storeError("noting a used app context", err)
+	}
+	return nil
 }

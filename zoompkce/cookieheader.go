@@ -10,9 +10,9 @@ import (
 // which is whose (RFC 6265, section 4.2.2).
 const maxSameName = 8
 
-// cookieValues returns the values of all cookies called name, in the order
+// cookieValues appends the values of the cookies called name, in the order
 // sent. net/http would parse every cookie of the site for it.
-func cookieValues(lines []string, name string) (values []string) {
+func cookieValues(values, lines []string, name string) []string {
 	for _, line := range lines {
 		for line != "" && len(values) < maxSameName {
 			var part string

@@ -87,3 +87,38 @@ func (j *cookieJar) cookie(name, value string, life time.Duration) *http.Cookie 
 func (j *cookieJar) deletion(name string) *http.Cookie {
 	return j.cookie(name, "", 0)
 }
+
+// OwnsCookie reports whether a cookie is one this manager sets. Such
+// cookies are nobody else's business: they should not be handed on.
+func (m *Manager) OwnsCookie(name string) bool { return m.jar.owns(name) }
+
+// SessionCookieName is the name of the session cookie.
+func (m *Manager) SessionCookieName() string { return m.jar.base }
+
+// Cookie returns a small cookie for a purpose of the caller's, with the name
+// and the attributes of all others. A life of 0 deletes it.
+func (m *Manager) Cookie(suffix, value string, life time.Duration) *http.Cookie {
+	return m.jar.cookie(m.jar.name(suffix), value, life)
+}
+
+// CookieValue returns the value of such a cookie, "" if there is none.
+func (m *Manager) CookieValue(cookies []string, suffix string) string {
+	if values := cookieValues(nil, cookies, m.jar.name(suffix)); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// ClearCookies returns the deletion of every cookie of this app that the
+// request carries, the session cookie always among them.
+func (m *Manager) ClearCookies(cookies []string) []*http.Cookie {
+	deletions := []*http.Cookie{m.jar.deletion(m.jar.base)}
+	done := map[string]bool{m.jar.base: true}
+	for _, c := range m.jar.ownCookies(cookies) {
+		if !done[c.Name] {
+			done[c.Name] = true
+			deletions = append(deletions, m.jar.deletion(c.Name))
+		}
+	}
+	return deletions
+}

@@ -11,8 +11,8 @@ const (
 	EventSignedOut EventKind = "signed_out"
 	// EventUserEnded: all sessions of a user were ended from outside.
 	EventUserEnded EventKind = "deauthorized"
-	// EventRefresh: a refresh ended. Outcomes: ok, unsaved, superseded,
-	// invalid_grant, failed, store.
+	// EventRefresh: a refresh token was presented to Zoom. Outcomes: ok, unsaved
+	// (until one with ok or superseded follows), superseded, invalid_grant, failed.
 	EventRefresh EventKind = "refresh"
 	// EventZAK: a ZAK fetch ended. Outcomes: ok, rate_limited, missing_scope, failed.
 	EventZAK EventKind = "zak"
@@ -26,6 +26,8 @@ const (
 	EventCookieRejected EventKind = "cookie_rejected"
 	// EventRevokeFailed: Zoom could not be told that a token is not needed any more.
 	EventRevokeFailed EventKind = "revoke_failed"
+	// EventPanic: background work has panicked. The error has the stack.
+	EventPanic EventKind = "panic"
 )
 
 // Event is something an operator may want to count, log or act on. It holds

@@ -44,7 +44,7 @@ func (m *Manager) UserStatus(ctx context.Context, userID string) (UserStatus, er
 	if snap.record == nil {
 		return UserStatus{}, ErrNotFound
 	}
-	status := UserStatus{UserID: userID, EndedAt: snap.record.Ended}
+	status := UserStatus{UserID: userID, Sessions: []time.Time{}, EndedAt: snap.record.Ended}
 	for _, s := range snap.record.Sessions {
 		status.Sessions = append(status.Sessions, time.UnixMilli(s.Created).UTC())
 	}

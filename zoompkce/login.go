@@ -1,17 +1,12 @@
 package zoompkce
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -26,14 +21,8 @@ const (
 	AppFlow Flow = "app"
 )
 
-// How many sign-in attempts one browser may have open, and how much room their
-// cookies may take together: browsers and servers refuse requests whose
-// headers grow beyond some 8 KB.
-const (
-	LoginLifetime = 10 * time.Minute
-	maxLogins     = 12
-	maxLoginBytes = 6 * 1024
-)
+// LoginLifetime is how long a login may take.
+const LoginLifetime = 10 * time.Minute
 
 var (
 	// ErrLoginUnknown means that this browser has no login with the state given.
@@ -105,18 +94,24 @@ func (m *Manager) BeginLogin(ctx context.Context, cookies []string, req LoginReq
 		login.Flow = BrowserFlow
 	}
 	login.cookie = m.loginCookieName(login.Flow, login.state)
-	payload, err := json.Marshal(loginPayload{
-		login.Flow, login.state, login.verifier, login.RedirectURI, login.ReturnURL, login.Started.UnixMilli(),
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	value, err := k.sealCookie(purposeLogin, login.cookie, payload)
+	value, err := login.seal(k)
 	if err != nil {
 		return nil, nil, err
 	}
 	cookie := m.jar.cookie(login.cookie, value, LoginLifetime)
 	return login, append([]*http.Cookie{cookie}, m.crowdedOut(k, cookies, cookie)...), nil
+}
+
+func (l *Login) seal(k *keys) (string, error) {
+	var payload bytes.Buffer
+	encoder := json.NewEncoder(&payload)
+	// Every & of the return URL would become six bytes, and the cookie too long.
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(loginPayload{l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli()})
+	if err != nil {
+		return "", err
+	}
+	return k.sealCookie(purposeLogin, l.cookie, payload.Bytes())
 }
 
 // AuthorizeURL is where the visitor has to go now.
@@ -143,7 +138,7 @@ func (m *Manager) PendingLogin(ctx context.Context, cookies []string, flow Flow,
 		return nil, err
 	}
 	name := m.loginCookieName(flow, state)
-	for _, value := range cookieValues(cookies, name) {
+	for _, value := range cookieValues(nil, cookies, name) {
 		login, ok := m.openLogin(k, name, value)
 		if !ok || login.Flow != flow {
 			continue
@@ -178,88 +173,4 @@ func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
 		verifier:    p.Verifier,
 		cookie:      name,
 	}, true
-}
-
-// loginCookieName gives each attempt a cookie of its own, so that several tabs
-// can sign in at once. The in-client flow has a single one.
-func (m *Manager) loginCookieName(flow Flow, state string) string {
-	if flow == AppFlow {
-		return m.jar.name("app")
-	}
-	sum := sha256.Sum256([]byte(state))
-	return m.jar.name(hex.EncodeToString(sum[:4]))
-}
-
-// crowdedOut returns deletions for the login cookies that have to go so that
-// added fits: what cannot be opened first, then the oldest.
-func (m *Manager) crowdedOut(k *keys, cookies []string, added *http.Cookie) (deletions []*http.Cookie) {
-	type pending struct {
-		name    string
-		size    int
-		started time.Time
-	}
-	var logins []pending
-	for _, c := range m.jar.ownCookies(cookies) {
-		suffix, ok := strings.CutPrefix(c.Name, m.jar.base+"_")
-		if !ok || c.Name == added.Name {
-			continue
-		}
-		if _, err := hex.DecodeString(suffix); err != nil || len(suffix) != 8 {
-			continue
-		}
-		p := pending{name: c.Name, size: len(c.Name) + len(c.Value)}
-		if login, ok := m.openLogin(k, c.Name, c.Value); ok {
-			p.started = login.Started
-		}
-		logins = append(logins, p)
-	}
-	slices.SortStableFunc(logins, func(a, b pending) int { return b.started.Compare(a.started) })
-	count, bytes := 1, len(added.Name)+len(added.Value)
-	for _, p := range logins {
-		count, bytes = count+1, bytes+p.size
-		if p.started.IsZero() || time.Since(p.started) > LoginLifetime || count > maxLogins || bytes > maxLoginBytes {
-			deletions = append(deletions, m.jar.deletion(p.name))
-			count, bytes = count-1, bytes-p.size
-		}
-	}
-	return deletions
-}
-
-// A state is 32 random bytes, then a mark, then the proof that the mark is ours:
-// whether a login is a restart has to be known even where no cookie was kept,
-// or a browser without cookies would go round for ever.
-const (
-	stateRandomLen = 32
-	stateLen       = stateRandomLen + 1 + stateMACLen
-)
-
-func newState(k *keys, restarted bool) string {
-	state := make([]byte, stateRandomLen+1, stateLen)
-	rand.Read(state[:stateRandomLen])
-	if restarted {
-		state[stateRandomLen] = 1
-	}
-	return base64.RawURLEncoding.EncodeToString(append(state, k.stateMAC(state)...))
-}
-
-func stateRestarted(k *keys, state string) bool {
-	if len(state) != base64.RawURLEncoding.EncodedLen(stateLen) {
-		return false
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(state)
-	if err != nil || len(raw) != stateLen {
-		return false
-	}
-	message, mac := raw[:stateRandomLen+1], raw[stateRandomLen+1:]
-	return message[stateRandomLen] == 1 && k.verifyStateMAC(message, mac)
-}
-
-// StateRestarted reports whether a state was made here for a login that
-// already followed a failed one, whether or not its cookie is there.
-func (m *Manager) StateRestarted(ctx context.Context, state string) (bool, error) {
-	k, err := m.loadKeys(ctx)
-	if err != nil {
-		return false, err
-	}
-	return stateRestarted(k, state), nil
 }

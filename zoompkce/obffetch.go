@@ -19,30 +19,31 @@ type cachedOBF struct {
 // is a result of [MeetingNumber]. It has more than half of its life left. A
 // lifetime of 0 is Zoom's default of 2 hours. Errors are those of [Manager.AccessToken].
 func (m *Manager) OBF(ctx context.Context, s *Session, meeting string, lifetime time.Duration) (OBF, error) {
-	if o, ok := s.user.obf(meeting, lifetime, time.Now()); ok {
+	u := s.user
+	if o, ok := u.obf(meeting, lifetime, time.Now()); ok {
 		return o, nil
 	}
-	if err := m.zakPaused(time.Now()); err != nil {
-		return OBF{}, err
-	}
-	err := m.share(ctx, s.user, "obf"+lifetime.String()+meeting, m.timeout, func(ctx context.Context) error {
-		if _, ok := s.user.obf(meeting, lifetime, time.Now()); ok {
-			return nil
+	key := "obf" + string(u.key[:]) + lifetime.String() + "/" + meeting
+	o, err := share(ctx, m, key, m.timeout, func(ctx context.Context) (OBF, error) {
+		if o, ok := u.obf(meeting, lifetime, time.Now()); ok {
+			return o, nil
 		}
-		return m.withGrant(ctx, s, CallOBF, EventOBF, func(ctx context.Context, t Token) error {
-			o, err := m.client.OBF(ctx, t, meeting, lifetime)
-			if err == nil {
-				s.user.keepOBF(cachedOBF{o, meeting, lifetime})
-			}
-			return err
+		if err := remembered(&u.obfFailure, time.Now()); err != nil {
+			return OBF{}, err
+		}
+		o, err := fetchKey(ctx, m, u, CallOBF, EventOBF, func(ctx context.Context, t Token) (OBF, error) {
+			return m.client.OBF(ctx, t, meeting, lifetime)
 		})
+		if err == nil {
+			u.keepOBF(cachedOBF{o, meeting, lifetime})
+		} else if KindOf(err) == KindUnavailable {
+			// Other refusals may be about this meeting only.
+			remember(&u.obfFailure, err, zakFailurePause)
+		}
+		return o, err
 	})
 	if err != nil {
 		return OBF{}, unavailable(CallOBF, err)
-	}
-	o, ok := s.user.obf(meeting, lifetime, time.Now())
-	if !ok {
-		return OBF{}, &Error{Call: CallOBF, Kind: KindNonsense}
 	}
 	return o, nil
 }
@@ -51,7 +52,7 @@ func (u *user) obf(meeting string, lifetime time.Duration, now time.Time) (OBF, 
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, o := range u.obfs {
-		if o.meeting == meeting && o.lifetime == lifetime && now.Before(o.FetchedAt.Add(o.ExpiresAt.Sub(o.FetchedAt)/2)) {
+		if o.meeting == meeting && o.lifetime == lifetime && o.ExpiresAt.Sub(now) > o.ExpiresAt.Sub(o.FetchedAt)/2 {
 			return o.OBF, true
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -37,74 +36,6 @@ type record struct {
 	// Ended makes this a tombstone: all sessions of the user were ended then.
 	Ended time.Time `json:"ended,omitzero"`
 }
-
-// grant is the one live token set of a user. All browsers of the user share
-// it, because a later sign-in of the same user to the same app can revoke
-// the tokens of an earlier one (Zoom's error 4741).
-type grant struct {
-	AccessToken  string    `json:"access_token"`
-	RefreshToken string    `json:"refresh_token"`
-	Expiry       time.Time `json:"expiry"`
-	Scopes       []string  `json:"scopes,omitempty"`
-	APIURL       string    `json:"api_url,omitempty"`
-
-	Profile   Profile   `json:"profile"`
-	ProfileAt time.Time `json:"profile_at"`
-
-	// SignIn names the sign-in this line of tokens began with, and Serial
-	// counts its refreshes: together they tell which of two grants is newer.
-	SignIn     string    `json:"sign_in"`
-	Serial     int       `json:"serial"`
-	SignedInAt time.Time `json:"signed_in_at"`
-	SavedAt    time.Time `json:"saved_at"`
-
-	// DeadAt is when Zoom's word that the refresh token is no longer valid was
-	// believed.
-	DeadAt time.Time `json:"dead_at,omitzero"`
-
-	// Lacks holds the scopes Zoom found missing, by the call that needs them.
-	// Asked tells that this grant is the outcome of asking for them again.
-	Lacks map[Call]string `json:"lacks,omitempty"`
-	Asked bool            `json:"asked,omitempty"`
-}
-
-func newGrant(t *Token, p Profile, now time.Time) *grant {
-	g := &grant{SignIn: rand.Text(), SignedInAt: now, Profile: p, ProfileAt: now}
-	g.setToken(t)
-	return g
-}
-
-func (g *grant) setToken(t *Token) {
-	g.AccessToken, g.RefreshToken, g.Expiry = t.AccessToken, t.RefreshToken, t.Expiry
-	g.Scopes, g.APIURL = t.Scopes, t.APIURL
-}
-
-func (g *grant) token() Token {
-	return Token{AccessToken: g.AccessToken, RefreshToken: g.RefreshToken, Expiry: g.Expiry, Scopes: g.Scopes, APIURL: g.APIURL}
-}
-
-func (g *grant) dead() bool { return !g.DeadAt.IsZero() }
-
-// same reports whether two grants hold the same tokens.
-func (g *grant) same(other *grant) bool {
-	return other != nil && g.SignIn == other.SignIn && g.Serial == other.Serial
-}
-
-// succeeds reports whether g was refreshed from other or from one of those
-// that follow it, so that other is spent.
-func (g *grant) succeeds(other *grant) bool {
-	return other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
-}
-
-func (g *grant) clone() *grant {
-	c := *g
-	c.Lacks = maps.Clone(g.Lacks)
-	return &c
-}
-
-// String keeps tokens out of logs.
-func (g *grant) String() string   { return "[redacted]" }
-func (g *grant) GoString() string { return "[redacted]" }
 
 // openSession is one signed-in browser. Seen is a day, so that using a
 // session does not mean writing the record.
@@ -159,6 +90,14 @@ func (r *record) clone() *record {
 		c.Grant = r.Grant.clone()
 	}
 	return &c
+}
+
+// grantOrNil is the grant of a record that may not be there.
+func (r *record) grantOrNil() *grant {
+	if r == nil {
+		return nil
+	}
+	return r.Grant
 }
 
 // tombstone reports whether the record only says that its user is gone.

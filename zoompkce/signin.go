@@ -26,19 +26,19 @@ type SignedIn struct {
 // presented, if any: it is replaced. The code may be sent once only, so nothing
 // here is tried twice.
 func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *Session) (*SignedIn, error) {
-	return m.signIn(ctx, l, l.RedirectURI, code, previous)
-}
-
-func (m *Manager) signIn(ctx context.Context, l *Login, redirectURI, code string, previous *Session) (*SignedIn, error) {
 	// What Zoom hands out once must not be lost because a visitor went away.
 	ctx = context.WithoutCancel(ctx)
-	if !m.work.begin() {
-		return nil, m.storeError("signing in", errClosing)
+	group := m.work.begin()
+	if group == nil {
+		return nil, m.storeError(opSignIn, errClosing)
 	}
-	defer m.work.done()
+	defer group.Done()
+	if err := m.probeStore(ctx); err != nil {
+		return nil, err
+	}
 
 	began := time.Now()
-	token, err := m.client.Exchange(ctx, redirectURI, code, l.verifier)
+	token, err := m.client.Exchange(ctx, l.RedirectURI, code, l.verifier)
 	if err != nil {
 		return nil, err
 	}
@@ -58,64 +58,85 @@ func (m *Manager) signIn(ctx context.Context, l *Login, redirectURI, code string
 		return nil, err
 	}
 	if previous != nil && previous.user != u {
-		m.run(func(ctx context.Context) { _, _ = m.endSession(ctx, previous) })
+		m.run(func(ctx context.Context) { m.leaveSession(ctx, previous) })
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID})
 	return m.opened(ctx, &Session{u, snap, session})
 }
 
-// addSession puts the session and the new grant into the user record.
-func (m *Manager) addSession(ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, previous *Session) (*snapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+const opSignIn = "saving a sign-in"
+
+// probeStore finds out whether the store answers before the code is spent: the
+// exchange makes Zoom revoke the tokens the user has had so far.
+func (m *Manager) probeStore(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
 	defer cancel()
-	const unknown, ours, theirs = 0, 1, 2
-	newer := unknown
+	if _, _, err := m.store.Load(ctx, secretKey(m.client.AppID())); err != nil && !errors.Is(err, ErrNotFound) {
+		return m.storeError(opSignIn, err)
+	}
+	return nil
+}
+
+// addSession puts the session and the new grant into the user record.
+func (m *Manager) addSession(
+	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, previous *Session,
+) (*snapshot, error) {
+	var asked *grant // the grant in the record that fresh was compared with
+	keep := false
 	errAsk := errors.New("which grant is the newer one has to be asked")
-	for {
-		snap, err := m.change(ctx, u, "saving a sign-in", func(r *record) error {
+	for range maxSwaps {
+		var stored *grant
+		snap, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
 			if r.tombstone() && !l.Started.After(r.Ended) {
 				return ErrSignedOutMeanwhile
 			}
-			keep := false
-			if g := r.Grant; g != nil && !g.dead() && g.SavedAt.After(began) {
-				if newer == unknown {
-					return errAsk
-				}
-				keep = newer == theirs
+			stored = r.Grant
+			raced := stored != nil && !stored.dead() && !stored.SavedAt.Before(began)
+			if raced && (asked == nil || asked.SignIn != stored.SignIn) {
+				return errAsk
 			}
-			r.addSession(fresh, keep, session, previous, u, time.Now())
+			if previous != nil && previous.user == u {
+				r.endSession(previous.cookie.id)
+			}
+			r.addSession(fresh, raced && keep, session, time.Now())
 			return nil
 		})
 		if !errors.Is(err, errAsk) {
 			if err == nil {
 				u.refreshFailure.Store(nil)
+				u.refreshUseless.Store(nil)
 			}
 			return snap, err
 		}
 		// A grant was saved while this one was on its way. The later of two
 		// sign-ins revokes the tokens of the earlier one, so Zoom knows which it was.
-		newer = ours
-		if _, err := m.client.Me(ctx, fresh.token()); KindOf(err) == KindUnauthorized {
-			newer = theirs
-		}
+		_, err = m.client.Me(ctx, fresh.token())
+		asked, keep = stored, KindOf(err) == KindUnauthorized
 	}
+	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))
 }
 
-func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, previous *Session, u *user, now time.Time) {
+// addSession opens a session, of the record's own grant if that is to be kept.
+func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, now time.Time) {
 	old := r.Grant
 	if old != nil && old.dead() && now.Sub(old.DeadAt) > deadGrace {
 		r.Sessions = nil
 	}
 	r.UserID, r.Ended = fresh.Profile.ID, time.Time{}
 	if !keep {
-		fresh.Asked = old != nil && len(old.Lacks) > 0
-		fresh.SavedAt = now
 		r.Grant = fresh.clone()
-	}
-	if previous != nil && previous.user == u {
-		r.endSession(previous.cookie.id)
+		r.Grant.Asked = old != nil && len(old.Lacks) > 0
+		r.Grant.SavedAt = now
 	}
 	r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})
+}
+
+// leaveSession ends the session of another user that the browser had before.
+func (m *Manager) leaveSession(ctx context.Context, s *Session) {
+	ctx = context.WithoutCancel(ctx)
+	if last, err := m.endSession(ctx, s); err == nil && last != nil {
+		m.revoke(ctx, last)
+	}
 }
 
 // opened is the outcome of a sign-in whose session is in the record.

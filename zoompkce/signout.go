@@ -27,9 +27,7 @@ func (m *Manager) SignOut(ctx context.Context, s *Session) error {
 // endSession takes a session out of the record. If none is left the record
 // becomes a tombstone, and the grant that was in it is returned.
 func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	_, err = m.change(ctx, s.user, "ending a session", func(r *record) error {
+	_, err = m.change(ctx, storeTimeout, s.user, "ending a session", func(r *record) error {
 		last = nil
 		if r.session(s.cookie.id) == nil {
 			return errUnchanged
@@ -45,32 +43,35 @@ func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err 
 	if errors.Is(err, errUnchanged) {
 		return nil, nil
 	}
-	if unsaved := s.user.unsaved.Load(); last != nil && unsaved != nil && unsaved.succeeds(last) {
-		last = unsaved
+	if err != nil || last == nil {
+		return nil, err
 	}
-	return last, err
+	return newer(s.user.unsaved.Load(), last), nil
 }
 
 // EndUser ends every session of a user, here at once and in other processes
-// within their sync interval. It reports whether there was anything to end. With a before, only a grant signed in
-// before it is ended. A record that cannot be opened, because its secret is
-// lost, is ended too: this is the way out of that.
+// within their sync interval. It reports whether there was anything to end. With
+// a before, as Zoom's message of a deauthorization has one, only a grant signed
+// in before it is ended. Without, it is an operator's doing: the token is revoked at
+// Zoom too, and a record that cannot be opened, because its secret is lost, is
+// replaced. That is the way out of that.
 func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) (bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	u := m.state.users.get(keyOf(userID))
-	_, err := m.change(ctx, u, "ending all sessions of a user", func(r *record) error {
+	var last *grant
+	_, err := m.change(ctx, storeTimeout, u, "ending all sessions of a user", func(r *record) error {
 		if r.Grant == nil && len(r.Sessions) == 0 {
 			return errUnchanged
 		}
 		if r.Grant != nil && !before.IsZero() && !r.Grant.SignedInAt.Before(before) {
 			return errUnchanged
 		}
+		last = r.Grant
 		r.end(time.Now())
 		return nil
 	})
-	if errors.As(err, new(*UnopenableError)) {
-		err = m.endUnopenable(ctx, u, userID)
+	if before.IsZero() && errors.As(err, new(*UnopenableError)) {
+		err = m.replaceUnopenable(ctx, u, userID)
 	}
 	if errors.Is(err, errUnchanged) {
 		return false, nil
@@ -79,11 +80,18 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 		return false, err
 	}
 	m.observe(Event{Kind: EventUserEnded, UserID: userID})
+	if last != nil && before.IsZero() {
+		last = newer(u.unsaved.Load(), last)
+		m.run(func(ctx context.Context) { m.revoke(ctx, last) })
+	}
 	return true, nil
 }
 
-func (m *Manager) endUnopenable(ctx context.Context, u *user, userID string) error {
+// replaceUnopenable swaps in a tombstone.
+func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string) error {
 	const op = "replacing a record that cannot be opened"
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return err
@@ -102,8 +110,19 @@ func (m *Manager) endUnopenable(ctx context.Context, u *user, userID string) err
 	if _, err = m.store.Swap(ctx, key, version, sealed, r.expires(r.Ended, m.life)); err != nil {
 		return m.storeError(op, err)
 	}
-	_, err = m.load(ctx, k, u)
-	return err
+	u.readFailure.Store(nil)
+	if _, err = m.load(ctx, k, u); err != nil {
+		return m.storeError(op, err)
+	}
+	return nil
+}
+
+// newer is the unsaved grant if it follows the saved one.
+func newer(unsaved, saved *grant) *grant {
+	if unsaved != nil && unsaved.succeeds(saved) {
+		return unsaved
+	}
+	return saved
 }
 
 // revoke tells Zoom that a grant is not needed any more. It may fail: then the

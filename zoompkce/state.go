@@ -1,8 +1,8 @@
 package zoompkce
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,20 +14,24 @@ import (
 
 // State is what a process remembers of one app: opened cookies, users, calls
 // under way, tokens not saved yet. It outlives the [Manager]s that use it, so that a
-// change of configuration forgets nothing, and holds nothing of theirs: no
-// store, no secret, no setting. All of it can be found again in the store,
-// but for unsaved tokens and ZAKs.
+// change of configuration forgets nothing. Of theirs it holds nothing once they
+// are drained: no store, no secret, no setting. All of it can be found again in
+// the store, but for unsaved tokens, ZAKs and OBF tokens.
 type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
 	users   userIndex
 	flights singleflight.Group
 
+	// owner signs refresh leases: one that an earlier call of this process may
+	// have left behind is no obstacle to the next.
+	owner string
+
 	// zakPause is until when, in Unix nanoseconds, Zoom wants no ZAK calls.
 	zakPause atomic.Int64
 
-	unsavedMu    sync.Mutex
-	unsaved      map[*user]*saving // whose newest tokens are not in the store
-	unsavedUsers atomic.Int64
+	mu       sync.Mutex
+	managers map[*Manager]bool  // that are not drained
+	unsaved  map[*user]*Manager // who tries to save a user's newest tokens; nil: nobody
 }
 
 // cookieHash identifies a session cookie, by name and value.
@@ -55,8 +59,10 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
-		users:   userIndex{m: make(map[userKey]weak.Pointer[user])},
-		unsaved: make(map[*user]*saving),
+		users:    userIndex{m: make(map[userKey]weak.Pointer[user])},
+		owner:    rand.Text(),
+		managers: make(map[*Manager]bool),
+		unsaved:  make(map[*user]*Manager),
 	}
 }
 
@@ -67,7 +73,11 @@ func (s *State) SetCacheSize(n int) { s.opened.SetMaximum(uint64(n)) }
 func (s *State) Users() int { return s.users.len() }
 
 // UnsavedUsers is how many users have tokens that are not in the store yet.
-func (s *State) UnsavedUsers() int { return int(s.unsavedUsers.Load()) }
+func (s *State) UnsavedUsers() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.unsaved)
+}
 
 // ZAKPausedUntil is until when Zoom wants no ZAK calls, zero if it does not mind.
 func (s *State) ZAKPausedUntil() time.Time {
@@ -83,121 +93,42 @@ func (s *State) Close() {
 	s.opened.StopAllGoroutines()
 }
 
-// user is what is remembered of one user. There is one such value for each
-// user at a time; it lives as long as a cached cookie or work under way needs it.
-type user struct {
-	key userKey
-
-	// current is the record as last seen.
-	current atomic.Pointer[snapshot]
-	tickets atomic.Uint64
-
-	reading        atomic.Bool // ahead of time, in the background
-	readFailure    atomic.Pointer[failure]
-	refreshing     atomic.Bool // likewise
-	refreshFailure atomic.Pointer[failure]
-
-	// unsaved is a grant Zoom has given and the store has not taken yet.
-	unsaved atomic.Pointer[grant]
-
-	mu   sync.Mutex
-	zaks []*zakSlot
-	obfs []cachedOBF
+// enter makes m one of those who work on the state. It returns the users whose
+// tokens managers that are gone could not save.
+func (s *State) enter(m *Manager) (orphans []*user) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.managers[m] = true
+	for u, by := range s.unsaved {
+		if by == nil {
+			s.unsaved[u] = m
+			orphans = append(orphans, u)
+		}
+	}
+	return orphans
 }
 
-// failure is an error that is the answer for a while, so that trouble is not
-// made worse by asking again for every request.
-type failure struct {
-	err   error
-	until time.Time
-	of    *grant // what was to be refreshed
+// leave is the end of m's background work.
+func (s *State) leave(m *Manager) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.managers, m)
 }
 
-func remembered(p *atomic.Pointer[failure], now time.Time) error {
-	if f := p.Load(); f != nil && now.Before(f.until) {
-		return f.err
+// successor returns who does the background work of m: m itself as long as it
+// is not drained, then another one, nil if there is none.
+func (s *State) successor(m *Manager) *Manager {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.successorLocked(m)
+}
+
+func (s *State) successorLocked(m *Manager) *Manager {
+	if s.managers[m] {
+		return m
+	}
+	for other := range s.managers {
+		return other
 	}
 	return nil
-}
-
-func remember(p *atomic.Pointer[failure], err error, d time.Duration) {
-	p.Store(&failure{err: err, until: time.Now().Add(d)})
-}
-
-// snapshot is a record at one moment; record is nil where there was none.
-type snapshot struct {
-	record  *record
-	version string
-	key     keyID
-	readAt  time.Time
-	ticket  uint64
-}
-
-// adopt makes s the current snapshot, unless what is known is newer: a read
-// that began before a change was made may end after it.
-func (u *user) adopt(s *snapshot) {
-	for {
-		old := u.current.Load()
-		if old != nil && old.ticket >= s.ticket {
-			return
-		}
-		if u.current.CompareAndSwap(old, s) {
-			if s.record == nil || s.record.Grant == nil {
-				u.forgetKeys()
-			}
-			return
-		}
-	}
-}
-
-// forgetKeys drops the ZAKs and OBF tokens of a user who has no grant left.
-func (u *user) forgetKeys() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.zaks, u.obfs = nil, nil
-}
-
-// grant is the newest grant known: the unsaved one, if it follows the one in
-// the record.
-func (u *user) grant(s *snapshot) *grant {
-	if s == nil || s.record == nil || s.record.Grant == nil {
-		return nil
-	}
-	if unsaved := u.unsaved.Load(); unsaved != nil && unsaved.succeeds(s.record.Grant) {
-		return unsaved
-	}
-	return s.record.Grant
-}
-
-// userIndex finds the one value of each user without keeping it alive.
-type userIndex struct {
-	mu sync.Mutex
-	m  map[userKey]weak.Pointer[user]
-}
-
-func (x *userIndex) get(key userKey) *user {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if u := x.m[key].Value(); u != nil {
-		return u
-	}
-	u := &user{key: key}
-	pointer := weak.Make(u)
-	x.m[key] = pointer
-	runtime.AddCleanup(u, func(key userKey) { x.forget(key, pointer) }, key)
-	return u
-}
-
-func (x *userIndex) forget(key userKey, pointer weak.Pointer[user]) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.m[key] == pointer {
-		delete(x.m, key)
-	}
-}
-
-func (x *userIndex) len() int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return len(x.m)
 }

@@ -16,61 +16,70 @@ const (
 	saveTimeout    = 2 * time.Second
 )
 
-// saving is who tries to save a user's grant, and the lease it was got under.
-type saving struct {
-	manager *Manager
-	owner   string
+// keepSaving sees to it that somebody tries to save the user's unsaved grant
+// until that is done.
+func (m *Manager) keepSaving(u *user) {
+	s := m.state
+	s.mu.Lock()
+	if s.unsaved[u] != nil {
+		s.mu.Unlock()
+		return // whoever tries already will find the new grant
+	}
+	next := s.successorLocked(m)
+	s.unsaved[u] = next
+	s.mu.Unlock()
+	if next != nil {
+		next.saveInBackground(u)
+	}
 }
 
-// keepSaving tries to save the user's unsaved grant until that is done.
-func (m *Manager) keepSaving(u *user, owner string) {
-	m.state.unsavedMu.Lock()
-	m.state.unsaved[u] = &saving{m, owner}
-	m.state.unsavedUsers.Store(int64(len(m.state.unsaved)))
-	m.state.unsavedMu.Unlock()
-	m.run(func(ctx context.Context) {
+func (m *Manager) saveInBackground(u *user) {
+	begun := m.run(func(ctx context.Context) {
 		for pause := firstSavePause; ; pause = min(2*pause, maxSavePause) {
-			closing := sleep(ctx, pause) != nil
-			fresh := u.unsaved.Load()
-			if fresh == nil || m.trySaving(u, fresh, owner) {
-				m.state.saved(u)
+			drained := sleep(ctx, pause) != nil
+			if m.trySaving(u) && m.state.settled(u) {
 				return
 			}
-			if closing {
-				return // the next manager goes on
+			if drained {
+				m.state.passOn(m, u)
+				return
 			}
 		}
 	})
+	if !begun {
+		m.state.passOn(m, u)
+	}
 }
 
-func (m *Manager) trySaving(u *user, fresh *grant, owner string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-	defer cancel()
-	return m.saveGrant(ctx, u, fresh, owner) == nil
+func (m *Manager) trySaving(u *user) bool {
+	fresh := u.unsaved.Load()
+	if fresh == nil {
+		return true
+	}
+	_, err := m.saveGrant(context.Background(), u, fresh)
+	return err == nil
 }
 
-func (s *State) saved(u *user) {
-	s.unsavedMu.Lock()
-	defer s.unsavedMu.Unlock()
+// settled reports whether nothing is left to be saved: more may have come.
+func (s *State) settled(u *user) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u.unsaved.Load() != nil {
+		return false
+	}
 	delete(s.unsaved, u)
-	s.unsavedUsers.Store(int64(len(s.unsaved)))
+	return true
 }
 
-// resumeSaving takes over what managers that are gone could not save.
-func (m *Manager) resumeSaving() {
-	if m.background.Err() != nil {
-		return
-	}
-	left := make(map[*user]string)
-	m.state.unsavedMu.Lock()
-	for u, s := range m.state.unsaved {
-		if s.manager.background.Err() != nil {
-			left[u] = s.owner
-			s.manager = m
-		}
-	}
-	m.state.unsavedMu.Unlock()
-	for u, owner := range left {
-		m.keepSaving(u, owner)
+// passOn leaves a user's unsaved grant to another manager, or to the next one
+// that comes.
+func (s *State) passOn(m *Manager, u *user) {
+	s.mu.Lock()
+	delete(s.managers, m)
+	next := s.successorLocked(m)
+	s.unsaved[u] = next
+	s.mu.Unlock()
+	if next != nil {
+		next.saveInBackground(u)
 	}
 }

@@ -1,50 +1,47 @@
 package zoompkce
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // workGroup counts work under way. Unlike with a sync.WaitGroup, work may begin
-// while somebody waits, until the group is closed.
+// while somebody waits, until the group is closed: those who wait, wait for what
+// had begun before, so that steady traffic cannot keep them for ever.
 type workGroup struct {
-	mu     sync.Mutex
-	count  int
-	closed bool
-	idle   chan struct{} // closed when count falls to 0; nil if nobody waits
+	mu      sync.Mutex
+	closed  bool
+	current *sync.WaitGroup   // counts what begins now
+	earlier []*sync.WaitGroup // what was current when somebody began to wait
 }
 
-// begin enters a piece of work, unless the group is closed.
-func (g *workGroup) begin() bool {
+// begin enters a piece of work; Done of the result leaves it. It returns nil if
+// the group is closed.
+func (g *workGroup) begin() *sync.WaitGroup {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return false
+		return nil
 	}
-	g.count++
-	return true
+	if g.current == nil {
+		g.current = new(sync.WaitGroup)
+	}
+	g.current.Add(1)
+	return g.current
 }
 
-// done leaves a piece of work.
-func (g *workGroup) done() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.count--; g.count == 0 && g.idle != nil {
-		close(g.idle)
-		g.idle = nil
-	}
-}
-
-// wait waits until nothing is under way.
+// wait waits for the end of all work that has begun.
 func (g *workGroup) wait() {
 	g.mu.Lock()
-	if g.count == 0 {
-		g.mu.Unlock()
-		return
+	if g.current != nil {
+		g.earlier = append(g.earlier, g.current)
+		g.current = nil
 	}
-	if g.idle == nil {
-		g.idle = make(chan struct{})
-	}
-	idle := g.idle
+	earlier := slices.Clone(g.earlier)
 	g.mu.Unlock()
-	<-idle
+	for _, w := range earlier {
+		w.Wait()
+	}
 }
 
 // close lets nothing more begin.
@@ -52,4 +49,10 @@ func (g *workGroup) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
+}
+
+func (g *workGroup) isClosed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
 }

@@ -24,7 +24,8 @@ func (d *demo) check(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	// Any page of the site leads to Zoom's consent page ...
-	consent, err := v.open(d.url + "/headers.json")
+	page := d.url + "/some/page?x=1"
+	consent, err := v.open(page)
 	if err != nil {
 		return fmt.Errorf("opening the site: %w", err)
 	}
@@ -36,11 +37,18 @@ func (d *demo) check(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("coming back from Zoom: %w", err)
 	}
-	if back.url != d.url+"/headers.json" {
+	if back.url != page {
 		return fmt.Errorf("coming back from Zoom led to %s, not to the page it began with", back.url)
 	}
+	if !strings.Contains(back.body, "X-Zoom-User-Id") {
+		return errors.New("the page does not show what the app received")
+	}
+	again, err := v.open(d.url + "/headers.json")
+	if err != nil {
+		return fmt.Errorf("asking what the app received: %w", err)
+	}
 	var received http.Header
-	if err := json.Unmarshal([]byte(back.body), &received); err != nil {
+	if err := json.Unmarshal([]byte(again.body), &received); err != nil {
 		return fmt.Errorf("reading what the app received: %w", err)
 	}
 	if err := d.verify(received); err != nil {

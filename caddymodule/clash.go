@@ -1,0 +1,175 @@
+package caddymodule
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// findClash looks for handlers of different Zoom apps that see the same
+// requests and would take each other's paths or headers for their own: the
+// first of them would answer for both, or remove what the other one has set.
+// Handlers inside the routes of other handlers than `subroute` and `invoke` are
+// not seen.
+func findClash(app *caddyhttp.App) error {
+	for _, name := range slices.Sorted(maps.Keys(app.Servers)) {
+		server := app.Servers[name]
+		w := &routeWalk{named: server.NamedRoutes, invoked: make(map[string]bool)}
+		met := w.routes(server.Routes)
+		if server.Errors != nil {
+			met = w.join(met, w.routes(server.Errors.Routes))
+		}
+		if w.clash != nil {
+			return w.clash
+		}
+	}
+	return nil
+}
+
+// routeWalk finds the handlers in the routes of one server and compares those
+// that one request can meet.
+type routeWalk struct {
+	named   map[string]*caddyhttp.Route
+	invoked map[string]bool // named routes under way
+	clash   error           // the first one
+}
+
+// metHandler is a handler and, for each matcher of hosts on the way to it,
+// which ones those are.
+type metHandler struct {
+	site  *site
+	hosts [][]string
+}
+
+// routes returns the handlers that requests going through list can meet.
+func (w *routeWalk) routes(list caddyhttp.RouteList) (all []metHandler) {
+	inRoute := make([][]metHandler, len(list))
+	for i := range list {
+		for _, handler := range list[i].Handlers {
+			inRoute[i] = w.join(inRoute[i], w.handler(handler))
+		}
+		if hosts := hostsOf(list[i].MatcherSets); hosts != nil {
+			for j := range inRoute[i] {
+				inRoute[i][j].hosts = append(inRoute[i][j].hosts, hosts)
+			}
+		}
+		for before := range i {
+			if !excludes(&list[before], &list[i]) {
+				w.compare(inRoute[before], inRoute[i])
+			}
+		}
+		all = append(all, inRoute[i]...)
+	}
+	return all
+}
+
+// excludes reports whether a request that takes route never takes a later one.
+func excludes(route, later *caddyhttp.Route) bool {
+	return route.Terminal || route.Group != "" && route.Group == later.Group
+}
+
+// handler returns what requests meet inside one handler of a route.
+func (w *routeWalk) handler(handler caddyhttp.MiddlewareHandler) (met []metHandler) {
+	switch h := handler.(type) {
+	case *Handler:
+		return []metHandler{{site: h.site}}
+	case *caddyhttp.Subroute:
+		met = w.routes(h.Routes)
+		if h.Errors != nil {
+			met = w.join(met, w.routes(h.Errors.Routes))
+		}
+	case *caddyhttp.Invoke:
+		if route := w.named[h.Name]; route != nil && !w.invoked[h.Name] {
+			w.invoked[h.Name] = true
+			met = w.routes(caddyhttp.RouteList{*route})
+			delete(w.invoked, h.Name)
+		}
+	}
+	return met
+}
+
+// join puts together what the same request can meet.
+func (w *routeWalk) join(a, b []metHandler) []metHandler {
+	w.compare(a, b)
+	return append(a, b...)
+}
+
+func (w *routeWalk) compare(a, b []metHandler) {
+	for i := range a {
+		for j := range b {
+			if w.clash == nil && a[i].site.client.AppID() != b[j].site.client.AppID() && a[i].sharesHost(&b[j]) {
+				w.clash = clashOf(a[i].site, b[j].site)
+			}
+		}
+	}
+}
+
+func (m *metHandler) sharesHost(other *metHandler) bool {
+	for _, a := range m.hosts {
+		for _, b := range other.hosts {
+			if !slices.ContainsFunc(a, func(host string) bool { return slices.Contains(b, host) }) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hostsOf returns the hosts that pass matchers, nil if they cannot be listed.
+func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
+	for _, set := range sets {
+		listed := false
+		for _, matcher := range set {
+			if match, ok := matcher.(*caddyhttp.MatchHost); ok {
+				for _, host := range *match {
+					if strings.ContainsAny(host, "*{") {
+						return nil
+					}
+					hosts = append(hosts, strings.ToLower(host))
+				}
+				listed = true
+			}
+		}
+		if !listed {
+			return nil
+		}
+	}
+	return hosts
+}
+
+// clashOf says what two sites of different apps both claim.
+func clashOf(a, b *site) error {
+	refuse := func(what, value, option string) error {
+		return fmt.Errorf("two Zoom apps in one site: the zoom_pkce handlers with client_id %s and client_id %s both %s %s; give one of them another %s",
+			a.clientID, b.clientID, what, value, option)
+	}
+	switch {
+	case a.callbackPath == b.callbackPath:
+		return refuse("have the callback", a.callbackPath, "path of redirect_uri")
+	case isBelow(a.pathPrefix, b.pathPrefix):
+		return refuse("answer below", a.pathPrefix, "path_prefix")
+	case isBelow(b.pathPrefix, a.pathPrefix):
+		return refuse("answer below", b.pathPrefix, "path_prefix")
+	case isBelow(a.callbackPath, b.pathPrefix):
+		return refuse("answer at", a.callbackPath, "path of redirect_uri or path_prefix")
+	case isBelow(b.callbackPath, a.pathPrefix):
+		return refuse("answer at", b.callbackPath, "path of redirect_uri or path_prefix")
+	}
+	for _, name := range a.headerNames() {
+		for _, other := range b.headerNames() {
+			if foldName(name) == foldName(other) {
+				return refuse("set the header", name, "header name, or turn the header off")
+			}
+		}
+	}
+	return nil
+}
+
+// isBelow reports whether path is prefix or lies below it.
+func isBelow(path, prefix string) bool {
+	rest, ok := strings.CutPrefix(path, prefix)
+	return ok && (rest == "" || rest[0] == '/')
+}

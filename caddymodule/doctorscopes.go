@@ -1,0 +1,83 @@
+package caddymodule
+
+import (
+	"slices"
+	"strings"
+)
+
+// neededScope is a scope that a feature needs.
+type neededScope struct {
+	name    string   // granular
+	classic []string // what apps of before granular scopes have instead
+	why     string
+	vital   bool // without it nothing that was asked for works
+}
+
+// scopesOf lists the scopes that the chosen features of an app's handlers need
+// (developers.zoom.us/docs/integrations/oauth-scopes-overview; the two ZAK
+// endpoints need different ones).
+func scopesOf(sites []*site) (needed []neededScope) {
+	var profile, zak, token bool
+	for _, s := range sites {
+		profile = profile || s.allow != nil
+		zak = zak || s.zak != nil && s.zak.lifetime == 0
+		token = token || s.zak != nil && s.zak.lifetime > 0 || s.obf != nil
+	}
+	needed = append(needed, neededScope{"user:read:user", []string{"user:read", "user_info:read", "user_profile"}, "name and e-mail address", profile})
+	if zak {
+		needed = append(needed, neededScope{"user:read:zak", []string{"user_zak:read"}, "zak", true})
+	}
+	if token {
+		needed = append(needed, neededScope{"user:read:token", []string{"user:read"}, "zak lifetime, obf", true})
+	}
+	return needed
+}
+
+// asked reports whether a list of scopes has what is needed, in any of its forms.
+func (n neededScope) asked(scopes []string) bool {
+	return slices.ContainsFunc(scopes, func(scope string) bool {
+		scope = strings.TrimSuffix(strings.TrimSuffix(scope, ":admin"), ":master")
+		return scope == n.name || slices.Contains(n.classic, scope)
+	})
+}
+
+func scopeFinding(sites []*site, probe zoomProbe) finding {
+	s := sites[0]
+	f := finding{ClientID: s.clientID, Check: "scopes", Status: verdictOK, Message: "the app needs"}
+	needed := scopesOf(sites)
+	for _, n := range needed {
+		f.Values = append(f.Values, n.name)
+	}
+	f.Advice = "add them to the app at marketplace.zoom.us, under Scopes; which ones it has shows only when somebody signs in"
+	for _, page := range probe.page {
+		if page == pageRefusesScopes {
+			f.Status, f.Message = verdictFail, "Zoom refuses the scopes that the option scopes asks for; the app needs"
+			f.Advice = "add the scopes to the app at marketplace.zoom.us, or take out of scopes what it does not have"
+			return f
+		}
+	}
+	var vital, useful []string
+	for _, one := range sites {
+		if len(one.scopes) == 0 {
+			continue // the app's own
+		}
+		for _, n := range scopesOf([]*site{one}) {
+			switch {
+			case n.asked(one.scopes):
+			case n.vital:
+				vital = append(vital, n.name+" ("+n.why+")")
+			default:
+				useful = append(useful, n.name+" ("+n.why+")")
+			}
+		}
+	}
+	switch {
+	case len(vital) > 0:
+		f.Status, f.Values = verdictFail, compact(append(vital, useful...))
+		f.Message, f.Advice = "the option scopes leaves out", "add them to scopes, or remove scopes to ask for all that the app has"
+	case len(useful) > 0:
+		f.Status, f.Values = verdictWarn, compact(useful)
+		f.Message, f.Advice = "the option scopes leaves out", "without it requests carry only the user's ids; add it to scopes, or remove scopes"
+	}
+	return f
+}

@@ -1,0 +1,464 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+// zoomUserAgent is that of Zoom's client on all systems
+// (developers.zoom.us/docs/zoom-apps/architecture).
+const zoomUserAgent = "Mozilla/5.0 ZoomWebKit/537.36 (KHTML, like Gecko) ZoomApps/1.0"
+
+// insideZoom are the headers of a page load there.
+var insideZoom = []string{"User-Agent", zoomUserAgent}
+
+// authorize begins an in-client login.
+func (b *browser) authorize() (c inClientChallenge) {
+	b.w.t.Helper()
+	a := b.post("app/authorize", "{}")
+	if err := json.Unmarshal([]byte(a.body), &c); err != nil || a.StatusCode != http.StatusOK || c.CodeChallenge == "" || c.State == "" {
+		b.w.t.Fatalf("authorize: %d %s", a.StatusCode, a.body)
+	}
+	return c
+}
+
+// allowInside is what the Zoom client does when authorize is called on a page.
+func (b *browser) allowInside(c inClientChallenge, userID, page string) zoomtest.OnAuthorized {
+	b.w.t.Helper()
+	event, err := b.w.zoom.InClientAuthorize(testClientID, userID, c.CodeChallenge, c.State, page)
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	return event
+}
+
+func eventBody(e zoomtest.OnAuthorized) string {
+	body, err := json.Marshal(inClientCode{e.Code, e.State, e.RedirectURI})
+	if err != nil {
+		panic(err)
+	}
+	return string(body)
+}
+
+// signInInside goes through the in-client flow.
+func (b *browser) signInInside(userID string) answer {
+	b.w.t.Helper()
+	event := b.allowInside(b.authorize(), userID, b.w.url+"/zoom_pkce/callback")
+	return b.post("app/onauthorized", eventBody(event))
+}
+
+func (w *world) isSignedIn(b *browser) bool {
+	w.t.Helper()
+	switch a := b.fetch(http.MethodGet, "/zoom_pkce/session"); a.StatusCode {
+	case http.StatusOK:
+		return true
+	case http.StatusUnauthorized:
+		return false
+	default:
+		w.t.Fatalf("session: %d %s", a.StatusCode, a.body)
+		return false
+	}
+}
+
+// isInClientPage checks for the page that signs in inside the client.
+func (a answer) isInClientPage(t *testing.T) bool {
+	t.Helper()
+	if !strings.Contains(a.body, `<script src="https://appssdk.zoom.us/sdk.min.js">`) {
+		return false
+	}
+	for _, name := range []string{"X-Content-Type-Options", "Content-Security-Policy", "Referrer-Policy"} {
+		if a.Header.Get(name) == "" {
+			t.Errorf("the page lacks %s", name)
+		}
+	}
+	if a.StatusCode != http.StatusOK || a.Header.Get("Location") != "" {
+		t.Errorf("the page has status %d, Location %q", a.StatusCode, a.Header.Get("Location"))
+	}
+	return true
+}
+
+func TestInClientSignIn(t *testing.T) {
+	w := newWorld(t)
+	home := w.url + "/home#/start"
+	w.zoom.AddApp(zoomtest.App{
+		ClientID: testClientID, ClientSecret: testClientSecret,
+		RedirectURIs: []string{w.url + "/zoom_pkce/callback", home},
+	})
+	w.load(w.site("zoom_app {\nredirect_uri " + home + "\n}"))
+
+	for name, test := range map[string]struct {
+		page      string // that calls authorize
+		omitState bool   // as seen by zoom/arlo
+		omitPage  bool
+	}{
+		"registered callback":  {page: w.url + "/zoom_pkce/callback"},
+		"further redirect_uri": {page: home},
+		"no state":             {page: home, omitState: true},
+		"no redirectUri":       {page: w.url + "/zoom_pkce/callback", omitPage: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := w.browser()
+			if a := b.open("/app?x=1", insideZoom...); !a.isInClientPage(t) || len(b.cookies()) > 0 {
+				t.Fatalf("got %d, cookies %q\n%s", a.StatusCode, b.cookies(), a.body)
+			}
+			c := b.authorize()
+			event := b.allowInside(c, "user-ada", test.page)
+			if test.omitState {
+				event.State = ""
+			}
+			if test.omitPage {
+				event.RedirectURI = ""
+			}
+			a := b.post("app/onauthorized", eventBody(event))
+			if a.StatusCode != http.StatusOK || !strings.Contains(a.body, `"authenticated":true`) || !strings.Contains(a.body, `"id":"user-ada"`) {
+				t.Fatalf("got %d %s", a.StatusCode, a.body)
+			}
+			if strings.Contains(a.body, "token") {
+				t.Errorf("the answer mentions a token: %s", a.body)
+			}
+			if got := b.open("/app?x=1", insideZoom...).received(t); got.Header.Get("X-Zoom-User-Id") != "user-ada" {
+				t.Errorf("the upstream got %q", got.Header)
+			}
+			for _, cookie := range b.cookies() {
+				if strings.HasSuffix(cookie, "_app") {
+					t.Errorf("the login cookie is still there: %s", cookie)
+				}
+			}
+			if again := b.post("app/onauthorized", eventBody(event)); again.problem(t).Code != codeCookiesMissing {
+				t.Errorf("a second use got %s", again.body)
+			}
+		})
+	}
+}
+
+func TestOnAuthorizedRefuses(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("zoom_app"))
+	const path = "app/onauthorized"
+	event := func(b *browser) zoomtest.OnAuthorized {
+		return b.allowInside(b.authorize(), "user-ada", w.url+"/zoom_pkce/callback")
+	}
+	body := func(e zoomtest.OnAuthorized, change func(*zoomtest.OnAuthorized)) string {
+		change(&e)
+		return eventBody(e)
+	}
+	keep := func(*zoomtest.OnAuthorized) {}
+
+	for name, test := range map[string]struct {
+		send func(b *browser, e zoomtest.OnAuthorized) answer
+		want code
+	}{
+		"without the login cookie": {func(_ *browser, e zoomtest.OnAuthorized) answer {
+			return w.browser().post(path, body(e, keep))
+		}, codeCookiesMissing},
+		"another browser's login": {func(_ *browser, e zoomtest.OnAuthorized) answer {
+			other := w.browser()
+			other.authorize()
+			return other.post(path, body(e, keep))
+		}, codeCookiesMissing},
+		"another state": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.State = strings.ToUpper(e.State) }))
+		}, codeCookiesMissing},
+		"a foreign redirectUri": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.RedirectURI = "https://evil.example/zoom_pkce/callback" }))
+		}, codeBadRequest},
+		"a redirectUri that is longer": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.RedirectURI += "/" }))
+		}, codeBadRequest},
+		"no code": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.Code = "" }))
+		}, codeBadRequest},
+		"an endless code": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.Code = strings.Repeat("c", maxCode+1) }))
+		}, codeBadRequest},
+		"too much": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.State = strings.Repeat("s", maxRequestJSON) }))
+		}, codeBadRequest},
+		"no JSON": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, "code="+e.Code)
+		}, codeBadRequest},
+		"a code that is a number": {func(b *browser, _ zoomtest.OnAuthorized) answer {
+			return b.post(path, `{"code":1}`)
+		}, codeBadRequest},
+		"a form": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, body(e, keep), "Content-Type", "text/plain")
+		}, codeBadRequest},
+		"another site": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, body(e, keep), "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
+		}, codeCrossSite},
+		"a neighbour": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.post(path, body(e, keep), "Sec-Fetch-Site", "same-site")
+		}, codeCrossSite},
+		"a link": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			return b.fetch(http.MethodGet, path)
+		}, codeMethodNotAllowed},
+		"the browser's callback": {func(b *browser, e zoomtest.OnAuthorized) answer {
+			// A login of one flow is worth nothing in the other.
+			a := b.open("/zoom_pkce/callback?code=" + e.Code + "&state=" + e.State)
+			if a.StatusCode != http.StatusSeeOther {
+				t.Errorf("the callback took it: %d", a.StatusCode)
+			}
+			return b.post(path, "{}")
+		}, codeBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := w.browser()
+			e := event(b)
+			exchanges := w.zoom.Count(zoomtest.CallCode)
+			a := test.send(b, e)
+			p := a.problem(t)
+			if p.Code != test.want || p.Status != test.want.status() || a.StatusCode != p.Status || p.Detail == "" || p.RequestID == "" {
+				t.Errorf("got %d %s, want %s", a.StatusCode, a.body, test.want)
+			}
+			if strings.Contains(a.body, e.Code) || len(a.Header["Set-Cookie"]) > 0 {
+				t.Errorf("the answer is %s with cookies %q", a.body, a.Header["Set-Cookie"])
+			}
+			if n := w.zoom.Count(zoomtest.CallCode) - exchanges; n != 0 {
+				t.Errorf("Zoom was asked %d times", n)
+			}
+			if w.isSignedIn(b) {
+				t.Error("signed in")
+			}
+			// Nothing has changed: the same login can still be finished.
+			if a := b.post(path, eventBody(e)); a.StatusCode != http.StatusOK {
+				t.Errorf("afterwards got %d %s", a.StatusCode, a.body)
+			}
+		})
+	}
+}
+
+func TestInClientCodeIsUsedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("zoom_app"))
+	b := w.browser()
+	e := b.allowInside(b.authorize(), "user-ada", w.url+"/zoom_pkce/callback")
+	thief := w.browser()
+	thief.client.Jar = nil
+	r := b.request(http.MethodPost, "/zoom_pkce/app/onauthorized")
+	cookies := b.jar.Cookies(r.URL)
+	if a := b.post("app/onauthorized", eventBody(e)); a.StatusCode != http.StatusOK {
+		t.Fatalf("got %d %s", a.StatusCode, a.body)
+	}
+	var line []string
+	for _, c := range cookies {
+		line = append(line, c.Name+"="+c.Value)
+	}
+	a := thief.post("app/onauthorized", eventBody(e), "Cookie", strings.Join(line, "; "))
+	if p := a.problem(t); p.Code != codeCodeRefused {
+		t.Errorf("a replay of cookie and code got %s", a.body)
+	}
+	if !w.isSignedIn(b) {
+		t.Error("the replay ended the session")
+	}
+}
+
+func TestZoomAppIsOffByDefault(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site())
+	b := w.browser()
+	for _, path := range []string{"authorize", "onauthorized"} {
+		if a := b.post("app/"+path, "{}"); a.problem(t).Code != codeNotFound {
+			t.Errorf("%s: got %s", path, a.body)
+		}
+	}
+	if a := b.open("/", insideZoom...); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("got %d", a.StatusCode)
+	}
+}
+
+// Whatever starts a sign-in inside Zoom's client, it does not lead to zoom.us.
+func TestInsideZoomNothingLeadsToZoom(t *testing.T) {
+	w := newWorld(t)
+	options := func(w *world, mode string) string {
+		return w.site("zoom_app {\nsign_in_from_context on\n}\nkeep_fragment on\nunauthenticated " + mode)
+	}
+	stranger := w.zoom.AppContext(testClientID, zoomtest.AppContext{UID: "user-nobody"})
+	inside := map[string][]string{
+		"by its User-Agent": insideZoom,
+		"with a context":    {appContextHeader, stranger},
+		"with a forged one": {appContextHeader, "forged"},
+		"in the web client": {"Sec-Fetch-Dest", "iframe", "Sec-Fetch-Site", "cross-site", "Referer", "https://app.zoom.us/"},
+	}
+	w.load(options(w, "redirect"))
+	for name, header := range inside {
+		t.Run(name, func(t *testing.T) {
+			for _, path := range []string{"/", "/a?b=c"} {
+				if a := w.browser().open(path, header...); !a.isInClientPage(t) {
+					t.Errorf("%s: got %d to %q\n%s", path, a.StatusCode, a.Header.Get("Location"), a.body)
+				}
+			}
+		})
+	}
+	t.Run("on an old system", func(t *testing.T) { // without fetch metadata
+		b := w.browser()
+		if a := b.do(b.request(http.MethodGet, "/", "User-Agent", zoomUserAgent, "Accept", "text/html")); !a.isInClientPage(t) {
+			t.Errorf("got %d to %q\n%s", a.StatusCode, a.Header.Get("Location"), a.body)
+		}
+	})
+	for name, test := range map[string]struct{ path, next string }{
+		"login":                    {"/zoom_pkce/login?return_to=/a%3Fb%3Dc", `data-next="/a?b=c"`},
+		"login with an evil wish":  {"/zoom_pkce/login?return_to=https://evil.example/", `data-next="/"`},
+		"callback without a state": {"/zoom_pkce/callback?code=c", `data-next="/"`},
+		"unknown state":            {"/zoom_pkce/callback?code=c&state=s", `data-next="/"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := w.browser().open(test.path, insideZoom...)
+			if !a.isInClientPage(t) || !strings.Contains(a.body, test.next) {
+				t.Errorf("got %d to %q\n%s", a.StatusCode, a.Header.Get("Location"), a.body)
+			}
+		})
+	}
+	t.Run("missing scope", func(t *testing.T) {
+		b := w.browser()
+		b.signInInside("user-ada")
+		w.zoom.RemoveScope(testClientID, "user:read:zak")
+		w.zoom.RevokeUser(testClientID, "user-ada")
+		b = w.browser()
+		b.signInInside("user-ada")
+		b.open("/", insideZoom...)
+		if a := b.open("/", insideZoom...); !a.isInClientPage(t) {
+			t.Errorf("got %d to %q\n%s", a.StatusCode, a.Header.Get("Location"), a.body)
+		}
+		w.zoom.SetScopes(testClientID, zoomtest.DefaultScopes()...)
+	})
+	t.Run("page", func(t *testing.T) {
+		w := newWorld(t)
+		w.load(options(w, "page"))
+		a := w.browser().open("/", insideZoom...)
+		if !a.isInClientPage(t) || !strings.Contains(a.body, `data-wait="yes"`) {
+			t.Errorf("got %d\n%s", a.StatusCode, a.body)
+		}
+	})
+	t.Run("reject", func(t *testing.T) {
+		w := newWorld(t)
+		w.load(options(w, "reject"))
+		if a := w.browser().open("/", insideZoom...); a.problem(t).Code != codeSignInRequired {
+			t.Errorf("got %s", a.body)
+		}
+	})
+	t.Run("pass", func(t *testing.T) {
+		w := newWorld(t)
+		w.load(options(w, "pass"))
+		if got := w.browser().open("/", insideZoom...).received(t); got.Header.Get("X-Zoom-User-Id") != "" {
+			t.Errorf("got %q", got.Header)
+		}
+	})
+}
+
+// To pretend to be inside changes the looks of a sign-in, nothing else.
+func TestPretendingToBeInsideZoom(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("zoom_app"))
+	b := w.browser()
+	if a := b.fetch(http.MethodGet, "/", insideZoom...); a.problem(t).Code != codeSignInRequired {
+		t.Errorf("a fetch got %s", a.body)
+	}
+	for _, referer := range []string{"", "https://evil.example/", "https://zoom.us.evil.example/", "https://evilzoom.us/", "http://zoom.us/", "https://zoom.us@evil.example/"} {
+		a := b.open("/", "Sec-Fetch-Dest", "iframe", "Sec-Fetch-Site", "cross-site", "Referer", referer)
+		if a.StatusCode != http.StatusUnauthorized || a.isInClientPage(t) {
+			t.Errorf("framed by %q: got %d\n%s", referer, a.StatusCode, a.body)
+		}
+	}
+	if w.upstream.requests.Load() > 0 {
+		t.Error("the upstream was asked")
+	}
+}
+
+func TestEmbedding(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("zoom_app", "allow {\nuser_id user-ada\n}"))
+	const ancestors = "frame-ancestors 'self' https://zoom.us https://*.zoom.us https://zoomgov.com https://*.zoomgov.com"
+	bob := w.browser()
+	bob.signInInside("user-bob")
+	framed := []string{"Sec-Fetch-Dest", "iframe", "Sec-Fetch-Site", "cross-site", "Referer", "https://app.zoom.us/wc/1"}
+	for name, a := range map[string]answer{
+		"sign-in":     w.browser().open("/", framed...),
+		"not allowed": bob.open("/", framed...),
+		"sign-out":    bob.open("/zoom_pkce/logout", framed...),
+		"not found":   bob.open("/zoom_pkce/nothing", framed...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if policy := a.Header.Get("Content-Security-Policy"); !strings.HasSuffix(policy, ancestors) {
+				t.Errorf("the policy is %s", policy)
+			}
+			if got := a.Header.Get("Cross-Origin-Embedder-Policy") + ", " + a.Header.Get("Cross-Origin-Resource-Policy"); got != "require-corp, cross-origin" {
+				t.Errorf("got %s", got)
+			}
+			if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
+				t.Errorf("got %s", a.Header.Get("Content-Type"))
+			}
+		})
+	}
+	script := w.browser().open("/", insideZoom...).Header.Get("Content-Security-Policy")
+	want := "script-src https://appssdk.zoom.us/sdk.min.js " + pageScripts["inclient.js"].source + "; connect-src 'self'"
+	if !strings.Contains(script, want) {
+		t.Errorf("the policy is %s", script)
+	}
+	w.loadAndSettle(w.site())
+	if a := w.browser().open("/zoom_pkce/logout"); !strings.HasSuffix(a.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+		t.Errorf("without zoom_app the policy is %s", a.Header.Get("Content-Security-Policy"))
+	}
+}
+
+// A Caddy that does not know the sessions that another one opens must not let
+// the client go round for ever.
+func TestInClientLoopEnds(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("zoom_app"))
+	b := w.browser()
+	for n := range maxLoops + 1 {
+		if a := b.signInInside("user-ada"); a.StatusCode != http.StatusOK {
+			t.Fatalf("sign-in %d: %d %s", n, a.StatusCode, a.body)
+		}
+		b.forget(w.sessionCookie())
+		a := b.open("/", insideZoom...)
+		if last := n == maxLoops; last != (a.StatusCode == http.StatusTooManyRequests) || last == a.isInClientPage(t) {
+			t.Fatalf("page load %d: got %d\n%s", n, a.StatusCode, a.body)
+		}
+	}
+}
+
+// sessionCookie is the name of the session cookie of a site on plain http.
+func (w *world) sessionCookie() string {
+	b := w.browser()
+	b.signInInside("user-bob")
+	for _, name := range b.cookies() {
+		if strings.Count(name, "_") == 2 {
+			return name
+		}
+	}
+	w.t.Fatalf("no session cookie among %q", b.cookies())
+	return ""
+}
+
+// forget makes the browser lose a cookie.
+func (b *browser) forget(name string) {
+	u := b.request(http.MethodGet, "/").URL
+	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Path: "/", MaxAge: -1}})
+}
+
+func TestInClientAnswersWhenZoomFails(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("zoom_app"))
+	for status, want := range map[int]code{
+		http.StatusInternalServerError: codeZoomUnavailable,
+		http.StatusTooManyRequests:     codeZoomRateLimited,
+	} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			b := w.browser()
+			e := b.allowInside(b.authorize(), "user-ada", w.url+"/zoom_pkce/callback")
+			w.zoom.Fail(zoomtest.CallCode, 1, zoomtest.Status(status, ""))
+			if a := b.post("app/onauthorized", eventBody(e)); a.problem(t).Code != want {
+				t.Errorf("got %s, want %s", a.body, want)
+			}
+			if w.isSignedIn(b) {
+				t.Error("signed in")
+			}
+		})
+	}
+}

@@ -1,0 +1,63 @@
+package zoompkce
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errUnchanged ends a change that has nothing to do.
+var errUnchanged = errors.New("unchanged")
+
+// maxSwaps bounds the tries of one change. Every failed one means that
+// somebody else's has succeeded.
+const maxSwaps = 100
+
+// change modifies a user record: it loads it, lets modify change a copy, and
+// swaps that in, again and again until nobody came between. modify is called
+// once for each try, with an empty record where there is none, and ends the
+// change by returning an error; then the record as it was loaded is returned
+// beside it. A failed read or swap is a [*StoreError].
+func (m *Manager) change(
+	ctx context.Context, timeout time.Duration, u *user, op string, modify func(*record) error,
+) (*snapshot, error) {
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	key := recordKey(m.client.AppID(), u.key)
+	for try := range maxSwaps {
+		if try > 2 {
+			if err := sleep(ctx, time.Duration(try)*time.Millisecond); err != nil {
+				return nil, m.storeError(op, err)
+			}
+		}
+		snap, err := m.load(ctx, k, u)
+		if err != nil {
+			return nil, m.storeError(op, err)
+		}
+		r := snap.record.clone()
+		if err := modify(r); err != nil {
+			return snap, err
+		}
+		now := time.Now()
+		r.prune(now, m.life)
+		sealed, err := k.sealUser(key, r)
+		if err != nil {
+			return nil, m.storeError(op, err)
+		}
+		version, err := m.store.Swap(ctx, key, snap.version, sealed, r.expires(now, m.life))
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, m.storeError(op, err)
+		}
+		changed := &snapshot{record: r, version: version, key: k.list[0].id, readAt: now, ticket: u.tickets.Add(1)}
+		u.adopt(changed)
+		return changed, nil
+	}
+	return nil, m.storeError(op, errors.New("the record is changed by others all the time"))
+}

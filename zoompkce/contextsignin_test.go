@@ -1,0 +1,107 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+// An app context opens one session, however many processes get it at once.
+func TestAppContextIsUsedOnce(t *testing.T) {
+	const redirectURI, secret = "https://app.example.com/zoom_pkce/callback", "client-secret"
+	zoom := zoomtest.NewUnstartedServer()
+	defer zoom.Close()
+	app := zoom.AddApp(zoomtest.App{ClientSecret: secret, RedirectURIs: []string{redirectURI}})
+	zoom.AddUser(zoomtest.User{ID: "user-ada"})
+	client, err := zoompkce.NewClient(zoompkce.Config{
+		ClientID: app.ClientID, ClientSecret: secret, OAuthURL: zoom.URL, APIURL: zoom.URL, HTTPClient: zoom.Client(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := zoompkce.NewMemoryStore()
+	var processes []*zoompkce.Manager
+	for range 3 {
+		m, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		processes = append(processes, m)
+	}
+	open := func() zoompkce.AppContext {
+		header := zoom.AppContext(app.ClientID, zoomtest.AppContext{UID: "user-ada"})
+		c, err := zoompkce.OpenAppContext(app.ClientID, secret, header, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+
+	if _, err := processes[0].SignInFromContext(t.Context(), open()); !errors.Is(err, zoompkce.ErrNoGrant) {
+		t.Fatalf("a user never seen: %v", err)
+	}
+	m := processes[0]
+	login, cookies, err := m.BeginLogin(t.Context(), nil, zoompkce.LoginRequest{RedirectURI: redirectURI, ReturnURL: "/"})
+	if err != nil || len(cookies) != 1 {
+		t.Fatal(err, cookies)
+	}
+	callback, err := zoom.SignIn(t.Context(), m.AuthorizeURL(login), "user-ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(callback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := m.SignIn(t.Context(), login, u.Query().Get("code"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	c := open()
+	errs := make(chan error, 30)
+	var wait sync.WaitGroup
+	for n := range cap(errs) {
+		wait.Go(func() {
+			_, err := processes[n%len(processes)].SignInFromContext(t.Context(), c)
+			errs <- err
+		})
+	}
+	wait.Wait()
+	close(errs)
+	opened := 0
+	for err := range errs {
+		if err == nil {
+			opened++
+		} else if !errors.Is(err, zoompkce.ErrContextUsed) {
+			t.Error(err)
+		}
+	}
+	if opened != 1 {
+		t.Errorf("%d sessions were opened", opened)
+	}
+
+	// A sign-out that leaves sessions open leaves the way in open, the last does not.
+	if err := m.SignOut(t.Context(), first.Session); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := processes[1].SignInFromContext(t.Context(), open()); err != nil {
+		t.Error(err)
+	}
+	if ended, err := m.EndUser(t.Context(), "user-ada", time.Time{}); err != nil || !ended {
+		t.Fatal(ended, err)
+	}
+	if _, err := processes[2].SignInFromContext(t.Context(), open()); !errors.Is(err, zoompkce.ErrNoGrant) {
+		t.Errorf("after the end: %v", err)
+	}
+	m.Close()
+	if _, err := m.SignInFromContext(t.Context(), open()); !errors.As(err, new(*zoompkce.StoreError)) {
+		t.Errorf("a closed manager: %v", err)
+	}
+}

@@ -1,0 +1,106 @@
+package zoompkce
+
+import (
+	"crypto/rand"
+	"maps"
+	"strconv"
+	"time"
+)
+
+// grant is the one live token set of a user. All browsers of the user share
+// it, because a later sign-in of the same user to the same app can revoke
+// the tokens of an earlier one (Zoom's error 4741).
+type grant struct {
+	AccessToken  string    `json:"access_token"`
+	RefreshToken string    `json:"refresh_token"`
+	IssuedAt     time.Time `json:"issued_at"`
+	Expiry       time.Time `json:"expiry"`
+	Scopes       []string  `json:"scopes,omitempty"`
+	APIURL       string    `json:"api_url,omitempty"`
+
+	Profile   Profile   `json:"profile"`
+	ProfileAt time.Time `json:"profile_at"`
+
+	// SignIn names the sign-in this line of tokens began with, and Serial
+	// counts its refreshes: together they tell which of two grants is newer.
+	SignIn     string    `json:"sign_in"`
+	Serial     int       `json:"serial"`
+	SignedInAt time.Time `json:"signed_in_at"`
+	SavedAt    time.Time `json:"saved_at"`
+
+	// DeadAt is when Zoom's word that the refresh token is no longer valid was
+	// believed.
+	DeadAt time.Time `json:"dead_at,omitzero"`
+
+	// Lacks holds the scopes Zoom found missing, by the call that needs them.
+	// Asked tells that this grant is the outcome of asking for them again.
+	Lacks map[Call]string `json:"lacks,omitempty"`
+	Asked bool            `json:"asked,omitempty"`
+}
+
+func newGrant(t *Token, p Profile, now time.Time) *grant {
+	g := &grant{SignIn: rand.Text(), SignedInAt: now, Profile: p, ProfileAt: now}
+	g.setToken(t, now)
+	return g
+}
+
+// refreshed returns the grant that follows g.
+func (g *grant) refreshed(t *Token, now time.Time) *grant {
+	fresh := g.clone()
+	fresh.setToken(t, now)
+	fresh.Serial++
+	return fresh
+}
+
+// minTokenLife is how long a token is taken to live if Zoom says less: one
+// that is over as soon as it comes would be refreshed by every request.
+const minTokenLife = time.Second
+
+func (g *grant) setToken(t *Token, now time.Time) {
+	g.AccessToken, g.RefreshToken, g.Scopes, g.APIURL = t.AccessToken, t.RefreshToken, t.Scopes, t.APIURL
+	g.IssuedAt, g.Expiry = now, t.Expiry
+	if least := now.Add(minTokenLife); g.Expiry.Before(least) {
+		g.Expiry = least
+	}
+}
+
+// due reports whether a token that is still valid is to be refreshed: within
+// margin of its expiry, but one from a refresh not before half of its life is over.
+// A margin longer than the life of a token would otherwise mean a refresh for
+// every request.
+func (g *grant) due(now time.Time, margin time.Duration) bool {
+	if g.Serial > 0 && now.Sub(g.IssuedAt) < g.Expiry.Sub(g.IssuedAt)/2 {
+		return false
+	}
+	return g.Expiry.Sub(now) <= margin
+}
+
+func (g *grant) token() Token {
+	return Token{AccessToken: g.AccessToken, RefreshToken: g.RefreshToken, Expiry: g.Expiry, Scopes: g.Scopes, APIURL: g.APIURL}
+}
+
+func (g *grant) dead() bool { return !g.DeadAt.IsZero() }
+
+// id tells grants apart.
+func (g *grant) id() string { return g.SignIn + "." + strconv.Itoa(g.Serial) }
+
+// same reports whether two grants hold the same tokens.
+func (g *grant) same(other *grant) bool {
+	return other != nil && g.SignIn == other.SignIn && g.Serial == other.Serial
+}
+
+// succeeds reports whether g was refreshed from other or from one of those
+// that follow it, so that other is spent.
+func (g *grant) succeeds(other *grant) bool {
+	return other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
+}
+
+func (g *grant) clone() *grant {
+	c := *g
+	c.Lacks = maps.Clone(g.Lacks)
+	return &c
+}
+
+// String keeps tokens out of logs.
+func (g *grant) String() string   { return "[redacted]" }
+func (g *grant) GoString() string { return "[redacted]" }

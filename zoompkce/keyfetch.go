@@ -1,0 +1,107 @@
+package zoompkce
+
+import (
+	"context"
+	"time"
+)
+
+// minPause is the least time that no ZAK or OBF token is asked for after Zoom
+// has answered that there were too many calls.
+const minPause = time.Second
+
+// fetchKey asks Zoom for a ZAK or an OBF token of the user.
+func fetchKey[T any](
+	ctx context.Context, m *Manager, u *user, call Call, kind EventKind, do func(context.Context, Token) (T, error),
+) (key T, err error) {
+	if err := m.paused(call, time.Now()); err != nil {
+		return key, err
+	}
+	if g := u.newest(); g != nil {
+		if err := g.lacks(call); err != nil {
+			return key, err
+		}
+	}
+	g, err := m.withGrant(ctx, u, func(ctx context.Context, t Token) (err error) {
+		key, err = do(ctx, t)
+		return err
+	})
+	outcome := "ok"
+	switch e, _ := err.(*Error); {
+	case err == nil:
+	case e != nil && e.Kind == KindRateLimited && g != nil:
+		outcome = "rate_limited"
+		m.pause(e.RetryAfter)
+	case e != nil && e.Kind == KindMissingScope:
+		outcome = "missing_scope"
+		m.noteMissingScope(ctx, u, g, call, e)
+	default:
+		outcome = "failed"
+	}
+	m.observe(Event{Kind: kind, UserID: u.id(), Outcome: outcome, Err: err})
+	return key, err
+}
+
+// pause stops the calls for all users of the app: Zoom's limits count for the
+// whole account.
+func (m *Manager) pause(d time.Duration) {
+	until := time.Now().Add(max(d, minPause)).UnixNano()
+	for {
+		old := m.state.zakPause.Load()
+		if old >= until || m.state.zakPause.CompareAndSwap(old, until) {
+			return
+		}
+	}
+}
+
+func (m *Manager) paused(call Call, now time.Time) error {
+	left := time.Duration(m.state.zakPause.Load() - now.UnixNano())
+	if left <= 0 {
+		return nil
+	}
+	return &Error{Call: call, Kind: KindRateLimited, RetryAfter: left}
+}
+
+// noteMissingScope marks the grant: it will not get the scope by asking again,
+// only by another sign-in.
+func (m *Manager) noteMissingScope(ctx context.Context, u *user, g *grant, call Call, e *Error) {
+	scope := ""
+	if len(e.Scopes) > 0 {
+		scope = e.Scopes[0]
+	}
+	ctx = context.WithoutCancel(ctx)
+	_, _ = m.change(ctx, storePatience, u, "noting a missing scope", func(r *record) error {
+		if r.Grant == nil || r.Grant.SignIn != g.SignIn {
+			return errUnchanged
+		}
+		if _, noted := r.Grant.Lacks[call]; noted {
+			return errUnchanged
+		}
+		if r.Grant.Lacks == nil {
+			r.Grant.Lacks = make(map[Call]string)
+		}
+		r.Grant.Lacks[call] = scope
+		return nil
+	})
+}
+
+// lacks is the error of a call that needs a scope Zoom has found missing.
+func (g *grant) lacks(call Call) error {
+	scope, lacks := g.Lacks[call]
+	if !lacks {
+		return nil
+	}
+	e := &Error{Call: call, Kind: KindMissingScope}
+	if scope != "" {
+		e.Scopes = []string{scope}
+	}
+	return e
+}
+
+// NeedsAuthorization reports whether the visitor's grant lacks a scope that a
+// fresh authorization may bring: after the app's scopes were changed, tokens keep
+// what they had. It is asked for once; if that did not help it is for the
+// operator.
+func (m *Manager) NeedsAuthorization(s *Session) bool {
+	g := s.user.newest()
+	return g != nil && len(g.Lacks) > 0 && !g.Asked
+}

@@ -1,0 +1,124 @@
+package zoompkce
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// While another process holds the lease, its outcome is looked for at these
+// intervals.
+const (
+	minLeasePoll = 20 * time.Millisecond
+	maxLeasePoll = 250 * time.Millisecond
+)
+
+// takeLease waits for its turn to spend the refresh token of from. It returns
+// the grant that holds it; if another process has done the work meanwhile, it
+// returns what that one got, and false. Writing the lease also proves that
+// the store can be written before the token is spent.
+func (m *Manager) takeLease(
+	ctx context.Context, u *user, from *grant, patience time.Duration,
+) (base *grant, leased bool, err error) {
+	errWait := errors.New("another process is refreshing")
+	for began, pause := time.Now(), minLeasePoll; ; pause = min(2*pause, maxLeasePoll) {
+		snap, err := m.change(ctx, patience, u, "taking the refresh lease", func(r *record) error {
+			switch {
+			case r.Grant == nil || r.Grant.dead():
+				return errGrantDying
+			case !r.Grant.same(from) && !from.succeeds(r.Grant):
+				return errUnchanged
+			case r.Lease != nil && r.Lease.Owner != m.state.owner && time.Now().Before(r.Lease.Deadline):
+				return errWait
+			}
+			r.Lease = &lease{Owner: m.state.owner, Deadline: time.Now().Add(3 * m.timeout)}
+			return nil
+		})
+		switch {
+		case err == nil && from.succeeds(snap.record.Grant):
+			return from, true, nil // not saved yet, and the newer one
+		case err == nil:
+			return snap.record.Grant, true, nil
+		case errors.Is(err, errUnchanged):
+			return snap.record.Grant, false, nil
+		case !errors.Is(err, errWait):
+			return nil, false, err
+		case time.Since(began) > m.timeout:
+			return nil, false, &Error{Call: CallRefresh, Kind: KindUnavailable, Err: errWait}
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// giveBack takes this process's lease out of a record.
+func (s *State) giveBack(r *record) (had bool) {
+	had = r.Lease != nil && r.Lease.Owner == s.owner
+	if had {
+		r.Lease = nil
+	}
+	return had
+}
+
+// dropLease lets others refresh before the lease runs out. Its failure costs
+// only time.
+func (m *Manager) dropLease(ctx context.Context, u *user) {
+	_, _ = m.change(ctx, saveTimeout, u, "giving the refresh lease back", func(r *record) error {
+		if !m.state.giveBack(r) {
+			return errUnchanged
+		}
+		return nil
+	})
+}
+
+// believeInvalidGrant decides what Zoom's word that a refresh token is no
+// longer valid means. Most often somebody else was faster, a sign-in or a process
+// whose lease had run out, and its tokens are about to be saved: so the
+// record is watched first, and what appears there is the answer. Only then
+// the grant counts as dead.
+func (m *Manager) believeInvalidGrant(ctx context.Context, u *user, base *grant, refused error) (*grant, error) {
+	replaced := func(g *grant) bool { return g == nil || !g.same(base) && !base.succeeds(g) }
+	for began := time.Now(); time.Since(began) < m.timeout; {
+		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {
+			return alive(g)
+		}
+		// A manager that is drained leaves the decision to its successor.
+		if err := sleep(m.background, min(100*time.Millisecond, m.timeout/10)); err != nil {
+			return nil, &Error{Call: CallRefresh, Kind: KindUnavailable, Err: errDrained}
+		}
+	}
+	snap, err := m.change(ctx, storeTimeout, u, "ending a grant", func(r *record) error {
+		if replaced(r.Grant) {
+			return errUnchanged
+		}
+		r.Grant.DeadAt = time.Now()
+		m.state.giveBack(r)
+		return nil
+	})
+	switch {
+	case errors.Is(err, errUnchanged):
+		return alive(snap.record.grantOrNil())
+	case err != nil:
+		return nil, err
+	}
+	u.unsaved.CompareAndSwap(base, nil)
+	return nil, refused
+}
+
+// errDrained leaves a decision to the manager that comes after this one.
+var errDrained = errors.New("the server is being reconfigured")
+
+func (m *Manager) storedGrant(ctx context.Context, u *user) (*grant, error) {
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	snap, err := m.load(ctx, k, u)
+	if err != nil {
+		return nil, err
+	}
+	return snap.record.grantOrNil(), nil
+}

@@ -1,0 +1,79 @@
+package zoompkce
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// loadKeys returns the keys. A generated secret is looked up on first use, once
+// for all who need it.
+func (m *Manager) loadKeys(ctx context.Context) (*keys, error) {
+	if k := m.keys.Load(); k != nil {
+		return k, nil
+	}
+	const op = "loading the generated cookie secret"
+	result := m.keyFlights.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storePatience)
+		defer cancel()
+		k, err := guard(func() (*keys, error) { return m.generatedKeys(ctx) })
+		if err != nil {
+			return nil, m.storeError(op, err)
+		}
+		m.keys.Store(k)
+		return k, nil
+	})
+	timer := time.NewTimer(storePatience)
+	defer timer.Stop()
+	select {
+	case r := <-result:
+		k, _ := r.Val.(*keys)
+		return k, r.Err
+	case <-timer.C:
+		return nil, m.storeError(op, errPatience)
+	case <-ctx.Done():
+		return nil, &StoreError{op, ctx.Err()}
+	}
+}
+
+func (m *Manager) generatedKeys(ctx context.Context) (*keys, error) {
+	if k := m.keys.Load(); k != nil {
+		return k, nil
+	}
+	secret, err := GeneratedSecret(ctx, m.store, m.client.AppID())
+	if err != nil {
+		return nil, err
+	}
+	return newKeys(m.client.AppID(), [][]byte{secret})
+}
+
+// GeneratedSecret returns the cookie secret that is kept in the store itself,
+// and creates it if there is none. However many processes begin together, all
+// get the same one. A store that cannot be read is an error: a second secret would
+// end every session.
+func GeneratedSecret(ctx context.Context, store Store, appID string) ([]byte, error) {
+	key := secretKey(appID)
+	fresh := make([]byte, MinSecretLen)
+	rand.Read(fresh)
+	for range 3 {
+		secret, _, err := store.Load(ctx, key)
+		if err == nil && len(secret) != MinSecretLen {
+			return nil, fmt.Errorf("what is stored as %s is no cookie secret", key)
+		}
+		if err == nil || !errors.Is(err, ErrNotFound) {
+			return secret, err
+		}
+		_, err = store.Swap(ctx, key, "", fresh, time.Time{})
+		if err == nil {
+			return fresh, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("creating %s: %w", key, ErrConflict)
+}
+
+func secretKey(appID string) string { return storePrefix + appID + "/secret" }

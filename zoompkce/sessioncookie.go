@@ -1,0 +1,101 @@
+package zoompkce
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/http"
+	"time"
+)
+
+// sessionCookie is what the session cookie holds.
+type sessionCookie struct {
+	user    userKey
+	id      sessionID
+	created int64 // Unix milliseconds
+	issued  int64 // Unix milliseconds; the idle time counts from here
+}
+
+const (
+	sessionCookieFormat = 1
+	sessionCookieLen    = 1 + sha256.Size + 16 + 8 + 8
+)
+
+func (c sessionCookie) marshal() []byte {
+	b := make([]byte, 0, sessionCookieLen)
+	b = append(b, sessionCookieFormat)
+	b = append(b, c.user[:]...)
+	b = append(b, c.id[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(c.created))
+	return binary.BigEndian.AppendUint64(b, uint64(c.issued))
+}
+
+func (c *sessionCookie) unmarshal(b []byte) bool {
+	if len(b) != sessionCookieLen || b[0] != sessionCookieFormat {
+		return false
+	}
+	b = b[1:]
+	b = b[copy(c.user[:], b):]
+	b = b[copy(c.id[:], b):]
+	c.created = int64(binary.BigEndian.Uint64(b))
+	c.issued = int64(binary.BigEndian.Uint64(b[8:]))
+	return true
+}
+
+// alive checks the times inside.
+func (c *sessionCookie) alive(now time.Time, life sessionLife) bool {
+	return now.Sub(time.UnixMilli(c.created)) < life.max && now.Sub(time.UnixMilli(c.issued)) < life.idle
+}
+
+// issue returns the cookie of a session, to be set now.
+func (m *Manager) issue(k *keys, c sessionCookie, now time.Time) (*http.Cookie, error) {
+	c.issued = now.UnixMilli()
+	value, err := k.sealCookie(purposeSession, m.jar.base, c.marshal())
+	if err != nil {
+		return nil, err
+	}
+	left := time.UnixMilli(c.created).Add(m.life.max).Sub(now)
+	return m.jar.cookie(m.jar.base, value, min(left, m.life.idle)), nil
+}
+
+// Renew returns a new cookie for the session where its idle time has to be extended:
+// when a tenth of it has passed, or an hour of a long one. Otherwise nil.
+func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
+	now := time.Now()
+	if now.Sub(time.UnixMilli(s.cookie.issued)) < min(m.life.idle/10, time.Hour) {
+		return nil, nil
+	}
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.noteSeen(s, now)
+	return m.issue(k, s.cookie, now)
+}
+
+// ExpiresAt is when the session ends if it is not used any more.
+func (m *Manager) ExpiresAt(s *Session) time.Time {
+	idle := time.UnixMilli(s.cookie.issued).Add(m.life.idle)
+	if end := s.Created().Add(m.life.max); end.Before(idle) {
+		return end
+	}
+	return idle
+}
+
+// noteSeen keeps the day a session was last seen on in the record, at most
+// once a day.
+func (m *Manager) noteSeen(s *Session, now time.Time) {
+	if open := s.snap.record.session(s.cookie.id); open == nil || open.Seen >= dayOf(now) {
+		return
+	}
+	m.run(func(ctx context.Context) {
+		_, _ = m.change(ctx, storeTimeout, s.user, "noting a session's day", func(r *record) error {
+			open := r.session(s.cookie.id)
+			if open == nil || open.Seen >= dayOf(now) {
+				return errUnchanged
+			}
+			open.Seen = dayOf(now)
+			return nil
+		})
+	})
+}

@@ -1,0 +1,111 @@
+package zoompkce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	errClosing = errors.New("the server is being reconfigured")
+
+	// errPatience ends a wait for shared work, which goes on.
+	errPatience = fmt.Errorf("waited too long: %w", context.DeadlineExceeded)
+)
+
+// share does a piece of work once for all who want it at the same time, and
+// waits for the outcome no longer than patience and ctx allow. The work goes on
+// when nobody waits any more: it does not belong to the one who came first.
+// What is done under one key must be the same whoever asks for it.
+func share[T any](
+	ctx context.Context, m *Manager, key string, patience time.Duration, work func(context.Context) (T, error),
+) (value T, err error) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		result := m.state.flights.DoChan(key, func() (any, error) {
+			group := m.work.begin()
+			if group == nil {
+				return value, errClosing
+			}
+			defer group.Done()
+			return guard(func() (T, error) { return work(context.WithoutCancel(ctx)) })
+		})
+		select {
+		case r := <-result:
+			if errors.Is(r.Err, errClosing) && !m.work.isClosed() {
+				continue // it was begun by a manager that is gone
+			}
+			value, _ = r.Val.(T)
+			return value, r.Err
+		case <-ctx.Done():
+			return value, ctx.Err()
+		case <-timer.C:
+			return value, errPatience
+		}
+	}
+}
+
+// guard turns a panic into an error. Shared and background work has goroutines
+// of its own, where a panic would end the process and not one request.
+func guard[T any](work func() (T, error)) (value T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return work()
+}
+
+// run does work in the background. It reports false if the manager is closed.
+func (m *Manager) run(f func(context.Context)) bool {
+	group := m.work.begin()
+	if group == nil {
+		return false
+	}
+	go func() {
+		defer group.Done()
+		_, err := guard(func() (struct{}, error) { f(m.background); return struct{}{}, nil })
+		if err != nil {
+			m.observe(Event{Kind: EventPanic, Err: err})
+		}
+	}()
+	return true
+}
+
+// runOnce does work in the background that need not be done twice at a time:
+// running is set meanwhile.
+func (m *Manager) runOnce(running *atomic.Bool, f func(context.Context)) {
+	if !running.CompareAndSwap(false, true) {
+		return
+	}
+	begun := m.run(func(ctx context.Context) {
+		defer running.Store(false)
+		f(ctx)
+	})
+	if !begun {
+		running.Store(false)
+	}
+}
+
+// unavailable turns the end of a wait into the error of the call waited for.
+func unavailable(call Call, err error) error {
+	if errors.Is(err, errPatience) || errors.Is(err, errClosing) {
+		return &Error{Call: call, Kind: KindUnavailable, Err: err}
+	}
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,260 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+// breakSave has the store fail between Zoom's answer to a refresh and the save.
+func (p *process) breakSave(b *browser, broken func()) {
+	p.Helper()
+	gate := p.zoom.Hold(zoomtest.CallRefresh, zoomtest.After)
+	done := p.refreshing(b)
+	<-gate.Arrived()
+	broken()
+	gate.Release()
+	p.took(3*time.Second, func() {
+		if err := <-done; err != nil {
+			p.Errorf("the refresh that could not be saved: %v", err)
+		}
+	})
+}
+
+func TestUnsavedGrant(t *testing.T) {
+	for name, broken := range map[string]func(*testStore){
+		"load fails":                func(s *testStore) { s.fail("load", -1) },
+		"swap fails":                func(s *testStore) { s.fail("swap", -1) },
+		"swap hangs":                func(s *testStore) { s.hang("swap") },
+		"load hangs":                func(s *testStore) { s.hang("load") },
+		"swap works but says no":    func(s *testStore) { s.failAfter("swap", 1); s.fail("load", 3) },
+		"swap conflicts and fails":  func(s *testStore) { s.add(storeRule{op: "swap", times: 200, err: zoompkce.ErrConflict}) },
+		"everything fails, briefly": func(s *testStore) { s.fail("any", 2) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				b := p.signIn("ada")
+				toExpiry()
+				p.breakSave(b, func() { broken(w.store) })
+				token := p.works(b)
+				time.Sleep(5 * time.Minute)
+				if p.works(b) != token {
+					w.Error("the unsaved token is not used any more")
+				}
+				w.store.heal()
+				time.Sleep(20 * time.Second)
+				if q := w.process(); q.works(b) != token {
+					w.Error("not saved")
+				}
+				w.calls(zoomtest.CallRefresh, 1)
+				if got := p.outcomes(zoompkce.EventRefresh); !slices.Equal(got, []string{"unsaved", "ok"}) {
+					w.Errorf("outcomes %q", got)
+				}
+				// The lease was given back with it.
+				toExpiry()
+				w.took(time.Second, func() { w.process().works(b) })
+			})
+		})
+	}
+}
+
+// The unsaved refresh token is the one to be spent next.
+func TestUnsavedGrantIsRefreshed(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		p.breakSave(b, func() { w.store.fail("swap", -1) })
+		time.Sleep(2 * time.Second)
+		toExpiry()
+		p.storeTrouble(b) // no lease, no refresh
+		w.calls(zoomtest.CallRefresh, 1)
+		w.store.heal()
+		time.Sleep(6 * time.Second)
+		p.works(b)
+		time.Sleep(time.Minute)
+		w.process().works(b)
+	})
+}
+
+func TestUnsavedGrantIsSuperseded(t *testing.T) {
+	t.Run("by a sign-in", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			b := p.signIn("ada")
+			toExpiry()
+			p.breakSave(b, func() { w.store.fail("swap", -1) })
+			w.store.heal()
+			other := q.signIn("ada")
+			time.Sleep(time.Minute)
+			if p.works(b) != q.works(other) {
+				w.Error("two grants")
+			}
+			if n := w.live(); n != 1 {
+				w.Errorf("%d tokens live", n)
+			}
+		})
+	})
+	t.Run("by a sign-out", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			b := p.signIn("ada")
+			s := q.session(b)
+			toExpiry()
+			p.breakSave(b, func() { w.store.fail("swap", -1) })
+			w.store.heal()
+			if err := q.SignOut(ctx, s); err != nil {
+				w.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			p.signedOut(b)
+			if n := w.live(); n != 0 {
+				w.Errorf("%d tokens live on", n)
+			}
+		})
+	})
+}
+
+// A reload loses nothing that only this process knows.
+func TestReloadTakesOverUnsavedGrants(t *testing.T) {
+	for name, reload := range map[string]func(p *process){
+		"new before old ends": func(p *process) { p.reload().Close() },
+		"drained, then closed": func(p *process) {
+			old := p.reload()
+			old.Drain()
+			old.Close()
+		},
+		"old ends first": func(p *process) {
+			p.Close()
+			p.reload()
+		},
+		"twice": func(p *process) {
+			p.reload().Close()
+			p.reload().Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				b := p.signIn("ada")
+				toExpiry()
+				p.breakSave(b, func() { w.store.fail("swap", -1) })
+				token := p.works(b)
+				reload(p)
+				if p.works(b) != token {
+					w.Error("the unsaved token was forgotten")
+				}
+				w.store.heal()
+				time.Sleep(time.Minute)
+				if w.process().works(b) != token {
+					w.Error("nobody saved it")
+				}
+				w.calls(zoomtest.CallRefresh, 1)
+			})
+		})
+	}
+}
+
+// The last try of a process that ends.
+func TestClosingSavesWhatItCan(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		p.breakSave(b, func() { w.store.fail("swap", -1) })
+		token := p.works(b)
+		time.Sleep(100 * time.Millisecond)
+		w.store.heal()
+		w.took(2*time.Second, p.Close)
+		if w.process().works(b) != token {
+			w.Error("not saved at the end")
+		}
+	})
+}
+
+// Managers can be drained while requests still come, and wait only for what
+// had begun before.
+func TestDrain(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		gate := w.zoom.Hold(zoomtest.CallRefresh, zoomtest.After)
+		refreshed := p.refreshing(b)
+		<-gate.Arrived()
+		other := p.signIn("bob")
+		drained := make(chan struct{})
+		go func() {
+			p.Drain()
+			close(drained)
+		}()
+		synctest.Wait()
+		select {
+		case <-drained:
+			w.Fatal("a refresh was left behind")
+		default:
+		}
+		// Something new goes on; it does not hold up the drain.
+		zak := w.zoom.Hold(zoomtest.CallZAK, zoomtest.After)
+		asked := async(func() error {
+			_, err := p.ZAK(ctx, p.session(other), zoompkce.ZAKPolicy{MaxAge: time.Minute})
+			return err
+		})
+		<-zak.Arrived()
+		gate.Release()
+		<-drained
+		w.must(<-refreshed)
+		zak.Release()
+		w.must(<-asked)
+		p.works(b)
+
+		p.Close()
+		if _, err := p.SignIn(ctx, &zoompkce.Login{}, "code", nil); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("signing in after Close: %v", err)
+		}
+	})
+}
+
+// One manager that is closing does not answer for another one of its State.
+func TestClosedManagerDoesNotSpeakForOthers(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		s := p.session(b)
+		old := p.reload()
+		old.Close()
+		toExpiry()
+		if _, err := old.AccessToken(ctx, s); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+			w.Errorf("a closed manager: %v", err)
+		}
+		p.works(b)
+	})
+}
+
+// What panics in shared work is an error of those who share it.
+func TestPanicsAreErrors(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		w.store.add(storeRule{op: "swap", times: 1, panics: true})
+		if _, err := p.token(b); err == nil {
+			w.Error("a panic was success")
+		}
+		time.Sleep(6 * time.Second)
+		p.works(b)
+
+		time.Sleep(6 * time.Second)
+		w.store.add(storeRule{op: "load", times: 1, panics: true})
+		p.works(b) // reads ahead
+		synctest.Wait()
+		time.Sleep(10 * time.Second)
+		p.works(b)
+	})
+}

@@ -1,0 +1,147 @@
+package zoompkce
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"weak"
+)
+
+// user is what is remembered of one user. There is one such value for each
+// user at a time; it lives as long as a cached cookie or work under way needs it.
+type user struct {
+	key userKey
+
+	// current is the record as last seen.
+	current atomic.Pointer[snapshot]
+	tickets atomic.Uint64
+
+	reading        atomic.Bool // ahead of time, in the background
+	readFailure    atomic.Pointer[failure]
+	refreshing     atomic.Bool // likewise
+	refreshFailure atomic.Pointer[failure]
+	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
+	profileFailure atomic.Pointer[failure]
+	obfFailure     atomic.Pointer[failure]
+
+	// unsaved is a grant Zoom has given and the store has not taken yet.
+	unsaved atomic.Pointer[grant]
+
+	mu   sync.Mutex
+	zaks []*zakSlot
+	obfs []cachedOBF
+}
+
+// failure is an error that is the answer for a while, so that trouble is not
+// made worse by asking again for every request.
+type failure struct {
+	err   error
+	until time.Time
+	of    *grant // what was to be refreshed
+	slow  bool   // it took long to fail
+}
+
+func remembered(p *atomic.Pointer[failure], now time.Time) error {
+	if f := p.Load(); f != nil && now.Before(f.until) {
+		return f.err
+	}
+	return nil
+}
+
+func remember(p *atomic.Pointer[failure], err error, d time.Duration) {
+	p.Store(&failure{err: err, until: time.Now().Add(d)})
+}
+
+// snapshot is a record at one moment; record is nil where there was none. It
+// is never modified.
+type snapshot struct {
+	record  *record
+	version string
+	key     keyID
+	readAt  time.Time
+	ticket  uint64
+}
+
+// adopt makes s the current snapshot, unless what is known is newer: a read
+// that began before a change was made may end after it.
+func (u *user) adopt(s *snapshot) {
+	for {
+		old := u.current.Load()
+		if old != nil && old.ticket >= s.ticket {
+			return
+		}
+		if u.current.CompareAndSwap(old, s) {
+			if s.record == nil || s.record.Grant == nil {
+				u.forgetKeys()
+			}
+			return
+		}
+	}
+}
+
+// forgetKeys drops the ZAKs and OBF tokens of a user who has no grant left.
+func (u *user) forgetKeys() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.zaks, u.obfs = nil, nil
+}
+
+// grant is the newest grant of a snapshot: the unsaved one, if it follows the
+// one in the record. It is nil where there is none.
+func (u *user) grant(s *snapshot) *grant {
+	if s == nil || s.record == nil || s.record.Grant == nil {
+		return nil
+	}
+	return newer(u.unsaved.Load(), s.record.Grant)
+}
+
+// newest is the newest grant known.
+func (u *user) newest() *grant { return u.grant(u.current.Load()) }
+
+// signedIn reports whether the user had a live grant when last looked at.
+func (u *user) signedIn() bool {
+	g := u.newest()
+	return g != nil && !g.dead()
+}
+
+// id is the user's id as far as it is in memory, for events.
+func (u *user) id() string {
+	if s := u.current.Load(); s != nil && s.record != nil {
+		return s.record.UserID
+	}
+	return ""
+}
+
+// userIndex finds the one value of each user without keeping it alive.
+type userIndex struct {
+	mu sync.Mutex
+	m  map[userKey]weak.Pointer[user]
+}
+
+func (x *userIndex) get(key userKey) *user {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if u := x.m[key].Value(); u != nil {
+		return u
+	}
+	u := &user{key: key}
+	pointer := weak.Make(u)
+	x.m[key] = pointer
+	runtime.AddCleanup(u, func(key userKey) { x.forget(key, pointer) }, key)
+	return u
+}
+
+func (x *userIndex) forget(key userKey, pointer weak.Pointer[user]) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.m[key] == pointer {
+		delete(x.m, key)
+	}
+}
+
+func (x *userIndex) len() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.m)
+}
