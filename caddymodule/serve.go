@@ -111,7 +111,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	s.inject(r, v, profile, grants)
 	metrics.signedIn.Inc()
-	return next.ServeHTTP(newPrivateWriter(w), r)
+	return next.ServeHTTP(v.privateWriter(w), r)
 }
 
 // errNotAllowed means that the visitor is somebody the site is not open to.
