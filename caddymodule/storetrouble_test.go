@@ -52,7 +52,7 @@ func TestStoreDownAtStart(t *testing.T) {
 
 func runningCookieName(t *testing.T) string {
 	t.Helper()
-	for _, sites := range runningSites() {
+	for _, sites := range runningApps() {
 		return sites[0].manager.SessionCookieName()
 	}
 	t.Fatal("nothing is running")
@@ -166,7 +166,7 @@ func TestStoreFillsUpDuringARefresh(t *testing.T) {
 	}
 	noTrouble()
 	eventually(t, "the tokens to be saved", 20*time.Second, func() bool {
-		for _, sites := range runningSites() {
+		for _, sites := range runningApps() {
 			return sites[0].state.UnsavedUsers() == 0
 		}
 		return false
