@@ -80,17 +80,13 @@ func (e zakError) Unwrap() error { return e.error }
 // inject sets the headers and placeholders of a signed-in visitor. All values
 // come from Zoom or from us, and are set as they are: none is put through the replacer.
 func (s *site) inject(r *http.Request, v *visit, p zoompkce.Profile, g grants) {
-	values := make([]string, 0, 8)
 	set := func(name, value string) {
 		if name == "" || value == "" {
 			return
 		}
-		values = append(values, value)
-		r.Header[name] = values[len(values)-1 : len(values) : len(values)]
+		v.values = append(v.values, value)
+		r.Header[name] = v.values[len(v.values)-1 : len(v.values) : len(v.values)]
 		v.set = append(v.set, name)
-	}
-	if v.set == nil {
-		v.set = make([]string, 0, 8)
 	}
 	h := &s.headers
 	if h.accessToken != "" && h.tokenPrefix != "" {

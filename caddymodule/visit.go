@@ -17,7 +17,15 @@ type visit struct {
 	redacted
 	cookies []string // the Cookie header as it came
 	set     []string // canonical names of headers set by our handlers
+	values  []string // of these headers
 	found   []found
+
+	// What one directive needs, in one allocation.
+	room struct {
+		set, values [8]string
+		found       [1]found
+		cookie      [1]string
+	}
 }
 
 // found is what became of the session of one app.
@@ -41,6 +49,7 @@ func visitOf(r *http.Request) *visit {
 		return v
 	}
 	v := &visit{cookies: r.Header["Cookie"]}
+	v.set, v.values, v.found = v.room.set[:0], v.room.values[:0], v.room.found[:0]
 	caddyhttp.SetVar(r.Context(), visitVar, v)
 	return v
 }
@@ -105,10 +114,11 @@ func (s *site) scrub(r *http.Request, v *visit) {
 		keep = v.isSet
 	}
 	s.scrubber.scrub(r, keep)
-	if len(v.cookies) == 0 {
+	lines := r.Header["Cookie"]
+	if len(lines) == 0 {
 		return
 	}
 	// The lines that came are kept for us.
-	r.Header["Cookie"] = slices.Clone(r.Header["Cookie"])
+	r.Header["Cookie"] = append(v.room.cookie[:0], lines...)
 	removeCookies(r.Header, s.manager.OwnsCookie)
 }
