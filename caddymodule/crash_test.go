@@ -72,7 +72,7 @@ func (v *crashVisitor) get(ctx context.Context, target string) (*http.Response, 
 // TestKilledAtAnyMoment kills a Caddy again and again in the midst of sign-ins
 // and refreshes.
 func TestKilledAtAnyMoment(t *testing.T) {
-	kills := 15
+	kills := 10
 	if thorough() {
 		kills = 200
 	}
@@ -142,7 +142,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	logins, refused := 0, 0
 	for _, v := range visitors {
 		logins, refused = logins+v.logins, refused+v.refused
-		for _, sites := range runningSites() {
+		for _, sites := range runningApps() {
 			if _, err := sites[0].manager.UserStatus(t.Context(), v.user); err != nil && !errors.Is(err, zoompkce.ErrNotFound) {
 				t.Errorf("the record of %s: %v", v.user, err)
 			}
