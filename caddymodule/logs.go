@@ -168,6 +168,8 @@ func wording(e zoompkce.Event) (zapcore.Level, string) {
 		return zap.ErrorLevel, "session store is in trouble; check that it can be reached, read and written"
 	case zoompkce.EventCookieRejected:
 		return zap.DebugLevel, "session cookie is worth nothing"
+	case zoompkce.EventPanic:
+		return zap.ErrorLevel, "background work panicked; please report this"
 	case zoompkce.EventRevokeFailed:
 		return zap.WarnLevel, "could not revoke a token at Zoom; it stays valid until it expires"
 	}
