@@ -72,7 +72,7 @@ func (v *crashVisitor) get(ctx context.Context, target string) (*http.Response, 
 // TestKilledAtAnyMoment kills a Caddy again and again in the midst of sign-ins
 // and refreshes.
 func TestKilledAtAnyMoment(t *testing.T) {
-	kills := 15
+	kills := 10
 	if thorough() {
 		kills = 200
 	}

@@ -219,6 +219,8 @@ func (s *site) observe(e zoompkce.Event) {
 		}
 	case zoompkce.EventCookieRejected:
 		message = "session cookie is worth nothing"
+	case zoompkce.EventPanic:
+		level, message = zap.ErrorLevel, "background work panicked; please report this"
 	case zoompkce.EventRevokeFailed:
 		level, message = zap.WarnLevel, "could not revoke a token at Zoom; it stays valid until it expires"
 	}

@@ -52,7 +52,7 @@ func TestRestartKeepsSessionsAndLogins(t *testing.T) {
 	}
 }
 
-func TestSessionCookieIsSmall(t *testing.T) {
+func TestSessionCookieOfLongUserIDs(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site())
 	long := strings.Repeat("u", 200)
@@ -75,15 +75,15 @@ func TestSessionCookieIsSmall(t *testing.T) {
 // keeps, and whether or not the session is in memory.
 func TestSessionTimes(t *testing.T) {
 	w := newWorld(t)
-	site := w.site("session {\nidle_timeout 2s\nmax_lifetime 5s\n}")
+	site := w.site("session {\nidle_timeout 1s\nmax_lifetime 3s\n}")
 	w.load(site)
 	idle, used := w.signedIn("user-ada"), w.browser()
 	began := time.Now()
 	used.signIn("/", "user-bob")
 	first := used.cookieLine()
 	reissued := 0
-	for time.Since(began) < 4*time.Second {
-		time.Sleep(250 * time.Millisecond)
+	for time.Since(began) < 2500*time.Millisecond {
+		time.Sleep(200 * time.Millisecond)
 		a := used.open("/")
 		if a.StatusCode != http.StatusOK {
 			t.Fatalf("a session that is used ended after %s: got %d", time.Since(began), a.StatusCode)
@@ -101,49 +101,9 @@ func TestSessionTimes(t *testing.T) {
 		t.Errorf("the first cookie of a session, unused: %v", err)
 	}
 	last := used.cookieLine()
-	time.Sleep(time.Until(began.Add(5200 * time.Millisecond)))
+	time.Sleep(time.Until(began.Add(3100 * time.Millisecond)))
 	if err := hit(plain, w.url, last, "user-bob"); err == nil || !strings.Contains(err.Error(), "status 401") {
 		t.Errorf("a session beyond max_lifetime: %v", err)
-	}
-}
-
-// TestReissue: the cookie is issued anew on page loads, GET session and
-// same-origin fetches once a tenth of the idle time is over, otherwise not.
-func TestReissue(t *testing.T) {
-	w := newWorld(t)
-	w.load(w.site("session {\nidle_timeout 10s\n}"))
-	b := w.signedIn("user-ada")
-	if c := sessionCookieOf(t, b.open("/")); c != nil {
-		t.Error("a cookie that is new was issued again")
-	}
-	young := b.cookieLine()
-	time.Sleep(1100 * time.Millisecond)
-	for _, test := range []struct {
-		name   string
-		target string
-		header []string
-		want   bool
-	}{
-		{"page load", "/", navigate, true},
-		{"session endpoint", "/zoom_pkce/session", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors"}, true},
-		{"fetch of the page", "/", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors"}, true},
-		{"fetch of another site", "/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, false},
-		{"a program", "/", nil, false},
-	} {
-		r := b.request(http.MethodGet, test.target, test.header...)
-		r.Header.Set("Cookie", young)
-		resp, err := doAgain(plain, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		c := sessionCookieOf(t, answer{resp, ""})
-		if resp.StatusCode != http.StatusOK || (c != nil) != test.want {
-			t.Errorf("%s: status %d, issued again: %v, want %v", test.name, resp.StatusCode, c != nil, test.want)
-		}
-		if c != nil && (c.MaxAge < 9 || c.MaxAge > 10) {
-			t.Errorf("%s: the browser is to keep it for %d s, want 10", test.name, c.MaxAge)
-		}
 	}
 }
 
@@ -188,15 +148,15 @@ func TestDamagedRecords(t *testing.T) {
 	}
 	// Somebody who can write to the storage exchanges two records.
 	first, second := readFile(t, records[0]), readFile(t, records[1])
-	writeFile(t, records[0], string(second))
-	writeFile(t, records[1], string(first))
+	overwrite(t, records[0], second)
+	overwrite(t, records[1], first)
 	w.load(site)
 	for _, b := range []*browser{ada, bob} {
 		w.wantUnavailable("a visitor whose record is another's", b.open("/"))
 	}
 	// Half of a record is none.
-	writeFile(t, records[0], string(first[:len(first)/2]))
-	writeFile(t, records[1], string(second[:len(second)/2]))
+	overwrite(t, records[0], first[:len(first)/2])
+	overwrite(t, records[1], second[:len(second)/2])
 	w.restart(site)
 	for _, b := range []*browser{ada, bob} {
 		w.wantUnavailable("a visitor whose record is damaged", b.open("/"))
@@ -208,8 +168,8 @@ func TestDamagedRecords(t *testing.T) {
 	if got := readFile(t, records[0]); len(got) != len(first)/2 {
 		t.Error("a record that cannot be opened was overwritten")
 	}
-	writeFile(t, records[0], string(first))
-	writeFile(t, records[1], string(second))
+	overwrite(t, records[0], first)
+	overwrite(t, records[1], second)
 	w.restart(site)
 	ada.wantUser("user-ada")
 	bob.wantUser("user-bob")
@@ -222,4 +182,11 @@ func readFile(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+func overwrite(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -65,7 +65,7 @@ func TestStoreDownInFlight(t *testing.T) {
 	w := newWorld(t)
 	config := changed(t, w.site("refresh_margin 1ms", "session {\nsync_interval 100ms\n}", secrets(oldSecret)), w.onTestStorage)
 	w.loadJSON(config)
-	w.tokensLive(3 * time.Second)
+	w.tokensLive(2 * time.Second)
 	signedInAt := time.Now()
 	known, stranger, pending := w.signedIn("user-ada"), w.browser(), w.browser()
 	callback := pending.consent(pending.open("/"), "user-bob")
@@ -80,8 +80,11 @@ func TestStoreDownInFlight(t *testing.T) {
 		t.Errorf("a visitor without a session is not sent to Zoom: got %d", a.StatusCode)
 	}
 	w.wantUnavailable("a callback", pending.open(callback))
+	if w.zoom.Count(zoomtest.CallCode) != codes {
+		t.Error("the code was spent, though the session could not have been saved")
+	}
 	w.wantAdvice(down.Error())
-	time.Sleep(time.Until(signedInAt.Add(3200 * time.Millisecond)))
+	time.Sleep(time.Until(signedInAt.Add(2200 * time.Millisecond)))
 	w.wantUnavailable("a user whose token has ended", known.open("/"))
 	if n := w.zoom.Count(zoomtest.CallRefresh); n != 0 {
 		t.Error("the refresh token was spent, though its successor could not have been saved")
@@ -91,10 +94,6 @@ func TestStoreDownInFlight(t *testing.T) {
 	known.wantUser("user-ada")
 	if n := w.zoom.Count(zoomtest.CallRefresh); n != 1 {
 		t.Errorf("%d refreshes, want 1", n)
-	}
-	if w.zoom.Count(zoomtest.CallCode) != codes {
-		// The code is spent: the visitor is asked to sign in once more.
-		callback = pending.consent(pending.open(callback), "user-bob")
 	}
 	pending.open(callback)
 	pending.wantUser("user-bob")
@@ -129,6 +128,9 @@ func TestStoreFull(t *testing.T) {
 			out := b.fetch(http.MethodPost, "/zoom_pkce/logout")
 			w.wantUnavailable("a sign-out", out)
 			noTrouble()
+			if !thorough() {
+				return // a refresh that failed is tried again after 5 seconds
+			}
 			eventually(t, "the user to go on", 15*time.Second, func() bool { return b.open("/").StatusCode == http.StatusOK })
 		})
 	}
@@ -201,7 +203,7 @@ func TestStoreSlow(t *testing.T) {
 	})
 	b.wantUser("user-ada")
 	worst := time.Duration(0)
-	for range 40 {
+	for range 24 {
 		began := time.Now()
 		b.wantUser("user-ada")
 		worst = max(worst, time.Since(began))
