@@ -32,24 +32,30 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	state, code := states[0], codes[0]
 
 	login, err := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state)
-	if login != nil {
-		http.SetCookie(w, s.manager.DropLogin(login))
-	}
 	if err == nil && login.RedirectURI != s.redirectURIOf(r).uri {
 		err = zoompkce.ErrLoginUnknown // it belongs to another endpoint
 	}
 	if err != nil {
+		if login != nil {
+			http.SetCookie(w, s.manager.DropLogin(login))
+		}
 		return s.strayCallback(w, r, v, login, state, err)
 	}
+	// With the session store in trouble the login is kept: to load this address
+	// again is then all it takes.
 	previous, err := s.sessionOf(r, v)
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))
 	}
 	if err == nil && previous.Created().After(login.Started) {
 		// Another tab was faster; the code is not needed.
+		http.SetCookie(w, s.manager.DropLogin(login))
 		return s.redirect(w, login.ReturnURL)
 	}
 	signedIn, err := s.manager.SignIn(r.Context(), login, code, previous)
+	if !errors.As(err, new(*zoompkce.StoreError)) {
+		http.SetCookie(w, s.manager.DropLogin(login))
+	}
 	if err != nil {
 		return s.signInFailed(w, r, v, login, err)
 	}
