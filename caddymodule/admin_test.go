@@ -22,7 +22,14 @@ func userURL(admin, clientID, userID string) string {
 	return admin + "/zoom_pkce/apps/" + url.PathEscape(clientID) + "/users/" + url.PathEscape(userID)
 }
 
-// admin makes a request of an operator, who has no cookies.
+// operator is somebody who goes to the admin API directly.
+func (w *world) operator() *browser {
+	b := w.browser()
+	b.client = &http.Client{Transport: direct, Timeout: 30 * time.Second}
+	return b
+}
+
+// admin makes a request without what a browser adds.
 func (b *browser) admin(method, target string, header ...string) answer {
 	b.w.t.Helper()
 	return b.do(b.request(method, target, header...))
@@ -33,7 +40,7 @@ func TestAdminShowsAndEndsAUser(t *testing.T) {
 	config, admin := w.withAdmin(w.site())
 	w.load(config)
 	user := userURL(admin, testClientID, "user-ada")
-	operator := w.browser()
+	operator := w.operator()
 	if a := operator.admin(http.MethodGet, user); a.StatusCode != http.StatusNotFound {
 		t.Errorf("a user nobody knows: %d\n%s", a.StatusCode, a.body)
 	}
@@ -82,7 +89,7 @@ func TestAdminStatus(t *testing.T) {
 	w.load(strings.Replace(config, "zoom_pkce {", "zoom_pkce /a/* {", 1))
 	b := w.browser()
 	b.signIn("/a/", "user-ada")
-	operator := w.browser()
+	operator := w.operator()
 	status := func() (all struct{ Apps []appStatus }) {
 		a := operator.admin(http.MethodGet, admin+"/zoom_pkce/status")
 		if err := json.Unmarshal([]byte(a.body), &all); err != nil || a.StatusCode != http.StatusOK {
@@ -126,7 +133,7 @@ func TestAdminRefuses(t *testing.T) {
 	config, admin := w.withAdmin(w.site())
 	w.load(config)
 	w.browser().signIn("/", "user-ada")
-	operator := w.browser()
+	operator := w.operator()
 	for _, test := range []struct {
 		name, method, target string
 		header               []string
@@ -166,7 +173,7 @@ func TestAdminEndsWhatCannotBeOpened(t *testing.T) {
 	w.browser().signIn("/", "user-ada")
 	w.load(strings.Replace(config, doctorSecret, strings.ToLower(doctorSecret), 1))
 
-	operator := w.browser()
+	operator := w.operator()
 	user := userURL(admin, testClientID, "user-ada")
 	if a := operator.admin(http.MethodGet, user); a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(a.body, "DELETE") {
 		t.Errorf("a record that cannot be opened: %d\n%s", a.StatusCode, a.body)

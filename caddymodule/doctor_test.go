@@ -255,7 +255,7 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 	}
 }
 
-func closedPort(t *testing.T) string {
+func closedPort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -33,7 +33,7 @@ const (
 
 // world is a simulated Zoom, an upstream and a Caddy with zoom_pkce between.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	zoom     *zoomtest.Server
 	upstream *upstream
 	addr     string // of Caddy
@@ -44,7 +44,7 @@ type world struct {
 
 // newWorld starts everything but Caddy, on a port that stays the same when
 // Caddy is loaded again.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, zoom: zoomtest.NewServer(), upstream: newUpstream(t), storage: t.TempDir()}
 	t.Cleanup(w.zoom.Close)
@@ -317,7 +317,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 }
 
 // received is what the upstream got, as the answer tells.
-func (a answer) received(t *testing.T) received {
+func (a answer) received(t testing.TB) received {
 	t.Helper()
 	var got received
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
@@ -327,7 +327,7 @@ func (a answer) received(t *testing.T) received {
 }
 
 // problem is the problem+json of an answer.
-func (a answer) problem(t *testing.T) (p problem) {
+func (a answer) problem(t testing.TB) (p problem) {
 	t.Helper()
 	if got := a.Header.Get("Content-Type"); got != "application/problem+json" {
 		t.Fatalf("status %d with content type %q, want problem+json\n%s", a.StatusCode, got, a.body)

@@ -195,7 +195,7 @@ func TestOnAuthorizedRefuses(t *testing.T) {
 			return b.post(path, body(e, keep), "Sec-Fetch-Site", "same-site")
 		}, codeCrossSite},
 		"a link": {func(b *browser, e zoomtest.OnAuthorized) answer {
-			return b.fetch(http.MethodGet, path)
+			return b.fetch(http.MethodGet, "/zoom_pkce/"+path)
 		}, codeMethodNotAllowed},
 		"the browser's callback": {func(b *browser, e zoomtest.OnAuthorized) answer {
 			// A login of one flow is worth nothing in the other.

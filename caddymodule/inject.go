@@ -80,7 +80,7 @@ func (e zakError) Unwrap() error { return e.error }
 // inject sets the headers and placeholders of a signed-in visitor. All values
 // come from Zoom or from us, and are set as they are: none is put through the replacer.
 func (s *site) inject(r *http.Request, v *visit, p zoompkce.Profile, g grants) {
-	values := make([]string, 0, 8)
+	values := v.values()
 	set := func(name, value string) {
 		if name == "" || value == "" {
 			return
@@ -88,9 +88,6 @@ func (s *site) inject(r *http.Request, v *visit, p zoompkce.Profile, g grants) {
 		values = append(values, value)
 		r.Header[name] = values[len(values)-1 : len(values) : len(values)]
 		v.set = append(v.set, name)
-	}
-	if v.set == nil {
-		v.set = make([]string, 0, 8)
 	}
 	h := &s.headers
 	if h.accessToken != "" && h.tokenPrefix != "" {

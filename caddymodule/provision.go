@@ -28,7 +28,9 @@ type site struct {
 	protect  caddyhttp.MatcherSets
 	zakFor   caddyhttp.MatcherSets
 	scrubber *scrubber
-	cleaned  atomic.Bool
+
+	ownsCookie func(name string) bool // of manager, made once
+	cleaned    atomic.Bool
 }
 
 // zoomHTTP is the one client for all calls to Zoom, so that connections are
@@ -118,6 +120,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	s.ownsCookie = s.manager.OwnsCookie
 	return s.app.join(s)
 }
 
@@ -216,6 +219,8 @@ func (s *site) observe(e zoompkce.Event) {
 		}
 	case zoompkce.EventCookieRejected:
 		message = "session cookie is worth nothing"
+	case zoompkce.EventPanic:
+		level, message = zap.ErrorLevel, "background work panicked; please report this"
 	case zoompkce.EventRevokeFailed:
 		level, message = zap.WarnLevel, "could not revoke a token at Zoom; it stays valid until it expires"
 	}

@@ -12,7 +12,7 @@ import (
 
 // rawConn is a connection to Caddy for requests that no HTTP client would send.
 type rawConn struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	r *bufio.Reader
 }

@@ -94,24 +94,22 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	if err != nil {
 		return s.signedOut(w, r, v, next, err)
 	}
-	isPageLoad := classify(r) == pageLoad
-	mayAsk := isPageLoad && s.unauthenticated != rejectAlways
-	if mayAsk && s.manager.NeedsAuthorization(session) {
-		return s.signInFrom(w, r, v)
+	if s.mayReauthorize(r, v, session) {
+		return s.reauthorize(w, r, v)
 	}
 	grants, err := s.fetch(r, v, session)
 	if err != nil {
-		if mayAsk && zoompkce.KindOf(err) == zoompkce.KindMissingScope && s.manager.NeedsAuthorization(session) {
-			return s.signInFrom(w, r, v)
+		if zoompkce.KindOf(err) == zoompkce.KindMissingScope && s.mayReauthorize(r, v, session) {
+			return s.reauthorize(w, r, v)
 		}
 		return s.signedOut(w, r, v, next, err)
 	}
-	if isPageLoad || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+	if r.Header.Get("Sec-Fetch-Site") == "same-origin" || classify(r) == pageLoad {
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)
 	metrics.signedIn.Inc()
-	return next.ServeHTTP(newPrivateWriter(w), r)
+	return next.ServeHTTP(v.privateWriter(w), r)
 }
 
 // errNotAllowed means that the visitor is somebody the site is not open to.

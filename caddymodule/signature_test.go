@@ -87,9 +87,10 @@ func TestSignatureRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
 		want       string // the properties, in order
+		reason     string // part of the first one
 		header     []string
 	}{
-		{name: "a meeting without a role", body: `{"meetingNumber":"123456789"}`, want: "$schema"},
+		{name: "a meeting without a role", body: `{"meetingNumber":"123456789"}`, want: "$schema", reason: "send both or neither"},
 		{name: "a role without a meeting", body: `{"role":0}`, want: "$schema"},
 		{name: "an empty meeting", body: `{"meetingNumber":"","role":0}`, want: "meetingNumber"},
 		{name: "8 digits", body: `{"meetingNumber":12345678,"role":0}`, want: "meetingNumber"},
@@ -113,7 +114,7 @@ func TestSignatureRefuses(t *testing.T) {
 		{name: "a list", body: `[]`, want: "$body"},
 		{name: "an object for a number", body: `{"role":{}}`, want: "$body"},
 		{name: "two values", body: `{}{}`, want: "$body"},
-		{name: "1 MB", body: `{"pad":"` + strings.Repeat("x", 1<<20) + `"}`, want: "$body"},
+		{name: "1 MB", body: `{"pad":"` + strings.Repeat("x", 1<<20) + `"}`, want: "$body", reason: "64 KiB"},
 		{name: "a form", body: `{}`, want: "$body", header: []string{"Content-Type", "application/x-www-form-urlencoded"}},
 		// What a foreign page may send without asking first.
 		{name: "JSON that says it is text", body: `{}`, want: "$body", header: []string{"Content-Type", "text/plain"}},
@@ -132,6 +133,9 @@ func TestSignatureRefuses(t *testing.T) {
 				if e.Reason == "" {
 					t.Errorf("no reason for %s", e.Property)
 				}
+			}
+			if !strings.Contains(got.Errors[0].Reason, tt.reason) {
+				t.Errorf("got reason %q, want %q in it", got.Errors[0].Reason, tt.reason)
 			}
 			if got := strings.Join(properties, " "); got != tt.want {
 				t.Errorf("got errors for %q, want %q\n%s", got, tt.want, a.body)

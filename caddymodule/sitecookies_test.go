@@ -65,16 +65,6 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-func TestSessionCookieIsSmall(t *testing.T) {
-	w := newWorld(t)
-	w.load(w.site())
-	b := w.browser()
-	b.signIn("/", "user-ada")
-	if _, value, _ := strings.Cut(b.sessionCookie(), "="); len(value) > 256 {
-		t.Errorf("%d bytes", len(value))
-	}
-}
-
 func TestOddCookies(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("unauthenticated pass"))

@@ -50,7 +50,7 @@ func TestStoreDownAtStart(t *testing.T) {
 	b.wantUser("user-ada")
 }
 
-func runningCookieName(t *testing.T) string {
+func runningCookieName(t testing.TB) string {
 	t.Helper()
 	for _, sites := range runningApps() {
 		return sites[0].manager.SessionCookieName()

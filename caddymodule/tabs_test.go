@@ -25,7 +25,7 @@ func wantRefusal(t *testing.T, a answer, c code) {
 	}
 }
 
-func stateOf(t *testing.T, a answer) string {
+func stateOf(t testing.TB, a answer) string {
 	t.Helper()
 	u, err := url.Parse(a.Header.Get("Location"))
 	if err != nil || u.Query().Get("state") == "" {

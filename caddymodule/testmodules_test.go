@@ -126,7 +126,7 @@ func (a *failingApp) Start() error {
 func (a *failingApp) Stop() error { return nil }
 
 // changed is a Caddyfile as JSON with something changed in it.
-func changed(t *testing.T, caddyfile string, change func(config map[string]any)) []byte {
+func changed(t testing.TB, caddyfile string, change func(config map[string]any)) []byte {
 	t.Helper()
 	adapted, err := adapt(caddyfile)
 	if err != nil {

@@ -146,3 +146,38 @@ func TestSignedOutPostIsNotRead(t *testing.T) {
 		t.Errorf("got %d; a body nobody will use was asked for", status)
 	}
 }
+
+// No spelling of a protected path is open that a server behind Caddy may take
+// for it.
+func TestSpellingsOfProtectedPaths(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.caddyfile("@admin path /admin /admin/*\nzoom_pkce @admin {\n" + w.options() + "}\nreverse_proxy " + w.upstream.addr))
+	for _, target := range []string{
+		"/admin", "/admin/x", "/ADMIN/x", "/%61dmin/x", "//admin/x", "/admin//x", "/./admin/x", "/x/../admin/x", "/public/../admin/x",
+		"/admin?/public", "/admin?x=/public", "/x%2f..%2fadmin/x", "/admin/%2e%2e/admin/x", "/admin/..%2fadmin/x",
+	} {
+		c := w.dial()
+		c.send("GET %s HTTP/1.1\r\nHost: %s\r\nX-Forwarded-Uri: /public\r\nX-Original-URL: /public\r\nX-Rewrite-URL: /public\r\nConnection: close\r\n\r\n", target, w.addr)
+		if status := c.status(); status != http.StatusUnauthorized {
+			t.Errorf("%s: got %d", target, status)
+		}
+	}
+	if n := w.upstream.requests.Load(); n != 0 {
+		t.Errorf("%d requests reached the upstream", n)
+	}
+}
+
+func TestPagesRepeatNothingAsMarkup(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("unauthenticated page"))
+	for _, target := range []string{
+		"/admin%22%3E%3Cscript%3Ealert(1)%3C/script%3E/x", "/x?%22%3E%3Cscript%3Ealert(1)%3C/script%3E", `/x?"><script>alert(1)</script>`,
+	} {
+		c := w.dial()
+		c.send("GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/html\r\nReferer: javascript:alert(1)//\r\nConnection: close\r\n\r\n", target, w.addr)
+		resp := c.response()
+		if body := readAll(t, resp); resp.StatusCode != http.StatusUnauthorized || strings.Contains(body, "<script") || strings.Contains(body, "javascript:") {
+			t.Errorf("%s: %d\n%s", target, resp.StatusCode, body)
+		}
+	}
+}

@@ -27,7 +27,7 @@ type received struct {
 	Body    string
 }
 
-func newUpstream(t *testing.T) *upstream {
+func newUpstream(t testing.TB) *upstream {
 	t.Helper()
 	u := new(upstream)
 	server := httptest.NewServer(http.HandlerFunc(u.serve))

@@ -15,10 +15,23 @@ import (
 // out or set is not done again, and not taken for the client's.
 type visit struct {
 	redacted
-	cookies []string // the Cookie header as it came
+	cookies []string // the Cookie header as it came, a copy
 	set     []string // canonical names of headers set by our handlers
 	found   []found
+
+	// What the first directive needs, which is the only one nearly always: part
+	// of the visit, it is one piece of memory instead of six.
+	first struct {
+		cookies [1]string
+		set     [maxHeaders]string
+		values  [maxHeaders]string
+		found   [1]found
+		writer  privateWriter
+	}
 }
+
+// maxHeaders is how many headers a directive sets at most.
+const maxHeaders = 8
 
 // found is what became of the session of one app.
 type found struct {
@@ -40,7 +53,9 @@ func visitOf(r *http.Request) *visit {
 	if v, ok := caddyhttp.GetVar(r.Context(), visitVar).(*visit); ok {
 		return v
 	}
-	v := &visit{cookies: r.Header["Cookie"]}
+	v := new(visit)
+	v.set, v.found = v.first.set[:0], v.first.found[:0]
+	v.cookies = append(v.first.cookies[:0], r.Header["Cookie"]...)
 	caddyhttp.SetVar(r.Context(), visitVar, v)
 	return v
 }
@@ -105,10 +120,25 @@ func (s *site) scrub(r *http.Request, v *visit) {
 		keep = v.isSet
 	}
 	s.scrubber.scrub(r, keep)
-	if len(v.cookies) == 0 {
-		return
+	if len(v.cookies) > 0 {
+		removeCookies(r.Header, s.ownsCookie)
 	}
-	// The lines that came are kept for us.
-	r.Header["Cookie"] = slices.Clone(r.Header["Cookie"])
-	removeCookies(r.Header, s.manager.OwnsCookie)
+}
+
+// privateWriter wraps the response of this request.
+func (v *visit) privateWriter(w http.ResponseWriter) *privateWriter {
+	if v.first.writer.ResponseWriterWrapper.ResponseWriter != nil {
+		return newPrivateWriter(w)
+	}
+	v.first.writer = *newPrivateWriter(w)
+	return &v.first.writer
+}
+
+// values is where the values of injected headers are kept, fresh for each
+// request: handlers behind us may change them.
+func (v *visit) values() []string {
+	if len(v.set) > 0 {
+		return make([]string, 0, maxHeaders)
+	}
+	return v.first.values[:0]
 }

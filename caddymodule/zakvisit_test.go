@@ -247,3 +247,21 @@ func TestOBF(t *testing.T) {
 		t.Errorf("without a meeting: %d", a.StatusCode)
 	}
 }
+
+func TestDecliningAScopeIsNotAskedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site())
+	b := w.browser()
+	w.zoom.SetScopes(testClientID, "user:read:user")
+	b.signIn("/page", "user-ada")
+	back, err := w.zoom.Decline(t.Context(), b.open("/page").Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRefusal(t, b.open(back), codeDeclined)
+	for range 2 {
+		if got := b.open("/page").received(t).Header.Get("X-Zoom-Zak-Error"); got != string(codeMissingScope) {
+			t.Errorf("header: %q", got)
+		}
+	}
+}

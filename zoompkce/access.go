@@ -36,12 +36,15 @@ func (m *Manager) validGrant(ctx context.Context, u *user, g *grant) (*grant, er
 // withGrant makes a call with the user's access token. Zoom may have revoked it
 // before its time, so a refusal is answered by one refresh and one repeat. It
 // returns the grant that was used.
-func (m *Manager) withGrant(ctx context.Context, u *user, do func(context.Context, Token) error) (*grant, error) {
+func (m *Manager) withGrant(
+	ctx context.Context, u *user, do func(context.Context, Token) error,
+) (*grant, error) {
 	g, err := m.validGrant(ctx, u, u.newest())
 	if err != nil {
 		return nil, err
 	}
-	if err = do(ctx, g.token()); KindOf(err) != KindUnauthorized || remembered(&u.refreshUseless, time.Now()) != nil {
+	err = do(ctx, g.token())
+	if KindOf(err) != KindUnauthorized || remembered(&u.refreshUseless, time.Now()) != nil {
 		return g, err
 	}
 	if g, err = m.refresh(ctx, u, g); err != nil {

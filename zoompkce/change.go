@@ -55,9 +55,9 @@ func (m *Manager) change(
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
-		changed := &snapshot{record: r, version: version, key: k.list[0].id, readAt: now, ticket: u.tickets.Add(1)}
-		u.adopt(changed)
-		return changed, nil
+		snap = &snapshot{record: r, version: version, key: k.list[0].id, readAt: now, ticket: u.tickets.Add(1)}
+		u.adopt(snap)
+		return snap, nil
 	}
 	return nil, m.storeError(op, errors.New("the record is changed by others all the time"))
 }

@@ -25,3 +25,11 @@ func CollectUsers(s *State) {
 		runtime.Gosched()
 	}
 }
+
+// Forget empties a state.
+func Forget(s *State) {
+	s.opened.InvalidateAll()
+	s.users.mu.Lock()
+	defer s.users.mu.Unlock()
+	clear(s.users.m)
+}

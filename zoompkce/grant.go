@@ -76,7 +76,9 @@ func (g *grant) due(now time.Time, margin time.Duration) bool {
 }
 
 func (g *grant) token() Token {
-	return Token{AccessToken: g.AccessToken, RefreshToken: g.RefreshToken, Expiry: g.Expiry, Scopes: g.Scopes, APIURL: g.APIURL}
+	return Token{
+		AccessToken: g.AccessToken, RefreshToken: g.RefreshToken, Expiry: g.Expiry, Scopes: g.Scopes, APIURL: g.APIURL,
+	}
 }
 
 func (g *grant) dead() bool { return !g.DeadAt.IsZero() }

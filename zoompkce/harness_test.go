@@ -26,10 +26,9 @@ type world struct {
 	app   *zoomtest.App
 	store *testStore
 
+	mu        sync.Mutex
 	transport http.RoundTripper // to Zoom
-
-	mu     sync.Mutex
-	issued []string // access tokens
+	issued    []string          // access tokens
 }
 
 // carrier is a function as a transport.
@@ -39,11 +38,21 @@ func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) { return c(r
 
 // RoundTrip carries the processes' calls, and notes the tokens that Zoom gives.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := w.transport.RoundTrip(r)
+	w.mu.Lock()
+	transport := w.transport
+	w.mu.Unlock()
+	res, err := transport.RoundTrip(r)
 	if err == nil && r.URL.Path == "/oauth/token" {
 		res.Body = &tokenReader{ReadCloser: res.Body, world: w}
 	}
 	return res, err
+}
+
+// through has the calls to Zoom carried by f from now on.
+func (w *world) through(f carrier) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.transport = f
 }
 
 type tokenReader struct {
@@ -322,149 +331,3 @@ func contextWithCancel() (context.Context, context.CancelFunc) { return context.
 func toExpiry() { time.Sleep(time.Hour) }
 
 var ctx = context.Background()
-
-// teststore is a store that can be broken, stopped and watched.
-type testStore struct {
-	zoompkce.Store
-	mu    sync.Mutex
-	count map[string]int
-	rules []*storeRule
-}
-
-type storeRule struct {
-	op    string // load or swap
-	times int    // < 0: until healed
-	after bool   // what was asked for is done nevertheless
-	err   error
-	gate  *gate
-	delay time.Duration
-
-	panics bool
-}
-
-type gate struct{ arrived, release chan struct{} }
-
-var errStoreDown = errors.New("the store is down")
-
-func newTestStore() *testStore {
-	return &testStore{Store: zoompkce.NewMemoryStore(), count: map[string]int{}}
-}
-
-func (s *testStore) add(r storeRule) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rules = append(s.rules, &r)
-}
-
-func (s *testStore) fail(op string, times int) {
-	s.add(storeRule{op: op, times: times, err: errStoreDown})
-}
-func (s *testStore) failAfter(op string, times int) {
-	s.add(storeRule{op: op, times: times, err: errStoreDown, after: true})
-}
-func (s *testStore) hang(op string) { s.add(storeRule{op: op, times: -1, delay: time.Hour}) }
-
-// hold stops the next operation before it is done, or after.
-func (s *testStore) hold(op string, after bool) *gate {
-	g := &gate{make(chan struct{}), make(chan struct{})}
-	s.add(storeRule{op: op, times: 1, gate: g, after: after})
-	return g
-}
-
-func (s *testStore) heal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rules = nil
-}
-
-func (s *testStore) counted(op string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.count[op]
-}
-
-func (s *testStore) rule(op string) *storeRule {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count[op]++
-	for i, r := range s.rules {
-		if r.op == op || r.op == "any" {
-			if r.times--; r.times == 0 {
-				s.rules = slices.Delete(s.rules, i, i+1)
-			}
-			return r
-		}
-	}
-	return nil
-}
-
-func (r *storeRule) apply(ctx context.Context) error {
-	if r.gate != nil {
-		close(r.gate.arrived)
-		select {
-		case <-r.gate.release:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if r.delay > 0 {
-		select {
-		case <-time.After(r.delay):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if r.panics {
-		panic("the store has a bug")
-	}
-	return r.err
-}
-
-func (s *testStore) Load(ctx context.Context, key string) ([]byte, string, error) {
-	r := s.rule("load")
-	if r != nil && !r.after {
-		if err := r.apply(ctx); err != nil {
-			return nil, "", err
-		}
-	}
-	value, version, err := s.Store.Load(ctx, key)
-	if r != nil && r.after {
-		if failed := r.apply(ctx); failed != nil {
-			return nil, "", failed
-		}
-	}
-	return value, version, err
-}
-
-func (s *testStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	r := s.rule("swap")
-	if r != nil && !r.after {
-		if err := r.apply(ctx); err != nil {
-			return "", err
-		}
-	}
-	version, err := s.Store.Swap(ctx, key, old, value, expires)
-	if r != nil && r.after {
-		if failed := r.apply(ctx); failed != nil {
-			return "", failed
-		}
-	}
-	return version, err
-}
-
-// only is the key of the one record in the store.
-func (s *testStore) only(t *testing.T) string { return s.other(t, "") }
-
-// other is the key of the one record beside that one.
-func (s *testStore) other(t *testing.T, key string) string {
-	t.Helper()
-	keys, _, err := s.List(ctx, "zoom_pkce/", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys = slices.DeleteFunc(keys, func(k string) bool { return k == key })
-	if len(keys) != 1 {
-		t.Fatalf("%d records", len(keys))
-	}
-	return keys[0]
-}

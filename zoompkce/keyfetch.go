@@ -11,7 +11,8 @@ const minPause = time.Second
 
 // fetchKey asks Zoom for a ZAK or an OBF token of the user.
 func fetchKey[T any](
-	ctx context.Context, m *Manager, u *user, call Call, kind EventKind, do func(context.Context, Token) (T, error),
+	ctx context.Context, m *Manager, u *user, call Call, kind EventKind,
+	do func(context.Context, Token) (T, error),
 ) (key T, err error) {
 	if err := m.paused(call, time.Now()); err != nil {
 		return key, err
@@ -28,10 +29,12 @@ func fetchKey[T any](
 	outcome := "ok"
 	switch e, _ := err.(*Error); {
 	case err == nil:
-	case e != nil && e.Kind == KindRateLimited && g != nil:
+	case e == nil || g == nil: // without a grant there was no call
+		outcome = "failed"
+	case e.Kind == KindRateLimited:
 		outcome = "rate_limited"
 		m.pause(e.RetryAfter)
-	case e != nil && e.Kind == KindMissingScope:
+	case e.Kind == KindMissingScope:
 		outcome = "missing_scope"
 		m.noteMissingScope(ctx, u, g, call, e)
 	default:

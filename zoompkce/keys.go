@@ -60,7 +60,8 @@ func newKeys(app string, secrets [][]byte) (*keys, error) {
 	set := sha256.New()
 	for i, secret := range secrets {
 		if len(secret) < MinSecretLen {
-			return nil, fmt.Errorf("cookie secret %d has %d bytes, it needs %d or more", i+1, len(secret), MinSecretLen)
+			return nil, fmt.Errorf("cookie secret %d has %d bytes, it needs %d or more",
+				i+1, len(secret), MinSecretLen)
 		}
 		derived, err := deriveKeys(app, secret)
 		if err != nil {
@@ -179,6 +180,10 @@ const recordFormat = 1
 // never "signed out", and the record is never overwritten.
 type UnopenableError struct{ reason string }
 
+func unopenable(format string, args ...any) *UnopenableError {
+	return &UnopenableError{fmt.Sprintf(format, args...)}
+}
+
 func (e *UnopenableError) Error() string { return "session record cannot be opened: " + e.reason }
 
 // sealRecord encrypts a record. Its app, its kind and the key it is stored
@@ -194,22 +199,22 @@ func (k *keys) sealRecord(kind, key string, plain []byte) []byte {
 
 func (k *keys) openRecord(kind, key string, sealed []byte) (plain []byte, id keyID, err error) {
 	if len(sealed) < 1+len(id) {
-		return nil, id, &UnopenableError{"it is too short to be one"}
+		return nil, id, unopenable("it is too short to be one")
 	}
 	if sealed[0] != recordFormat {
-		return nil, id, &UnopenableError{fmt.Sprintf("its format is %d, this version knows format %d", sealed[0], recordFormat)}
+		return nil, id, unopenable("its format is %d, this version knows format %d", sealed[0], recordFormat)
 	}
 	copy(id[:], sealed[1:])
 	for i := range k.list {
 		if secret := &k.list[i]; secret.id == id {
 			plain, err := secret.record.Open(nil, nil, sealed[1+len(id):], k.recordContext(kind, key))
 			if err != nil {
-				return nil, id, &UnopenableError{fmt.Sprintf("it was damaged, or is not what belongs under this key (secret %s)", id)}
+				return nil, id, unopenable("it was damaged, or is not what belongs under this key (secret %s)", id)
 			}
 			return plain, id, nil
 		}
 	}
-	return nil, id, &UnopenableError{fmt.Sprintf("it was sealed with secret %s, which is not among the cookie secrets", id)}
+	return nil, id, unopenable("it was sealed with secret %s, which is not among the cookie secrets", id)
 }
 
 func (k *keys) recordContext(kind, key string) []byte {

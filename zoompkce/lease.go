@@ -77,7 +77,9 @@ func (m *Manager) dropLease(ctx context.Context, u *user) {
 // whose lease had run out, and its tokens are about to be saved: so the
 // record is watched first, and what appears there is the answer. Only then
 // the grant counts as dead.
-func (m *Manager) believeInvalidGrant(ctx context.Context, u *user, base *grant, refused error) (*grant, error) {
+func (m *Manager) believeInvalidGrant(
+	ctx context.Context, u *user, base *grant, refused error,
+) (*grant, error) {
 	replaced := func(g *grant) bool { return g == nil || !g.same(base) && !base.succeeds(g) }
 	for began := time.Now(); time.Since(began) < m.timeout; {
 		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {

@@ -76,7 +76,9 @@ type LoginRequest struct {
 // BeginLogin begins a sign-in. It returns the login, for the authorization URL
 // and the challenge, and the cookies to set: the new one, and the deletion of
 // those there is no more room for.
-func (m *Manager) BeginLogin(ctx context.Context, cookies []string, req LoginRequest) (*Login, []*http.Cookie, error) {
+func (m *Manager) BeginLogin(
+	ctx context.Context, cookies []string, req LoginRequest,
+) (*Login, []*http.Cookie, error) {
 	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -107,8 +109,9 @@ func (l *Login) seal(k *keys) (string, error) {
 	encoder := json.NewEncoder(&payload)
 	// Every & of the return URL would become six bytes, and the cookie too long.
 	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(loginPayload{l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli()})
-	if err != nil {
+	if err := encoder.Encode(loginPayload{
+		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(),
+	}); err != nil {
 		return "", err
 	}
 	return k.sealCookie(purposeLogin, l.cookie, payload.Bytes())
@@ -143,7 +146,8 @@ func (m *Manager) PendingLogin(ctx context.Context, cookies []string, flow Flow,
 		if !ok || login.Flow != flow {
 			continue
 		}
-		if (state != "" || flow != AppFlow) && subtle.ConstantTimeCompare([]byte(login.state), []byte(state)) != 1 {
+		same := subtle.ConstantTimeCompare([]byte(login.state), []byte(state)) == 1
+		if !same && (state != "" || flow != AppFlow) {
 			continue
 		}
 		if age := time.Since(login.Started); age > LoginLifetime || age < -LoginLifetime {

@@ -74,11 +74,15 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		return nil, errors.New("a manager needs a client and a store")
 	}
 	m := &Manager{
-		client:  cfg.Client,
-		store:   cfg.Store,
-		state:   cfg.State,
-		jar:     newCookieJar(cfg.Cookies, cfg.Client.AppID()),
-		life:    sessionLife{cmp.Or(cfg.IdleTimeout, 24*time.Hour), cmp.Or(cfg.MaxLifetime, 720*time.Hour), cmp.Or(cfg.MaxSessions, 50)},
+		client: cfg.Client,
+		store:  cfg.Store,
+		state:  cfg.State,
+		jar:    newCookieJar(cfg.Cookies, cfg.Client.AppID()),
+		life: sessionLife{
+			idle:  cmp.Or(cfg.IdleTimeout, 24*time.Hour),
+			max:   cmp.Or(cfg.MaxLifetime, 720*time.Hour),
+			count: cmp.Or(cfg.MaxSessions, 50),
+		},
 		margin:  cmp.Or(cfg.RefreshMargin, 5*time.Minute),
 		sync:    cmp.Or(cfg.SyncInterval, 10*time.Second),
 		timeout: cfg.Client.timeout,

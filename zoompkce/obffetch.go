@@ -52,7 +52,8 @@ func (u *user) obf(meeting string, lifetime time.Duration, now time.Time) (OBF, 
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, o := range u.obfs {
-		if o.meeting == meeting && o.lifetime == lifetime && o.ExpiresAt.Sub(now) > o.ExpiresAt.Sub(o.FetchedAt)/2 {
+		young := now.Sub(o.FetchedAt) < o.ExpiresAt.Sub(o.FetchedAt)/2
+		if young && o.meeting == meeting && o.lifetime == lifetime {
 			return o.OBF, true
 		}
 	}

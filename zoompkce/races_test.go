@@ -2,8 +2,8 @@ package zoompkce_test
 
 import (
 	"errors"
-	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -352,135 +352,21 @@ func TestSignInMeetsTombstone(t *testing.T) {
 	})
 }
 
-// Two refreshes by processes that know of each other only through the record.
-func TestLease(t *testing.T) {
-	t.Run("the second waits and takes what the first got", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p, q := w.process(), w.process()
-			b := p.signIn("ada")
-			q.works(b)
-			toExpiry()
-			gate := w.zoom.Hold(zoomtest.CallRefresh, zoomtest.Before)
-			first := p.refreshing(b)
-			<-gate.Arrived()
-			second := q.refreshing(b)
-			time.Sleep(5 * time.Second)
-			gate.Release()
-			w.must(<-first)
-			w.must(<-second)
-			w.calls(zoomtest.CallRefresh, 1)
-		})
-	})
-	t.Run("nobody waits longer than a call may take", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p, q := w.process(), w.process()
-			b := p.signIn("ada")
-			toExpiry()
-			gate := w.zoom.Hold(zoomtest.CallRefresh, zoomtest.Before)
-			go func() { _, _ = p.token(b) }()
-			<-gate.Arrived()
-			w.store.fail("swap", -1) // p cannot give the lease back, as if it had been killed
-			time.Sleep(time.Second)
-			w.took(11*time.Second, func() {
-				if _, err := q.token(b); err == nil || errors.As(err, new(*zoompkce.NoSessionError)) {
-					w.Errorf("waiting for the lease ended in %v", err)
-				}
-			})
-			w.store.heal()
-			w.calls(zoomtest.CallRefresh, 1)
-
-			// The deadline is over: the lease is free. The held call of p is lost.
-			time.Sleep(30 * time.Second)
-			q.works(b)
-			w.calls(zoomtest.CallRefresh, 2)
-		})
-	})
-	t.Run("a lease this process left behind is no obstacle", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process()
-			b := p.signIn("ada")
-			toExpiry()
-			w.store.failAfter("swap", 1) // the lease is stored, and the store says no
-			p.storeTrouble(b)
-			w.calls(zoomtest.CallRefresh, 0)
-			time.Sleep(6 * time.Second)
-			p.works(b)
-		})
-	})
-}
-
-// invalid_grant alone is no reason to sign anybody out.
-func TestInvalidGrant(t *testing.T) {
-	t.Run("is final when nothing newer appears", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p, q := w.process(), w.process()
-			b := p.signIn("ada")
-			toExpiry()
-			w.zoom.RevokeUser(w.app.ClientID, "ada")
-			w.took(11*time.Second, func() {
-				if p.signedOut(b).Clear {
-					w.Error("cookies cleared though a sign-in may be under way")
-				}
-			})
-			w.took(0, func() { p.signedOut(b) })
-			w.calls(zoomtest.CallRefresh, 1)
-			if q.signedOut(b).Clear {
-				w.Error("another process clears the cookies")
-			}
-			time.Sleep(61 * time.Second)
-			if !p.signedOut(b).Clear || !q.signedOut(b).Clear {
-				w.Error("the sessions did not end after the grace time")
-			}
-			w.calls(zoomtest.CallRefresh, 1)
-			if got := p.outcomes(zoompkce.EventRefresh); !slices.Equal(got, []string{"invalid_grant"}) {
-				w.Errorf("outcomes %q", got)
-			}
-			p.works(p.signIn("ada"))
-			if !p.signedOut(b).Clear {
-				w.Error("a session that had ended is back")
-			}
-		})
-	})
-	t.Run("a sign-in within the grace time revives the sessions", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process()
-			b := p.signIn("ada")
-			toExpiry()
-			w.zoom.RevokeUser(w.app.ClientID, "ada")
-			p.signedOut(b)
-			time.Sleep(50 * time.Second)
-			other := p.signIn("ada")
-			if p.works(b) != p.works(other) {
-				w.Error("two grants")
-			}
-		})
-	})
-	for _, code := range []string{"4711", "4735", "4737", "4738", "4740", "4741"} {
-		t.Run("as code "+code, func(t *testing.T) {
-			bubble(t, func(w *world) {
-				p := w.process()
-				b := p.signIn("ada")
-				toExpiry()
-				w.zoom.Fail(zoomtest.CallRefresh, -1, zoomtest.Status(400, `{"code":`+code+`,"message":"no"}`))
-				p.signedOut(b)
-			})
-		})
-	}
-	t.Run("a manager that is drained leaves it to the next", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process()
-			b := p.signIn("ada")
-			toExpiry()
-			w.zoom.RevokeUser(w.app.ClientID, "ada")
-			done := p.refreshing(b)
-			time.Sleep(time.Second)
-			old := p.reload()
-			w.took(time.Second, old.Close)
-			if err := <-done; zoompkce.KindOf(err) != zoompkce.KindUnavailable {
-				w.Errorf("the request that waited: %v", err)
-			}
-			time.Sleep(6 * time.Second)
-			p.signedOut(b)
-		})
+// A record that was on its way when the process changed it is older, however
+// late it arrives.
+func TestLateReadDoesNotUndoAChange(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		s := p.session(b)
+		time.Sleep(6 * time.Second)
+		gate := w.store.hold("load", true)
+		p.works(b) // reads ahead
+		<-gate.arrived
+		w.must(p.SignOut(ctx, s))
+		p.signedOut(b)
+		close(gate.release)
+		synctest.Wait()
+		p.signedOut(b)
 	})
 }

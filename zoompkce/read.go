@@ -39,10 +39,10 @@ func (m *Manager) current(ctx context.Context, k *keys, u *user, now time.Time) 
 	if err == nil {
 		return fresh, nil
 	}
-	if g := u.grant(snap); errors.As(err, new(*UnopenableError)) || g == nil || g.dead() || !now.Before(g.Expiry) {
-		return nil, err
+	if g := u.grant(snap); g != nil && !g.dead() && now.Before(g.Expiry) && !errors.As(err, new(*UnopenableError)) {
+		return snap, nil
 	}
-	return snap, nil
+	return nil, err
 }
 
 // reread reads the record now and waits for it.

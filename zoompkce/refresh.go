@@ -16,7 +16,9 @@ const (
 // refreshAhead refreshes in the background what is still valid.
 func (m *Manager) refreshAhead(u *user, from *grant, now time.Time) {
 	if refreshFailed(u, from, now) == nil {
-		m.runOnce(&u.refreshing, func(ctx context.Context) { _, _ = m.refreshWithin(ctx, u, from, storeTimeout) })
+		m.runOnce(&u.refreshing, func(ctx context.Context) {
+			_, _ = m.refreshWithin(ctx, u, from, storeTimeout)
+		})
 	}
 }
 
@@ -29,7 +31,9 @@ func (m *Manager) refresh(ctx context.Context, u *user, from *grant) (*grant, er
 // that: Zoom takes a refresh token a single time and answers the second one who
 // presents it with invalid_grant. patience is how long the store may take before
 // the refresh token is spent.
-func (m *Manager) refreshWithin(ctx context.Context, u *user, from *grant, patience time.Duration) (*grant, error) {
+func (m *Manager) refreshWithin(
+	ctx context.Context, u *user, from *grant, patience time.Duration,
+) (*grant, error) {
 	if err := refreshFailed(u, from, time.Now()); err != nil {
 		return nil, err
 	}
@@ -79,7 +83,9 @@ func refreshFailed(u *user, from *grant, now time.Time) error {
 
 // refreshOnce does the work of a refresh: take the lease, spend the refresh
 // token, save what came.
-func (m *Manager) refreshOnce(ctx context.Context, u *user, from *grant, patience time.Duration) (*grant, error) {
+func (m *Manager) refreshOnce(
+	ctx context.Context, u *user, from *grant, patience time.Duration,
+) (*grant, error) {
 	base, leased, err := m.takeLease(ctx, u, from, patience)
 	if err != nil || !leased {
 		return base, err

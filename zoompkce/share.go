@@ -29,7 +29,7 @@ func share[T any](
 		result := m.state.flights.DoChan(key, func() (any, error) {
 			group := m.work.begin()
 			if group == nil {
-				return value, errClosing
+				return nil, errClosing
 			}
 			defer group.Done()
 			return guard(func() (T, error) { return work(context.WithoutCancel(ctx)) })

@@ -88,12 +88,19 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 	}
 	z, err := m.fetchZAK(ctx, s.user, slot, p)
 	if err != nil {
-		if z := slot.current.Load(); z.usable(time.Now(), p.Lifetime) && !isSignedOut(err) {
-			return *z, nil
-		}
-		return ZAK{}, unavailable(CallZAK, err)
+		return slot.older(err)
 	}
 	return *z, nil
+}
+
+// older returns the ZAK there is in place of one that could not be fetched,
+// but not to a visitor who is signed out or away.
+func (slot *zakSlot) older(err error) (ZAK, error) {
+	left := errors.As(err, new(*NoSessionError)) || errors.Is(err, context.Canceled)
+	if z := slot.current.Load(); !left && z.usable(time.Now(), slot.lifetime) {
+		return *z, nil
+	}
+	return ZAK{}, unavailable(CallZAK, err)
 }
 
 // zoomHangs reports whether the last fetch took long to fail, a moment ago or
@@ -140,18 +147,11 @@ func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (ZAK, erro
 	}
 	defer group.Done()
 	z, err := m.waitForTurn(ctx, u, slot)
-	if err == nil {
-		return *z, nil
+	if err != nil {
+		return slot.older(err)
 	}
-	if z := slot.current.Load(); ctx.Err() == nil && z.usable(time.Now(), slot.lifetime) && !isSignedOut(err) {
-		return *z, nil
-	}
-	return ZAK{}, unavailable(CallZAK, err)
+	return *z, nil
 }
-
-// isSignedOut reports whether the call found out that Zoom has ended the grant:
-// then no ZAK of it is to be used either.
-func isSignedOut(err error) bool { return errors.As(err, new(*NoSessionError)) }
 
 func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*ZAK, error) {
 	timer := time.NewTimer(m.timeout)
@@ -179,10 +179,10 @@ func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*ZAK, er
 		return m.client.ZAK(ctx, t, slot.lifetime)
 	})
 	if err != nil {
-		// A missing scope is remembered by the grant: the next one may have it.
 		if kind := KindOf(err); kind != KindUnknown && kind != KindMissingScope && ctx.Err() == nil {
 			now := time.Now()
-			slot.failure.Store(&failure{err: err, until: now.Add(zakFailurePause), slow: now.Sub(began) > zakFailurePause})
+			slow := now.Sub(began) > zakFailurePause
+			slot.failure.Store(&failure{err: err, until: now.Add(zakFailurePause), slow: slow})
 		}
 		return nil, err
 	}

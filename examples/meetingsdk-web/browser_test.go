@@ -1,153 +1,177 @@
 package main
 
 import (
-	"context"
-	"iter"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/fetch"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
-// browser is a Chromium that reaches 127.0.0.1 and nothing else.
-type browser struct {
-	t   *testing.T
-	ctx context.Context
+// joinURL is where the SDK's component view asks Zoom to let it in.
+const joinURL = "https://zoom.us/api/v1/wc/info"
 
-	mu       sync.Mutex
-	outgoing []*network.Request // requests to anywhere else, in order
-	console  []string
+// watchJoins keeps the options with which a page calls the SDK's join, and calls
+// it.
+const watchJoins = `
+window.joins = [];
+let sdk;
+Object.defineProperty(window, "ZoomMtgEmbedded", {
+  configurable: true,
+  get: () => sdk,
+  set(value) {
+    sdk = value;
+    const create = value.createClient;
+    value.createClient = (...args) => {
+      const client = create(...args), join = client.join;
+      client.join = (options) => (window.joins.push(options), join.call(client, options));
+      return client;
+    };
+  },
+});`
+
+// TestTheSDKJoinsAsItsVisitor cuts nothing off but Zoom's network: the page, the
+// SDK and everything they ask this server for are real.
+func TestTheSDKJoinsAsItsVisitor(t *testing.T) {
+	d := startInstalled(t)
+	declared := joinOptions(t)
+	c := startChromium(t)
+	c.onEveryPage(watchJoins)
+	c.do("signing in", chromedp.Navigate(d.url),
+		chromedp.Click(chromedp.CSS(`input[value="aDa1815"]`)),
+		chromedp.Click(chromedp.CSS(`button[value="allow"]`)),
+		chromedp.WaitVisible(chromedp.CSS("#who")))
+	if got := c.text("#name") + " " + c.text("#email"); got != "Ada Lovelace ada@example.com" {
+		t.Errorf("the page says %q is signed in", got)
+	}
+	if n := d.zoom.Count(zoomtest.CallZAK); n != 0 {
+		t.Errorf("%d ZAKs were fetched before one was needed", n)
+	}
+	for _, tt := range []struct {
+		how, name, token string
+		role             float64
+		sent             string // what the SDK calls the ZAK then
+	}{
+		{"join", "Ada Lovelace", "zak", 0, "ztk"},
+		{"start", "Ada Lovelace", "zak", 1, "zsk"},
+		// The SDK sends an OBF token only once Zoom has answered.
+		{"send", "Assistant of Ada Lovelace", "obfToken", 0, ""},
+	} {
+		t.Run(tt.how, func(t *testing.T) {
+			c := &chromium{t, c.ctx, c.outgoing}
+			begun := d.zoom.Now()
+			c.do("joining", chromedp.Navigate(d.url), chromedp.WaitVisible(chromedp.CSS("#who")),
+				chromedp.Click(chromedp.CSS(`[value="`+tt.how+`"]`)),
+				chromedp.SendKeys(chromedp.CSS(`[name="meeting"]`), "123 4567 8901"),
+				chromedp.SendKeys(chromedp.CSS(`[name="passcode"]`), "sesame"),
+				chromedp.Click(chromedp.CSS("button.main")))
+			sent := c.wanted(joinURL).form
+
+			joins, err := chromedp.Run(c.ctx, chromedp.Evaluate[[]map[string]string]("window.joins"))
+			if err != nil || len(joins) != 1 {
+				t.Fatalf("the SDK's join was called %d times: %v", len(joins), err)
+			}
+			options := joins[0]
+			for name := range options {
+				if !declared[name] {
+					t.Errorf("the SDK's join knows no option %q", name)
+				}
+			}
+			want := map[string]string{
+				"signature": options["signature"], "meetingNumber": "12345678901", "password": "sesame",
+				"userName": tt.name, tt.token: options[tt.token],
+			}
+			if !maps.Equal(options, want) {
+				t.Errorf("join was called with %v, want %v", options, want)
+			}
+			checkSignature(t, options["signature"], tt.role)
+			if tt.token == "zak" {
+				user, fetched, ok := d.zoom.ValidateZAK(options["zak"])
+				if age := begun.Sub(fetched); !ok || user != "aDa1815" || age > time.Minute {
+					t.Errorf("a ZAK of %q, fetched %s before it was needed", user, age)
+				}
+			} else if user, meeting, ok := d.zoom.ValidateOBF(options["obfToken"]); !ok || user != "aDa1815" || meeting != "12345678901" {
+				t.Errorf("an OBF token of %q for %q", user, meeting)
+			}
+
+			// What the SDK made of it.
+			wantSent := map[string]string{
+				"signature": options["signature"], "apiKey": clientID, "meetingNumber": "12345678901",
+				"passWord": "sesame", "userName": tt.name, "ztk": "", "zsk": "",
+			}
+			wantSent[tt.sent] = options["zak"]
+			for name, want := range wantSent {
+				if got := sent.Get(name); got != want {
+					t.Errorf("the SDK sent %s %q, want %q", name, got, want)
+				}
+			}
+			c.do("waiting for the outcome", chromedp.WaitVisible(chromedp.CSS("#trouble")))
+			if got := c.text("#trouble"); !strings.Contains(got, "(-3000)") {
+				t.Errorf("the page says %q, want the SDK's code for no connection", got)
+			}
+
+			// The SDK shows a dialog of its own, so this is no click of a mouse.
+			c.do("trying again", chromedp.Evaluate[chromedp.Void](`document.querySelector("button.main").click()`))
+			if again := c.wanted(joinURL).form; again.Get("meetingNumber") != "12345678901" {
+				t.Errorf("the second time the SDK sent %v", again)
+			}
+		})
+	}
 }
 
-func newBrowser(t *testing.T) *browser {
+// checkSignature verifies a signature as Zoom does.
+func checkSignature(t *testing.T, signature string, role float64) {
 	t.Helper()
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(chromium(t)),
-		chromedp.UserDataDir(t.TempDir()),
-		chromedp.NoSandbox,
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("no-proxy-server", true),
-		// What is not intercepted below, such as the requests of workers, finds
-		// no address.
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-		chromedp.WindowSize(1100, 900),
-	)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancelAllocator := chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancelAllocator)
-	ctx, cancelTab := chromedp.NewContext(ctx)
-	t.Cleanup(cancelTab)
-	b := &browser{t: t, ctx: ctx}
-	paused := chromedp.Events(ctx, fetch.RequestPaused)
-	console := chromedp.Console(ctx)
-	if _, err := chromedp.Call(ctx, fetch.Enable, fetch.EnableParams{}); err != nil {
-		t.Fatal(err)
-	}
-	go b.cutOff(paused)
-	go b.keep(console)
-	return b
-}
-
-// cutOff lets no request through but to 127.0.0.1, and keeps the others.
-func (b *browser) cutOff(paused iter.Seq2[fetch.EventRequestPaused, error]) {
-	for e, err := range paused {
-		if err != nil {
-			return
-		}
-		if strings.HasPrefix(e.Request.URL, "http://127.0.0.1:") || strings.HasPrefix(e.Request.URL, "blob:") {
-			_, _ = chromedp.Call(b.ctx, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: e.RequestID})
-			continue
-		}
-		b.mu.Lock()
-		b.outgoing = append(b.outgoing, e.Request)
-		b.mu.Unlock()
-		_, _ = chromedp.Call(b.ctx, fetch.FailRequest, fetch.FailRequestParams{RequestID: e.RequestID, ErrorReason: network.ErrorReasonInternetDisconnected})
+	claims := jwt.MapClaims{}
+	_, err := jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuedAt(), jwt.WithExpirationRequired()).
+		ParseWithClaims(signature, claims, func(*jwt.Token) (any, error) { return []byte(clientSecret), nil })
+	if err != nil || claims["appKey"] != clientID || claims["mn"] != "12345678901" || claims["role"] != role {
+		t.Errorf("the signature is not good for this meeting in role %v: %v %v", role, claims, err)
 	}
 }
 
-func (b *browser) keep(console iter.Seq2[chromedp.ConsoleMessage, error]) {
-	for m, err := range console {
-		if err != nil {
-			return
-		}
-		b.mu.Lock()
-		b.console = append(b.console, string(m.Type)+": "+m.Text)
-		b.mu.Unlock()
-	}
-}
-
-func (b *browser) run(actions ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, actions...); err != nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.t.Fatalf("%v\nconsole:\n%s", err, strings.Join(b.console, "\n"))
-	}
-}
-
-func chromium(t *testing.T) string {
+// joinOptions are the options of join that this version of the SDK declares and
+// does not deprecate.
+func joinOptions(t *testing.T) map[string]bool {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	missing(t, "there is no Chromium")
-	return ""
-}
-
-// missing skips a test that something is missing for, unless nothing may be.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("ZOOM_PKCE_E2E") == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what + "; with ZOOM_PKCE_E2E=1 that is a failure")
-}
-
-func TestExplore(t *testing.T) {
-	d, err := startDemo(".", 0)
+	types, err := os.ReadFile("node_modules/@zoom/meetingsdk/embedded.d.ts")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.stop()
-	b := newBrowser(t)
-	shot := func(name string) {
-		png, _ := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-		_ = os.WriteFile(filepath.Join("/tmp/shots", name), png, 0o644)
+	_, rest, _ := strings.Cut(string(types), "export interface JoinOptions {")
+	body, _, found := strings.Cut(rest, "\n}")
+	if !found {
+		t.Fatal("the SDK declares no JoinOptions")
 	}
-	b.run(
-		chromedp.Navigate(d.url),
-		chromedp.WaitVisible(`button[value="allow"]`),
-	)
-	shot("consent.png")
-	b.run(
-		chromedp.Click(`button[value="allow"]`),
-		chromedp.WaitVisible(`#who`),
-	)
-	shot("page.png")
-	b.run(
-		chromedp.SendKeys(`[name=meeting]`, "123 4567 8901"),
-		chromedp.SendKeys(`[name=passcode]`, "pass"),
-		chromedp.Click(`button.main`),
-		chromedp.Sleep(6*time.Second),
-	)
-	shot("joined.png")
-	txt, _ := chromedp.Run(b.ctx, chromedp.Text("body"))
-	t.Log(txt)
-	for _, r := range b.outgoing {
-		t.Logf("%s %s %v %v", r.Method, r.URL, r.Headers["X"], func() (s string) { for _, e := range r.PostDataEntries { s += string(e.Bytes) }; return }())
+	declared := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?s)/\*\*(.*?)\*/\s*(\w+)\??:`).FindAllStringSubmatch(body, -1) {
+		if !strings.Contains(m[1], "@deprecated") {
+			declared[m[2]] = true
+		}
 	}
-	t.Log(strings.Join(b.console, "\n"))
+	if !declared["signature"] || declared["sdkKey"] {
+		t.Fatalf("options of join: %v", declared)
+	}
+	return declared
+}
+
+// startInstalled starts the demo with the Meeting SDK in place.
+func startInstalled(t *testing.T) *demo {
+	t.Helper()
+	var out strings.Builder
+	if err := install(t.Context(), ".", &out); err != nil {
+		missing(t, err.Error()+"\n"+out.String())
+	}
+	d := start(t)
+	if _, err := os.Stat(filepath.Join(".", sdkFile)); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }

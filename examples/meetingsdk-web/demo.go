@@ -90,6 +90,11 @@ const globalOptions = "{\n" +
 	"	}\n" +
 	"}\n"
 
+// environment lists what the Caddyfile reads.
+var environment = []string{
+	"SITE", "BIND", "DIR", "ZOOM_URL", "ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "STORAGE",
+}
+
 // adapt reads the Caddyfile of dir as Caddy would with these environment
 // variables.
 func adapt(dir, storage string, env map[string]string) ([]byte, error) {

@@ -2,12 +2,16 @@ import * as zoom from "./zoom.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("wish");
-const verbs = { join: "Join", start: "Start", send: "Send" };
+const verbs = { join: "Join", start: "Start", send: "Send it in" };
 
-const visitor = await zoom.visitor();
-$("name").textContent = visitor.name;
+const visitor = await zoom.visitor().catch((error) => {
+  say("trouble", explain(error));
+  throw error;
+});
+const name = visitor.name || visitor.email;
+$("name").textContent = name;
 $("email").textContent = visitor.email;
-$("face").textContent = visitor.name.slice(0, 1);
+$("face").textContent = name.slice(0, 1);
 $("who").hidden = false;
 
 form.addEventListener("change", choose);
@@ -16,7 +20,7 @@ choose();
 function choose() {
   const how = form.elements.how.value;
   form.querySelector("button").textContent = verbs[how];
-  form.elements.shown.value = how === "send" ? `Assistant of ${visitor.name}` : visitor.name;
+  form.elements.shown.value = how === "send" ? `Assistant of ${name}` : name;
 }
 
 form.addEventListener("submit", async (event) => {
@@ -41,11 +45,12 @@ form.addEventListener("submit", async (event) => {
 async function enter() {
   const { how, meeting, passcode, shown } = Object.fromEntries(new FormData(form));
   const number = meeting.replace(/[\s-]/g, "");
-  const [signature, token, client] = await Promise.all([
+  const [signature, client] = await Promise.all([
     zoom.signature(number, how === "start" ? 1 : 0),
-    how === "send" ? zoom.obfToken(number) : zoom.zak(),
     meetingClient(),
   ]);
+  // Last, because a ZAK lives for minutes only.
+  const token = how === "send" ? await zoom.obfToken(number) : await zoom.zak();
   await client.join({
     signature,
     meetingNumber: number,

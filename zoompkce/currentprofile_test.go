@@ -1,0 +1,68 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+func TestCurrentProfile(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(func(c *zoompkce.ManagerConfig) { c.IdleTimeout = 100 * time.Hour })
+		b := p.signIn("ada")
+		profile := func() (zoompkce.Profile, error) { return p.CurrentProfile(ctx, p.session(b)) }
+		w.zoom.AddUser(zoomtest.User{ID: "ada", AccountID: "elsewhere"})
+		if got, err := profile(); err != nil || got.AccountID != "acc" {
+			w.Errorf("%+v, %v", got, err)
+		}
+		toExpiry()
+		p.works(b)
+		synctest.Wait()
+		if got, err := profile(); err != nil || got.AccountID != "elsewhere" {
+			w.Errorf("after a refresh: %+v, %v", got, err)
+		}
+
+		w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Hang())
+		time.Sleep(24 * time.Hour)
+		w.took(10*time.Second, func() {
+			if _, err := profile(); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+				w.Errorf("a profile of yesterday: %v", err)
+			}
+		})
+		time.Sleep(time.Millisecond)
+		w.took(0, func() { _, _ = profile() })
+		w.zoom.Restore(zoomtest.CallAny)
+		time.Sleep(5 * time.Second)
+		w.zoom.ResetCounts()
+		var wait sync.WaitGroup
+		for range 100 {
+			wait.Go(func() {
+				if got, err := profile(); err != nil || got.AccountID != "elsewhere" {
+					w.Errorf("%+v, %v", got, err)
+				}
+			})
+		}
+		wait.Wait()
+		w.calls(zoomtest.CallMe, 1)
+
+		w.zoom.Fail(zoomtest.CallMe, 1, zoomtest.Status(500, "")) // after the refresh
+		time.Sleep(24 * time.Hour)
+		p.works(b)
+		time.Sleep(time.Second)
+		w.store.fail("swap", -1)
+		w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
+		if _, err := profile(); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("with a revoked token and no store: %v", err)
+		}
+		w.store.heal()
+		time.Sleep(6 * time.Second)
+		if _, err := profile(); err != nil {
+			w.Errorf("with a revoked token: %v", err)
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+// A token that Zoom has revoked before its time: one refresh, one repeat.
+func TestZAKUnauthorized(t *testing.T) {
+	t.Run("heals", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			p.works(b)
+			w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
+			p.hasZAK(b, minute)
+			w.calls(zoomtest.CallZAK, 2)
+			w.calls(zoomtest.CallRefresh, 1)
+			p.works(b)
+			w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
+			time.Sleep(2 * time.Minute)
+			p.hasZAK(b, minute)
+			w.calls(zoomtest.CallRefresh, 2)
+		})
+	})
+	t.Run("does not heal", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(401, `{"code":124,"message":"Invalid access token."}`))
+			for range 120 {
+				if _, err := p.zak(b, minute); zoompkce.KindOf(err) != zoompkce.KindUnauthorized {
+					w.Fatal(err)
+				}
+				time.Sleep(500 * time.Millisecond)
+			}
+			if n := w.zoom.Count(zoomtest.CallRefresh); n > 3 {
+				w.Errorf("%d refreshes in a minute, which did not help", n)
+			}
+		})
+	})
+	t.Run("and the grant is dead", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			p.works(b)
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			if _, err := p.zak(b, minute); err == nil {
+				w.Fatal("a ZAK of a dead grant")
+			}
+			time.Sleep(11 * time.Second)
+			p.signedOut(b)
+			p.works(p.signIn("ada"))
+			p.hasZAK(b, minute)
+		})
+	})
+	t.Run("for many users' requests at once", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
+			s := p.session(b)
+			var wait sync.WaitGroup
+			for n := range 50 {
+				wait.Go(func() {
+					if _, err := p.OBF(ctx, s, fmt.Sprint(100000000+n), 0); err != nil {
+						w.Error(err)
+					}
+				})
+				wait.Go(func() {
+					if _, err := p.ZAK(ctx, s, zoompkce.ZAKPolicy{}); err != nil {
+						w.Error(err)
+					}
+				})
+			}
+			wait.Wait()
+			w.calls(zoomtest.CallRefresh, 1)
+		})
+	})
+}
+
+func TestMissingScope(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		w.zoom.SetScopes(w.app.ClientID, "user:read:user")
+		b := p.signIn("ada")
+		if p.NeedsAuthorization(p.session(b)) {
+			w.Error("nothing is missing yet")
+		}
+		lacks := func() {
+			t.Helper()
+			_, err := p.zak(b, minute)
+			e, ok := errors.AsType[*zoompkce.Error](err)
+			if !ok || e.Kind != zoompkce.KindMissingScope || len(e.Scopes) != 1 || e.Scopes[0] != "user:read:zak" {
+				w.Fatalf("%v", err)
+			}
+		}
+		lacks()
+		for range 10 {
+			time.Sleep(10 * time.Second)
+			lacks()
+		}
+		w.calls(zoomtest.CallZAK, 1)
+		if !p.NeedsAuthorization(p.session(b)) || !q.NeedsAuthorization(q.session(b)) {
+			w.Error("a fresh authorization is not asked for")
+		}
+		toExpiry() // a refresh does not bring it
+		p.works(b)
+		lacks()
+
+		again := p.signIn("ada")
+		if p.NeedsAuthorization(p.session(again)) {
+			w.Error("asked for though not known to be missing")
+		}
+		time.Sleep(time.Second)
+		lacks()
+		if p.NeedsAuthorization(p.session(again)) || p.NeedsAuthorization(p.session(b)) {
+			w.Error("asked for a second time")
+		}
+
+		w.zoom.SetScopes(w.app.ClientID, zoomtest.DefaultScopes()...)
+		p.signIn("ada")
+		p.hasZAK(b, minute)
+	})
+}

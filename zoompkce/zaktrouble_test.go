@@ -1,0 +1,164 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+func TestOlderZAKWhileFetchingFails(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		first := p.hasZAK(b, minute)
+		w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Hang())
+		time.Sleep(70 * time.Second)
+		w.took(10*time.Second, func() { // one request finds out
+			if z, err := p.zak(b, minute); err != nil || z.Token != first.Token {
+				w.Errorf("%v", err)
+			}
+		})
+		for time.Since(first.FetchedAt) < 4*time.Minute {
+			w.took(0, func() {
+				if z, err := p.zak(b, minute); err != nil || z.Token != first.Token {
+					w.Errorf("after %v: %v", time.Since(first.FetchedAt), err)
+				}
+			})
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Second)
+		w.took(10*time.Second, func() {
+			if _, err := p.zak(b, minute); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+				w.Errorf("a ZAK of more than four minutes: %v", err)
+			}
+		})
+		w.zoom.Restore(zoomtest.CallAny)
+		time.Sleep(2 * time.Second)
+		p.hasZAK(b, minute)
+	})
+}
+
+// Once Zoom answers at all, every request tries.
+func TestZAKRecoversAtOnce(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		p.hasZAK(b, minute)
+		w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(500, ""))
+		time.Sleep(90 * time.Second)
+		if _, err := p.zak(b, minute); err != nil {
+			w.Error(err)
+		}
+		w.zoom.Restore(zoomtest.CallAny)
+		time.Sleep(time.Second)
+		p.hasZAK(b, minute)
+	})
+}
+
+func TestBadZAKAnswers(t *testing.T) {
+	for name, h := range map[string]http.Handler{
+		"empty":       zoomtest.Status(200, `{"token":""}`),
+		"absent":      zoomtest.Status(200, `{}`),
+		"line break":  zoomtest.Status(200, `{"token":"a\r\nX-Evil: 1"}`),
+		"100 KB":      zoomtest.Status(200, `{"token":"`+strings.Repeat("a", 100<<10)+`"}`),
+		"number":      zoomtest.Status(200, `{"token":1}`),
+		"HTML":        zoomtest.HTML(),
+		"huge":        zoomtest.Huge(2 << 20),
+		"truncated":   zoomtest.Truncated(`{"token":"abcdefgh"}`),
+		"reset":       zoomtest.ResetConn(),
+		"hanging":     zoomtest.Hang(),
+		"dripping":    zoomtest.Drip(time.Second, `{"token":"abcdefghijklmnopqrstuvwxyz"}`),
+		"500":         zoomtest.Status(500, ""),
+		"unknown 400": zoomtest.Status(400, `{"code":1001,"message":"User not exist."}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				b := p.signIn("ada")
+				w.zoom.Fail(zoomtest.CallZAK, -1, h)
+				w.took(10*time.Second, func() {
+					z, err := p.zak(b, minute)
+					if err == nil || z.Token != "" || errors.As(err, new(*zoompkce.NoSessionError)) {
+						w.Errorf("%v", err)
+					}
+				})
+				p.works(b)
+				w.zoom.Restore(zoomtest.CallAny)
+				time.Sleep(time.Second)
+				p.hasZAK(b, minute)
+				w.calls(zoomtest.CallRefresh, 0)
+			})
+		})
+	}
+}
+
+func TestZAKPauseForAllUsers(t *testing.T) {
+	for name, retryAfter := range map[string]func(time.Time) string{
+		"seconds":   func(time.Time) string { return "90" },
+		"HTTP date": func(now time.Time) string { return now.UTC().Add(90 * time.Second).Format(http.TimeFormat) },
+		"ISO date":  func(now time.Time) string { return now.UTC().Add(90 * time.Second).Format(time.RFC3339) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				ada, bob := p.signIn("ada"), p.signIn("bob")
+				p.hasZAK(bob, minute)
+				w.zoom.ResetCounts()
+				w.zoom.Fail(zoomtest.CallZAK, 1, zoomtest.RateLimited(retryAfter(time.Now()), name == "ISO date"))
+				for range 89 {
+					_, err := p.zak(ada, minute)
+					e, ok := errors.AsType[*zoompkce.Error](err)
+					if !ok || e.Kind != zoompkce.KindRateLimited || e.RetryAfter <= 0 || e.RetryAfter > 90*time.Second || e.Call != zoompkce.CallZAK {
+						w.Fatalf("%v", err)
+					}
+					if _, err := p.zak(bob, minute); err != nil {
+						w.Fatalf("an older ZAK of another user: %v", err)
+					}
+					_, err = p.OBF(ctx, p.session(ada), "123456789", 0)
+					if e, ok := errors.AsType[*zoompkce.Error](err); !ok || e.Call != zoompkce.CallOBF || e.Kind != zoompkce.KindRateLimited {
+						w.Fatalf("%v", err)
+					}
+					time.Sleep(time.Second)
+				}
+				w.calls(zoomtest.CallZAK, 1)
+				time.Sleep(2 * time.Second)
+				p.hasZAK(ada, minute)
+				p.hasZAK(bob, minute)
+			})
+		})
+	}
+	t.Run("no Retry-After, and 0", func(t *testing.T) {
+		for _, retryAfter := range []string{"", "0", "-5"} {
+			bubble(t, func(w *world) {
+				p := w.process()
+				b := p.signIn("ada")
+				w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.RateLimited(retryAfter, false))
+				for range 100 {
+					_, _ = p.zak(b, minute)
+					time.Sleep(100 * time.Millisecond)
+				}
+				if n := w.zoom.Count(zoomtest.CallZAK); n > 11 {
+					w.Errorf("%q: %d calls in ten seconds", retryAfter, n)
+				}
+			})
+		}
+	})
+	t.Run("a daily limit", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			w.zoom.RateLimit(0, 3)
+			for range 60 {
+				_, _ = p.zak(b, zoompkce.ZAKPolicy{})
+				time.Sleep(time.Minute)
+			}
+			w.calls(zoomtest.CallZAK, 4)
+			time.Sleep(24 * time.Hour)
+		})
+	})
+}
