@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,8 +90,11 @@ func (w *world) begin(caddyfile string) *child {
 	w.t.Cleanup(func() {
 		c.kill()
 		if w.t.Failed() {
-			if log, err := os.ReadFile(filepath.Join(dir, "caddy.log")); err == nil {
-				w.t.Logf("the child at %s logged:\n%s", c.addr, log[max(0, len(log)-5000):])
+			log, _ := os.ReadFile(filepath.Join(dir, "caddy.log"))
+			for line := range strings.Lines(string(log)) {
+				if !strings.Contains(line, `"http.log.access`) {
+					w.t.Logf("%s: %.400s", c.addr, line)
+				}
 			}
 		}
 	})

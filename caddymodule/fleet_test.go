@@ -118,15 +118,19 @@ func TestFleet(t *testing.T) {
 func TestKilledNeighbour(t *testing.T) {
 	redis := startRedis(t)
 	w := newWorld(t)
-	// Tokens are refreshed long before they end, by whoever is first: the lease
-	// of the one that is killed runs out in time, and whoever has met it tries
-	// again after 5 seconds.
-	site := w.site("zoom_timeout 1s", "refresh_margin 9s",
+	// Tokens are refreshed when half of their life is over, by whoever is first.
+	// In a thorough run the victim may die with a lease: it runs out after 3
+	// seconds, and whoever has met it tries again after 5.
+	site := w.site("zoom_timeout 1s",
 		"session {\nstore redis "+redis.url()+"\nsync_interval 500ms\n}", "zak {\nmax_age 1s\n}")
+	life, rounds := 4*time.Second, 1
+	if thorough() {
+		life, rounds = 16*time.Second, 4
+	}
 	victim, other := w.begin(site), w.begin(site)
 	victim.await()
 	other.await()
-	w.tokensLive(10 * time.Second)
+	w.tokensLive(life)
 	var browsers []*browser
 	var users []string
 	for _, id := range []string{"user-1", "user-2", "user-3", "user-4", "user-5", "user-6"} {
@@ -137,26 +141,25 @@ func TestKilledNeighbour(t *testing.T) {
 		}
 		browsers, users = append(browsers, b), append(users, id)
 	}
-	rounds := 1
-	if thorough() {
-		rounds = 10
-	}
 	for range rounds {
 		notNoticed := w.traffic(100, "http://"+other.addr, browsers, users)
 		killed := w.traffic(100, "http://"+victim.addr, browsers, users)
-		time.Sleep(1500 * time.Millisecond)
-		// One of the two is just about to spend a refresh token. A token that
-		// Zoom has given to a process that is killed is lost, so the others, which
-		// are refreshed in the same moment, are given time to be saved.
-		w.zoom.Fail(zoomtest.CallRefresh, 1, zoomtest.Hang())
-		before := w.zoom.Count(zoomtest.CallRefresh)
-		eventually(t, "a refresh", 10*time.Second, func() bool { return w.zoom.Count(zoomtest.CallRefresh) > before })
-		time.Sleep(400 * time.Millisecond)
+		if thorough() {
+			// One of the two is just about to spend a refresh token. A token that
+			// Zoom has given to a process that is killed is lost, so the others,
+			// which are refreshed in the same moment, are given time to be saved.
+			w.zoom.Fail(zoomtest.CallRefresh, 1, zoomtest.Hang())
+			before := w.zoom.Count(zoomtest.CallRefresh)
+			eventually(t, "a refresh", life, func() bool { return w.zoom.Count(zoomtest.CallRefresh) > before })
+			time.Sleep(400 * time.Millisecond)
+		} else {
+			time.Sleep(life / 4)
+		}
 		victim.kill()
 		killed.stop()
 		killed.done.Wait()
-		time.Sleep(7 * time.Second)
-		notNoticed.end(t, 400)
+		time.Sleep(life - life/8)
+		notNoticed.end(t, 200)
 		victim = w.begin(site).await()
 	}
 }

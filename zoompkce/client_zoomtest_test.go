@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -291,4 +292,17 @@ func TestSimulatedAppContextAndWebhook(t *testing.T) {
 	if !zoompkce.VerifyWebhook([]string{"s"}, "1", zoomtest.WebhookSignature("s", "1", body), body) {
 		t.Error("the simulator's signature is refused")
 	}
+}
+
+// x/oauth2 remembers in its configuration how to authenticate. The race
+// detector sees whether that is shared.
+func TestConcurrentCallsShareNothing(t *testing.T) {
+	s := simulate(t, false)
+	var calls sync.WaitGroup
+	for range 4 {
+		calls.Go(func() { _, _ = s.client.Refresh(t.Context(), "no-such-token") })
+		calls.Go(func() { _, _ = s.client.Exchange(t.Context(), callbackURI, "no-such-code", "verifier") })
+		calls.Go(func() { s.client.AuthCodeURL(callbackURI, "state", "verifier") })
+	}
+	calls.Wait()
 }

@@ -82,8 +82,9 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string) (*Token, erro
 	if !validToken(refreshToken) {
 		return nil, &Error{Call: CallRefresh, Kind: KindInvalidGrant, Err: errors.New("there is no usable refresh token")}
 	}
+	conf := c.oauth // a copy, since x/oauth2 writes a cache into it
 	return c.token(ctx, CallRefresh, refreshToken, func(ctx context.Context) error {
-		_, err := c.oauth.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token()
+		_, err := conf.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken}).Token()
 		return err
 	})
 }

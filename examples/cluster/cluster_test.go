@@ -1,0 +1,46 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestMain makes the test binary what the program is: also its own nodes.
+func TestMain(m *testing.M) {
+	if file := os.Getenv(nodeConfig); file != "" {
+		exitOn(runNode(file, os.Stdin))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// safeBuilder is written to by several goroutines.
+type safeBuilder struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (b *safeBuilder) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Builder.Write(p)
+}
+
+func TestCheck(t *testing.T) {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("ZOOM_PKCE_E2E") == "1" {
+			t.Fatal("ZOOM_PKCE_E2E=1 demands a redis-server, and there is none")
+		}
+		t.Skip("there is no redis-server")
+	}
+	var out safeBuilder
+	if err := run(t.Context(), []string{"-check", "-port", "0"}, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if n := strings.Count(out.String(), "all signed in"); n != 2 {
+		t.Errorf("the output tells of %d visits, want 2:\n%s", n, out.String())
+	}
+}

@@ -1,0 +1,72 @@
+// Cluster shows two Caddys that share their sessions in Redis, behind a third
+// one that balances the load:
+//
+//	go run ./examples/cluster
+//
+// It needs a redis-server in the PATH and nothing else: Zoom is simulated.
+// Everything listens on 127.0.0.1 only, and what is written goes to a
+// temporary directory. README.md says what to kill, and what happens then.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	if file := os.Getenv(nodeConfig); file != "" {
+		exitOn(runNode(file, os.Stdin))
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exitOn(run(ctx, os.Args[1:], os.Stdout))
+}
+
+func exitOn(err error) {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+// run starts everything, and waits until ctx is done or tries it by itself.
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
+	port := flags.Int("port", 8080, "`number` of the load balancer's port on 127.0.0.1; 0 is a free one")
+	check := flags.Bool("check", false, "sign in without a browser, kill a Caddy, tell what happens, and exit")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	c, err := startCluster(ctx, *port, out)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.stop()) }()
+	if *check {
+		return c.check(ctx, out)
+	}
+	fmt.Fprintf(out, welcome, c.url, c.nodes[0].pid(), c.nodes[1].pid(), c.redis.pid(), c.nodes[0].pid())
+	<-ctx.Done()
+	return nil
+}
+
+const welcome = `
+  Open  %s
+
+  Sign in, then reload the page: two Caddys answer in turns, and both know you.
+
+  first Caddy   process %d
+  second Caddy  process %d
+  Redis         process %d
+
+  Kill what you like, for example with  kill -9 %d
+  What was killed is started again after 5 seconds. Ctrl-C ends everything.
+
+`
