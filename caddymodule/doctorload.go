@@ -113,7 +113,10 @@ var secretOptions = []string{"client_secret", "secret", "sdk_secret", "secret_to
 func (c *loadedConfig) literalSecrets() finding {
 	var root any
 	if err := json.Unmarshal(c.raw, &root); err != nil {
-		return finding{Check: "secrets", Status: verdictSkipped, Message: "the configuration cannot be searched for literal secrets"}
+		return finding{
+			Check: "secrets", Status: verdictSkipped,
+			Message: "the configuration cannot be searched for literal secrets",
+		}
 	}
 	found := make(map[string]bool)
 	searchHandlers(root, func(handler map[string]any) { findLiterals(handler, "", found) })

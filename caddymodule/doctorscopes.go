@@ -23,7 +23,9 @@ func scopesOf(sites []*site) (needed []neededScope) {
 		zak = zak || s.zak != nil && s.zak.lifetime == 0
 		token = token || s.zak != nil && s.zak.lifetime > 0 || s.obf != nil
 	}
-	needed = append(needed, neededScope{"user:read:user", []string{"user:read", "user_info:read", "user_profile"}, "name and e-mail address", profile})
+	needed = append(needed, neededScope{
+		"user:read:user", []string{"user:read", "user_info:read", "user_profile"}, "name and e-mail address", profile,
+	})
 	if zak {
 		needed = append(needed, neededScope{"user:read:zak", []string{"user_zak:read"}, "zak", true})
 	}

@@ -10,7 +10,10 @@ import (
 // SDK secret and webhook token come from Zoom.
 func secretFinding(sites []*site) finding {
 	s := sites[0]
-	f := finding{ClientID: s.clientID, Check: "secrets", Status: verdictOK, Message: "cookie secret is generated and kept in the session store"}
+	f := finding{
+		ClientID: s.clientID, Check: "secrets", Status: verdictOK,
+		Message: "cookie secret is generated and kept in the session store",
+	}
 	if n := len(s.cookie.secrets); n > 0 {
 		f.Message = times(n, "cookie secret") + " of good quality"
 	}
@@ -36,7 +39,9 @@ func secretFinding(sites []*site) finding {
 const minDistinct = 9
 
 // guessable are words of secrets that were copied or thought up.
-var guessable = []string{"changeme", "change-me", "change_me", "password", "passphrase", "example", "secret", "your-", "your_", "replace", "placeholder"}
+var guessable = []string{
+	"changeme", "change-me", "change_me", "password", "passphrase", "example", "secret", "your-", "your_", "replace", "placeholder",
+}
 
 // weakness says why a secret can be guessed, "" if nothing shows.
 func weakness(secret []byte) string {

@@ -28,7 +28,8 @@ func storageFinding(ctx context.Context, s *site) finding {
 	name := storeName(s.store)
 	if path, owner := foreignDirectory(s.store); owner != "" {
 		f.Status = verdictSkipped
-		f.Message = fmt.Sprintf("%s, not written to: %s belongs to %s, and what %s creates there %s could not change", name, path, owner, osUser(), owner)
+		f.Message = fmt.Sprintf("%s, not written to: %s belongs to %s, and what %s creates there %s could not change",
+			name, path, owner, osUser(), owner)
 		f.Advice = fmt.Sprintf("run this again as the user that Caddy runs as: sudo -u '%s' caddy zoom-pkce doctor ...", owner)
 		return f
 	}

@@ -74,7 +74,8 @@ func credentialFinding(s *site, err error) finding {
 		}
 	case zoompkce.KindInvalidClient:
 		f.Message = "Zoom does not accept client_id and client_secret" + trackingID
-		f.Advice = "copy both from the same page of the app at marketplace.zoom.us: development and production have different ones; look whether the app is active"
+		f.Advice = "copy both from the same page of the app at marketplace.zoom.us: " +
+			"development and production have different ones; look whether the app is active"
 		if s.client.Public() {
 			f.Message = "Zoom does not accept client_id as a public client" + trackingID
 			f.Advice = "use the app's public client id, which is not its client id, or set client_secret"
