@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -84,6 +86,8 @@ func (s *site) startedElsewhere(w http.ResponseWriter, r *http.Request, v *visit
 	if s.manager.CookieValue(v.cookies, "start") != "" {
 		return s.refuse(w, r, refusal{code: codeBadCallback, err: errors.New("a second callback without a state")})
 	}
+	s.logStep(r, zap.InfoLevel, "a sign-in was begun at Zoom and begins once more here",
+		refusal{code: codeBadCallback, err: errors.New("the callback has no state")})
 	http.SetCookie(w, s.manager.Cookie("start", "1", statelessLife))
 	return s.startLogin(w, r, v, loginStart{returnURL: "/", restarted: true})
 }
@@ -110,6 +114,8 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 	}
 	switch {
 	case !restarted:
+		s.logStep(r, zap.InfoLevel, "a callback belongs to no sign-in of this browser, which begins once more",
+			refusal{code: codeLoginExpired, err: err})
 		return s.startLogin(w, r, v, loginStart{returnURL: returnURL, restarted: true})
 	case login != nil:
 		return s.refuse(w, r, refusal{code: codeLoginExpired, err: err, returnURL: returnURL})
@@ -122,19 +128,19 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 // can help it is made once.
 func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, login *zoompkce.Login, err error) error {
 	f := refusalOf(err)
-	metrics.logins.WithLabelValues(string(f.code)).Inc()
 	f.returnURL = login.ReturnURL
 	switch zoompkce.KindOf(err) {
 	case zoompkce.KindUnauthorized, zoompkce.KindUnknownUser:
 		// The token that the code brought was refused at once.
 		f.code = codeCodeRefused
 	}
-	again := f.code == codeCodeRefused || errors.Is(err, zoompkce.ErrSignedOutMeanwhile)
-	if again && !login.Restarted {
-		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})
-	}
 	if errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
 		f.code = codeLoginExpired
+	}
+	metrics.logins.WithLabelValues(string(f.code)).Inc()
+	if again := f.code == codeCodeRefused || f.code == codeLoginExpired; again && !login.Restarted {
+		s.logStep(r, zap.WarnLevel, "a sign-in failed and begins once more", f)
+		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})
 	}
 	return s.refuse(w, r, f)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
@@ -45,7 +46,9 @@ func (s *site) fetchZAK(r *http.Request, v *visit, session *zoompkce.Session, g 
 	case s.zak.fail, isSignedOut(err):
 		return zakError{err}
 	default:
-		g.zakError = refusalOf(zakError{err}).code
+		f := refusalOf(zakError{err})
+		g.zakError = f.code
+		s.logStep(r, zap.DebugLevel, "a request goes on without a ZAK", f)
 	}
 	return nil
 }

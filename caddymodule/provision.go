@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -181,67 +179,6 @@ func (s *site) emit(name string, data map[string]any) {
 	if heir := running.heirOf(s); heir != nil {
 		heir.app.events.emit(name, data)
 	}
-}
-
-// observe counts, logs and emits what the session manager tells.
-func (s *site) observe(e zoompkce.Event) {
-	metrics.observe(e)
-	switch {
-	case e.Kind == zoompkce.EventSignedIn, e.Kind == zoompkce.EventSignedOut, e.Kind == zoompkce.EventUserEnded:
-		s.emit(string(e.Kind), map[string]any{"user_id": e.UserID})
-	case e.Kind == zoompkce.EventRefresh && e.Err != nil:
-		s.emit("refresh_failed", map[string]any{"user_id": e.UserID, "outcome": e.Outcome})
-	}
-	level := zap.DebugLevel
-	message := string(e.Kind)
-	switch e.Kind {
-	case zoompkce.EventSignedIn:
-		level, message = zap.InfoLevel, "signed in"
-	case zoompkce.EventSignedOut:
-		level, message = zap.InfoLevel, "signed out"
-	case zoompkce.EventUserEnded:
-		level, message = zap.InfoLevel, "ended all sessions of a user"
-	case zoompkce.EventRefresh:
-		message = "refreshed a grant"
-		if e.Err != nil {
-			level, message = zap.WarnLevel, "refreshing a grant failed"
-		}
-	case zoompkce.EventZAK, zoompkce.EventOBF:
-		message = "fetched a " + string(e.Kind) + " token"
-		if e.Err != nil {
-			level, message = zap.WarnLevel, "fetching a "+string(e.Kind)+" token failed"
-		}
-	case zoompkce.EventStoreError:
-		level, message = zap.ErrorLevel, "session store is in trouble; check that it can be reached, read and written"
-		if errors.As(e.Err, new(*zoompkce.UnopenableError)) {
-			message = "a session record cannot be opened; if its cookie secret is lost, " +
-				"end the user's sessions with DELETE /zoom_pkce/apps/<client_id>/users/<user id> at Caddy's admin API"
-		}
-	case zoompkce.EventCookieRejected:
-		message = "session cookie is worth nothing"
-	case zoompkce.EventPanic:
-		level, message = zap.ErrorLevel, "background work panicked; please report this"
-	case zoompkce.EventRevokeFailed:
-		level, message = zap.WarnLevel, "could not revoke a token at Zoom; it stays valid until it expires"
-	}
-	if errors.Is(e.Err, context.Canceled) {
-		level = zap.DebugLevel
-	}
-	c := s.logger.Check(level, message)
-	if c == nil {
-		return
-	}
-	fields := make([]zap.Field, 0, 3)
-	if e.UserID != "" {
-		fields = append(fields, zap.String("user_id", e.UserID))
-	}
-	if e.Outcome != "" {
-		fields = append(fields, zap.String("outcome", e.Outcome))
-	}
-	if e.Err != nil {
-		fields = append(fields, zap.Error(e.Err))
-	}
-	c.Write(fields...)
 }
 
 // Interface guards

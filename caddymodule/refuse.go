@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
@@ -127,10 +125,9 @@ func refuseBody(w http.ResponseWriter, r *http.Request) {
 func (s *site) tell(r *http.Request, f refusal) (requestID string) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.zoom_pkce.error", string(f.code))
-	requestID, _ = repl.GetString("http.request.uuid")
-	s.logRefusal(r, f, requestID)
+	s.logRefusal(r, f)
 	metrics.count(string(f.code))
-	return requestID
+	return requestIDOf(r)
 }
 
 // helpsToSignIn reports whether signing in is a way on from a refusal.
@@ -148,60 +145,6 @@ func wantsPage(r *http.Request) bool {
 		return r.Header.Get("Sec-Fetch-Mode") == "navigate"
 	}
 	return len(r.Header["X-Requested-With"]) == 0 && acceptsHTML(r.Header)
-}
-
-// logRefusal says what was refused, why, and where to look. A visitor who is
-// not signed in is everyday life; trouble is not.
-func (s *site) logRefusal(r *http.Request, f refusal, requestID string) {
-	level := zap.DebugLevel
-	switch {
-	case errors.Is(f.err, context.Canceled):
-	case f.code.status() >= 500:
-		level = zap.ErrorLevel
-	case f.code != codeSignInRequired && f.code != codeNotFound && f.code != codeMethodNotAllowed:
-		level = zap.WarnLevel
-	}
-	c := s.logger.Check(level, "refused a request")
-	if c == nil {
-		return
-	}
-	fields := []zap.Field{
-		zap.String("code", string(f.code)),
-		zap.Int("status", f.code.status()),
-		zap.String("request_id", requestID),
-		zap.String("method", r.Method),
-		zap.String("path", sentURL(r).Path),
-	}
-	if advice := f.code.advice(); advice != "" {
-		fields = append(fields, zap.String("advice", advice))
-	}
-	if f.code == codeZoomMisconfigured {
-		fields = append(fields, zap.String("redirect_uri", s.redirectURIOf(r).uri))
-	}
-	if f.err != nil {
-		fields = append(fields, zap.Error(f.err))
-	}
-	c.Write(fields...)
-}
-
-// advice tells an operator what to do about a refusal.
-func (c code) advice() string {
-	switch c {
-	case codeZoomMisconfigured:
-		return "check client_id and client_secret, and register the redirect URI exactly as it stands here; " +
-			"development and production credentials of a Zoom app differ"
-	case codeMissingScope:
-		return "add the scope to the Zoom app in the App Marketplace; users are then asked for it on their next sign-in"
-	case codeStoreUnavailable:
-		return "check that the session store can be reached, read and written"
-	case codeZoomRateLimited, codeZAKUnavailable:
-		return "fewer requests need a ZAK: exclude assets with zak match, or raise zak max_age"
-	case codeTooManyLogins, codeCookiesMissing:
-		return "the browser does not keep the cookies, the site is opened by plain http, or several Caddys do not share their storage"
-	case codeZoomUnavailable:
-		return "check that this machine can reach Zoom"
-	}
-	return ""
 }
 
 // loginURL is where a sign-in begins that leads back to returnURL.

@@ -33,18 +33,19 @@ func (s *site) serveWebhook(w http.ResponseWriter, r *http.Request, _ *visit) er
 	refuse := func(why string) error {
 		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New(why), asJSON: true})
 	}
+	timestamp, signature := r.Header.Get("X-Zm-Request-Timestamp"), r.Header.Get("X-Zm-Signature")
+	sent, ok := zoompkce.WebhookTime(timestamp)
+	if !ok || signature == "" {
+		// Not worth the memory of its body.
+		return refuse("the delivery has no signature, or no time")
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhookBody))
 	if err != nil {
 		return refuse("the body cannot be read, or is longer than 1 MiB")
 	}
-	timestamp := r.Header.Get("X-Zm-Request-Timestamp")
-	secret, ok := s.webhook.signer(timestamp, r.Header.Get("X-Zm-Signature"), body)
+	secret, ok := s.webhook.signer(timestamp, signature, body)
 	if !ok {
 		return refuse("no secret_token has signed this delivery; compare it with the app's secret token at Zoom")
-	}
-	sent, ok := zoompkce.WebhookTime(timestamp)
-	if !ok {
-		return refuse("the timestamp cannot be read")
 	}
 	event, err := zoompkce.ParseWebhook(body)
 	if err != nil {

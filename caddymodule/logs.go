@@ -1,0 +1,177 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// logRefusal says what was refused, why, and where to look. A visitor who is
+// not signed in is everyday life; trouble is not.
+func (s *site) logRefusal(r *http.Request, f refusal) {
+	level := zap.DebugLevel
+	switch {
+	case f.code.status() >= 500:
+		level = zap.ErrorLevel
+	case f.code != codeSignInRequired && f.code != codeNotFound && f.code != codeMethodNotAllowed:
+		level = zap.WarnLevel
+	}
+	s.logStep(r, level, "refused a request", f)
+}
+
+// logStep tells of a step of a request that was refused or has failed. What
+// ended because the visitor left is no news.
+func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f refusal) {
+	if errors.Is(f.err, context.Canceled) {
+		level = zap.DebugLevel
+	}
+	c := s.logger.Check(level, message)
+	if c == nil {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("code", string(f.code)),
+		zap.Int("status", f.code.status()),
+		zap.String("request_id", requestIDOf(r)),
+		zap.String("method", r.Method),
+		zap.String("path", sentURL(r).Path),
+	}
+	if advice := f.code.advice(); advice != "" {
+		fields = append(fields, zap.String("advice", advice))
+	}
+	if f.code == codeZoomMisconfigured {
+		fields = append(fields, zap.String("redirect_uri", s.redirectURIOf(r).uri))
+	}
+	c.Write(append(fields, errorFields(f.err)...)...)
+}
+
+// requestIDOf is the id of a request that Caddy's access log can have, too.
+func requestIDOf(r *http.Request) string {
+	id, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).GetString("http.request.uuid")
+	return id
+}
+
+// errorFields are an error and, apart, what Zoom's support asks for.
+func errorFields(err error) (fields []zap.Field) {
+	if err == nil {
+		return nil
+	}
+	fields = append(fields, zap.Error(err))
+	if zoom, ok := errors.AsType[*zoompkce.Error](err); ok && zoom.TrackingID != "" {
+		fields = append(fields, zap.String("zoom_tracking_id", zoom.TrackingID))
+	}
+	return fields
+}
+
+// advice tells an operator what to do about a refusal.
+func (c code) advice() string {
+	switch c {
+	case codeZoomMisconfigured:
+		return "check client_id and client_secret, and register the redirect URI exactly as it stands here; " +
+			"development and production credentials of a Zoom app differ; caddy zoom-pkce doctor checks them"
+	case codeMissingScope:
+		return "add the scope to the Zoom app in the App Marketplace; users are then asked for it on their next sign-in"
+	case codeStoreUnavailable:
+		return "check that the session store can be reached, read and written; caddy zoom-pkce doctor tries it"
+	case codeZoomRateLimited, codeZAKUnavailable:
+		return "fewer requests need a ZAK: exclude assets with zak match, or raise zak max_age"
+	case codeTooManyLogins, codeCookiesMissing:
+		return "the browser does not keep the cookies, the site is opened by plain http, or several Caddys do not share their storage"
+	case codeZoomUnavailable:
+		return "check that this machine can reach Zoom"
+	case codeZoomNonsense:
+		return "check oauth_url and api_url, and whether a proxy answers in Zoom's place"
+	case codeCodeRefused:
+		return "now and then this is a reload or the back button; often it means that the code is redeemed elsewhere, too"
+	case codeNotAllowed:
+		return "add a line to allow if this visitor should be let in"
+	case codeCrossSite:
+		return "call this from a page of the site itself"
+	}
+	return ""
+}
+
+// observe counts, logs and emits what the session manager tells. It is no
+// part of any one request: a refresh is for all that wait for it.
+func (s *site) observe(e zoompkce.Event) {
+	metrics.observe(e)
+	switch {
+	case e.Kind == zoompkce.EventSignedIn, e.Kind == zoompkce.EventSignedOut, e.Kind == zoompkce.EventUserEnded:
+		s.emit(string(e.Kind), map[string]any{"user_id": e.UserID})
+	case e.Kind == zoompkce.EventRefresh && e.Err != nil:
+		s.emit("refresh_failed", map[string]any{"user_id": e.UserID, "outcome": e.Outcome})
+	}
+	level, message := wording(e)
+	if errors.Is(e.Err, context.Canceled) {
+		level = zap.DebugLevel
+	}
+	c := s.logger.Check(level, message)
+	if c == nil {
+		return
+	}
+	fields := make([]zap.Field, 0, 5)
+	if e.UserID != "" {
+		fields = append(fields, zap.String("user_id", e.UserID))
+	}
+	if e.Outcome != "" {
+		fields = append(fields, zap.String("outcome", e.Outcome))
+	}
+	if e.Err != nil && zoompkce.KindOf(e.Err) != zoompkce.KindUnknown && e.Kind != zoompkce.EventRevokeFailed {
+		if advice := adviceOn(e); advice != "" {
+			fields = append(fields, zap.String("advice", advice))
+		}
+	}
+	c.Write(append(fields, errorFields(e.Err)...)...)
+}
+
+// adviceOn tells an operator what to do about a call to Zoom that failed.
+func adviceOn(e zoompkce.Event) string {
+	if e.Kind == zoompkce.EventRefresh && zoompkce.KindOf(e.Err) == zoompkce.KindInvalidGrant {
+		return "the user has to sign in again; many of these mean that something else refreshes with the same client_id, " +
+			"or that several Caddys do not share their session store"
+	}
+	return refusalOf(e.Err).code.advice()
+}
+
+// wording says what an event of the session manager is called in the log, and
+// how loudly.
+func wording(e zoompkce.Event) (zapcore.Level, string) {
+	failed := e.Err != nil
+	switch e.Kind {
+	case zoompkce.EventSignedIn:
+		return zap.InfoLevel, "signed in"
+	case zoompkce.EventSignedOut:
+		return zap.InfoLevel, "signed out"
+	case zoompkce.EventUserEnded:
+		return zap.InfoLevel, "ended all sessions of a user"
+	case zoompkce.EventRefresh:
+		if failed {
+			return zap.WarnLevel, "refreshing a grant failed"
+		}
+		return zap.DebugLevel, "refreshed a grant"
+	case zoompkce.EventZAK, zoompkce.EventOBF:
+		if failed {
+			return zap.WarnLevel, "fetching a " + string(e.Kind) + " token failed"
+		}
+		return zap.DebugLevel, "fetched a " + string(e.Kind) + " token"
+	case zoompkce.EventStoreError:
+		if errors.As(e.Err, new(*zoompkce.UnopenableError)) {
+			return zap.ErrorLevel, "a session record cannot be opened; if its cookie secret is lost, " +
+				"end the user's sessions with DELETE /zoom_pkce/apps/<client_id>/users/<user id> at Caddy's admin API"
+		}
+		return zap.ErrorLevel, "session store is in trouble; check that it can be reached, read and written"
+	case zoompkce.EventCookieRejected:
+		return zap.DebugLevel, "session cookie is worth nothing"
+	case zoompkce.EventPanic:
+		return zap.ErrorLevel, "background work panicked; please report this"
+	case zoompkce.EventRevokeFailed:
+		return zap.WarnLevel, "could not revoke a token at Zoom; it stays valid until it expires"
+	}
+	return zap.DebugLevel, string(e.Kind)
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule"
+)
+
+// This program starts itself again for each of its parts, with the part in an
+// environment variable and what it needs on standard input.
+const roleVariable = "ZOOM_PKCE_BENCH_ROLE"
+
+// runRole is the life of such a process: until its standard input ends, which
+// it does when its parent does.
+func runRole(role string) error {
+	input, err := readMessage(os.Stdin)
+	if err != nil {
+		return err
+	}
+	switch role {
+	case "app":
+		listener, err := net.Listen("tcp", input)
+		if err != nil {
+			return err
+		}
+		go func() { _ = http.Serve(listener, http.HandlerFunc(app)) }()
+	case "caddy":
+		config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(input), nil)
+		if err != nil {
+			return fmt.Errorf("reading the Caddyfile: %w", err)
+		}
+		if err := caddy.Load(config, true); err != nil {
+			return fmt.Errorf("starting Caddy: %w", err)
+		}
+	default:
+		return errors.New("there is no such part")
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	if role == "caddy" {
+		return caddy.Stop()
+	}
+	return nil
+}
+
+// app is what is behind both Caddys.
+func app(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/headers" {
+		_ = json.NewEncoder(w).Encode(r.Header)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// part is a process of the comparison.
+type part struct {
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	addr  string
+}
+
+// startPart starts a process and waits until it listens at addr.
+func startPart(ctx context.Context, role, input, addr string) (*part, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &part{cmd: exec.Command(self), addr: addr}
+	p.cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	p.cmd.Stderr = os.Stderr
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := writeMessage(p.stdin, input); err != nil {
+		p.stop()
+		return nil, err
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+			return p, nil
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			p.stop()
+			return nil, fmt.Errorf("%s does not listen at %s: %w", role, addr, err)
+		}
+	}
+}
+
+// stop ends the process, in peace if it can be had.
+func (p *part) stop() {
+	p.stdin.Close()
+	kill := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
+	_ = p.cmd.Wait()
+}
+
+// A message has its length before it, so that standard input can stay open.
+func writeMessage(w io.Writer, text string) error {
+	_, err := fmt.Fprintf(w, "%d\n%s", len(text), text)
+	return err
+}
+
+func readMessage(r io.Reader) (string, error) {
+	var length int
+	if _, err := fmt.Fscanf(r, "%d\n", &length); err != nil {
+		return "", fmt.Errorf("reading what to do: %w", err)
+	}
+	var b bytes.Buffer
+	if _, err := io.CopyN(&b, r, int64(length)); err != nil {
+		return "", fmt.Errorf("reading what to do: %w", err)
+	}
+	return b.String(), nil
+}
+
+// freeAddr is an address nobody listens at.
+func freeAddr() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
+
+// caddyfile is a Caddy with one site that keeps to itself.
+func caddyfile(dir, addr string, directives ...string) string {
+	return fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\nstorage file_system `%s`\nlog {\nlevel ERROR\n}\n}\n"+
+		"http://%s {\nbind 127.0.0.1\n%s\n}\n", dir, addr, strings.Join(directives, "\n"))
+}
