@@ -24,11 +24,11 @@ type proxyPair struct {
 }
 
 type proxyTarget struct {
-	addr    string
-	request []byte
+	addr     string
+	requests [][]byte // of the users, each of whom has connections of their own
 }
 
-func newProxyPair(tb testing.TB) proxyPair {
+func newProxyPair(tb testing.TB, users int) proxyPair {
 	tb.Helper()
 	w := newWorld(tb)
 	plainAddr := closedPort(tb)
@@ -37,12 +37,12 @@ func newProxyPair(tb testing.TB) proxyPair {
 			fmt.Sprintf("http://%s {\nbind 127.0.0.1\n%sreverse_proxy %s\n}\n", plainAddr, headers, w.upstream.addr)
 	}
 	w.load(pair(""))
-	cookie := w.signedInCookies(1)[0]
+	cookies := w.signedInCookies(users)
 
 	// What the upstream gets with the one it gets with the other.
 	var headers strings.Builder
 	b := w.browser()
-	a := b.do(b.request(http.MethodGet, "/", "Cookie", cookie))
+	a := b.do(b.request(http.MethodGet, "/", "Cookie", cookies[0]))
 	for name, values := range a.received(tb).Header {
 		if strings.HasPrefix(name, "X-Zoom-") {
 			fmt.Fprintf(&headers, "request_header %s %q\n", name, values[0])
@@ -54,14 +54,16 @@ func newProxyPair(tb testing.TB) proxyPair {
 		w.Header()["Date"] = nil
 		_, _ = w.Write(body)
 	})
-	target := func(addr, cookie string) proxyTarget {
-		line := ""
-		if cookie != "" {
-			line = "Cookie: " + cookie + "\r\n"
-		}
-		return proxyTarget{addr, []byte("GET /app HTTP/1.1\r\nHost: " + addr + "\r\nAccept: text/html\r\nUser-Agent: bench\r\n" + line + "\r\n")}
+	request := func(addr, headers string) []byte {
+		return []byte("GET /app HTTP/1.1\r\nHost: " + addr + "\r\nAccept: text/html\r\nUser-Agent: bench\r\n" + headers + "\r\n")
 	}
-	return proxyPair{signed: target(w.addr, cookie), plain: target(plainAddr, ""), upstream: w.upstream}
+	signed := proxyTarget{addr: w.addr}
+	for _, cookie := range cookies {
+		signed.requests = append(signed.requests, request(w.addr, "Cookie: "+cookie+"\r\n"))
+	}
+	return proxyPair{
+		signed: signed, plain: proxyTarget{plainAddr, [][]byte{request(plainAddr, "")}}, upstream: w.upstream,
+	}
 }
 
 // load sends requests over connections that are kept, one after the other on
@@ -71,7 +73,8 @@ func (p proxyTarget) load(tb testing.TB, connections int, d time.Duration) float
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	began := time.Now()
-	for range connections {
+	for i := range connections {
+		request := p.requests[i%len(p.requests)]
 		wg.Go(func() {
 			conn, err := net.Dial("tcp", p.addr)
 			if err != nil {
@@ -81,7 +84,7 @@ func (p proxyTarget) load(tb testing.TB, connections int, d time.Duration) float
 			defer conn.Close()
 			reader := bufio.NewReader(conn)
 			for time.Since(began) < d {
-				if _, err := conn.Write(p.request); err != nil {
+				if _, err := conn.Write(request); err != nil {
 					tb.Error(err)
 					return
 				}
@@ -126,7 +129,7 @@ func readOK(r *bufio.Reader) error {
 }
 
 // BenchmarkProxy compares a site with zoom_pkce to one without, in turns, so
-// that both have the same weather. The ratio is the median of its runs.
+// that both have the same weather. Every connection is another user's. The ratio is the median of its runs.
 func BenchmarkProxy(b *testing.B) {
 	const runs = 10
 	slice := time.Second
@@ -135,7 +138,7 @@ func BenchmarkProxy(b *testing.B) {
 	}
 	for _, connections := range []int{1, 64} {
 		b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
-			pair := newProxyPair(b)
+			pair := newProxyPair(b, connections)
 			pair.signed.load(b, connections, slice/4)
 			pair.plain.load(b, connections, slice/4)
 			var signed, plain, ratios []float64
@@ -176,7 +179,7 @@ func median(values []float64) float64 {
 
 // The two sites of BenchmarkProxy give the upstream the same headers.
 func TestProxyPairIsFair(t *testing.T) {
-	pair := newProxyPair(t)
+	pair := newProxyPair(t, 1)
 	var got [2]http.Header
 	for i, target := range []proxyTarget{pair.signed, pair.plain} {
 		pair.upstream.serveWith(func(w http.ResponseWriter, r *http.Request) { got[i] = r.Header.Clone() })

@@ -28,7 +28,7 @@ func TestBench(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}
-	for _, want := range []string{"Closed loop: 4 connections", "Open loop: 100 requests a second", "zoom_pkce + reverse_proxy"} {
+	for _, want := range []string{"Closed loop: 4 connections", "Open loop: 100 requests a second", "zoom_pkce + reverse_proxy", "Processor time for a request: reverse_proxy "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing:\n%s", want, out.String())
 		}

@@ -16,9 +16,10 @@ type compared struct {
 
 // measure runs both loops and prints what came of them.
 func (r *rig) measure(ctx context.Context, o options, w io.Writer) error {
-	if _, err := r.compare(ctx, options{runs: 1, duration: o.duration}, func(t target, d time.Duration) (sample, error) {
-		return t.closedLoop(ctx, o.connections, d) // warm
-	}); err != nil {
+	warm, err := r.compare(ctx, options{runs: 1, duration: o.duration}, func(t target, d time.Duration) (sample, error) {
+		return t.closedLoop(ctx, o.connections, d)
+	})
+	if err != nil {
 		return err
 	}
 	closed, err := r.compare(ctx, o, func(t target, d time.Duration) (sample, error) {
@@ -42,7 +43,40 @@ func (r *rig) measure(ctx context.Context, o options, w io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(w, "\nOpen loop: %.0f requests a second, whatever becomes of them; times from when each was due\n\n", rate)
-	return open.print(w)
+	if err := open.print(w); err != nil {
+		return err
+	}
+	return r.printProcessorTime(w, warm, closed, open)
+}
+
+// printProcessorTime ends the processes and prints what a request has cost
+// them, start and sign-in included. It is less disturbed by what else runs on the machine
+// than all times above.
+func (r *rig) printProcessorTime(w io.Writer, all ...compared) error {
+	var signed, plain int
+	for _, c := range all {
+		signed += answered(c.signed)
+		plain += answered(c.plain)
+	}
+	perRequest := func(addr string, requests int) (cost time.Duration) {
+		for _, p := range r.parts {
+			if p.addr == addr {
+				cost = p.stop() / time.Duration(max(requests, 1))
+			}
+		}
+		return cost
+	}
+	plainCost, signedCost := perRequest(r.plain.addr, plain), perRequest(r.signed.addr, signed)
+	_, err := fmt.Fprintf(w, "\nProcessor time for a request: reverse_proxy %v, zoom_pkce + reverse_proxy %v\n",
+		plainCost.Round(100*time.Nanosecond), signedCost.Round(100*time.Nanosecond))
+	return err
+}
+
+func answered(samples []sample) (n int) {
+	for _, s := range samples {
+		n += len(s.latencies)
+	}
+	return n
 }
 
 // compare measures both targets in turns. Which one is first changes.

@@ -105,12 +105,16 @@ func startPart(ctx context.Context, role, input, addr string) (*part, error) {
 	}
 }
 
-// stop ends the process, in peace if it can be had.
-func (p *part) stop() {
-	p.stdin.Close()
-	kill := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
-	defer kill.Stop()
-	_ = p.cmd.Wait()
+// stop ends the process, in peace if it can be had, and returns how long it had
+// a processor.
+func (p *part) stop() time.Duration {
+	if p.cmd.ProcessState == nil {
+		p.stdin.Close()
+		kill := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
+		defer kill.Stop()
+		_ = p.cmd.Wait()
+	}
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
 
 // A message has its length before it, so that standard input can stay open.
