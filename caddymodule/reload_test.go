@@ -216,7 +216,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	cancel()
 	signingIn.Wait()
-	traffic.end(t, 100*seconds)
+	traffic.end(t, 50*seconds)
 	if signIns < seconds {
 		t.Errorf("only %d sign-ins", signIns)
 	}

@@ -268,12 +268,14 @@ func (p *process) session(b *browser) *zoompkce.Session {
 }
 
 // token is what a request of the browser gets.
-func (p *process) token(b *browser) (string, error) {
-	s, err := p.Session(ctx, b.header())
+func (p *process) token(b *browser) (string, error) { return tokenFrom(p.Manager, b) }
+
+func tokenFrom(m *zoompkce.Manager, b *browser) (string, error) {
+	s, err := m.Session(ctx, b.header())
 	if err != nil {
 		return "", err
 	}
-	return p.AccessToken(ctx, s)
+	return m.AccessToken(ctx, s)
 }
 
 // works checks that the browser is signed in with a token Zoom takes.

@@ -20,8 +20,9 @@ func async(f func() error) <-chan error {
 // refreshing begins a refresh for an expired token.
 func (p *process) refreshing(b *browser) <-chan error {
 	p.Helper()
+	m := p.Manager // which a reload may replace meanwhile
 	return async(func() error {
-		_, err := p.token(b)
+		_, err := tokenFrom(m, b)
 		return err
 	})
 }
