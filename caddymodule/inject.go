@@ -109,10 +109,7 @@ func (s *site) inject(r *http.Request, v *visit, p zoompkce.Profile, g grants) {
 		set(s.obf.header, g.obf)
 	}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.auth.user.id", p.ID)
-		repl.Set("http.auth.user.account_id", p.AccountID)
-		repl.Set("http.auth.user.email", p.Email)
-		repl.Set("http.auth.user.name", p.Name)
+		v.identify(repl, p)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -18,6 +19,9 @@ type visit struct {
 	cookies []string // the Cookie header as it came, a copy
 	set     []string // canonical names of headers set by our handlers
 	found   []found
+
+	profile    zoompkce.Profile // of whom the placeholders tell
+	identified bool             // there are placeholders
 
 	// What the first directive needs, which is the only one nearly always: part
 	// of the visit, it is one piece of memory instead of six.
@@ -141,4 +145,39 @@ func (v *visit) values() []string {
 		return make([]string, 0, maxHeaders)
 	}
 	return v.first.values[:0]
+}
+
+// identify makes the placeholders {http.auth.user.*} tell of the visitor. Few
+// requests ask for them, so they are looked up instead of being set; what an earlier
+// gate has set goes, since it would be found first.
+func (v *visit) identify(repl *caddy.Replacer, p zoompkce.Profile) {
+	v.profile = p
+	for _, name := range [...]string{placeholderID, placeholderAccountID, placeholderEmail, placeholderName} {
+		repl.Delete(name)
+	}
+	if !v.identified {
+		v.identified = true
+		repl.Map(v.placeholder)
+	}
+}
+
+const (
+	placeholderID        = "http.auth.user.id"
+	placeholderAccountID = "http.auth.user.account_id"
+	placeholderEmail     = "http.auth.user.email"
+	placeholderName      = "http.auth.user.name"
+)
+
+func (v *visit) placeholder(name string) (any, bool) {
+	switch name {
+	case placeholderID:
+		return v.profile.ID, true
+	case placeholderAccountID:
+		return v.profile.AccountID, true
+	case placeholderEmail:
+		return v.profile.Email, true
+	case placeholderName:
+		return v.profile.Name, true
+	}
+	return nil, false
 }
