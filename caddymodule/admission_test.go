@@ -80,11 +80,17 @@ func TestIdentityHeaders(t *testing.T) {
 		user  zoomtest.User
 		names map[string]string // "": the header is absent
 	}{
-		{"Unicode and controls", zoomtest.User{ID: "u", DisplayName: "Zoë 100%\r\nX-Evil: 1\x00", Email: "zoë@example.com", Verified: 1},
-			map[string]string{"X-Zoom-User-Name": "Zo%C3%AB 100%25X-Evil: 1", "X-Zoom-User-Email": "zo%C3%AB@example.com", "X-Evil": ""}},
+		{
+			"Unicode and controls",
+			zoomtest.User{ID: "u", DisplayName: "Zoë 100%\r\nX-Evil: 1\x00", Email: "zoë@example.com", Verified: 1},
+			map[string]string{"X-Zoom-User-Name": "Zo%C3%AB 100%25X-Evil: 1", "X-Zoom-User-Email": "zo%C3%AB@example.com", "X-Evil": ""},
+		},
 		{"email that is not verified", zoomtest.User{ID: "u", Email: "u@example.com"}, map[string]string{"X-Zoom-User-Email": ""}},
-		{"placeholders", zoomtest.User{ID: "u", DisplayName: "{env.HOME} {http.request.header.Cookie} {file./etc/passwd}"},
-			map[string]string{"X-Zoom-User-Name": "{env.HOME} {http.request.header.Cookie} {file./etc/passwd}", "X-Copy": "{env.HOME} {http.request.header.Cookie} {file./etc/passwd}"}},
+		{
+			"placeholders",
+			zoomtest.User{ID: "u", DisplayName: "{env.HOME} {http.request.header.Cookie} {file./etc/passwd}"},
+			map[string]string{"X-Zoom-User-Name": "{env.HOME} {http.request.header.Cookie} {file./etc/passwd}", "X-Copy": "{env.HOME} {http.request.header.Cookie} {file./etc/passwd}"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -20,7 +20,7 @@ func findClash(app *caddyhttp.App) error {
 		w := &routeWalk{named: server.NamedRoutes, invoked: make(map[string]bool)}
 		met := w.routes(server.Routes)
 		if server.Errors != nil {
-			met = w.join(met, w.routes(server.Errors.Routes))
+			w.join(met, w.routes(server.Errors.Routes))
 		}
 		if w.clash != nil {
 			return w.clash

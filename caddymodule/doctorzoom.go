@@ -183,7 +183,7 @@ func askPage(ctx context.Context, hc *http.Client, url string, timeout time.Dura
 		ErrorCode    int    `json:"errorCode"`
 		ErrorMessage string `json:"errorMessage"`
 	}
-	text := ""
+	var text string
 	if json.Unmarshal(body, &refusal) == nil && refusal.ErrorCode != 0 {
 		text = refusal.ErrorMessage
 	} else if before, _, found := strings.Cut(string(body), "(4,700)"); found {

@@ -22,7 +22,7 @@ func TestErrorPagesOff(t *testing.T) {
 		note := func(what string, a answer) {
 			c := ""
 			if _, rest, ok := strings.Cut(a.body, "<code>"); ok && !strings.Contains(a.Header.Get("Content-Type"), "json") {
-				for _, part := range strings.Split(rest, "<code>") {
+				for part := range strings.SplitSeq(rest, "<code>") {
 					if text, _, _ := strings.Cut(part, "</code>"); outcomes[code(text)].status != 0 {
 						c = text
 					}

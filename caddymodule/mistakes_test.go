@@ -34,9 +34,9 @@ func TestResolveRefuses(t *testing.T) {
 		"a negative zoom_timeout":     {func(h *Handler) { h.ZoomTimeout = -1 }, "zoom_timeout: -1ns is negative"},
 		"a long zoom_timeout":         {func(h *Handler) { h.ZoomTimeout = caddy.Duration(time.Hour) }, "zoom_timeout: 1h0m0s is more than 5m0s"},
 		"a refresh_margin of an hour": {
-			func(h *Handler) { h.RefreshMargin = pointer(caddy.Duration(time.Hour)) }, "refresh_margin: 1h0m0s is not between 0 and",
+			func(h *Handler) { h.RefreshMargin = new(caddy.Duration(time.Hour)) }, "refresh_margin: 1h0m0s is not between 0 and",
 		},
-		"a negative refresh_margin":       {func(h *Handler) { h.RefreshMargin = pointer(caddy.Duration(-1)) }, "refresh_margin: -1ns"},
+		"a negative refresh_margin":       {func(h *Handler) { h.RefreshMargin = new(caddy.Duration(-1)) }, "refresh_margin: -1ns"},
 		"the whole site as path_prefix":   {func(h *Handler) { h.PathPrefix = "/" }, `path_prefix "/": must begin with /`},
 		"a path_prefix that ends in /":    {func(h *Handler) { h.PathPrefix = "/zoom/" }, "no trailing slash"},
 		"a path_prefix with dots":         {func(h *Handler) { h.PathPrefix = "/a/../b" }, "path_prefix"},
@@ -82,12 +82,12 @@ func TestResolveRefuses(t *testing.T) {
 		},
 
 		"a ZAK older than 4 minutes": {
-			func(h *Handler) { h.ZAK = &ZAK{MaxAge: pointer(caddy.Duration(5 * time.Minute))} }, "zak max_age: 5m0s is not between 0 and 4m",
+			func(h *Handler) { h.ZAK = &ZAK{MaxAge: new(caddy.Duration(5 * time.Minute))} }, "zak max_age: 5m0s is not between 0 and 4m",
 		},
-		"a negative ZAK age": {func(h *Handler) { h.ZAK = &ZAK{MaxAge: pointer(caddy.Duration(-1))} }, "zak max_age"},
+		"a negative ZAK age": {func(h *Handler) { h.ZAK = &ZAK{MaxAge: new(caddy.Duration(-1))} }, "zak max_age"},
 		"a ZAK older than its lifetime": {
 			func(h *Handler) {
-				h.ZAK = &ZAK{MaxAge: pointer(caddy.Duration(2 * time.Minute)), Lifetime: caddy.Duration(time.Minute)}
+				h.ZAK = &ZAK{MaxAge: new(caddy.Duration(2 * time.Minute)), Lifetime: caddy.Duration(time.Minute)}
 			}, "zak max_age: 2m0s is not between 0 and its lifetime",
 		},
 		"a ZAK for more than a year": {

@@ -55,28 +55,32 @@ func TestProblemWrite(t *testing.T) {
 				"type": "about:blank", "title": "Unauthorized", "status": 401.0, "code": "sign_in_required",
 				"detail": "This site asks you to sign in with your Zoom account.", "request_id": "r1",
 				"login_url": "/zoom_pkce/login?return_to=%2Fx",
-			}, "",
+			},
+			"",
 		},
 		{
 			"without login and id", newProblem(codeNotAllowed, "", ""), 0,
 			map[string]any{
 				"type": "about:blank", "title": "Forbidden", "status": 403.0, "code": "not_allowed",
 				"detail": "You are signed in, but this site is not open to your Zoom account.",
-			}, "",
+			},
+			"",
 		},
 		{
 			"unavailable", newProblem(codeStoreUnavailable, "r1", ""), 0,
 			map[string]any{
 				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "store_unavailable",
 				"detail": "This site cannot read its stored sign-ins at the moment; yours is not lost.", "request_id": "r1",
-			}, "5",
+			},
+			"5",
 		},
 		{
 			"unavailable for long", newProblem(codeZoomRateLimited, "r1", ""), 61500 * time.Millisecond,
 			map[string]any{
 				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "zoom_rate_limited",
 				"detail": "This site has sent Zoom more requests than Zoom allows.", "request_id": "r1",
-			}, "62",
+			},
+			"62",
 		},
 	}
 	for _, tt := range tests {

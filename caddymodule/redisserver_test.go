@@ -65,7 +65,7 @@ func startRedisProgram(t testing.TB, args ...string) *redisServer {
 // answers.
 func (s *redisServer) start(t testing.TB) bool {
 	t.Helper()
-	args := append(s.args[:len(s.args):len(s.args)], "--bind", "127.0.0.1", "--dir", t.TempDir())
+	args := append(slices.Clip(s.args), "--bind", "127.0.0.1", "--dir", t.TempDir())
 	if slices.Contains(args, "--tls-cert-file") {
 		args = append(args, "--port", "0", "--tls-port", s.port)
 	} else {

@@ -94,7 +94,7 @@ func hit(client *http.Client, url, cookies, userID string) error {
 		return fmt.Errorf("status %d: %s", resp.StatusCode, line)
 	}
 	if !strings.Contains(line, `"X-Zoom-User-Id":["`+userID+`"]`) {
-		return fmt.Errorf("the request did not arrive as %s: %v %s", userID, err, line)
+		return fmt.Errorf("the request did not arrive as %s: %w %s", userID, err, line)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func (h *Handler) resolveApp(r *resolver, s *settings) {
 	}
 	for _, v := range r.texts("scopes", h.Scopes) {
 		// One placeholder may hold several scopes.
-		for _, scope := range strings.Fields(v.text) {
+		for scope := range strings.FieldsSeq(v.text) {
 			if !isScope(scope) {
 				r.fail(v, "is not a scope such as user:read:zak")
 			}

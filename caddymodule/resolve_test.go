@@ -31,8 +31,6 @@ func mustResolve(t *testing.T, h *Handler) *settings {
 	return s
 }
 
-func pointer[T any](v T) *T { return &v }
-
 func TestResolveFillsInDefaults(t *testing.T) {
 	s := mustResolve(t, minimalHandler())
 	uri := "https://app.example.com/zoom_pkce/callback"
@@ -105,7 +103,8 @@ func TestResolveAccepts(t *testing.T) {
 		},
 		"several scopes in one placeholder": {
 			func(h *Handler) { h.Scopes = []string{"{env.ZOOM_SCOPES}"} },
-			func(s *settings) any { return s.scopes }, []string{"user:read:user", "user:read:zak"},
+			func(s *settings) any { return s.scopes },
+			[]string{"user:read:user", "user:read:zak"},
 		},
 		"Zoom for Government": {
 			func(h *Handler) { h.OAuthURL = "https://ZoomGov.com:443/" },
@@ -120,7 +119,7 @@ func TestResolveAccepts(t *testing.T) {
 		"short times": {
 			func(h *Handler) {
 				h.ZoomTimeout = caddy.Duration(500 * time.Millisecond)
-				h.RefreshMargin = pointer(caddy.Duration(0))
+				h.RefreshMargin = new(caddy.Duration(0))
 				h.Session = &Session{
 					IdleTimeout:  caddy.Duration(time.Second),
 					SyncInterval: caddy.Duration(100 * time.Millisecond),
@@ -136,12 +135,12 @@ func TestResolveAccepts(t *testing.T) {
 			func(s *settings) any { return s.session.idleTimeout }, time.Hour,
 		},
 		"a fresh ZAK for every request": {
-			func(h *Handler) { h.ZAK = &ZAK{MaxAge: pointer(caddy.Duration(0))} },
+			func(h *Handler) { h.ZAK = &ZAK{MaxAge: new(caddy.Duration(0))} },
 			func(s *settings) any { return s.zak.maxAge }, time.Duration(0),
 		},
 		"an old ZAK of a long lifetime": {
 			func(h *Handler) {
-				h.ZAK = &ZAK{MaxAge: pointer(caddy.Duration(time.Hour)), Lifetime: caddy.Duration(2 * time.Hour)}
+				h.ZAK = &ZAK{MaxAge: new(caddy.Duration(time.Hour)), Lifetime: caddy.Duration(2 * time.Hour)}
 			},
 			func(s *settings) any { return s.zak.maxAge }, time.Hour,
 		},
@@ -151,7 +150,8 @@ func TestResolveAccepts(t *testing.T) {
 		},
 		"a ZAK header with its error header": {
 			func(h *Handler) { h.ZAK = &ZAK{Header: "x-zak"} },
-			func(s *settings) any { return []string{s.zak.header, s.zak.errorHeader} }, []string{"X-Zak", "X-Zak-Error"},
+			func(s *settings) any { return []string{s.zak.header, s.zak.errorHeader} },
+			[]string{"X-Zak", "X-Zak-Error"},
 		},
 		"a bearer token": {
 			func(h *Handler) {
@@ -166,7 +166,8 @@ func TestResolveAccepts(t *testing.T) {
 				h.Headers = &Headers{&TokenHeader{Disabled: true}, off, off, off, off}
 				h.ZAK = &ZAK{Disabled: true}
 			},
-			func(s *settings) any { return s.headerNames() }, []string{},
+			func(s *settings) any { return s.headerNames() },
+			[]string{},
 		},
 		"request placeholders in obf meeting_id": {
 			func(h *Handler) { h.OBF = &OBF{MeetingID: "{http.request.uri.query.meeting}"} },
@@ -213,7 +214,8 @@ func TestResolveAccepts(t *testing.T) {
 				raw := strings.Repeat("\x00\xff", 16)
 				h.Cookie = &Cookie{Secret: []string{raw, raw}}
 			},
-			func(s *settings) any { return s.cookie.secrets }, [][]byte{[]byte(strings.Repeat("\x00\xff", 16))},
+			func(s *settings) any { return s.cookie.secrets },
+			[][]byte{[]byte(strings.Repeat("\x00\xff", 16))},
 		},
 		"cookies for embedding sites": {
 			func(h *Handler) { h.Cookie = &Cookie{SameSite: "none"} },
@@ -232,7 +234,7 @@ func TestResolveAccepts(t *testing.T) {
 			func(s *settings) any { return s.pathPrefix }, "/_auth/zoom",
 		},
 		"error pages off": {
-			func(h *Handler) { h.ErrorPages = pointer(false) },
+			func(h *Handler) { h.ErrorPages = new(false) },
 			func(s *settings) any { return s.errorPages }, false,
 		},
 	}
@@ -296,9 +298,9 @@ func TestJSONOfTheContract(t *testing.T) {
 			AccessToken: &TokenHeader{Name: "Authorization", Scheme: "Bearer"},
 		},
 		ZoomTimeout:   caddy.Duration(3 * time.Second),
-		RefreshMargin: pointer(caddy.Duration(24 * time.Hour)),
+		RefreshMargin: new(caddy.Duration(24 * time.Hour)),
 		KeepFragment:  true,
-		ErrorPages:    pointer(false),
+		ErrorPages:    new(false),
 		Session:       &Session{StoreRaw: json.RawMessage(`{"module": "redis", "urls": ["redis://localhost"]}`)},
 		MeetingSDK:    new(MeetingSDK),
 		ZoomApp:       new(ZoomApp),

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -92,9 +93,7 @@ func headerLines(text string) http.Header {
 type lateTrailers struct{ late, trailer http.Header }
 
 func (b *lateTrailers) Read([]byte) (int, error) {
-	for key, values := range b.late {
-		b.trailer[key] = values
-	}
+	maps.Copy(b.trailer, b.late)
 	return 0, io.EOF
 }
 

@@ -13,20 +13,24 @@ func TestSetSecurityHeaders(t *testing.T) {
 		transport string
 	}{
 		{
-			"plain", securityOptions{},
+			"plain",
+			securityOptions{},
 			"default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'", "",
 		},
 		{
-			"page", securityOptions{https: true, style: "'sha256-a'", script: "'sha256-b'", formAction: []string{"https://www.example.com"}},
+			"page",
+			securityOptions{https: true, style: "'sha256-a'", script: "'sha256-b'", formAction: []string{"https://www.example.com"}},
 			"default-src 'none'; style-src 'sha256-a'; script-src 'sha256-b'; base-uri 'none'; form-action 'self' https://www.example.com; frame-ancestors 'none'",
 			"max-age=31536000",
 		},
 		{
-			"framed by some", securityOptions{frameAncestors: "'self' https://*.zoom.us"},
+			"framed by some",
+			securityOptions{frameAncestors: "'self' https://*.zoom.us"},
 			"default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self' https://*.zoom.us", "",
 		},
 		{
-			"framed by anybody", securityOptions{frameAncestors: frameAnywhere},
+			"framed by anybody",
+			securityOptions{frameAncestors: frameAnywhere},
 			"default-src 'none'; base-uri 'none'; form-action 'self'", "",
 		},
 	}

@@ -41,17 +41,29 @@ func TestSignature(t *testing.T) {
 		life       time.Duration
 	}{
 		{"numbers", `{"meetingNumber":12345678901,"role":1}`, jwt.MapClaims{"mn": "12345678901", "role": 1.0}, 3 * time.Hour},
-		{"strings", `{"meetingNumber":"12345678901","role":"0","expirationSeconds":"7200","videoWebRtcMode":"1"}`,
-			jwt.MapClaims{"mn": "12345678901", "role": 0.0, "video_webrtc_mode": 1.0}, 2 * time.Hour},
-		{"a number as people write it", `{"meetingNumber":"123 4567-8901","role":0}`,
-			jwt.MapClaims{"mn": "12345678901", "role": 0.0}, 3 * time.Hour},
+		{
+			"strings", `{"meetingNumber":"12345678901","role":"0","expirationSeconds":"7200","videoWebRtcMode":"1"}`,
+			jwt.MapClaims{"mn": "12345678901", "role": 0.0, "video_webrtc_mode": 1.0},
+			2 * time.Hour,
+		},
+		{
+			"a number as people write it", `{"meetingNumber":"123 4567-8901","role":0}`,
+			jwt.MapClaims{"mn": "12345678901", "role": 0.0},
+			3 * time.Hour,
+		},
 		{"for a native SDK", `{}`, jwt.MapClaims{}, 3 * time.Hour},
 		{"the shortest life", `{"expirationSeconds":1800}`, jwt.MapClaims{}, 30 * time.Minute},
 		{"a longer life than configured", `{"expirationSeconds":172800}`, jwt.MapClaims{}, 3 * time.Hour},
-		{"what nobody asked for", `{"videoWebRtcMode":0,"mn":"999999999","appKey":"mallory","exp":9999999999}`,
-			jwt.MapClaims{"video_webrtc_mode": 0.0}, 3 * time.Hour},
-		{"a content type with parameters", `{"meetingNumber":"123456789","role":0}`,
-			jwt.MapClaims{"mn": "123456789", "role": 0.0}, 3 * time.Hour},
+		{
+			"what nobody asked for", `{"videoWebRtcMode":0,"mn":"999999999","appKey":"mallory","exp":9999999999}`,
+			jwt.MapClaims{"video_webrtc_mode": 0.0},
+			3 * time.Hour,
+		},
+		{
+			"a content type with parameters", `{"meetingNumber":"123456789","role":0}`,
+			jwt.MapClaims{"mn": "123456789", "role": 0.0},
+			3 * time.Hour,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			start := time.Now()
@@ -107,8 +119,10 @@ func TestSignatureRefuses(t *testing.T) {
 		{name: "beyond 64 bits", body: `{"expirationSeconds":99999999999999999999}`, want: "expirationSeconds"},
 		{name: "an overflow of nanoseconds", body: `{"expirationSeconds":18446744075}`, want: "expirationSeconds"},
 		{name: "mode 2", body: `{"videoWebRtcMode":2}`, want: "videoWebRtcMode"},
-		{name: "everything wrong", body: `{"meetingNumber":1,"role":7,"expirationSeconds":1,"videoWebRtcMode":"x"}`,
-			want: "meetingNumber role expirationSeconds videoWebRtcMode"},
+		{
+			name: "everything wrong", body: `{"meetingNumber":1,"role":7,"expirationSeconds":1,"videoWebRtcMode":"x"}`,
+			want: "meetingNumber role expirationSeconds videoWebRtcMode",
+		},
 		{name: "not JSON", body: `meetingNumber=123456789`, want: "$body"},
 		{name: "nothing", body: ``, want: "$body"},
 		{name: "a list", body: `[]`, want: "$body"},

@@ -75,7 +75,7 @@ func TestRedisThatHangs(t *testing.T) {
 	for name, cause := range map[string]error{"deadline": context.DeadlineExceeded, "cancel": context.Canceled} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			if cause == context.DeadlineExceeded {
+			if errors.Is(cause, context.DeadlineExceeded) {
 				ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 			} else {
 				time.AfterFunc(100*time.Millisecond, cancel)

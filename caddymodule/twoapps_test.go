@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -21,9 +22,7 @@ func (w *world) secondApp(replace map[string]string) string {
 		"headers":      "{\naccess_token X-Second-Token\nuser_id X-Second-Id\naccount_id X-Second-Account\nemail X-Second-Email\nname X-Second-Name\n}",
 		"zak":          "{\nheader X-Second-Zak\n}",
 	}
-	for name, value := range replace {
-		options[name] = value
-	}
+	maps.Copy(options, replace)
 	var b strings.Builder
 	fmt.Fprintf(&b, "client_id %s\nclient_secret another-client-secret\noauth_url %s\n", secondClientID, w.zoom.URL)
 	for name, value := range options {

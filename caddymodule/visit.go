@@ -131,7 +131,7 @@ func (s *site) scrub(r *http.Request, v *visit) {
 
 // privateWriter wraps the response of this request.
 func (v *visit) privateWriter(w http.ResponseWriter) *privateWriter {
-	if v.first.writer.ResponseWriterWrapper.ResponseWriter != nil {
+	if v.first.writer.ResponseWriter != nil {
 		return newPrivateWriter(w)
 	}
 	v.first.writer = *newPrivateWriter(w)

@@ -165,8 +165,10 @@ func TestContextPlaceholders(t *testing.T) {
 		"{http.zoom_pkce.app_context.typ}|{http.zoom_pkce.app_context.act}\"\nreverse_proxy " + w.upstream.addr))
 	b := w.browser()
 	for name, test := range map[string]struct{ header, want string }{
-		"all": {w.context(zoomtest.AppContext{UID: "u", MID: "m/1==", Typ: "meeting", Act: "{env.HOME}\r\nX-Evil: 1"}),
-			"u|m/1==|meeting|{env.HOME}X-Evil: 1"},
+		"all": {
+			w.context(zoomtest.AppContext{UID: "u", MID: "m/1==", Typ: "meeting", Act: "{env.HOME}\r\nX-Evil: 1"}),
+			"u|m/1==|meeting|{env.HOME}X-Evil: 1",
+		},
 		"guest":  {w.context(zoomtest.AppContext{Typ: "panel"}), "||panel|"},
 		"forged": {"forged", "|||"},
 		"none":   {"", "|||"},

@@ -204,8 +204,13 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	tok := Token{AccessToken: secret, RefreshToken: secret}
 	sdk := MeetingSDK{Key: "k", Secret: secret}
 	for _, v := range []any{
-		cfg, &cfg, client, tok, &tok, []Token{tok}, struct{ T Token }{tok},
-		ZAK{Token: secret}, &ZAK{Token: secret}, OBF{Token: secret}, &OBF{Token: secret}, sdk, &sdk,
+		cfg, &cfg, client, tok, &tok,
+		[]Token{tok},
+		struct{ T Token }{tok},
+		ZAK{Token: secret},
+		&ZAK{Token: secret},
+		OBF{Token: secret},
+		&OBF{Token: secret}, sdk, &sdk,
 	} {
 		var log strings.Builder
 		slog.New(slog.NewTextHandler(&log, nil)).Info("test", "v", v)

@@ -2,6 +2,7 @@ package zoompkce
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -27,7 +28,7 @@ func fetchKey[T any](
 		return err
 	})
 	outcome := "ok"
-	switch e, _ := err.(*Error); {
+	switch e, _ := errors.AsType[*Error](err); {
 	case err == nil:
 	case e == nil || g == nil: // without a grant there was no call
 		outcome = "failed"

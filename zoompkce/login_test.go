@@ -225,11 +225,17 @@ func TestCookieAttributes(t *testing.T) {
 			want   http.Cookie
 		}{
 			{zoompkce.CookieConfig{}, "__Host-zoom_pkce_", http.Cookie{Secure: true, SameSite: http.SameSiteLaxMode}},
-			{zoompkce.CookieConfig{Domain: "example.com", Prefix: "zz"}, "__Secure-zz_",
-				http.Cookie{Domain: "example.com", Secure: true, SameSite: http.SameSiteLaxMode}},
+			{
+				zoompkce.CookieConfig{Domain: "example.com", Prefix: "zz"},
+				"__Secure-zz_",
+				http.Cookie{Domain: "example.com", Secure: true, SameSite: http.SameSiteLaxMode},
+			},
 			{zoompkce.CookieConfig{Insecure: true}, "zoom_pkce_", http.Cookie{SameSite: http.SameSiteLaxMode}},
-			{zoompkce.CookieConfig{SameSiteNone: true}, "__Host-zoom_pkce_",
-				http.Cookie{Secure: true, SameSite: http.SameSiteNoneMode, Partitioned: true}},
+			{
+				zoompkce.CookieConfig{SameSiteNone: true},
+				"__Host-zoom_pkce_",
+				http.Cookie{Secure: true, SameSite: http.SameSiteNoneMode, Partitioned: true},
+			},
 		} {
 			p := w.process(func(c *zoompkce.ManagerConfig) { c.Cookies = test.config })
 			b := newBrowser()

@@ -3,6 +3,7 @@ package zoompkce
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"time"
 )
 
@@ -56,7 +57,7 @@ func (m *Manager) Session(ctx context.Context, cookies []string) (*Session, erro
 		return nil, err
 	}
 	s, err := m.session(ctx, k, values)
-	if rejected, ok := err.(*NoSessionError); ok {
+	if rejected, ok := errors.AsType[*NoSessionError](err); ok {
 		m.observe(Event{Kind: EventCookieRejected, Outcome: rejected.Reason})
 	}
 	return s, err
@@ -90,7 +91,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		if err == nil {
 			return &Session{c.user, snap, c.sessionCookie}, nil
 		}
-		rejected, ok := err.(*NoSessionError)
+		rejected, ok := errors.AsType[*NoSessionError](err)
 		if !ok {
 			return nil, err
 		}

@@ -113,7 +113,7 @@ func TestMaxLifetime(t *testing.T) {
 			b.set(c)
 		}
 		s := p.session(b)
-		if left := p.ExpiresAt(s).Sub(time.Now()); left != time.Hour {
+		if left := time.Until(p.ExpiresAt(s)); left != time.Hour {
 			w.Errorf("%v left", left)
 		}
 		time.Sleep(time.Hour)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,8 +78,8 @@ func (r *rig) start(ctx context.Context, role, input, addr string) error {
 }
 
 func (r *rig) close() {
-	for i := len(r.parts) - 1; i >= 0; i-- {
-		r.parts[i].stop()
+	for _, v := range slices.Backward(r.parts) {
+		v.stop()
 	}
 	r.zoom.Close()
 }

@@ -125,8 +125,10 @@ func TestConsentPage(t *testing.T) {
 	defer resp.Body.Close()
 	b, _ := io.ReadAll(resp.Body)
 	page := string(b)
-	for _, want := range []string{"simulation", "Ada Lovelace", "ada@example.com", "user:read:zak",
-		"&lt;b&gt;", `value="allow"`, `value="decline"`} {
+	for _, want := range []string{
+		"simulation", "Ada Lovelace", "ada@example.com", "user:read:zak",
+		"&lt;b&gt;", `value="allow"`, `value="decline"`,
+	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
