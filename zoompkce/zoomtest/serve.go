@@ -113,9 +113,11 @@ func (s *Server) answer(q *request) answer {
 		return s.userToken(q)
 	case CallDeeplink:
 		return s.deeplink(q)
-	default:
-		return apiError(http.StatusNotFound, 404, "Not found.")
 	}
+	if q.URL.Path == signOutPath {
+		return s.signOut(q)
+	}
+	return apiError(http.StatusNotFound, 404, "Not found.")
 }
 
 // readRequest reads the parameters of a call. Zoom takes token parameters from
