@@ -1,16 +1,14 @@
-package zoomtest_test
+package zoomtest
 
 import (
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 func TestSigningOutOfZoom(t *testing.T) {
-	srv := zoomtest.NewServer()
+	srv := NewServer()
 	defer srv.Close()
 	resp, err := srv.Client().Get(srv.URL + "/logout")
 	if err != nil {
