@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -194,6 +196,13 @@ func browserHTTPS(t *testing.T, c *chromium) {
 	}
 }
 `, w.storage, w.logs, url, testClientID, testClientSecret, url, w.zoom.URL, w.upstream.addr))
+	eventually(t, "Caddy's certificate", 30*time.Second, func() bool {
+		conn, err := tls.Dial("tcp", w.addr, &tls.Config{ServerName: "localhost", InsecureSkipVerify: true})
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
 	b := c.person(t).tab()
 	b.open(url + "/page")
 	b.allow("user-ada", "#app")

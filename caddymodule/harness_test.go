@@ -304,18 +304,6 @@ func (b *browser) sessionCookie() string {
 	return ""
 }
 
-// waitFor waits for what another goroutine is about to do.
-func waitFor(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for range 500 {
-		if done() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("waited in vain for %s", what)
-}
-
 // received is what the upstream got, as the answer tells.
 func (a answer) received(t testing.TB) received {
 	t.Helper()

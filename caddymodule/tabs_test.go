@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -67,7 +68,7 @@ func TestSwitchingAccounts(t *testing.T) {
 		t.Errorf("signed in as %q at %q", got.Header.Get("X-Zoom-User-Id"), got.URI)
 	}
 	// The session of before is replaced, not left behind.
-	waitFor(t, "the replaced session to end", func() bool {
+	eventually(t, "the replaced session to end", 5*time.Second, func() bool {
 		thief := w.browser()
 		return thief.fetch("GET", "/", "Cookie", old).StatusCode == http.StatusUnauthorized
 	})
