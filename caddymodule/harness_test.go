@@ -211,8 +211,12 @@ func (b *browser) do(r *http.Request) answer {
 func doAgain(client *http.Client, r *http.Request) (resp *http.Response, err error) {
 	for range 5 {
 		resp, err = client.Do(r)
-		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) || r.Body != nil {
+		lost := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		if !lost || r.Body != nil && r.GetBody == nil {
 			break
+		}
+		if r.GetBody != nil {
+			r.Body, _ = r.GetBody()
 		}
 	}
 	return resp, err
