@@ -62,8 +62,12 @@ func (s *site) endpointAt(path string) (endpoint string, ours bool) {
 
 // protects decides about a request as it was sent and as it was rewritten: a
 // rewrite must not open what is protected.
+//
+// A request target without a path of its own, such as "http://host", "x:admin",
+// "*" or that of CONNECT, matches no path, not even /*, and yet is handed on:
+// upstreams make "/" or "/admin" of it. So all of these are protected.
 func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
-	if len(s.protect) == 0 {
+	if len(s.protect) == 0 || !hasPath(sent) || !hasPath(r.URL) {
 		return true, nil
 	}
 	match, err := s.protect.AnyMatchWithError(r)
@@ -75,6 +79,8 @@ func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
 	asSent.RequestURI = sent.RequestURI()
 	return s.protect.AnyMatchWithError(&asSent)
 }
+
+func hasPath(u *url.URL) bool { return u.Opaque == "" && strings.HasPrefix(u.Path, "/") }
 
 // serveProtected lets a request of a signed-in visitor pass, with what
 // the upstream is promised.
