@@ -11,6 +11,9 @@ import (
 // maxRequestJSON bounds what an endpoint reads.
 const maxRequestJSON = 64 << 10
 
+// maxDiscardedJSON bounds what is read, and forgotten, of a body that is too long.
+const maxDiscardedJSON = 2 << 20
+
 var (
 	errNotJSON     = errors.New("the body is not the JSON object that is expected here")
 	errContentType = errors.New("the content type is not application/json")
@@ -26,6 +29,9 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestJSON))
 	if errors.As(err, new(*http.MaxBytesError)) {
+		// A client that is still sending when the connection closes sees a reset
+		// instead of the answer.
+		_, _ = io.CopyN(io.Discard, r.Body, maxDiscardedJSON)
 		return errLongJSON
 	}
 	if err != nil || json.Unmarshal(body, into) != nil {
