@@ -11,9 +11,15 @@ import (
 const generatedSecretLen = 32
 
 // keygen prints a fresh cookie secret: letters, digits, - and _, so that it
-// can stand in a Caddyfile, an env file and a shell without quotes.
+// can stand in a Caddyfile, an env file and a shell without quotes. About one
+// in a million spells "your-" or the like by chance: the doctor would refuse
+// it, so it is not handed out.
 func keygen(w io.Writer) error {
-	_, err := fmt.Fprintln(w, randomText())
+	secret := randomText()
+	for weakness([]byte(secret)) != "" {
+		secret = randomText()
+	}
+	_, err := fmt.Fprintln(w, secret)
 	return err
 }
 
