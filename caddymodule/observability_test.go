@@ -110,7 +110,7 @@ func TestAlertsAndDashboardAskForWhatExists(t *testing.T) {
 func TestPrometheusAcceptsTheExamples(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skip("promtool is not installed; it comes with prometheus")
+		missing(t, "there is no promtool; it comes with prometheus")
 	}
 	var b strings.Builder
 	b.WriteString("groups:\n  - name: dashboard\n    rules:\n")

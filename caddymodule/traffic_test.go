@@ -19,6 +19,16 @@ import (
 // thorough reports whether tests may take as long as the numbers they prove.
 func thorough() bool { return os.Getenv("ZOOM_PKCE_E2E") == "1" || os.Getenv("CI") != "" }
 
+// missing skips a test for want of something, unless ZOOM_PKCE_E2E=1 says
+// that nothing may be wanting.
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("ZOOM_PKCE_E2E") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
 // signedIn is a browser of a user who has signed in.
 func (w *world) signedIn(userID string) *browser {
 	w.t.Helper()
