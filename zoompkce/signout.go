@@ -50,33 +50,33 @@ func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err 
 }
 
 // EndUser ends every session of a user, here at once and in other processes
-// within their sync interval. It reports whether there was anything to end. With
-// a before, as Zoom's message of a deauthorization has one, only a grant signed
-// in before it is ended. Without, it is an operator's doing: the token is revoked at
-// Zoom too, and a record that cannot be opened, because its secret is lost, is
-// replaced. That is the way out of that.
+// within their sync interval, and every sign-in under way. It reports whether the
+// user had a session. With a before, as Zoom's message of a deauthorization has
+// one, only a grant signed in before it is ended. Without, it is an operator's
+// doing: the token is revoked at Zoom too, and a record that cannot be opened,
+// because its secret is lost, is replaced. That is the way out of that.
 func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) (bool, error) {
 	ctx = context.WithoutCancel(ctx)
 	u := m.state.users.get(keyOf(userID))
 	var last *grant
+	ended := false
 	_, err := m.change(ctx, storeTimeout, u, "ending all sessions of a user", func(r *record) error {
-		if r.Grant == nil && len(r.Sessions) == 0 {
-			return errUnchanged
-		}
 		if r.Grant != nil && !before.IsZero() && !r.Grant.SignedInAt.Before(before) {
 			return errUnchanged
 		}
-		last = r.Grant
+		// Who is not here may be on the way: the tombstone stops that sign-in.
+		last, ended = r.Grant, r.Grant != nil || len(r.Sessions) > 0
+		r.UserID = userID
 		r.end(time.Now())
 		return nil
 	})
 	if before.IsZero() && errors.As(err, new(*UnopenableError)) {
-		err = m.replaceUnopenable(ctx, u, userID)
+		ended, err = true, m.replaceUnopenable(ctx, u, userID)
 	}
 	if errors.Is(err, errUnchanged) {
 		return false, nil
 	}
-	if err != nil {
+	if err != nil || !ended {
 		return false, err
 	}
 	m.observe(Event{Kind: EventUserEnded, UserID: userID})
