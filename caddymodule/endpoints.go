@@ -52,7 +52,7 @@ func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, n
 	if !ok || e.on != nil && !e.on(s) {
 		return s.refuse(w, r, refusal{code: codeNotFound})
 	}
-	if !slices.Contains(e.methods, r.Method) {
+	if !slices.Contains(e.methods, sentMethod(r)) {
 		w.Header().Set("Allow", strings.Join(e.methods, ", "))
 		return s.refuse(w, r, refusal{code: codeMethodNotAllowed})
 	}

@@ -13,7 +13,7 @@ import (
 // serveLogout signs out by POST, and asks by GET: a link, which any site can
 // make a browser follow, must not sign anybody out.
 func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if r.Method == http.MethodGet {
+	if sentMethod(r) == http.MethodGet {
 		return s.askLogout(w, r, v)
 	}
 	if !sameOrigin(r) {

@@ -26,7 +26,7 @@ const (
 // a sign-in by itself: redirecting a fetch ends in a CORS error, redirecting
 // a POST loses its body, and both leave a pending login behind.
 func classify(r *http.Request) navigation {
-	if r.Method != http.MethodGet || isWebSocket(r) || isSpeculative(r.Header) {
+	if sentMethod(r) != http.MethodGet || isWebSocket(r) || isSpeculative(r.Header) {
 		return otherRequest
 	}
 	if !hasFetchMetadata(r.Header) {

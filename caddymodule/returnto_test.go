@@ -209,3 +209,35 @@ func TestRewrites(t *testing.T) {
 		t.Errorf("login below handle_path: %d to %q", a.StatusCode, a.Header.Get("Location"))
 	}
 }
+
+// What protects a page as it was sent protects it whatever a rewrite makes of it,
+// also where the matcher reads placeholders, and whatever its method becomes.
+func TestMatchersSeeWhatWasSent(t *testing.T) {
+	for name, matcher := range map[string]string{
+		"path":                    "path /admin/*",
+		"path expression":         "expression path('/admin/*')",
+		"path placeholder":        "expression {path}.startsWith('/admin/')",
+		"uri placeholder":         "expression `{http.request.uri}.startsWith('/admin/')`",
+		"vars":                    "vars {http.request.uri.path} /admin/x",
+		"vars_regexp":             "vars_regexp {path} ^/admin/",
+		"method":                  "method POST",
+		"method expression":       "expression method('POST')",
+		"query":                   "query secret=1",
+		"path and query, negated": "not path /public",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.load(w.caddyfile("rewrite /admin/* /public?\nmethod GET\n@p " + matcher + "\nzoom_pkce @p {\n" + w.options() + "}\nreverse_proxy " + w.upstream.addr))
+			b := w.browser()
+			if a := b.fetch("POST", "/admin/x?secret=1"); a.StatusCode != http.StatusUnauthorized {
+				t.Errorf("got %d, want 401", a.StatusCode)
+			}
+			// Who is let through gets the page that the rewrite chose.
+			b.signIn("/zoom_pkce/login", "user-ada")
+			a := b.fetch("POST", "/admin/x?secret=1")
+			if got := a.received(t); got.Method != "GET" || got.URI != "/public" {
+				t.Errorf("arrived as %s %s", got.Method, got.URI)
+			}
+		})
+	}
+}

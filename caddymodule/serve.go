@@ -46,6 +46,14 @@ func sentURL(r *http.Request) *url.URL {
 	return r.URL
 }
 
+// sentMethod is the method the visitor used; the directive "method" can change it.
+func sentMethod(r *http.Request) string {
+	if sent, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return sent.Method
+	}
+	return r.Method
+}
+
 // endpointAt returns which of our endpoints a path is, if it is one. Paths are
 // compared byte for byte: another spelling is another path. The rest of
 // the prefix is ours too.
@@ -71,13 +79,17 @@ func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
 		return true, nil
 	}
 	match, err := s.protect.AnyMatchWithError(r)
-	if match || err != nil || *sent == *r.URL {
+	method := sentMethod(r)
+	if match || err != nil || *sent == *r.URL && method == r.Method {
 		return match, err
 	}
-	asSent := *r
-	asSent.URL = sent
-	asSent.RequestURI = sent.RequestURI()
-	return s.protect.AnyMatchWithError(&asSent)
+	// In place, since placeholders and expressions read the request that Caddy
+	// made them for, and not one that is handed to them.
+	target, rewritten := *r.URL, r.Method
+	uri := r.RequestURI
+	defer func() { *r.URL, r.Method, r.RequestURI = target, rewritten, uri }()
+	*r.URL, r.Method, r.RequestURI = *sent, method, sent.RequestURI()
+	return s.protect.AnyMatchWithError(r)
 }
 
 func hasPath(u *url.URL) bool { return u.Opaque == "" && strings.HasPrefix(u.Path, "/") }
@@ -115,7 +127,12 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	s.inject(r, v, profile, grants)
 	metrics.signedIn.Inc()
-	return next.ServeHTTP(v.privateWriter(w), r)
+	private := v.privateWriter(w)
+	err = next.ServeHTTP(private, r)
+	if err != nil {
+		private.mark() // what handle_errors answers is for this visitor, too
+	}
+	return err
 }
 
 // errNotAllowed means that the visitor is somebody the site is not open to.
