@@ -8,16 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
 // The test binary is the program, too: its parts are started from it.
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
-		if err := runRole(role); err != nil {
-			os.Stderr.WriteString(err.Error() + "\n")
-			os.Exit(1)
-		}
-		os.Exit(0)
+		demo.Exit("bench ("+role+")", runRole(role))
 	}
 	os.Exit(m.Run())
 }

@@ -14,29 +14,18 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
 func main() {
 	if role := os.Getenv(roleVariable); role != "" {
-		if err := runRole(role); err != nil {
-			fmt.Fprintf(os.Stderr, "bench (%s): %v\n", role, err)
-			os.Exit(1)
-		}
-		return
+		demo.Exit("bench ("+role+")", runRole(role))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	demo.Main("bench", run)
 }
 
 // options say how long and how hard to measure.
@@ -50,15 +39,14 @@ type options struct {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	flags.IntVar(&o.runs, "runs", 10, "`number` of runs of each loop")
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, "of each run, for each of the two")
 	flags.IntVar(&o.connections, "connections", 64, "`number` of visitors that send at the same time")
 	flags.Float64Var(&o.rate, "rate", 0, "requests a `second` of the open loop (default: half of what the slower one can do)")
-	if err := flags.Parse(args); err != nil {
+	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || o.runs < 1 || o.runs > 1000 || o.connections < 1 || o.connections > 10_000 ||
+	if o.runs < 1 || o.runs > 1000 || o.connections < 1 || o.connections > 10_000 ||
 		o.duration <= 0 || o.duration > time.Hour || o.rate < 0 {
 		return errors.New("runs, connections, duration and rate must be positive and in reason; see -h")
 	}

@@ -14,11 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
-
-	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
 // This program starts itself again for each of its parts, with the part in an
@@ -40,19 +36,15 @@ func runRole(role string) error {
 		}
 		go func() { _ = http.Serve(listener, http.HandlerFunc(app)) }()
 	case "caddy":
-		config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(input), nil)
-		if err != nil {
-			return fmt.Errorf("reading the Caddyfile: %w", err)
-		}
-		if err := caddy.Load(config, true); err != nil {
-			return fmt.Errorf("starting Caddy: %w", err)
+		if err := demo.StartCaddy(input); err != nil {
+			return err
 		}
 	default:
 		return errors.New("there is no such part")
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	if role == "caddy" {
-		return caddy.Stop()
+		return demo.StopCaddy()
 	}
 	return nil
 }
@@ -92,17 +84,11 @@ func startPart(ctx context.Context, role, input, addr string) (*part, error) {
 		p.stop()
 		return nil, err
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			conn.Close()
-			return p, nil
-		}
-		if ctx.Err() != nil || time.Now().After(deadline) {
-			p.stop()
-			return nil, fmt.Errorf("%s does not listen at %s: %w", role, addr, err)
-		}
+	if err := demo.AwaitListener(ctx, role, addr); err != nil {
+		p.stop()
+		return nil, err
 	}
+	return p, nil
 }
 
 // stop ends the process, in peace if it can be had, and returns how long it had
@@ -135,18 +121,7 @@ func readMessage(r io.Reader) (string, error) {
 	return b.String(), nil
 }
 
-// freeAddr is an address nobody listens at.
-func freeAddr() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
-}
-
 // caddyfile is a Caddy with one site that keeps to itself.
 func caddyfile(dir, addr string, directives ...string) string {
-	return fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\nstorage file_system `%s`\nlog {\nlevel ERROR\n}\n}\n"+
-		"http://%s {\nbind 127.0.0.1\n%s\n}\n", dir, addr, strings.Join(directives, "\n"))
+	return demo.GlobalOptions(dir) + fmt.Sprintf("http://%s {\nbind 127.0.0.1\n%s\n}\n", addr, strings.Join(directives, "\n"))
 }

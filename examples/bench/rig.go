@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -34,7 +35,7 @@ func newRig(ctx context.Context, dir string) (*rig, error) {
 	var addrs [3]string
 	for i := range addrs {
 		var err error
-		if addrs[i], err = freeAddr(); err != nil {
+		if addrs[i], err = demo.FreeAddress(0); err != nil {
 			return r, err
 		}
 	}

@@ -5,33 +5,14 @@ import (
 	"io"
 	"os"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
-
-	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
-// globalOptions keep a Caddy to itself: no admin API, no certificates, nothing
-// outside of dir, and no logs but trouble.
-func globalOptions(dir string) string {
-	return fmt.Sprintf(`{
-	admin off
-	persist_config off
-	auto_https off
-	storage file_system %q
-	log {
-		level WARN
-		exclude admin http
-	}
-}
-`, dir)
-}
-
 // nodeCaddyfile is what both Caddys are configured with. Only the port differs,
-// and the header by which the app knows them apart.
+// and the header by which the app knows them apart. They keep to themselves what
+// they think of a Redis that was killed.
 func nodeCaddyfile(name, addr, url, zoomURL, redisAddr, appAddr, dir string) string {
-	return globalOptions(dir) + fmt.Sprintf(`http://:%s {
+	return demo.GlobalOptions(dir, "http") + fmt.Sprintf(`http://:%s {
 	bind 127.0.0.1
 	zoom_pkce {
 		client_id %s
@@ -47,13 +28,13 @@ func nodeCaddyfile(name, addr, url, zoomURL, redisAddr, appAddr, dir string) str
 		header_up X-Caddy %q
 	}
 }
-`, portOf(addr), clientID, clientSecret, url, zoomURL, redisAddr, appAddr, name)
+`, demo.PortOf(addr), clientID, clientSecret, url, zoomURL, redisAddr, appAddr, name)
 }
 
 // balancerCaddyfile takes turns, and passes over a Caddy that does not answer.
 // It knows nothing of sessions.
 func balancerCaddyfile(port, dir string, nodes []string) string {
-	return globalOptions(dir) + fmt.Sprintf(`http://:%s {
+	return demo.GlobalOptions(dir, "http") + fmt.Sprintf(`http://:%s {
 	bind 127.0.0.1
 	reverse_proxy %s %s {
 		lb_policy round_robin
@@ -62,17 +43,6 @@ func balancerCaddyfile(port, dir string, nodes []string) string {
 	}
 }
 `, port, nodes[0], nodes[1])
-}
-
-func loadCaddy(caddyfile string) error {
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
-	if err != nil {
-		return fmt.Errorf("reading the Caddyfile: %w", err)
-	}
-	if err := caddy.Load(config, true); err != nil {
-		return fmt.Errorf("starting Caddy: %w", err)
-	}
-	return nil
 }
 
 // nodeConfig is the environment variable that makes a process of this program
@@ -85,9 +55,9 @@ func runNode(file string, parent io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if err := loadCaddy(string(caddyfile)); err != nil {
+	if err := demo.StartCaddy(string(caddyfile)); err != nil {
 		return err
 	}
 	_, _ = io.Copy(io.Discard, parent)
-	return caddy.Stop()
+	return demo.StopCaddy()
 }

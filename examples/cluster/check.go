@@ -7,10 +7,9 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"time"
-)
 
-// userID is who signs in where nobody is asked.
-const userID = "aDa1815"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+)
 
 // check does what README.md tells a person to do.
 func (c *cluster) check(ctx context.Context, out io.Writer) error {
@@ -54,7 +53,7 @@ func (c *cluster) signIn(ctx context.Context, client *http.Client) error {
 	if err != nil {
 		return err
 	}
-	callback, err := c.zoom.SignIn(ctx, resp.Header.Get("Location"), userID)
+	callback, err := c.zoom.SignIn(ctx, resp.Header.Get("Location"), demo.Ada.ID)
 	if err != nil {
 		return err
 	}
@@ -73,7 +72,7 @@ func (c *cluster) visit(ctx context.Context, client *http.Client, out io.Writer,
 		if err != nil {
 			return fmt.Errorf("while %s: %w", when, err)
 		}
-		if resp.StatusCode != http.StatusOK || resp.Header.Get("X-User") != userID {
+		if resp.StatusCode != http.StatusOK || resp.Header.Get("X-User") != demo.Ada.ID {
 			return fmt.Errorf("while %s: status %d, user %q", when, resp.StatusCode, resp.Header.Get("X-User"))
 		}
 		through[resp.Header.Get("X-Through")]++

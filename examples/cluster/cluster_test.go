@@ -6,13 +6,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 )
 
 // TestMain makes the test binary what the program is: also its own nodes.
 func TestMain(m *testing.M) {
 	if file := os.Getenv(nodeConfig); file != "" {
-		exitOn(runNode(file, os.Stdin))
-		return
+		demo.Exit("cluster", runNode(file, os.Stdin))
 	}
 	os.Exit(m.Run())
 }
@@ -31,13 +33,10 @@ func (b *safeBuilder) Write(p []byte) (int, error) {
 
 func TestCheck(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("ZOOM_PKCE_E2E") == "1" {
-			t.Fatal("ZOOM_PKCE_E2E=1 demands a redis-server, and there is none")
-		}
-		t.Skip("there is no redis-server")
+		demotest.Missing(t, "there is no redis-server")
 	}
 	var out safeBuilder
-	if err := run(t.Context(), []string{"-check", "-port", "0"}, &out); err != nil {
+	if err := run(t.Context(), []string{"-check", "-port", "0"}, &out, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	if n := strings.Count(out.String(), "all signed in"); n != 2 {

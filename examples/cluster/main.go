@@ -15,44 +15,34 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
 func main() {
 	if file := os.Getenv(nodeConfig); file != "" {
-		exitOn(runNode(file, os.Stdin))
-		return
+		demo.Exit("cluster", runNode(file, os.Stdin))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	exitOn(run(ctx, os.Args[1:], os.Stdout))
-}
-
-func exitOn(err error) {
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "cluster:", err)
-		os.Exit(1)
-	}
+	demo.Main("cluster", run)
 }
 
 // run starts everything, and waits until ctx is done or tries it by itself.
-func run(ctx context.Context, args []string, out io.Writer) (err error) {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
 	port := flags.Int("port", 8080, "`number` of the load balancer's port on 127.0.0.1; 0 is a free one")
 	check := flags.Bool("check", false, "sign in without a browser, kill a Caddy, tell what happens, and exit")
-	if err := flags.Parse(args); err != nil {
+	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
 	}
-	c, err := startCluster(ctx, *port, out)
+	c, err := startCluster(ctx, *port, stdout)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
 	if *check {
-		return c.check(ctx, out)
+		return c.check(ctx, stdout)
 	}
-	fmt.Fprintf(out, welcome, c.url, c.nodes[0].pid(), c.nodes[1].pid(), c.redis.pid(), c.nodes[0].pid())
+	fmt.Fprintf(stdout, welcome, c.url, c.nodes[0].pid(), c.nodes[1].pid(), c.redis.pid(), c.nodes[0].pid())
 	<-ctx.Done()
 	return nil
 }

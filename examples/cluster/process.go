@@ -4,19 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os/exec"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
-const (
-	// startLimit is how long a process may take until it listens.
-	startLimit = 30 * time.Second
-	// downtime is how long it stays away after it was killed.
-	downtime = 5 * time.Second
-)
+// downtime is how long a process stays away after it was killed.
+const downtime = 5 * time.Second
 
 // process is a program that is started again when it ends.
 type process struct {
@@ -37,14 +34,7 @@ func (p *process) start(ctx context.Context) error {
 		return err
 	}
 	p.ended.Go(func() { p.supervise(ctx, exited) })
-	deadline := time.Now().Add(startLimit)
-	for time.Now().Before(deadline) && ctx.Err() == nil {
-		if conn, err := net.DialTimeout("tcp", p.addr, time.Second); err == nil {
-			return conn.Close()
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return fmt.Errorf("%s does not listen at %s", p.name, p.addr)
+	return demo.AwaitListener(ctx, p.name, p.addr)
 }
 
 // launch starts the program once. Its standard input is closed when this

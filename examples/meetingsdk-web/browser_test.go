@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -40,18 +41,18 @@ Object.defineProperty(window, "ZoomMtgEmbedded", {
 // TestTheSDKJoinsAsItsVisitor cuts nothing off but Zoom's network: the page, the
 // SDK and everything they ask this server for are real.
 func TestTheSDKJoinsAsItsVisitor(t *testing.T) {
-	d := startInstalled(t)
+	r := startInstalled(t)
 	declared := joinOptions(t)
 	c := startChromium(t)
 	c.onEveryPage(watchJoins)
-	c.do("signing in", chromedp.Navigate(d.url),
+	c.do("signing in", chromedp.Navigate(r.url),
 		chromedp.Click(chromedp.CSS(`input[value="aDa1815"]`)),
 		chromedp.Click(chromedp.CSS(`button[value="allow"]`)),
 		chromedp.WaitVisible(chromedp.CSS("#who")))
 	if got := c.text("#name") + " " + c.text("#email"); got != "Ada Lovelace ada@example.com" {
 		t.Errorf("the page says %q is signed in", got)
 	}
-	if n := d.zoom.Count(zoomtest.CallZAK); n != 0 {
+	if n := r.zoom.Count(zoomtest.CallZAK); n != 0 {
 		t.Errorf("%d ZAKs were fetched before one was needed", n)
 	}
 	for _, tt := range []struct {
@@ -66,8 +67,8 @@ func TestTheSDKJoinsAsItsVisitor(t *testing.T) {
 	} {
 		t.Run(tt.how, func(t *testing.T) {
 			c := &chromium{t, c.ctx, c.outgoing}
-			begun := d.zoom.Now()
-			c.do("joining", chromedp.Navigate(d.url), chromedp.WaitVisible(chromedp.CSS("#who")),
+			begun := r.zoom.Now()
+			c.do("joining", chromedp.Navigate(r.url), chromedp.WaitVisible(chromedp.CSS("#who")),
 				chromedp.Click(chromedp.CSS(`[value="`+tt.how+`"]`)),
 				chromedp.SendKeys(chromedp.CSS(`[name="meeting"]`), "123 4567 8901"),
 				chromedp.SendKeys(chromedp.CSS(`[name="passcode"]`), "sesame"),
@@ -93,11 +94,11 @@ func TestTheSDKJoinsAsItsVisitor(t *testing.T) {
 			}
 			checkSignature(t, options["signature"], tt.role)
 			if tt.token == "zak" {
-				user, fetched, ok := d.zoom.ValidateZAK(options["zak"])
+				user, fetched, ok := r.zoom.ValidateZAK(options["zak"])
 				if age := begun.Sub(fetched); !ok || user != "aDa1815" || age > time.Minute {
 					t.Errorf("a ZAK of %q, fetched %s before it was needed", user, age)
 				}
-			} else if user, meeting, ok := d.zoom.ValidateOBF(options["obfToken"]); !ok || user != "aDa1815" || meeting != "12345678901" {
+			} else if user, meeting, ok := r.zoom.ValidateOBF(options["obfToken"]); !ok || user != "aDa1815" || meeting != "12345678901" {
 				t.Errorf("an OBF token of %q for %q", user, meeting)
 			}
 
@@ -163,15 +164,15 @@ func joinOptions(t *testing.T) map[string]bool {
 }
 
 // startInstalled starts the demo with the Meeting SDK in place.
-func startInstalled(t *testing.T) *demo {
+func startInstalled(t *testing.T) *rig {
 	t.Helper()
 	var out strings.Builder
 	if err := install(t.Context(), ".", &out); err != nil {
-		missing(t, err.Error()+"\n"+out.String())
+		demotest.Missing(t, err.Error()+"\n"+out.String())
 	}
-	d := start(t)
+	r := start(t)
 	if _, err := os.Stat(filepath.Join(".", sdkFile)); err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return r
 }

@@ -5,9 +5,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +13,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 )
 
 // chromium is one tab of a Chromium that reaches 127.0.0.1 and nothing else.
@@ -33,46 +32,17 @@ type outgoing struct {
 
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
-	path := findChromium(t)
-	profile := t.TempDir()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	ctx, stop := chromedp.NewExecAllocator(ctx, append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path),
-		chromedp.UserDataDir(profile),
-		chromedp.NoSandbox, // it cannot run as root, as CI does
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("no-proxy-server", true),
-		// Requests of workers are not intercepted: they find no address.
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-	)...)
-	ctx, leave := chromedp.NewContext(ctx)
-	c := &chromium{t, ctx, make(chan outgoing, 100)}
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Log("closing the browser:", err)
-		}
-		leave()
-		stop()
-		cancel()
-		// Its children may write for a moment longer, and TempDir does not wait.
-		for range 100 {
-			if os.RemoveAll(profile) == nil {
-				return
-			}
-			<-time.After(50 * time.Millisecond)
-		}
-	})
-	paused := chromedp.Events(ctx, fetch.RequestPaused)
-	if _, err := chromedp.Call(ctx, fetch.Enable, fetch.EnableParams{}); err != nil {
-		t.Fatal("starting the browser: ", err)
+	c := &chromium{t, demotest.Chromium(t), make(chan outgoing, 100)}
+	paused := chromedp.Events(c.ctx, fetch.RequestPaused)
+	if _, err := chromedp.Call(c.ctx, fetch.Enable, fetch.EnableParams{}); err != nil {
+		t.Fatal("intercepting requests: ", err)
 	}
 	go c.cutOff(paused)
 	return c
 }
 
-// cutOff lets requests pass to 127.0.0.1 only.
+// cutOff lets requests pass to 127.0.0.1 only. Those of workers do not come here,
+// but find nobody else either.
 func (c *chromium) cutOff(paused iter.Seq2[fetch.EventRequestPaused, error]) {
 	for e, err := range paused {
 		if err != nil {
@@ -141,24 +111,4 @@ func (c *chromium) text(selector string) string {
 		c.t.Fatalf("reading %s: %v", selector, err)
 	}
 	return text
-}
-
-func findChromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	missing(t, "there is no Chromium")
-	return ""
-}
-
-// missing skips a test for want of something, unless nothing may be wanting.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("ZOOM_PKCE_E2E") == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
 }

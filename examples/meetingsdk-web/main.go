@@ -15,41 +15,28 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "meetingsdk-web:", err)
-		os.Exit(1)
-	}
-}
+func main() { demo.Main("meetingsdk-web", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("meetingsdk-web", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	port := flags.Int("port", 8080, "`number` of Caddy's port on 127.0.0.1; 0 chooses a free one")
 	dir := flags.String("dir", "examples/meetingsdk-web", "`directory` of this example")
-	if err := flags.Parse(args); err != nil {
+	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))
 	}
 	if err := install(ctx, *dir, stdout); err != nil {
 		return err
 	}
-	d, err := startDemo(*dir, *port)
+	r, err := startRig(*dir, *port)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
-	fmt.Fprintf(stdout, welcome, d.url)
+	defer func() { err = errors.Join(err, r.stop()) }()
+	fmt.Fprintf(stdout, welcome, r.url)
 	<-ctx.Done()
 	return nil
 }

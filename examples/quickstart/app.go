@@ -1,18 +1,14 @@
 package main
 
 import (
-	"context"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 //go:embed app.html
@@ -20,42 +16,13 @@ var appHTML string
 
 var appPage = template.Must(template.New("app").Parse(appHTML))
 
-// app is the web app behind Caddy. It knows nothing of OAuth: it reads request
-// headers.
-type app struct {
-	addr     string
-	listener net.Listener
-	server   *http.Server
-}
-
-func newApp() (*app, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("starting the app: %w", err)
-	}
-	return &app{addr: listener.Addr().String(), listener: listener}, nil
-}
-
-// start serves requests; siteConfig is what the page shows as Caddy's
-// configuration.
-func (a *app) start(siteConfig string) {
+// newApp is the web app behind Caddy. It knows nothing of OAuth: it reads request
+// headers. The page shows siteConfig as Caddy's configuration.
+func newApp(siteConfig string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) { showPage(w, r, siteConfig) })
 	mux.HandleFunc("GET /headers.json", showJSON)
-	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = a.server.Serve(a.listener) }() // ends with stop
-}
-
-func (a *app) stop() error {
-	if a.server == nil {
-		return a.listener.Close()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := a.server.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("stopping the app: %w", err), a.server.Close())
-	}
-	return nil
+	return mux
 }
 
 // header is one request header as the page shows it.

@@ -16,7 +16,7 @@ import (
 
 // check signs in the way a person does, by plain HTTP and through the consent
 // page, and prints what the app received.
-func (d *demo) check(ctx context.Context, out io.Writer) error {
+func (r *rig) check(ctx context.Context, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	v, err := newVisitor(ctx)
@@ -24,12 +24,12 @@ func (d *demo) check(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	// Any page of the site leads to Zoom's consent page ...
-	page := d.url + "/some/page?x=1"
+	page := r.url + "/some/page?x=1"
 	consent, err := v.open(page)
 	if err != nil {
 		return fmt.Errorf("opening the site: %w", err)
 	}
-	if !strings.HasPrefix(consent.url, d.zoom.URL+"/oauth/authorize?") {
+	if !strings.HasPrefix(consent.url, r.zoom.URL+"/oauth/authorize?") {
 		return fmt.Errorf("opening the site led to %s, not to Zoom", consent.url)
 	}
 	// ... and whoever allows the app there is back on that page, signed in.
@@ -43,7 +43,7 @@ func (d *demo) check(ctx context.Context, out io.Writer) error {
 	if !strings.Contains(back.body, "X-Zoom-User-Id") {
 		return errors.New("the page does not show what the app received")
 	}
-	again, err := v.open(d.url + "/headers.json")
+	again, err := v.open(r.url + "/headers.json")
 	if err != nil {
 		return fmt.Errorf("asking what the app received: %w", err)
 	}
@@ -51,7 +51,7 @@ func (d *demo) check(ctx context.Context, out io.Writer) error {
 	if err := json.Unmarshal([]byte(again.body), &received); err != nil {
 		return fmt.Errorf("reading what the app received: %w", err)
 	}
-	if err := d.verify(received); err != nil {
+	if err := r.verify(received); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "Signed in at the simulated Zoom. With the next request the app received:\n\n")
@@ -68,15 +68,15 @@ func (d *demo) check(ctx context.Context, out io.Writer) error {
 }
 
 // verify asks Zoom whether the tokens are this user's and work.
-func (d *demo) verify(received http.Header) error {
+func (r *rig) verify(received http.Header) error {
 	user := received.Get("X-Zoom-User-Id")
 	if user == "" {
 		return errors.New("the app received no X-Zoom-User-Id")
 	}
-	if _, owner, ok := d.zoom.ValidateAccessToken(received.Get("X-Zoom-Access-Token")); !ok || owner != user {
+	if _, owner, ok := r.zoom.ValidateAccessToken(received.Get("X-Zoom-Access-Token")); !ok || owner != user {
 		return fmt.Errorf("the access token that the app received does not work for %s", user)
 	}
-	if owner, _, ok := d.zoom.ValidateZAK(received.Get("X-Zoom-Zak")); !ok || owner != user {
+	if owner, _, ok := r.zoom.ValidateZAK(received.Get("X-Zoom-Zak")); !ok || owner != user {
 		return fmt.Errorf("the ZAK that the app received does not work for %s (error: %q)", user, received.Get("X-Zoom-Zak-Error"))
 	}
 	return nil

@@ -14,25 +14,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
-	}
-}
+func main() { demo.Main("quickstart", run) }
 
 // run starts everything, and waits until ctx is done or signs in by itself.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		fmt.Fprint(stderr, "Usage: go run ./examples/quickstart [-port number] [-check]\n\n"+
 			"Runs a simulated Zoom, a small app, and Caddy with zoom_pkce in front of it.\n\n")
@@ -40,22 +30,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	port := flags.Int("port", 0, "`number` of Caddy's port on 127.0.0.1 (default 8080, or a free one if that is taken)")
 	check := flags.Bool("check", false, "sign in without a browser, print what the app received, and exit")
-	if err := flags.Parse(args); err != nil {
+	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))
-	}
 
-	d, err := startDemo(*port)
+	r, err := startRig(*port)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
+	defer func() { err = errors.Join(err, r.stop()) }()
 	if *check {
-		return d.check(ctx, stdout)
+		return r.check(ctx, stdout)
 	}
-	fmt.Fprintf(stdout, welcome, d.url)
+	fmt.Fprintf(stdout, welcome, r.url)
 	<-ctx.Done()
 	return nil
 }

@@ -36,23 +36,23 @@ func TestCheck(t *testing.T) {
 }
 
 func TestCheckSaysWhatIsWrong(t *testing.T) {
-	d, err := startDemo(0)
+	r, err := startRig(0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := d.stop(); err != nil {
+		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
 	}()
-	d.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(http.StatusInternalServerError, ""))
+	r.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(http.StatusInternalServerError, ""))
 	var out strings.Builder
-	if err := d.check(t.Context(), &out); err == nil || !strings.Contains(err.Error(), "zak_unavailable") {
+	if err := r.check(t.Context(), &out); err == nil || !strings.Contains(err.Error(), "zak_unavailable") {
 		t.Errorf("got error %v", err)
 	}
-	d.zoom.RemoveUser("aDa1815")
-	d.zoom.RemoveUser("gRace1906")
-	if err := d.check(t.Context(), &out); err == nil || !strings.Contains(err.Error(), "consent page") {
+	r.zoom.RemoveUser("aDa1815")
+	r.zoom.RemoveUser("gRace1906")
+	if err := r.check(t.Context(), &out); err == nil || !strings.Contains(err.Error(), "consent page") {
 		t.Errorf("got error %v", err)
 	}
 }
@@ -76,10 +76,10 @@ func TestTakenPort(t *testing.T) {
 	}
 	defer listener.Close()
 	taken := listener.Addr().(*net.TCPAddr).Port
-	if _, err := startDemo(taken); err == nil {
+	if _, err := startRig(taken); err == nil {
 		t.Error("started on a port that is taken")
 	}
-	if port, err := choosePort(0); err != nil || port == 0 || port == taken {
-		t.Errorf("chose port %d, error %v", port, err)
+	if addr, err := chooseAddress(0); err != nil || addr == "" || addr == listener.Addr().String() {
+		t.Errorf("chose address %q, error %v", addr, err)
 	}
 }

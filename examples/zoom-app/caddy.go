@@ -1,14 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
-
-	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
 // The credentials of the app at the simulated Zoom.
@@ -20,28 +15,14 @@ const (
 
 // caddyfile is that of README.md, for the simulated Zoom. Visitors reach Caddy
 // at origin, through what stands in for the Zoom client.
-func (d *demo) caddyfile() string {
-	return strings.NewReplacer(
-		"STORAGE", d.dir, "PORT", d.caddyPort, "CLIENT_ID", clientID, "CLIENT_SECRET", clientSecret,
-		"ORIGIN", d.url, "ZOOM", d.zoom.URL, "WEBHOOK_SECRET", webhookSecret, "APP", d.app.addr,
-	).Replace(caddyfileTemplate)
+func (r *rig) caddyfile() string {
+	return demo.GlobalOptions(r.dir) + strings.NewReplacer(
+		"PORT", demo.PortOf(r.caddyAddr), "CLIENT_ID", clientID, "CLIENT_SECRET", clientSecret,
+		"ORIGIN", r.url, "ZOOM", r.zoom.URL, "WEBHOOK_SECRET", webhookSecret, "APP", r.app.Addr,
+	).Replace(siteTemplate)
 }
 
-const caddyfileTemplate = `{
-	admin off
-	persist_config off
-	auto_https off
-	storage file_system "STORAGE"
-	storage_clean_interval off
-	servers {
-		protocols h1
-	}
-	log {
-		level WARN
-		exclude admin
-	}
-}
-http://:PORT {
+const siteTemplate = `http://:PORT {
 	bind 127.0.0.1
 	header {
 		Strict-Transport-Security max-age=31536000
@@ -68,21 +49,3 @@ http://:PORT {
 	reverse_proxy APP
 }
 `
-
-func startCaddy(caddyfile string) error {
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
-	if err != nil {
-		return fmt.Errorf("reading the Caddyfile: %w", err)
-	}
-	if err := caddy.Load(config, true); err != nil {
-		return fmt.Errorf("starting Caddy: %w", err)
-	}
-	return nil
-}
-
-func stopCaddy() error {
-	if err := caddy.Stop(); err != nil {
-		return fmt.Errorf("stopping Caddy: %w", err)
-	}
-	return nil
-}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -46,7 +47,7 @@ func newClient(zoom *zoomtest.Server, origin, caddyURL string, files sdk) (http.
 	if err != nil {
 		return nil, fmt.Errorf("starting the client: %w", err)
 	}
-	c := &client{zoom: zoom, origin: origin, user: "aDa1815", allowed: make(map[string]bool)}
+	c := &client{zoom: zoom, origin: origin, user: demo.Ada.ID, allowed: make(map[string]bool)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+clientPath+"{$}", c.show)
 	mux.HandleFunc("GET "+clientPath+"client.js", serveFile("text/javascript", clientJS))

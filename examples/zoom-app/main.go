@@ -14,42 +14,29 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "zoom-app:", err)
-		os.Exit(1)
-	}
-}
+func main() { demo.Main("zoom-app", run) }
 
 // run starts everything, and waits until ctx is done.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("zoom-app", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	port := flags.Int("port", 8090, "`number` of the port on 127.0.0.1, 0 for a free one")
-	if err := flags.Parse(args); err != nil {
+	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))
 	}
 	sdk, err := findSDK()
 	if err != nil {
 		return err
 	}
-	d, err := startDemo(*port, sdk)
+	r, err := startRig(*port, sdk)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
-	fmt.Fprintf(stdout, welcome, d.url+clientPath)
+	defer func() { err = errors.Join(err, r.stop()) }()
+	fmt.Fprintf(stdout, welcome, r.url+clientPath)
 	<-ctx.Done()
 	return nil
 }

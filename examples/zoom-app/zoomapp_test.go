@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -20,24 +21,24 @@ const patience = 30 * time.Second
 // TestInTheClient goes through the demo in a real browser: Zoom's SDK from npm
 // speaks with the page that stands in for the client.
 func TestInTheClient(t *testing.T) {
-	b := newBrowser(t)
-	d, err := startDemo(0, installSDK(t))
+	b := &browser{t, demotest.Chromium(t)}
+	r, err := startRig(0, installSDK(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := d.stop(); err != nil {
+		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
 	}()
 	exchanges := func(want int) {
 		t.Helper()
-		if got := d.zoom.Count(zoomtest.CallCode); got != want {
+		if got := r.zoom.Count(zoomtest.CallCode); got != want {
 			t.Fatalf("%d exchanges of codes, want %d", got, want)
 		}
 	}
 
-	b.do("opening the client", chromedp.Navigate(d.url+clientPath))
+	b.do("opening the client", chromedp.Navigate(r.url+clientPath))
 	b.click("#decline")
 	b.inApp("#message", "Zoom ended the sign-in without giving permission.")
 	b.clickInApp("#go")
@@ -77,7 +78,7 @@ func installSDK(t *testing.T) sdk {
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		missing(t, "npm is not here, and @zoom/appssdk is not installed")
+		demotest.Missing(t, "npm is not here, and @zoom/appssdk is not installed")
 	}
 	dir := t.TempDir()
 	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
@@ -94,7 +95,7 @@ func installSDK(t *testing.T) sdk {
 	install := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts")
 	install.Dir = dir
 	if output, err := install.CombinedOutput(); err != nil {
-		missing(t, fmt.Sprintf("npm cannot install @zoom/appssdk: %v\n%s", err, output))
+		demotest.Missing(t, fmt.Sprintf("npm cannot install @zoom/appssdk: %v\n%s", err, output))
 	}
 	s, err := readSDK(dir)
 	if err != nil {
@@ -118,40 +119,6 @@ func TestLockNamesNoRegistry(t *testing.T) {
 type browser struct {
 	t   *testing.T
 	ctx context.Context
-}
-
-func newBrowser(t *testing.T) *browser {
-	t.Helper()
-	var path string
-	var err error
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err = exec.LookPath(name); err == nil {
-			break
-		}
-	}
-	if err != nil {
-		missing(t, "there is no Chromium: "+err.Error())
-	}
-	profile, err := os.MkdirTemp("", "zoom_pkce-chromium-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path),
-		chromedp.UserDataDir(profile),
-		chromedp.NoSandbox, // it cannot run as root, as CI does
-		chromedp.DisableGPU,
-	)...)
-	ctx, cancel := chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		cancel()
-		stop()
-		_ = os.RemoveAll(profile) // its children may still write there
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal("starting the browser: ", err)
-	}
-	return &browser{t, ctx}
 }
 
 func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
@@ -212,13 +179,4 @@ func (b *browser) leaveAs(userID string) {
 func (b *browser) leaveBy(script string) {
 	b.t.Helper()
 	b.do("leaving the app", chromedp.Evaluate[chromedp.Void]("frames[0].document.body.remove(); "+script))
-}
-
-// missing skips a test for want of something, unless nothing may be wanting.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("ZOOM_PKCE_E2E") == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
 }

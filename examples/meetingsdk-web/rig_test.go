@@ -15,9 +15,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
-// keepEnvironment puts back what adapting changes.
+// keepEnvironment puts back what the demo changes.
 func keepEnvironment(t *testing.T) {
 	t.Helper()
 	for _, name := range environment {
@@ -25,19 +27,19 @@ func keepEnvironment(t *testing.T) {
 	}
 }
 
-func start(t *testing.T) *demo {
+func start(t *testing.T) *rig {
 	t.Helper()
 	keepEnvironment(t)
-	d, err := startDemo(".", 0)
+	r, err := startRig(".", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := d.stop(); err != nil {
+		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	return d
+	return r
 }
 
 func TestCaddyfile(t *testing.T) {
@@ -60,6 +62,9 @@ func TestCaddyfile(t *testing.T) {
 
 func TestCaddyfilesOfREADME(t *testing.T) {
 	keepEnvironment(t)
+	t.Setenv("ZOOM_CLIENT_ID", clientID)
+	t.Setenv("ZOOM_CLIENT_SECRET", clientSecret)
+	t.Setenv("ZOOM_ACCOUNT_ID", demo.Ada.AccountID)
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -73,13 +78,7 @@ func TestCaddyfilesOfREADME(t *testing.T) {
 		if formatted := caddyfile.Format([]byte(block)); string(formatted) != block {
 			t.Errorf("caddy fmt would write this as:\n%s", formatted)
 		}
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(block), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		config, err := adapt(dir, t.TempDir(), map[string]string{
-			"ZOOM_CLIENT_ID": clientID, "ZOOM_CLIENT_SECRET": clientSecret, "ZOOM_ACCOUNT_ID": accountID,
-		})
+		config, err := demo.Adapt(demo.GlobalOptions(t.TempDir()) + block)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,9 +94,9 @@ func TestCaddyfilesOfREADME(t *testing.T) {
 
 // Without a session nothing of the app can be had, and nothing it may ask for.
 func TestNobodyGetsAnything(t *testing.T) {
-	d := start(t)
+	r := start(t)
 	for _, path := range []string{"/page.js", "/zoom.js", "/sdk/lib/webim.min.js"} {
-		resp, err := http.Get(d.url + path)
+		resp, err := http.Get(r.url + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +106,7 @@ func TestNobodyGetsAnything(t *testing.T) {
 		}
 	}
 	for _, endpoint := range []string{"signature", "zak", "obf"} {
-		resp, err := http.Post(d.url+"/zoom_pkce/"+endpoint, "application/json",
+		resp, err := http.Post(r.url+"/zoom_pkce/"+endpoint, "application/json",
 			strings.NewReader(`{"meetingNumber":"123456789","role":1,"meeting_id":"123456789"}`))
 		if err != nil {
 			t.Fatal(err)
@@ -126,7 +125,7 @@ func TestTakenPort(t *testing.T) {
 	}
 	defer listener.Close()
 	taken := listener.Addr().(*net.TCPAddr).Port
-	if _, err := startDemo(".", taken); err == nil || !strings.Contains(err.Error(), "-port") {
+	if _, err := startRig(".", taken); err == nil || !strings.Contains(err.Error(), "-port") {
 		t.Errorf("port %s is taken; got error %v", strconv.Itoa(taken), err)
 	}
 }

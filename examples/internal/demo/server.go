@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -9,28 +9,32 @@ import (
 	"time"
 )
 
-// server is an HTTP server on 127.0.0.1 whose address is known before it
+// Server is an HTTP server on 127.0.0.1 whose address is known before it
 // serves.
-type server struct {
-	addr     string
+type Server struct {
+	Addr     string
 	listener net.Listener
 	http     *http.Server
 }
 
-func listen(what string, port int) (*server, error) {
+// Listen takes a port, 0 for a free one; what names the server in an error.
+// Visitors wait until Start.
+func Listen(what string, port int) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", what, err)
 	}
-	return &server{addr: listener.Addr().String(), listener: listener}, nil
+	return &Server{Addr: listener.Addr().String(), listener: listener}, nil
 }
 
-func (s *server) start(h http.Handler) {
+// Start serves requests until Stop.
+func (s *Server) Start(h http.Handler) {
 	s.http = &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = s.http.Serve(s.listener) }() // ends with stop
+	go func() { _ = s.http.Serve(s.listener) }()
 }
 
-func (s *server) stop() error {
+// Stop lets requests end, but not for long. There may be no server yet.
+func (s *Server) Stop() error {
 	if s == nil {
 		return nil
 	}

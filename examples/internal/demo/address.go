@@ -1,0 +1,42 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+)
+
+// FreeAddress returns the address of a port, 0 for any, at which nobody listens.
+// It is for those who open their listener themselves, after others have to know
+// where: Zoom knows Caddy's address before Caddy starts.
+func FreeAddress(port int) (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	if err != nil {
+		return "", fmt.Errorf("looking for a port: %w; choose another with -port", err)
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// PortOf returns the port of an address.
+func PortOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}
+
+// AwaitListener waits until the process called name listens at addr.
+func AwaitListener(ctx context.Context, name, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		if err == nil {
+			return conn.Close()
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s does not listen at %s: %w", name, addr, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

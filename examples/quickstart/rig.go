@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+// rig is everything that runs.
+type rig struct {
+	url  string // of Caddy
+	zoom *zoomtest.Server
+	app  *demo.Server
+	dir  string // what Caddy stores
+}
+
+// startRig starts Zoom, the app and Caddy. Port 0 is the memorable one, or a
+// free one if that is taken.
+func startRig(port int) (*rig, error) {
+	addr, err := chooseAddress(port)
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{url: "http://" + addr}
+	if err := r.start(addr); err != nil {
+		return nil, errors.Join(err, r.stop())
+	}
+	return r, nil
+}
+
+func (r *rig) start(addr string) (err error) {
+	r.zoom = demo.StartZoom(zoomtest.App{
+		ClientID:     clientID,
+		ClientSecret: clientSecret,
+		RedirectURIs: []string{r.url + "/zoom_pkce/callback"},
+	})
+	if r.app, err = demo.Listen("the app", 0); err != nil {
+		return err
+	}
+	if r.dir, err = os.MkdirTemp("", "zoom_pkce-quickstart-"); err != nil {
+		return err
+	}
+	site := siteConfig(addr, r.zoom.URL, r.app.Addr)
+	r.app.Start(newApp(site))
+	return demo.StartCaddy(demo.GlobalOptions(r.dir) + site)
+}
+
+// stop ends what was started, the visitors' side first.
+func (r *rig) stop() error {
+	err := errors.Join(demo.StopCaddy(), r.app.Stop())
+	if r.zoom != nil {
+		r.zoom.Close()
+	}
+	if r.dir != "" {
+		err = errors.Join(err, os.RemoveAll(r.dir))
+	}
+	return err
+}
+
+// chooseAddress returns where Caddy can listen.
+func chooseAddress(port int) (string, error) {
+	if port == 0 {
+		if addr, err := demo.FreeAddress(8080); err == nil {
+			return addr, nil
+		}
+	}
+	return demo.FreeAddress(port)
+}
