@@ -55,7 +55,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 		return s.redirect(w, login.ReturnURL)
 	}
 	signedIn, err := s.manager.SignIn(r.Context(), login, code, previous)
-	if !errors.As(err, new(*zoompkce.StoreError)) {
+	if !errors.Is(err, zoompkce.ErrCodeUnused) {
 		http.SetCookie(w, s.manager.DropLogin(login))
 	}
 	if err != nil {

@@ -79,8 +79,10 @@ func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v
 	if got.RedirectURI != "" {
 		login.RedirectURI = got.RedirectURI
 	}
-	http.SetCookie(w, s.manager.DropLogin(login))
 	signedIn, err := s.manager.SignIn(r.Context(), login, got.Code, previous)
+	if !errors.Is(err, zoompkce.ErrCodeUnused) {
+		http.SetCookie(w, s.manager.DropLogin(login))
+	}
 	if err != nil {
 		return s.inClientFailed(w, r, err)
 	}

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strings"
@@ -138,12 +140,19 @@ func (s *site) sendHome(w http.ResponseWriter, r *http.Request, v *visit) bool {
 	if s.cookie.domain != "" && hostInDomain(r.Host, s.cookie.domain) {
 		return false
 	}
-	if s.manager.CookieValue(v.cookies, "host") != "" {
+	mark := hostMark(r.Host)
+	if s.manager.CookieValue(v.cookies, "host") == mark {
 		return false
 	}
-	http.SetCookie(w, s.manager.Cookie("host", "1", hostLife))
+	http.SetCookie(w, s.manager.Cookie("host", mark, hostLife))
 	_ = s.redirect(w, s.redirectURIs[0].origin+zoompkce.ReturnURL(sentURL(r)))
 	return true
+}
+
+// hostMark stands for a host in a cookie, whatever characters it has.
+func hostMark(host string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(host)))
+	return hex.EncodeToString(sum[:4])
 }
 
 func hostInDomain(host, domain string) bool {
