@@ -44,7 +44,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		return s.refuse(w, r, f)
 	}
 	if looping, cookie := s.countLoop(v); looping {
-		return s.refuse(w, r, refusal{code: codeTooManyLogins})
+		return s.refuseLogin(w, r, refusal{code: codeTooManyLogins})
 	} else if cookie != nil {
 		http.SetCookie(w, cookie)
 	}
