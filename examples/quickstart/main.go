@@ -66,4 +66,3 @@ const welcome = `
   Ctrl-C ends everything.
 
 `
-
