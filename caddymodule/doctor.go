@@ -98,6 +98,9 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 		probe := probeZoom(ctx, sites)
 		found.add(
 			redirectURIFinding(sites, probe),
+		)
+		found.add(strayFindings(loaded.http, sites)...)
+		found.add(
 			scopeFinding(sites, probe),
 			probe.credentials,
 			probe.clock,
