@@ -77,8 +77,8 @@ secret', which all Caddys of a site share.`,
 			return nil
 		}
 		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
-		if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
-			err = fmt.Errorf("%w; did you mean %q?", err, similar[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			err = fmt.Errorf("%w; did you mean %q?", err, near[0])
 		}
 		return err
 	}
