@@ -96,11 +96,9 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 		probe := probeZoom(ctx, sites)
 		found.add(probe.credentials, probe.clock, redirectURIFinding(sites, probe))
 		found.add(strayFindings(loaded.http, sites)...)
-		found.add(
-			scopeFinding(sites, probe),
-			storageFinding(ctx, sites[0]),
-			secretFinding(sites),
-		)
+		storage := storageFinding(ctx, sites[0])
+		found.add(scopeFinding(sites, probe), storage, secretFinding(sites))
+		found.add(generatedSecretFindings(ctx, sites[0], storage)...)
 	}
 	return found
 }
