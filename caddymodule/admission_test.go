@@ -83,7 +83,7 @@ func TestIdentityHeaders(t *testing.T) {
 		{
 			"Unicode and controls",
 			zoomtest.User{ID: "u", DisplayName: "Zoë 100%\r\nX-Evil: 1\x00", Email: "zoë@example.com", Verified: 1},
-			map[string]string{"X-Zoom-User-Name": "Zo%C3%AB 100%25X-Evil: 1", "X-Zoom-User-Email": "zo%C3%AB@example.com", "X-Evil": ""},
+			map[string]string{"X-Zoom-User-Name": "Zo%C3%AB 100%25%0D%0AX-Evil: 1%00", "X-Copy": "Zoë 100%X-Evil: 1", "X-Zoom-User-Email": "zo%C3%AB@example.com", "X-Evil": ""},
 		},
 		{"email that is not verified", zoomtest.User{ID: "u", Email: "u@example.com"}, map[string]string{"X-Zoom-User-Email": ""}},
 		{
@@ -127,7 +127,13 @@ func TestHeaderNames(t *testing.T) {
 			t.Errorf("unexpected %s", name)
 		}
 	}
-	got = b.open("/", "Authorization", "Bearer mine", "X-User", "user-bob", "X-Zoom-User-Id", "anything").received(t).Header
+	got = b.open("/", "Authorization", "Bearer mine", "X-User", "user-bob",
+		"X-Zoom-User-Id", "user-bob", "X-Zoom-Zak", "mine", "X-Zoom-User-Email", "bob@example.com").received(t).Header
+	for name := range got {
+		if strings.HasPrefix(name, "X-Zoom") {
+			t.Errorf("the client's %s got through: its name is another here, or it is off", name)
+		}
+	}
 	if got.Get("Authorization") == "Bearer mine" || got.Get("X-User") != "user-ada" || len(got.Values("Authorization")) != 1 {
 		t.Errorf("the client's headers got through: %q", got)
 	}

@@ -18,16 +18,16 @@ const statelessLife = 30 * time.Second
 func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query, err := url.ParseQuery(sentURL(r).RawQuery)
 	if err != nil {
-		return s.refuse(w, r, refusal{code: codeBadCallback, err: errors.New("the query cannot be read")})
+		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("the query cannot be read")})
 	}
 	states, codes := query["state"], query["code"]
 	switch {
 	case len(states) > 1 || len(codes) > 1:
-		return s.refuse(w, r, refusal{code: codeBadCallback, err: errors.New("state or code is repeated")})
+		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("state or code is repeated")})
 	case query.Has("error"):
 		return s.declined(w, r, v, query.Get("state"))
 	case len(codes) == 0 || codes[0] == "":
-		return s.refuse(w, r, refusal{code: codeBadCallback, err: errors.New("there is no code")})
+		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("there is no code")})
 	case len(states) == 0 || states[0] == "":
 		return s.startedElsewhere(w, r, v)
 	}
@@ -47,15 +47,15 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	// again is then all it takes.
 	previous, err := s.sessionOf(r, v)
 	if errors.As(err, new(*zoompkce.StoreError)) {
-		return s.refuse(w, r, refusalOf(err))
+		return s.refuseLogin(w, r, refusalOf(err))
 	}
 	if err == nil && previous.Created().After(login.Started) {
 		// Another tab was faster; the code is not needed.
 		http.SetCookie(w, s.manager.DropLogin(login))
-		return s.redirect(w, login.ReturnURL)
+		return s.redirect(w, decisionEndpoint, login.ReturnURL)
 	}
 	signedIn, err := s.manager.SignIn(r.Context(), login, code, previous)
-	if !errors.As(err, new(*zoompkce.StoreError)) {
+	if !errors.Is(err, zoompkce.ErrCodeUnused) {
 		http.SetCookie(w, s.manager.DropLogin(login))
 	}
 	if err != nil {
@@ -63,18 +63,23 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	http.SetCookie(w, signedIn.Cookie)
 	http.SetCookie(w, s.countSignIn(v))
-	return s.redirect(w, login.ReturnURL)
+	return s.redirect(w, decisionEndpoint, login.ReturnURL)
 }
 
 // declined ends a login that the visitor, or Zoom, did not go through with. Nothing of
 // the query is shown: anybody can write such a link.
 func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state string) error {
 	f := refusal{code: codeDeclined}
-	metrics.logins.WithLabelValues(string(f.code)).Inc()
 	if login, _ := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state); login != nil {
 		http.SetCookie(w, s.manager.DropLogin(login))
 		f.returnURL = login.ReturnURL
 	}
+	return s.refuseLogin(w, r, f)
+}
+
+// refuseLogin refuses what ends a sign-in.
+func (s *site) refuseLogin(w http.ResponseWriter, r *http.Request, f refusal) error {
+	metrics.loginEnded(f.code)
 	return s.refuse(w, r, f)
 }
 
@@ -84,7 +89,7 @@ func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state 
 // visitor signs in once more, from here.
 func (s *site) startedElsewhere(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if s.manager.CookieValue(v.cookies, "start") != "" {
-		return s.refuse(w, r, refusal{code: codeBadCallback, err: errors.New("a second callback without a state")})
+		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("a second callback without a state")})
 	}
 	s.logStep(r, zap.InfoLevel, "a sign-in was begun at Zoom and begins once more here",
 		refusal{code: codeBadCallback, err: errors.New("the callback has no state")})
@@ -97,12 +102,12 @@ func (s *site) startedElsewhere(w http.ResponseWriter, r *http.Request, v *visit
 // once more, and the state tells when that was done.
 func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, login *zoompkce.Login, state string, err error) error {
 	if errors.As(err, new(*zoompkce.StoreError)) {
-		return s.refuse(w, r, refusalOf(err))
+		return s.refuseLogin(w, r, refusalOf(err))
 	}
 	if _, err := s.sessionOf(r, v); err == nil {
-		return s.redirect(w, "/")
+		return s.redirect(w, decisionEndpoint, "/")
 	} else if errors.As(err, new(*zoompkce.StoreError)) {
-		return s.refuse(w, r, refusalOf(err))
+		return s.refuseLogin(w, r, refusalOf(err))
 	}
 	returnURL := "/"
 	if login != nil {
@@ -110,17 +115,18 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 	}
 	restarted, keysErr := s.manager.StateRestarted(r.Context(), state)
 	if keysErr != nil {
-		return s.refuse(w, r, refusalOf(keysErr))
+		return s.refuseLogin(w, r, refusalOf(keysErr))
 	}
 	switch {
 	case !restarted:
+		metrics.loginEnded(codeLoginExpired)
 		s.logStep(r, zap.InfoLevel, "a callback belongs to no sign-in of this browser, which begins once more",
 			refusal{code: codeLoginExpired, err: err})
 		return s.startLogin(w, r, v, loginStart{returnURL: returnURL, restarted: true})
 	case login != nil:
-		return s.refuse(w, r, refusal{code: codeLoginExpired, err: err, returnURL: returnURL})
+		return s.refuseLogin(w, r, refusal{code: codeLoginExpired, err: err, returnURL: returnURL})
 	default:
-		return s.refuse(w, r, refusal{code: codeCookiesMissing, err: err})
+		return s.refuseLogin(w, r, refusal{code: codeCookiesMissing, err: err})
 	}
 }
 
@@ -137,10 +143,10 @@ func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, lo
 	if errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
 		f.code = codeLoginExpired
 	}
-	metrics.logins.WithLabelValues(string(f.code)).Inc()
 	if again := f.code == codeCodeRefused || f.code == codeLoginExpired; again && !login.Restarted {
 		s.logStep(r, zap.WarnLevel, "a sign-in failed and begins once more", f)
+		metrics.loginEnded(f.code)
 		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})
 	}
-	return s.refuse(w, r, f)
+	return s.refuseLogin(w, r, f)
 }

@@ -141,9 +141,6 @@ func (r *resolver) sameSite(raw string, s *settings) http.SameSite {
 	case "lax":
 		return http.SameSiteLaxMode
 	case "none":
-		if len(s.redirectURIs) > 0 && !s.secure {
-			r.fail(v, "needs https: browsers accept SameSite=None only on Secure cookies")
-		}
 		return http.SameSiteNoneMode
 	case "strict":
 		r.fail(v, strictReason)

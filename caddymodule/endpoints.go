@@ -62,13 +62,18 @@ func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, n
 	return e.serve(s, w, r, v)
 }
 
-// visitor finds out who uses an endpoint, and whether they may.
-func (s *site) visitor(r *http.Request, v *visit) (*zoompkce.Session, zoompkce.Profile, error) {
+// visitor finds out who uses an endpoint, and whether they may. Pages of the
+// site use it, so the session is in use.
+func (s *site) visitor(w http.ResponseWriter, r *http.Request, v *visit) (*zoompkce.Session, zoompkce.Profile, error) {
 	session, err := s.sessionOf(r, v)
 	if err != nil {
+		s.clearAmbiguous(w, err)
 		return nil, zoompkce.Profile{}, err
 	}
 	profile, err := s.admit(r, session)
+	if err == nil {
+		s.renew(w, r, session)
+	}
 	return session, profile, err
 }
 
@@ -87,11 +92,10 @@ type sessionUser struct {
 }
 
 func (s *site) serveSession(w http.ResponseWriter, r *http.Request, v *visit) error {
-	session, p, err := s.visitor(r, v)
+	session, p, err := s.visitor(w, r, v)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))
 	}
-	s.renew(w, r, session)
 	return s.answer(w, s.sessionAnswer(p, s.manager.ExpiresAt(session)))
 }
 

@@ -90,6 +90,18 @@ func TestStatusOfCodes(t *testing.T) {
 	}
 }
 
+// What handle_errors makes of an error behind the directive is the visitor's own.
+func TestHandledErrorsArePrivate(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.caddyfile("zoom_pkce {\n" + w.options() + "}\nerror 404\nhandle_errors {\nrespond \"page for {http.auth.user.id}\"\n}\n"))
+	b := w.browser()
+	b.signIn("/zoom_pkce/login", "user-ada")
+	a := b.open("/")
+	if got := a.Header.Values("Cache-Control"); a.body != "page for user-ada" || len(got) != 1 || got[0] != "private" {
+		t.Errorf("%q with Cache-Control %q", a.body, got)
+	}
+}
+
 // handle_errors sees requests after they were scrubbed, headers and trailers.
 func TestHandleErrorsSeesNothingForged(t *testing.T) {
 	w := newWorld(t)

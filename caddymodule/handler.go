@@ -66,9 +66,10 @@ type Handler struct {
 	// How long one call to Zoom may take, at most 5 minutes. Default: 10s.
 	ZoomTimeout caddy.Duration `json:"zoom_timeout,omitempty"`
 
-	// How long before its end an access token is refreshed, less than the hour
-	// that Zoom's access tokens live. Inside the margin requests use the old
-	// token while the new one is fetched. Default: 5m.
+	// How long before its end an access token is refreshed. Inside the margin
+	// requests use the old token while the new one is fetched; with 0 they wait for
+	// it when the old one has expired. A new token is not refreshed before half of
+	// its life is over, however long the margin. Default: 5m.
 	RefreshMargin *caddy.Duration `json:"refresh_margin,omitempty"`
 
 	// The path below which the directive answers itself: sign-in, sign-out,

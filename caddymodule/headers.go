@@ -52,6 +52,20 @@ type TokenHeader struct {
 	Scheme string `json:"scheme,omitempty"`
 }
 
+// The names that headers have by default.
+const (
+	standardTokenHeader     = "X-Zoom-Access-Token"
+	standardUserIDHeader    = "X-Zoom-User-Id"
+	standardAccountIDHeader = "X-Zoom-Account-Id"
+	standardEmailHeader     = "X-Zoom-User-Email"
+	standardNameHeader      = "X-Zoom-User-Name"
+	standardZAKHeader       = "X-Zoom-Zak"
+	standardOBFHeader       = "X-Zoom-Obf"
+
+	// zakErrorSuffix makes the name of the header that says why there is no ZAK.
+	zakErrorSuffix = "-Error"
+)
+
 // headerSettings holds canonical header names; an empty one is not sent.
 type headerSettings struct {
 	accessToken string
@@ -117,7 +131,7 @@ func (h *Headers) resolve(r *resolver) headerSettings {
 	}
 	var s headerSettings
 	if !token.Disabled {
-		s.accessToken = r.headerName("headers access_token", token.Name, "X-Zoom-Access-Token")
+		s.accessToken = r.headerName("headers access_token", token.Name, standardTokenHeader)
 		s.tokenPrefix = r.tokenPrefix(token.Scheme)
 	}
 	name := func(option string, header *Header, standard string) string {
@@ -129,10 +143,10 @@ func (h *Headers) resolve(r *resolver) headerSettings {
 		}
 		return r.headerName(option, header.Name, standard)
 	}
-	s.userID = name("headers user_id", h.UserID, "X-Zoom-User-Id")
-	s.accountID = name("headers account_id", h.AccountID, "X-Zoom-Account-Id")
-	s.email = name("headers email", h.Email, "X-Zoom-User-Email")
-	s.name = name("headers name", h.Name, "X-Zoom-User-Name")
+	s.userID = name("headers user_id", h.UserID, standardUserIDHeader)
+	s.accountID = name("headers account_id", h.AccountID, standardAccountIDHeader)
+	s.email = name("headers email", h.Email, standardEmailHeader)
+	s.name = name("headers name", h.Name, standardNameHeader)
 	return s
 }
 

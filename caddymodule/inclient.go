@@ -51,36 +51,38 @@ func (s *site) serveInClientAuthorize(w http.ResponseWriter, r *http.Request, v 
 func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v *visit) error {
 	var got inClientCode
 	if err := readJSON(w, r, &got); err != nil {
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: err})
+		return s.refuseLogin(w, r, refusal{code: codeBadRequest, err: err})
 	}
 	if got.Code == "" || len(got.Code) > maxCode {
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("there is no code")})
+		return s.refuseLogin(w, r, refusal{code: codeBadRequest, err: errors.New("there is no code")})
 	}
 	// Zoom names the page that called authorize(), which has to be one of ours:
 	// sources disagree on what the exchange has to repeat, and what the event
 	// says is the most likely to be it.
 	if got.RedirectURI != "" && !slices.Contains(s.zoomApp.redirectURIs, got.RedirectURI) {
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: unregistered(got.RedirectURI)})
+		return s.refuseLogin(w, r, refusal{code: codeBadRequest, err: unregistered(got.RedirectURI)})
 	}
 	login, err := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.AppFlow, got.State)
 	switch {
 	case errors.Is(err, zoompkce.ErrLoginExpired):
 		http.SetCookie(w, s.manager.DropLogin(login))
-		return s.refuse(w, r, refusal{code: codeLoginExpired, err: err})
+		return s.refuseLogin(w, r, refusal{code: codeLoginExpired, err: err})
 	case errors.Is(err, zoompkce.ErrLoginUnknown):
-		return s.refuse(w, r, refusal{code: codeCookiesMissing, err: err})
+		return s.refuseLogin(w, r, refusal{code: codeCookiesMissing, err: err})
 	case err != nil:
-		return s.refuse(w, r, refusalOf(err))
+		return s.refuseLogin(w, r, refusalOf(err))
 	}
 	previous, err := s.sessionOf(r, v)
 	if errors.As(err, new(*zoompkce.StoreError)) {
-		return s.refuse(w, r, refusalOf(err))
+		return s.refuseLogin(w, r, refusalOf(err))
 	}
 	if got.RedirectURI != "" {
 		login.RedirectURI = got.RedirectURI
 	}
-	http.SetCookie(w, s.manager.DropLogin(login))
 	signedIn, err := s.manager.SignIn(r.Context(), login, got.Code, previous)
+	if !errors.Is(err, zoompkce.ErrCodeUnused) {
+		http.SetCookie(w, s.manager.DropLogin(login))
+	}
 	if err != nil {
 		return s.inClientFailed(w, r, err)
 	}
@@ -100,8 +102,7 @@ func (s *site) inClientFailed(w http.ResponseWriter, r *http.Request, err error)
 		// The token that the code brought was refused at once.
 		f.code = codeCodeRefused
 	}
-	metrics.logins.WithLabelValues(string(f.code)).Inc()
-	return s.refuse(w, r, f)
+	return s.refuseLogin(w, r, f)
 }
 
 // unregistered is for the operator's log, without a query, which may hold

@@ -47,7 +47,7 @@ func (s *site) serveInClientSignIn(w http.ResponseWriter, r *http.Request) error
 		return nil
 	}
 	if looping, cookie := s.countLoop(v); looping {
-		return s.refuse(w, r, refusal{code: codeTooManyLogins})
+		return s.refuseLogin(w, r, refusal{code: codeTooManyLogins})
 	} else if cookie != nil {
 		http.SetCookie(w, cookie)
 	}

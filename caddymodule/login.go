@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strings"
@@ -31,13 +33,13 @@ func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, star
 	for _, cookie := range cookies {
 		http.SetCookie(w, cookie)
 	}
-	metrics.count(decisionLogin)
-	return s.redirect(w, s.manager.AuthorizeURL(login))
+	return s.redirect(w, decisionLogin, s.manager.AuthorizeURL(login))
 }
 
 // redirect answers with 303: whatever the method was, the browser goes on with
 // GET, and nothing of the answer is kept.
-func (s *site) redirect(w http.ResponseWriter, location string) error {
+func (s *site) redirect(w http.ResponseWriter, decision, location string) error {
+	metrics.count(decision)
 	setSecurityHeaders(w.Header(), securityOptions{https: s.secure})
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
@@ -121,6 +123,7 @@ func (s *site) signInFrom(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
 	}
 	next := s.pathPrefix + "/login?return_to=" + url.QueryEscape(returnURL)
+	metrics.count(decisionFragment)
 	keepFragmentHop(next).write(w, http.StatusOK, securityOptions{https: s.secure})
 	return nil
 }
@@ -138,12 +141,19 @@ func (s *site) sendHome(w http.ResponseWriter, r *http.Request, v *visit) bool {
 	if s.cookie.domain != "" && hostInDomain(r.Host, s.cookie.domain) {
 		return false
 	}
-	if s.manager.CookieValue(v.cookies, "host") != "" {
+	mark := hostMark(r.Host)
+	if s.manager.CookieValue(v.cookies, "host") == mark {
 		return false
 	}
-	http.SetCookie(w, s.manager.Cookie("host", "1", hostLife))
-	_ = s.redirect(w, s.redirectURIs[0].origin+zoompkce.ReturnURL(sentURL(r)))
+	http.SetCookie(w, s.manager.Cookie("host", mark, hostLife))
+	_ = s.redirect(w, decisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(sentURL(r)))
 	return true
+}
+
+// hostMark stands for a host in a cookie, whatever characters it has.
+func hostMark(host string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(host)))
+	return hex.EncodeToString(sum[:4])
 }
 
 func hostInDomain(host, domain string) bool {

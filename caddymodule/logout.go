@@ -31,9 +31,9 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 		http.SetCookie(w, cookie)
 	}
 	if s.afterLogout != "" {
-		return s.redirect(w, s.afterLogout)
+		return s.redirect(w, decisionEndpoint, s.afterLogout)
 	}
-	return s.redirect(w, s.pathPrefix+"/logout")
+	return s.redirect(w, decisionEndpoint, s.pathPrefix+"/logout")
 }
 
 func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -44,7 +44,9 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))
 	}
+	metrics.count(decisionEndpoint)
 	if err != nil {
+		s.clearAmbiguous(w, err)
 		s.clearDead(w, err)
 		signedOutPage(requestID, s.loginURL("/"), s.zoomSignOutURL()).write(w, http.StatusOK, security, 0)
 		return nil

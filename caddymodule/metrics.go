@@ -39,7 +39,16 @@ const (
 	decisionAnonymous   = "anonymous"
 	decisionLogin       = "login_started"
 	decisionEndpoint    = "endpoint"
+	decisionOtherHost   = "other_host"    // sent to the same page on a host we know
+	decisionFragment    = "fragment_page" // sent on to the login by a script
 )
+
+// loginOutcomes are the codes that a sign-in can end with.
+var loginOutcomes = []code{
+	codeDeclined, codeBadCallback, codeLoginExpired, codeCookiesMissing, codeBadRequest, codeTooManyLogins,
+	codeCodeRefused, codeZoomMisconfigured, codeMissingScope, codeZoomNonsense,
+	codeZoomUnavailable, codeZoomRateLimited, codeStoreUnavailable,
+}
 
 func newMetrics() *metricSet {
 	counter := func(name, help, label string, values ...string) *prometheus.CounterVec {
@@ -53,11 +62,16 @@ func newMetrics() *metricSet {
 	for c := range outcomes {
 		codes = append(codes, string(c))
 	}
-	decisions := append([]string{decisionSignedIn, decisionUnprotected, decisionAnonymous, decisionLogin, decisionEndpoint}, codes...)
+	decisions := append([]string{
+		decisionSignedIn, decisionUnprotected, decisionAnonymous, decisionLogin, decisionEndpoint, decisionOtherHost, decisionFragment,
+	}, codes...)
+	endings := []string{"ok"}
+	for _, c := range loginOutcomes {
+		endings = append(endings, string(c))
+	}
 	m := &metricSet{
 		decisions: make(map[string]prometheus.Counter, len(decisions)),
-		logins: counter("logins_total", "Sign-ins that ended, by outcome.", "outcome",
-			append([]string{"ok"}, codes...)...),
+		logins:    counter("logins_total", "Sign-ins that ended, by outcome.", "outcome", endings...),
 		refreshes: counter("refreshes_total", "Refreshes of access tokens, by outcome.", "outcome",
 			"ok", "unsaved", "superseded", "invalid_grant", "failed", "store"),
 		zakFetches: counter("zak_fetches_total", "Fetches of ZAKs, by outcome.", "outcome",
@@ -113,6 +127,9 @@ func (m *metricSet) count(decision string) {
 		counter.Inc()
 	}
 }
+
+// loginEnded counts a sign-in that came to nothing.
+func (m *metricSet) loginEnded(c code) { m.logins.WithLabelValues(string(c)).Inc() }
 
 // observe counts what the session manager tells.
 func (m *metricSet) observe(e zoompkce.Event) {

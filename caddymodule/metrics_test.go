@@ -55,11 +55,14 @@ func TestMetricsAreThereBeforeAnythingHappens(t *testing.T) {
 	for _, operation := range []string{"read", "write", "secret"} {
 		want = append(want, "caddy_zoom_pkce_store_errors_total{operation="+operation+"}")
 	}
-	for _, decision := range []string{"signed_in", "unprotected", "anonymous", "login_started", "endpoint"} {
+	for _, decision := range []string{"signed_in", "unprotected", "anonymous", "login_started", "endpoint", "other_host", "fragment_page"} {
 		want = append(want, "caddy_zoom_pkce_requests_total{decision="+decision+"}")
 	}
 	for c := range outcomes {
-		want = append(want, "caddy_zoom_pkce_requests_total{decision="+string(c)+"}", "caddy_zoom_pkce_logins_total{outcome="+string(c)+"}")
+		want = append(want, "caddy_zoom_pkce_requests_total{decision="+string(c)+"}")
+	}
+	for _, c := range loginOutcomes {
+		want = append(want, "caddy_zoom_pkce_logins_total{outcome="+string(c)+"}")
 	}
 	for _, call := range []string{"code", "refresh", "revoke", "me", "zak", "obf"} {
 		for _, status := range []string{"0", "200", "401", "429", "503"} {
@@ -179,5 +182,76 @@ func TestMetricsSurviveReloads(t *testing.T) {
 		if got := b.scrape(series) - before[series]; got != more {
 			t.Errorf("%s grew by %v, want %v", series, got, more)
 		}
+	}
+}
+
+// sums adds up the requests and the sign-ins that were counted.
+func sums(t *testing.T) (requests, failedLogins float64) {
+	for series, value := range gather(t, metrics) {
+		if strings.HasPrefix(series, "caddy_zoom_pkce_requests_total{") {
+			requests += value
+		}
+		if strings.HasPrefix(series, "caddy_zoom_pkce_logins_total{") && !strings.Contains(series, "=ok}") {
+			failedLogins += value
+		}
+	}
+	return requests, failedLogins
+}
+
+// Every request is counted once, and every sign-in that comes to nothing.
+func TestEveryRequestIsCountedOnce(t *testing.T) {
+	w := newWorld(t)
+	_, port, _ := strings.Cut(w.addr, ":")
+	w.load(w.caddyfileAt("http://:"+port, "@protected not path /open\nzoom_pkce @protected {\n" + w.options() + "page_tokens on\n}\nreverse_proxy " + w.upstream.addr))
+	in, out := w.signedIn("user-ada"), w.browser()
+	foreign := w.browserAt(strings.Replace(w.url, "127.0.0.1", "localhost", 1))
+	login := w.browser()
+	callback := login.consent(login.open("/"), "user-bob")
+	declined := func() answer { return w.browser().open("/zoom_pkce/callback?error=access_denied&state=x") }
+	for _, step := range []struct {
+		name   string
+		do     func() answer
+		status int
+		login  float64 // sign-ins that end here without a session
+	}{
+		{"a page", func() answer { return in.open("/") }, 200, 0},
+		{"an open page", func() answer { return out.open("/open") }, 200, 0},
+		{"a page of nobody", func() answer { return out.open("/") }, 303, 0},
+		{"a fetch of nobody", func() answer { return out.fetch("GET", "/") }, 401, 0},
+		{"a frame of nobody", func() answer { return out.open("/", "Sec-Fetch-Dest", "iframe") }, 401, 0},
+		{"another host", func() answer { return foreign.open("/") }, 303, 0},
+		{"the login", func() answer { return out.open("/zoom_pkce/login") }, 303, 0},
+		{"a callback", func() answer { return login.open(callback) }, 303, 0},
+		{"a bookmarked callback", func() answer { return login.open(callback) }, 303, 0},
+		{"a callback of another browser", func() answer { return out.open(callback) }, 303, 1},
+		{"a callback without anything", func() answer { return out.open("/zoom_pkce/callback") }, 400, 1},
+		{"a callback without a state", func() answer { return out.open("/zoom_pkce/callback?code=x") }, 303, 0},
+		{"a second one", func() answer { return out.open("/zoom_pkce/callback?code=x") }, 400, 1},
+		{"declined", declined, 403, 1},
+		{"the session", func() answer { return in.fetch("GET", "/zoom_pkce/session") }, 200, 0},
+		{"a ZAK", func() answer { return in.fetch("POST", "/zoom_pkce/zak") }, 200, 0},
+		{"a wrong method", func() answer { return in.fetch("PUT", "/zoom_pkce/zak") }, 405, 0},
+		{"no endpoint", func() answer { return in.open("/zoom_pkce/x") }, 404, 0},
+		{"the question to sign out", func() answer { return in.open("/zoom_pkce/logout") }, 200, 0},
+		{"the sign-out", func() answer { return in.fetch("POST", "/zoom_pkce/logout", "Sec-Fetch-Site", "same-origin") }, 303, 0},
+		{"signed out", func() answer { return in.open("/zoom_pkce/logout") }, 200, 0},
+	} {
+		requests, logins := sums(t)
+		a := step.do()
+		requests2, logins2 := sums(t)
+		if a.StatusCode != step.status || requests2-requests != 1 || logins2-logins != step.login {
+			t.Errorf("%s: %d, counted as %v requests and %v failed sign-ins; want %d, 1 and %v",
+				step.name, a.StatusCode, requests2-requests, logins2-logins, step.status, step.login)
+		}
+	}
+}
+
+func TestFragmentPageIsCounted(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("keep_fragment on"))
+	before, _ := sums(t)
+	w.browser().open("/")
+	if after, _ := sums(t); after != before+1 {
+		t.Errorf("counted %v times", after-before)
 	}
 }

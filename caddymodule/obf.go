@@ -65,7 +65,7 @@ func (o *OBF) resolve(r *resolver) *obfSettings {
 	}
 	return &obfSettings{
 		meetingID: o.MeetingID,
-		header:    r.headerName("obf header", o.Header, "X-Zoom-Obf"),
+		header:    r.headerName("obf header", o.Header, standardOBFHeader),
 		lifetime:  r.tokenLifetime("obf lifetime", o.Lifetime),
 		fail:      r.oneOf("obf on_error", o.OnError, onErrorValues...) == "fail",
 	}

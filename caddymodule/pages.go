@@ -120,7 +120,7 @@ func (p page) bounded() page {
 
 // shorten cuts text to maxPageText at a character boundary.
 func shorten(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = withoutControls(strings.ToValidUTF8(text, "\uFFFD"))
 	if len(text) <= maxPageText {
 		return text
 	}

@@ -56,7 +56,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	s := &site{settings: settings, logger: ctx.Logger(), scrubber: newScrubber(settings.headerNames())}
+	s := &site{settings: settings, logger: ctx.Logger(), scrubber: newScrubber(settings.scrubbedNames())}
 	if s.protect, err = loadMatchers(ctx, h, "Protect", len(h.Protect)); err != nil {
 		return fmt.Errorf("protect: %w", err)
 	}
@@ -108,7 +108,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			SameSiteNone: s.cookie.sameSite == http.SameSiteNoneMode,
 			Insecure:     !s.cookie.secure,
 		},
-		RefreshMargin: s.refreshMargin,
+		RefreshMargin: max(s.refreshMargin, 1), // 0 would be the default
 		IdleTimeout:   s.session.idleTimeout,
 		MaxLifetime:   s.session.maxLifetime,
 		SyncInterval:  s.session.syncInterval,

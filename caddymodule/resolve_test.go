@@ -66,7 +66,7 @@ func TestResolveFillsInDefaults(t *testing.T) {
 		"zoom_app":    {s.zoomApp, (*zoomAppSettings)(nil)},
 		"webhook":     {s.webhook, (*webhookSettings)(nil)},
 		"session": {s.session, sessionSettings{
-			idleTimeout: 24 * time.Hour, maxLifetime: 720 * time.Hour, syncInterval: 10 * time.Second,
+			store: `{"module":"caddy"}`, idleTimeout: 24 * time.Hour, maxLifetime: 720 * time.Hour, syncInterval: 10 * time.Second,
 			maxSessions: 50, cacheSize: 10_000,
 		}},
 		"cookie name":      {s.cookie.name, "zoom_pkce"},

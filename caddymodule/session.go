@@ -23,7 +23,7 @@ type Session struct {
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=http.zoom_pkce.session_stores inline_key=module"`
 
 	// How long a session lasts without a page load or a fetch of its page.
-	// Default: 24h, or `max_lifetime` if that is shorter.
+	// More than `max_lifetime` is as much as that. Default: 24h.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
 
 	// How long a session lasts at most, up to 400 days. Default: 720h.
@@ -95,9 +95,9 @@ func (s *Session) resolve(r *resolver) sessionSettings {
 	}
 	life := r.duration("session max_lifetime", s.MaxLifetime, 720*time.Hour)
 	resolved := sessionSettings{
-		store:        string(s.StoreRaw),
+		store:        canonicalStore(s.StoreRaw),
 		maxLifetime:  life,
-		idleTimeout:  r.duration("session idle_timeout", s.IdleTimeout, min(24*time.Hour, life)),
+		idleTimeout:  min(r.duration("session idle_timeout", s.IdleTimeout, 24*time.Hour), life),
 		syncInterval: r.duration("session sync_interval", s.SyncInterval, 10*time.Second),
 		maxSessions:  r.count("session max_sessions", s.MaxSessions, 50, 1000),
 		cacheSize:    r.count("session cache_size", s.CacheSize, 10_000, 10_000_000),
@@ -105,12 +105,25 @@ func (s *Session) resolve(r *resolver) sessionSettings {
 	if life > maxSessionLife {
 		r.failf("session max_lifetime", "%s is more than the 400 days for which browsers keep a cookie", life)
 	}
-	if resolved.idleTimeout > life {
-		r.failf("session idle_timeout", "%s is more than max_lifetime (%s)", resolved.idleTimeout, life)
-	}
 	if resolved.syncInterval > 24*time.Hour {
 		r.failf("session sync_interval",
 			"%s is more than a day: ended sessions would go on that long", resolved.syncInterval)
 	}
 	return resolved
+}
+
+// canonicalStore is the configuration of a store in one spelling, to be compared.
+func canonicalStore(raw json.RawMessage) string {
+	if raw == nil {
+		raw = json.RawMessage(`{"module":"caddy"}`)
+	}
+	var config any
+	if err := json.Unmarshal(raw, &config); err != nil {
+		return string(raw) // which is the module's to complain about
+	}
+	canonical, err := json.Marshal(config)
+	if err != nil {
+		return string(raw)
+	}
+	return string(canonical)
 }

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -58,7 +59,7 @@ const (
 var unauthenticatedValues = []string{"redirect", "page", "reject", "pass"}
 
 // headerNames lists the canonical names of all request headers that the
-// directive sets; no client may send them.
+// directive sets.
 func (s *settings) headerNames() []string {
 	candidates := []string{
 		s.headers.accessToken, s.headers.userID, s.headers.accountID, s.headers.email, s.headers.name,
@@ -69,13 +70,19 @@ func (s *settings) headerNames() []string {
 	if s.obf != nil {
 		candidates = append(candidates, s.obf.header)
 	}
-	names := make([]string, 0, len(candidates))
-	for _, name := range candidates {
-		if name != "" {
-			names = append(names, name)
-		}
-	}
-	return names
+	return slices.DeleteFunc(candidates, func(name string) bool { return name == "" })
+}
+
+// scrubbedNames lists what no client may send: those headers, and all that have
+// another name here or are off. An app built for the default names must not take
+// a client's word for ours because of an option.
+func (s *settings) scrubbedNames() []string {
+	return append(s.headerNames(), standardHeaders[:]...)
+}
+
+var standardHeaders = [...]string{
+	standardTokenHeader, standardUserIDHeader, standardAccountIDHeader, standardEmailHeader, standardNameHeader,
+	standardZAKHeader, standardZAKHeader + zakErrorSuffix, standardOBFHeader,
 }
 
 // redacted, embedded, makes every formatting verb print nothing but a marker.

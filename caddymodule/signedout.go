@@ -20,6 +20,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	if f.code != codeSignInRequired {
 		return s.refuse(w, r, f)
 	}
+	s.clearAmbiguous(w, err)
 	if s.unauthenticated == passWithoutIdentity {
 		metrics.count(decisionAnonymous)
 		return next.ServeHTTP(w, r)
@@ -43,7 +44,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		return s.refuse(w, r, f)
 	}
 	if looping, cookie := s.countLoop(v); looping {
-		return s.refuse(w, r, refusal{code: codeTooManyLogins})
+		return s.refuseLogin(w, r, refusal{code: codeTooManyLogins})
 	} else if cookie != nil {
 		http.SetCookie(w, cookie)
 	}
@@ -58,9 +59,22 @@ func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL st
 
 // clearDead deletes a session cookie that is worth nothing any more.
 func (s *site) clearDead(w http.ResponseWriter, err error) {
-	if none, ok := errors.AsType[*zoompkce.NoSessionError](err); ok && none.Clear {
-		http.SetCookie(w, s.manager.Cookie("", "", 0))
+	none, ok := errors.AsType[*zoompkce.NoSessionError](err)
+	if ok && none.Clear && none != zoompkce.ErrAmbiguous {
+		s.clearSession(w)
 	}
+}
+
+// clearAmbiguous deletes session cookies that contradict each other, whatever
+// the request was: until then the browser is signed out everywhere.
+func (s *site) clearAmbiguous(w http.ResponseWriter, err error) {
+	if errors.Is(err, zoompkce.ErrAmbiguous) {
+		s.clearSession(w)
+	}
+}
+
+func (s *site) clearSession(w http.ResponseWriter) {
+	http.SetCookie(w, s.manager.Cookie("", "", 0))
 }
 
 // refuseVisitor tells somebody signed in that the site is not open to them.

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,24 +118,61 @@ func (b *browser) consentAndReturn(target, userID string) {
 	b.open(b.consent(b.open(target), userID))
 }
 
-func TestAmbiguousAndDeadCookiesAreCleared(t *testing.T) {
+// clears reports whether an answer deletes the session cookie, once.
+func (b *browser) clears(a answer) bool {
+	deletions := 0
+	for _, c := range a.Cookies() {
+		if strings.HasPrefix(b.sessionCookie(), c.Name+"=") && c.MaxAge < 0 {
+			deletions++
+		}
+	}
+	return deletions == 1
+}
+
+func TestDeadCookiesAreCleared(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site())
-	one, two := w.browser(), w.browser()
-	one.signIn("/", "user-ada")
-	two.signIn("/", "user-bob")
-	for name, cookie := range map[string]string{
-		"of two users": one.sessionCookie() + "; " + two.sessionCookie(),
-		"of nobody":    strings.SplitN(one.sessionCookie(), "=", 2)[0] + "=" + strings.Repeat("A", 200),
-	} {
-		a := w.browser().open("/", "Cookie", cookie)
-		if !slices.ContainsFunc(a.Cookies(), func(c *http.Cookie) bool {
-			return strings.HasPrefix(one.sessionCookie(), c.Name+"=") && c.MaxAge < 0
-		}) {
-			t.Errorf("%s: not cleared: %q", name, a.Header["Set-Cookie"])
+	b := w.signedIn("user-ada")
+	dead := strings.SplitN(b.sessionCookie(), "=", 2)[0] + "=" + strings.Repeat("A", 200)
+	if a := w.browser().open("/", "Cookie", dead); !b.clears(a) {
+		t.Errorf("not cleared: %q", a.Header["Set-Cookie"])
+	}
+	if a := w.browser().fetch("GET", "/", "Cookie", dead); a.StatusCode != http.StatusUnauthorized || len(a.Cookies()) != 0 {
+		t.Errorf("a fetch got %d and %q", a.StatusCode, a.Header["Set-Cookie"])
+	}
+}
+
+// Session cookies of two users sign nobody in, and would for ever.
+func TestAmbiguousCookiesAreCleared(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site())
+	b := w.signedIn("user-ada")
+	both := b.sessionCookie() + "; " + w.signedIn("user-bob").sessionCookie()
+	for _, mode := range unauthenticatedValues {
+		w.load(w.site("unauthenticated "+mode, "page_tokens on"))
+		for what, a := range map[string]answer{
+			"a page load": w.browser().open("/", "Cookie", both),
+			"a fetch":     w.browser().fetch("GET", "/", "Cookie", both),
+			"session":     w.browser().fetch("GET", "/zoom_pkce/session", "Cookie", both),
+			"zak":         w.browser().fetch("POST", "/zoom_pkce/zak", "Cookie", both),
+		} {
+			if !b.clears(a) {
+				t.Errorf("%s, %s: got %d and %q", mode, what, a.StatusCode, a.Header["Set-Cookie"])
+			}
 		}
-		if a := w.browser().fetch("GET", "/", "Cookie", cookie); a.StatusCode != http.StatusUnauthorized || len(a.Cookies()) != 0 {
-			t.Errorf("%s: a fetch got %d and %q", name, a.StatusCode, a.Header["Set-Cookie"])
+	}
+}
+
+// Pages of the app on a laptop can be tried inside other sites, too: browsers
+// take loopback addresses for secure.
+func TestSameSiteNoneOnLoopback(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("cookie {\nsame_site none\n}"))
+	b := w.browser()
+	callback := b.consent(b.open("/zoom_pkce/login"), "user-ada")
+	for _, c := range b.open(callback).Cookies() {
+		if !c.Secure || c.SameSite != http.SameSiteNoneMode || !c.Partitioned {
+			t.Errorf("%q", c.Raw)
 		}
 	}
 }

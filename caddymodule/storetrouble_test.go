@@ -256,3 +256,36 @@ func TestRedisDown(t *testing.T) {
 	known.signIn("/", "user-ada")
 	known.wantUser("user-ada")
 }
+
+// A code is sent to Zoom once. Afterwards the login is over, whatever becomes of
+// the session: to load the callback again begins another one.
+func TestCodeIsExchangedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.loadJSON(changed(t, w.site(secrets(oldSecret)), w.onTestStorage))
+	b := w.browser()
+	callback := b.consent(b.open("/deep"), "user-bob")
+	broken := "store"
+	trouble(t, func(_ context.Context, operation string) error {
+		if operation == broken {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	w.wantUnavailable("a callback with a full store", b.open(callback))
+	for range 2 {
+		if a := b.open(callback); a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), w.zoom.URL) {
+			t.Errorf("again: %d to %q, want another sign-in", a.StatusCode, a.Header.Get("Location"))
+		}
+	}
+	if n := w.zoom.Count(zoomtest.CallCode); n != 1 {
+		t.Errorf("%d exchanges", n)
+	}
+	// What was not sent is still good.
+	callback = b.consent(b.open("/deep"), "user-bob")
+	broken = "load"
+	w.wantUnavailable("a callback with a store that cannot be read", b.open(callback))
+	broken = ""
+	if a := b.open(callback); a.Header.Get("Location") != "/deep" {
+		t.Errorf("again: %d to %q, want the session", a.StatusCode, a.Header.Get("Location"))
+	}
+}

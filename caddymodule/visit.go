@@ -177,7 +177,7 @@ func (v *visit) placeholder(name string) (any, bool) {
 	case placeholderEmail:
 		return v.profile.Email, true
 	case placeholderName:
-		return v.profile.Name, true
+		return withoutControls(v.profile.Name), true
 	}
 	return nil, false
 }

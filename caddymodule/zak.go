@@ -93,11 +93,11 @@ func (z *ZAK) resolve(r *resolver) *zakSettings {
 		return nil
 	}
 	s := &zakSettings{
-		header:   r.headerName("zak header", z.Header, "X-Zoom-Zak"),
+		header:   r.headerName("zak header", z.Header, standardZAKHeader),
 		lifetime: r.tokenLifetime("zak lifetime", z.Lifetime),
 		fail:     r.oneOf("zak on_error", z.OnError, onErrorValues...) == "fail",
 	}
-	s.errorHeader = s.header + "-Error"
+	s.errorHeader = s.header + zakErrorSuffix
 	r.claimHeader(value{option: "zak header", raw: z.Header}, s.errorHeader)
 
 	use, limit := zakUse, "4m without a lifetime"

@@ -17,7 +17,8 @@ type CookieConfig struct {
 	// jar of each embedding site (SameSite=None, Partitioned).
 	SameSiteNone bool
 	// Insecure is for apps on loopback addresses without TLS: it leaves out
-	// Secure and the name prefixes that demand it.
+	// Secure, without which SameSite=None is nothing, and the name prefixes that
+	// demand it.
 	Insecure bool
 }
 
@@ -66,7 +67,7 @@ func (j *cookieJar) cookie(name, value string, life time.Duration) *http.Cookie 
 		Value:    value,
 		Path:     "/",
 		Domain:   j.Domain,
-		Secure:   !j.Insecure,
+		Secure:   !j.Insecure || j.SameSiteNone,
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	}

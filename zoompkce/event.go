@@ -11,8 +11,9 @@ const (
 	EventSignedOut EventKind = "signed_out"
 	// EventUserEnded: all sessions of a user were ended from outside.
 	EventUserEnded EventKind = "deauthorized"
-	// EventRefresh: a refresh token was presented to Zoom. Outcomes: ok, unsaved
-	// (until one with ok or superseded follows), superseded, invalid_grant, failed.
+	// EventRefresh: tokens were to be refreshed. Outcomes: ok, unsaved (until one
+	// with ok or superseded follows), superseded, invalid_grant, failed, and store
+	// where the refresh token was not spent because the store cannot be written.
 	EventRefresh EventKind = "refresh"
 	// EventZAK: a ZAK fetch ended. Outcomes: ok, rate_limited, missing_scope, failed.
 	EventZAK EventKind = "zak"

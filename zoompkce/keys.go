@@ -201,10 +201,10 @@ func (k *keys) openRecord(kind, key string, sealed []byte) (plain []byte, id key
 	if len(sealed) < 1+len(id) {
 		return nil, id, unopenable("it is too short to be one")
 	}
-	if sealed[0] != recordFormat {
-		return nil, id, unopenable("its format is %d, this version knows format %d", sealed[0], recordFormat)
-	}
 	copy(id[:], sealed[1:])
+	if sealed[0] != recordFormat {
+		return nil, id, unopenable("its format is %d, this version knows format %d (secret %s)", sealed[0], recordFormat, id)
+	}
 	for i := range k.list {
 		if secret := &k.list[i]; secret.id == id {
 			plain, err := secret.record.Open(nil, nil, sealed[1+len(id):], k.recordContext(kind, key))

@@ -9,8 +9,8 @@ import (
 
 const (
 	maxIDLength    = 256
-	maxEmailLength = 254 // RFC 5321 section 4.5.3.1.3, less the angle brackets
-	maxNameLength  = 256
+	maxEmailLength = 254  // RFC 5321 section 4.5.3.1.3, less the angle brackets
+	maxNameLength  = 1024 // first and last name may have 64 letters each, of up to four bytes
 )
 
 // Profile is who a Zoom user is.
@@ -80,9 +80,9 @@ func decodeProfile(body []byte) (Profile, error) {
 	if email := jsonText(wire.Email); string(wire.Verified) == "1" && validEmail(email) {
 		p.Email = email
 	}
-	p.Name = cleanName(jsonText(wire.DisplayName))
-	if p.Name == "" {
-		p.Name = cleanName(jsonText(wire.FirstName) + " " + jsonText(wire.LastName))
+	p.Name = boundedName(jsonText(wire.DisplayName))
+	if strings.TrimSpace(p.Name) == "" {
+		p.Name = boundedName(strings.TrimSpace(jsonText(wire.FirstName) + " " + jsonText(wire.LastName)))
 	}
 	return p, nil
 }
@@ -99,19 +99,13 @@ func validEmail(s string) bool {
 	})
 }
 
-// cleanName makes free text of a user harmless in a header, a log and a page of
-// bounded size; escaping is left to the place where it is shown.
-func cleanName(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
-			return -1
-		}
-		return r
-	}, s)
+// boundedName cuts a name that is longer than any of Zoom's. It stays the free
+// text that it is: escaping is left to the place where it is shown.
+func boundedName(s string) string {
 	if len(s) > maxNameLength {
 		s = strings.ToValidUTF8(s[:maxNameLength], "")
 	}
-	return strings.TrimSpace(s)
+	return s
 }
 
 func validID(s string) bool { return visibleASCII(s, maxIDLength) }

@@ -34,14 +34,15 @@ func TestProfiles(t *testing.T) {
 		"bare":                {`{"id":"u"}`, Profile{ID: "u"}},
 		"names":               {`{"id":"u","first_name":"Ann","last_name":"Lee"}`, Profile{ID: "u", Name: "Ann Lee"}},
 		"one name":            {`{"id":"u","last_name":"Lee"}`, Profile{ID: "u", Name: "Lee"}},
-		"control in name":     {`{"id":"u","display_name":"A\r\nX: y\u0000\u2028"}`, Profile{ID: "u", Name: "AX: y"}},
+		"control in name":     {`{"id":"u","display_name":"A\r\nX: y\u0000\u2028 "}`, Profile{ID: "u", Name: "A\r\nX: y\x00\u2028 "}},
+		"blank name":          {`{"id":"u","display_name":" ","first_name":"Ann"}`, Profile{ID: "u", Name: "Ann"}},
 		"name of wrong type":  {`{"id":"u","display_name":{"a":1}}`, Profile{ID: "u"}},
 		"placeholder as name": {`{"id":"u","display_name":"{env.HOME}"}`, Profile{ID: "u", Name: "{env.HOME}"}},
 		"giant name": {
-			`{"id":"u","display_name":"` + strings.Repeat("é", 50000) + `"}`, Profile{ID: "u", Name: strings.Repeat("é", 128)},
+			`{"id":"u","display_name":"` + strings.Repeat("é", 50000) + `"}`, Profile{ID: "u", Name: strings.Repeat("é", 512)},
 		},
 		"name cut inside a letter": {
-			`{"id":"u","display_name":"x` + strings.Repeat("é", 500) + `"}`, Profile{ID: "u", Name: "x" + strings.Repeat("é", 127)},
+			`{"id":"u","display_name":"x` + strings.Repeat("é", 600) + `"}`, Profile{ID: "u", Name: "x" + strings.Repeat("é", 511)},
 		},
 		"unverified":           {`{"id":"u","email":"a@b.c","verified":0}`, Profile{ID: "u"}},
 		"verified is absent":   {`{"id":"u","email":"a@b.c"}`, Profile{ID: "u"}},

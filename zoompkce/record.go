@@ -178,10 +178,10 @@ func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID
 	}
 	r := new(record)
 	if err := json.Unmarshal(plain, r); err != nil {
-		return nil, id, unopenable("what is inside is not a user record")
+		return nil, id, unopenable("what is inside is not a user record (secret %s)", id)
 	}
 	if keyOf(r.UserID) != user {
-		return nil, id, unopenable("it belongs to another user")
+		return nil, id, unopenable("it belongs to another user (secret %s)", id)
 	}
 	return r, id, nil
 }

@@ -87,6 +87,9 @@ func (m *Manager) refreshOnce(
 	ctx context.Context, u *user, from *grant, patience time.Duration,
 ) (*grant, error) {
 	base, leased, err := m.takeLease(ctx, u, from, patience)
+	if errors.As(err, new(*StoreError)) {
+		m.observe(Event{Kind: EventRefresh, UserID: from.Profile.ID, Outcome: "store", Err: err})
+	}
 	if err != nil || !leased {
 		return base, err
 	}

@@ -35,12 +35,15 @@ func (e *NoSessionError) Error() string {
 	return "session cookie " + e.Reason
 }
 
+// ErrAmbiguous means that the session cookies of a request are those of different
+// users, so that none counts.
+var ErrAmbiguous = &NoSessionError{"ambiguous", true}
+
 var (
 	errNoCookie   = &NoSessionError{}
 	errUnopened   = &NoSessionError{"unopenable", true}
 	errExpired    = &NoSessionError{"expired", true}
 	errEnded      = &NoSessionError{"ended", true}
-	errAmbiguous  = &NoSessionError{"ambiguous", true}
 	errGrantDying = &NoSessionError{"ended", false}
 )
 
@@ -76,7 +79,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 			continue
 		}
 		if n > 0 && opened[0].user != c.user {
-			return nil, errAmbiguous
+			return nil, ErrAmbiguous
 		}
 		opened[n] = c
 		n++

@@ -70,6 +70,7 @@ func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
 		return nil, err
 	}
 	m.noteSeen(s, now)
+	s.cookie.issued = now.UnixMilli()
 	return m.issue(k, s.cookie, now)
 }
 

@@ -3,6 +3,7 @@ package zoompkce
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -10,6 +11,10 @@ import (
 // ErrSignedOutMeanwhile means that all sessions of the user were ended after
 // this login had begun: it has to be begun again.
 var ErrSignedOutMeanwhile = errors.New("zoompkce: the user was signed out after this login began")
+
+// ErrCodeUnused means that a sign-in failed before its code was sent to Zoom: the
+// same callback can be tried again.
+var ErrCodeUnused = errors.New("the authorization code was not used")
 
 // SignedIn is the outcome of a sign-in.
 type SignedIn struct {
@@ -24,17 +29,17 @@ type SignedIn struct {
 // SignIn finishes a login: it exchanges the code, asks Zoom who the user is,
 // and opens a session. previous is the session the same browser has
 // presented, if any: it is replaced. The code may be sent once only, so nothing
-// here is tried twice.
+// here is tried twice, and the login is over, but for [ErrCodeUnused].
 func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *Session) (*SignedIn, error) {
 	// What Zoom hands out once must not be lost because a visitor went away.
 	ctx = context.WithoutCancel(ctx)
 	group := m.work.begin()
 	if group == nil {
-		return nil, m.storeError(opSignIn, errClosing)
+		return nil, fmt.Errorf("%w: %w", m.storeError(opSignIn, errClosing), ErrCodeUnused)
 	}
 	defer group.Done()
 	if err := m.probeStore(ctx); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", err, ErrCodeUnused)
 	}
 
 	began := time.Now()
@@ -53,6 +58,10 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 	snap, err := m.addSession(ctx, u, l, fresh, began, session, previous)
 	if errors.Is(err, ErrSignedOutMeanwhile) {
 		m.revoke(ctx, fresh)
+	}
+	if errors.As(err, new(*UnopenableError)) {
+		// The operator needs to know whose it is: nobody else can tell.
+		err = fmt.Errorf("user %q: %w", profile.ID, err)
 	}
 	if err != nil {
 		return nil, err

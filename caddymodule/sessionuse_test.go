@@ -1,0 +1,67 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// Every answer that extends the session says so, and to when.
+func TestUseExtendsTheSession(t *testing.T) {
+	const idle = 5 * time.Second
+	w := newWorld(t)
+	w.load(w.site("page_tokens on", "session {\nidle_timeout 5s\n}"))
+	b := w.signedIn("user-ada")
+	for _, use := range []struct{ method, path string }{
+		{"GET", "/zoom_pkce/session"}, {"POST", "/zoom_pkce/zak"}, {"GET", "/api"},
+	} {
+		time.Sleep(idle/10 + 50*time.Millisecond)
+		began := time.Now()
+		a := b.fetch(use.method, use.path)
+		if a.StatusCode != http.StatusOK || len(a.Cookies()) != 1 {
+			t.Errorf("%s: %d, %q", use.path, a.StatusCode, a.Header["Set-Cookie"])
+		}
+		if use.path != "/zoom_pkce/session" {
+			continue
+		}
+		var got sessionAnswer
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.ExpiresAt.Sub(began) < idle-time.Second/100 {
+			t.Errorf("expires %v after the request, want %v (%v)", got.ExpiresAt.Sub(began), idle, err)
+		}
+	}
+}
+
+func TestNoRefreshAhead(t *testing.T) {
+	w := newWorld(t)
+	w.tokensLive(time.Minute)
+	w.load(w.site("refresh_margin 0"))
+	b := w.signedIn("user-ada")
+	for range 3 {
+		b.wantUser("user-ada")
+	}
+	refreshAhead := func() bool { return w.zoom.Count("refresh") > 0 }
+	time.Sleep(100 * time.Millisecond)
+	if refreshAhead() {
+		t.Error("refreshed long before the token expires")
+	}
+	w.load(w.site("refresh_margin 2h"))
+	b.wantUser("user-ada")
+	eventually(t, "a refresh within a margin longer than the token lives", 5*time.Second, refreshAhead)
+}
+
+func TestIdleTimeoutBeyondTheLifetime(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("session {\nidle_timeout 1h\nmax_lifetime 1s\n}"))
+	b := w.signedIn("user-ada")
+	time.Sleep(1100 * time.Millisecond)
+	if a := b.fetch("GET", "/"); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("got %d after max_lifetime", a.StatusCode)
+	}
+}
+
+// The default written out is no disagreement.
+func TestDefaultStoreByName(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.caddyfile("route /a* {\nzoom_pkce {\n" + w.options() + "session {\nstore caddy\n}\n}\n}\nzoom_pkce {\n" + w.options() + "}\nreverse_proxy " + w.upstream.addr))
+}
