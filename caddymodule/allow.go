@@ -96,6 +96,9 @@ func (a *allowRules) match(accountID, userID, verifiedEmail string) bool {
 	return ok && (a.emails[email] || a.emailDomains[domain])
 }
 
+// asksForEmail tells whether an e-mail address can be what lets a user pass.
+func (a *allowRules) asksForEmail() bool { return len(a.emails)+len(a.emailDomains) > 0 }
+
 // emailDomain returns what follows the @. An address with several is refused:
 // oauth2-proxy let "attacker@evil.com@company.com" pass as company.com
 // (GHSA-c5c4-8r6x-56w3).

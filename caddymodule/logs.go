@@ -42,7 +42,7 @@ func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f r
 		zap.String("method", r.Method),
 		zap.String("path", sentURL(r).Path),
 	}
-	if advice := f.code.advice(); advice != "" {
+	if advice := f.advice(); advice != "" {
 		fields = append(fields, zap.String("advice", advice))
 	}
 	if f.code == codeZoomMisconfigured {
@@ -70,6 +70,14 @@ func errorFields(err error) (fields []zap.Field) {
 }
 
 // advice tells an operator what to do about a refusal.
+func (f refusal) advice() string {
+	if errors.As(f.err, new(*zoompkce.UnopenableError)) {
+		return "this does not pass by itself: add the secret that the record was sealed with to cookie secret, " +
+			"or end the user's sessions with DELETE /zoom_pkce/apps/<client_id>/users/<user id> at Caddy's admin API"
+	}
+	return f.code.advice()
+}
+
 func (c code) advice() string {
 	switch c {
 	case codeZoomMisconfigured:
@@ -145,6 +153,9 @@ func wording(e zoompkce.Event) (zapcore.Level, string) {
 	failed := e.Err != nil
 	switch e.Kind {
 	case zoompkce.EventSignedIn:
+		if e.Outcome != "" {
+			return zap.WarnLevel, "signed in, without name and e-mail address; has the Zoom app the scope user:read:user?"
+		}
 		return zap.InfoLevel, "signed in"
 	case zoompkce.EventSignedOut:
 		return zap.InfoLevel, "signed out"

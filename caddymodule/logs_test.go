@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -97,6 +98,31 @@ func TestEveryTroubleHasAdvice(t *testing.T) {
 	for c := range outcomes {
 		if c.status() >= 500 && c.advice() == "" {
 			t.Errorf("%s: no advice", c)
+		}
+	}
+}
+
+// Without the scope for users/me visitors have only ids. That is said, and where
+// allow turns on an address it is said again.
+func TestVisitorsWithIDsOnly(t *testing.T) {
+	w := newWorld(t)
+	w.zoom.AddApp(zoomtest.App{
+		ClientID: testClientID, ClientSecret: testClientSecret,
+		RedirectURIs: []string{w.url + "/zoom_pkce/callback"}, Scopes: []string{"user:read:zak"},
+	})
+	w.load(w.site("allow {\nemail_domain example.com\n}"))
+	b := w.browser()
+	a := b.open(b.consent(b.open("/"), "user-ada"))
+	if a = b.open(a.Header.Get("Location")); a.StatusCode != http.StatusForbidden {
+		t.Fatalf("got %d\n%s", a.StatusCode, a.body)
+	}
+	for _, message := range []string{
+		"signed in, without name and e-mail address; has the Zoom app the scope user:read:user?",
+		"refused a request",
+	} {
+		lines := w.logLines(message)
+		if len(lines) == 0 || !strings.Contains(fmt.Sprint(lines[len(lines)-1]), "user:read:user") {
+			t.Errorf("%s: %v", message, lines)
 		}
 	}
 }

@@ -202,7 +202,7 @@ func sums(t *testing.T) (requests, failedLogins float64) {
 func TestEveryRequestIsCountedOnce(t *testing.T) {
 	w := newWorld(t)
 	_, port, _ := strings.Cut(w.addr, ":")
-	w.load(w.caddyfileAt("http://:"+port, "@protected not path /open\nzoom_pkce @protected {\n" + w.options() + "page_tokens on\n}\nreverse_proxy " + w.upstream.addr))
+	w.load(w.caddyfileAt("http://:"+port, "@protected not path /open\nzoom_pkce @protected {\n"+w.options()+"page_tokens on\n}\nreverse_proxy "+w.upstream.addr))
 	in, out := w.signedIn("user-ada"), w.browser()
 	foreign := w.browserAt(strings.Replace(w.url, "127.0.0.1", "localhost", 1))
 	login := w.browser()

@@ -19,7 +19,6 @@ var testDetails = errorDetails{
 	requestID: "7d9f", signInURL: testSignIn, retryURL: "/meet/42",
 	scopes:      []string{"user:read:zak"},
 	redirectURI: "https://app.example.com/zoom_pkce/callback",
-	hint:        "check client_id",
 }
 
 // show returns what a visitor gets of p.
@@ -102,7 +101,7 @@ func TestPageContents(t *testing.T) {
 	}{
 		{"missing scope", errorPage(codeMissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
 		{"misconfigured", errorPage(codeZoomMisconfigured, testDetails), []string{
-			"<code>https://app.example.com/zoom_pkce/callback</code>", "check client_id", signIn,
+			"<code>https://app.example.com/zoom_pkce/callback</code>", signIn,
 		}},
 		{"unavailable", errorPage(codeZoomUnavailable, testDetails), []string{`href="/meet/42"`}},
 		{"too many logins", errorPage(codeTooManyLogins, testDetails), []string{"cookies", "http://", "Caddy servers", signIn}},
@@ -137,7 +136,7 @@ func TestPagesSurviveHostileValues(t *testing.T) {
 		"\u202egnitrevni", "\x00\xff", `{{.Title}}`, "{env.HOME}", strings.Repeat("A", 1<<20),
 	}
 	for _, text := range evil {
-		d := errorDetails{requestID: text, signInURL: testSignIn, scopes: []string{text}, hint: text, redirectURI: text}
+		d := errorDetails{requestID: text, signInURL: testSignIn, scopes: []string{text}, redirectURI: text}
 		for _, p := range []page{
 			notAllowedPage(text, account{text, text, text}, testSignOut, testSignIn),
 			signOutPage(text, account{text, text, text}, "/zoom_pkce/logout", "/"),

@@ -10,9 +10,10 @@ type errorDetails struct {
 	retryURL  string
 	// scopes are the names of the scopes that are missing.
 	scopes []string
-	// redirectURI and hint are for the operator of a site that Zoom rejects.
+	// redirectURI is for the operator of a site that Zoom rejects.
 	redirectURI string
-	hint        string
+	// unopenable says that a stored record is the trouble, which does not pass.
+	unopenable bool
 }
 
 // errorPage is the page for a code of the table. The 403 of a visitor who is
@@ -57,21 +58,21 @@ func errorPage(c code, d errorDetails) page {
 	case codeCodeRefused:
 		signIn("Sign in again")
 	case codeZoomMisconfigured:
-		p.Facts = []fact{
-			{Label: "Redirect URI to register at Zoom", Values: []string{d.redirectURI}, Code: true},
-			{Label: "For the operator", Values: []string{d.hint}},
-		}
+		p.Facts = []fact{{Label: "Redirect URI to register at Zoom", Values: []string{d.redirectURI}, Code: true}}
 		signIn("Try again")
 	case codeMissingScope:
-		p.Facts = []fact{
-			{Label: "Missing scopes", Values: d.scopes, Code: true},
-			{Label: "For the operator", Values: []string{d.hint}},
-		}
+		p.Facts = []fact{{Label: "Missing scopes", Values: d.scopes, Code: true}}
 		p.Notes = []string{"Once the operator has added it to the app in the Zoom App Marketplace, sign in again."}
 		signIn("Sign in again")
 	case codeZoomNonsense:
 		signIn("Try again")
 	case codeZoomUnavailable, codeZoomRateLimited, codeZAKUnavailable, codeStoreUnavailable:
+		if d.unopenable {
+			p.Message = "This site cannot open your stored sign-in with the secrets it has."
+			p.Notes = []string{"Only its operator can put that right."}
+			retry("Try again")
+			break
+		}
 		p.Mark = markWait
 		p.Notes = []string{"Please try again in a moment."}
 		retry("Try again")

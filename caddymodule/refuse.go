@@ -104,6 +104,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 			retryURL:    f.returnURL,
 			scopes:      f.scopes,
 			redirectURI: s.redirectURIOf(r).uri,
+			unopenable:  errors.As(f.err, new(*zoompkce.UnopenableError)),
 		})
 		f.page = &p
 	}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -78,18 +79,22 @@ func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
 	if len(s.protect) == 0 || !hasPath(sent) || !hasPath(r.URL) {
 		return true, nil
 	}
-	match, err := s.protect.AnyMatchWithError(r)
+	return matchEither(s.protect, r, sent)
+}
+
+// matchEither tries matchers on a request as it was rewritten and as it was sent.
+func matchEither(matchers caddyhttp.MatcherSets, r *http.Request, sent *url.URL) (bool, error) {
+	match, err := matchers.AnyMatchWithError(r)
 	method := sentMethod(r)
 	if match || err != nil || *sent == *r.URL && method == r.Method {
 		return match, err
 	}
 	// In place, since placeholders and expressions read the request that Caddy
 	// made them for, and not one that is handed to them.
-	target, rewritten := *r.URL, r.Method
-	uri := r.RequestURI
+	target, rewritten, uri := *r.URL, r.Method, r.RequestURI
 	defer func() { *r.URL, r.Method, r.RequestURI = target, rewritten, uri }()
 	*r.URL, r.Method, r.RequestURI = *sent, method, sent.RequestURI()
-	return s.protect.AnyMatchWithError(r)
+	return matchers.AnyMatchWithError(r)
 }
 
 func hasPath(u *url.URL) bool { return u.Opaque == "" && strings.HasPrefix(u.Path, "/") }
@@ -146,6 +151,9 @@ func (s *site) admit(r *http.Request, session *zoompkce.Session) (zoompkce.Profi
 	profile, err := s.manager.CurrentProfile(r.Context(), session)
 	if err == nil && !s.allow.match(profile.AccountID, profile.ID, profile.Email) {
 		err = errNotAllowed
+		if profile.Email == "" && s.allow.asksForEmail() {
+			err = fmt.Errorf("%w, and Zoom tells no verified e-mail address; has the Zoom app the scope user:read:user?", err)
+		}
 	}
 	return profile, err
 }

@@ -15,7 +15,7 @@ import (
 func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler, err error) error {
 	f := refusalOf(err)
 	if f.code == codeNotAllowed {
-		return s.refuseVisitor(w, r, v)
+		return s.refuseVisitor(w, r, v, err)
 	}
 	if f.code != codeSignInRequired {
 		return s.refuse(w, r, f)
@@ -78,8 +78,8 @@ func (s *site) clearSession(w http.ResponseWriter) {
 }
 
 // refuseVisitor tells somebody signed in that the site is not open to them.
-func (s *site) refuseVisitor(w http.ResponseWriter, r *http.Request, v *visit) error {
-	f := refusal{code: codeNotAllowed, err: errNotAllowed}
+func (s *site) refuseVisitor(w http.ResponseWriter, r *http.Request, v *visit, why error) error {
+	f := refusal{code: codeNotAllowed, err: why}
 	session, err := s.sessionOf(r, v)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))

@@ -118,6 +118,44 @@ func TestDeauthorization(t *testing.T) {
 	}
 }
 
+// A user who removes the app while signing in for the first time is not signed in
+// by that: there is no record yet, so the tombstone has to be made.
+func TestEndedWhileSigningIn(t *testing.T) {
+	for name, end := range map[string]func(w *world){
+		"deauthorized": func(w *world) {
+			if resp, err := w.zoom.Deauthorize(w.t.Context(), testClientID, "user-ada"); err != nil || resp.StatusCode != http.StatusOK {
+				w.t.Errorf("got %v, %v", resp, err)
+			}
+		},
+		"ended by an operator": func(w *world) {
+			if ended, err := runningApps()[0][0].manager.EndUser(w.t.Context(), "user-ada", time.Time{}); ended || err != nil {
+				w.t.Errorf("ended %v, %v", ended, err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWebhookWorld(t)
+			w.load(w.site(webhookOptions))
+			b := w.browser()
+			callback := b.consent(b.open("/page"), "user-ada")
+			gate := w.zoom.Hold(zoomtest.CallMe, zoomtest.After)
+			answers := make(chan answer, 1)
+			go func() { answers <- b.open(callback) }()
+			<-gate.Arrived()
+			end(w)
+			gate.Release()
+			a := <-answers
+			if !strings.HasPrefix(a.Header.Get("Location"), w.zoom.URL) {
+				t.Fatalf("got %d to %q, want another sign-in at Zoom", a.StatusCode, a.Header.Get("Location"))
+			}
+			if w.isSignedIn(b) {
+				t.Error("signed in all the same")
+			}
+			wantRedirect(t, b.open(b.consent(a, "user-ada")), "/page")
+		})
+	}
+}
+
 func TestWebhookRefuses(t *testing.T) {
 	w := newWebhookWorld(t)
 	w.load(w.site(webhookOptions))

@@ -265,3 +265,18 @@ func TestDecliningAScopeIsNotAskedAgain(t *testing.T) {
 		}
 	}
 }
+
+// What zak match is about is the address that visitors see, whatever try_files
+// makes of it, as well as what became of it.
+func TestZAKMatchSeesWhatWasSent(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.caddyfile("rewrite * /index.php?page={path}\nzoom_pkce {\n" + w.options() + "zak {\nmatch path /meeting/*\n}\n}\nreverse_proxy " + w.upstream.addr))
+	b := w.browser()
+	b.signIn("/zoom_pkce/login", "user-ada")
+	for path, want := range map[string]bool{"/meeting/1": true, "/index.php": false} {
+		got := b.open(path).received(t)
+		if (got.Header.Get("X-Zoom-Zak") != "") != want || !strings.HasPrefix(got.URI, "/index.php?page=") {
+			t.Errorf("%s arrived as %s, with ZAK %q", path, got.URI, got.Header.Get("X-Zoom-Zak"))
+		}
+	}
+}

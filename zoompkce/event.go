@@ -5,7 +5,8 @@ type EventKind string
 
 // The kinds of events. The outcomes are words for logs and metric labels.
 const (
-	// EventSignedIn: a session was opened.
+	// EventSignedIn: a session was opened. The outcome is ids_only if Zoom told
+	// neither name nor e-mail address, as to an app without the scope for that.
 	EventSignedIn EventKind = "signed_in"
 	// EventSignedOut: a visitor ended a session.
 	EventSignedOut EventKind = "signed_out"

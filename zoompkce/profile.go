@@ -28,8 +28,7 @@ type Profile struct {
 	// exactly one "@" and no spaces or control characters. Default: empty.
 	Email string `json:"email,omitempty"`
 
-	// Name is the display name, at most 256 bytes, without control characters.
-	// Default: empty.
+	// Name is the display name, free text of at most 1 KiB. Default: empty.
 	Name string `json:"name,omitempty"`
 }
 

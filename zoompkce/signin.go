@@ -69,7 +69,11 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 	if previous != nil && previous.user != u {
 		m.run(func(ctx context.Context) { m.leaveSession(ctx, previous) })
 	}
-	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID})
+	outcome := ""
+	if profile.Name == "" && profile.Email == "" {
+		outcome = "ids_only"
+	}
+	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID, Outcome: outcome})
 	return m.opened(ctx, &Session{u, snap, session})
 }
 

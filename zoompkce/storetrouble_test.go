@@ -72,6 +72,9 @@ func TestExpiredTokenAndHangingStore(t *testing.T) {
 				w.Error("a refresh without a store")
 			}
 		})
+		if got := p.outcomes(zoompkce.EventRefresh); len(got) != 2 || got[1] != "store" {
+			w.Errorf("refreshes ended with %q", got)
+		}
 	})
 }
 

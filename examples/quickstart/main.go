@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
@@ -24,17 +25,21 @@ func main() { demo.Main("quickstart", run) }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: go run ./examples/quickstart [-port number] [-check]\n\n"+
+		fmt.Fprint(stderr, "Usage: go run ./examples/quickstart [-port number] [-app host:port] [-check]\n\n"+
 			"Runs a simulated Zoom, a small app, and Caddy with zoom_pkce in front of it.\n\n")
 		flags.PrintDefaults()
 	}
 	port := flags.Int("port", 0, "`number` of Caddy's port on 127.0.0.1 (default 8080, or a free one if that is taken)")
+	app := flags.String("app", "", "`host:port` of an app of yours, to be behind Caddy in place of the small one")
 	check := flags.Bool("check", false, "sign in without a browser, print what the app received, and exit")
 	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
 	}
 
-	r, err := startRig(*port)
+	if _, _, err := net.SplitHostPort(*app); *app != "" && (*check || err != nil) {
+		return errors.New("-app takes the host:port of an app of yours, which -check knows nothing of")
+	}
+	r, err := startRig(*port, *app)
 	if err != nil {
 		return err
 	}
@@ -42,7 +47,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if *check {
 		return r.check(ctx, stdout)
 	}
-	fmt.Fprintf(stdout, welcome, r.url)
+	if *app != "" {
+		fmt.Fprintf(stdout, welcome, r.url, "your app at "+*app+". Caddy's configuration:\n\n"+r.site)
+	} else {
+		fmt.Fprintf(stdout, welcome, r.url, "a small app, which shows what it received with your request.")
+	}
 	<-ctx.Done()
 	return nil
 }
@@ -50,9 +59,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 const welcome = `
   Open  %s
 
-  Caddy sends you to a simulated Zoom. Choose who you are and click Allow: you
-  come back to a small app, which shows what it received with your request.
-  No real Zoom account is involved.
+  Caddy sends you to a simulated Zoom. No real Zoom account is involved. Choose
+  who you are and click Allow: you come back to
+  %s
 
   Ctrl-C ends everything.
 

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -36,7 +38,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestCheckSaysWhatIsWrong(t *testing.T) {
-	r, err := startRig(0)
+	r, err := startRig(0, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,12 +59,46 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// An app of the visitor's own needs to know nothing, either.
+func TestOwnApp(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "Hello %s at %s", r.Header.Get("X-Zoom-User-Id"), r.URL.Path)
+	}))
+	defer app.Close()
+	r, err := startRig(0, strings.TrimPrefix(app.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	v, err := newVisitor(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	consent, err := v.open(r.url + "/mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page, err := v.allow(consent); err != nil || page.body != "Hello aDa1815 at /mine" {
+		t.Errorf("got %q, %v", page.body, err)
+	}
+	var out strings.Builder
+	for _, args := range [][]string{{"-app", "3000"}, {"-app", "127.0.0.1:3000", "-check"}} {
+		if err := run(t.Context(), args, &out, &out); err == nil || !strings.Contains(err.Error(), "-app takes") {
+			t.Errorf("%v: error %v", args, err)
+		}
+	}
+}
+
 func TestHelp(t *testing.T) {
 	var out, errs strings.Builder
 	if err := run(t.Context(), []string{"-h"}, &out, &errs); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("got error %v", err)
 	}
-	for _, name := range []string{"-port", "-check", "8080"} {
+	for _, name := range []string{"-port", "-app", "-check", "8080"} {
 		if !strings.Contains(errs.String(), name) {
 			t.Errorf("the help does not mention %s:\n%s", name, errs.String())
 		}
@@ -76,7 +112,7 @@ func TestTakenPort(t *testing.T) {
 	}
 	defer listener.Close()
 	taken := listener.Addr().(*net.TCPAddr).Port
-	if _, err := startRig(taken); err == nil {
+	if _, err := startRig(taken, ""); err == nil {
 		t.Error("started on a port that is taken")
 	}
 	if addr, err := chooseAddress(0); err != nil || addr == "" || addr == listener.Addr().String() {

@@ -12,39 +12,45 @@ import (
 type rig struct {
 	url  string // of Caddy
 	zoom *zoomtest.Server
-	app  *demo.Server
-	dir  string // what Caddy stores
+	app  *demo.Server // nil where the visitor has brought one
+	site string       // what is behind Caddy, and how
+	dir  string       // what Caddy stores
 }
 
-// startRig starts Zoom, the app and Caddy. Port 0 is the memorable one, or a
-// free one if that is taken.
-func startRig(port int) (*rig, error) {
+// startRig starts Zoom, an app and Caddy. Port 0 is the memorable one, or a free
+// one if that is taken; no appAddr is the small app.
+func startRig(port int, appAddr string) (*rig, error) {
 	addr, err := chooseAddress(port)
 	if err != nil {
 		return nil, err
 	}
 	r := &rig{url: "http://" + addr}
-	if err := r.start(addr); err != nil {
+	if err := r.start(addr, appAddr); err != nil {
 		return nil, errors.Join(err, r.stop())
 	}
 	return r, nil
 }
 
-func (r *rig) start(addr string) (err error) {
+func (r *rig) start(addr, appAddr string) (err error) {
 	r.zoom = demo.StartZoom(zoomtest.App{
 		ClientID:     clientID,
 		ClientSecret: clientSecret,
 		RedirectURIs: []string{r.url + "/zoom_pkce/callback"},
 	})
-	if r.app, err = demo.Listen("the app", 0); err != nil {
-		return err
+	if appAddr == "" {
+		if r.app, err = demo.Listen("the app", 0); err != nil {
+			return err
+		}
+		appAddr = r.app.Addr
 	}
 	if r.dir, err = os.MkdirTemp("", "zoom_pkce-quickstart-"); err != nil {
 		return err
 	}
-	site := siteConfig(addr, r.zoom.URL, r.app.Addr)
-	r.app.Start(newApp(site))
-	return demo.StartCaddy(demo.GlobalOptions(r.dir) + site)
+	r.site = siteConfig(addr, r.zoom.URL, appAddr)
+	if r.app != nil {
+		r.app.Start(newApp(r.site))
+	}
+	return demo.StartCaddy(demo.GlobalOptions(r.dir) + r.site)
 }
 
 // stop ends what was started, the visitors' side first.

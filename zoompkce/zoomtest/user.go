@@ -75,7 +75,10 @@ func (s *Server) RemoveUser(userID string) {
 
 // profile is the user as users/me tells it.
 func (u *User) profile() map[string]any {
-	p := map[string]any{"id": u.ID, "account_id": u.AccountID, "type": u.Type, "verified": u.Verified}
+	p := map[string]any{"id": u.ID, "account_id": u.AccountID, "type": u.Type}
+	if u.Verified != 0 {
+		p["verified"] = u.Verified
+	}
 	for name, value := range map[string]string{
 		"email":        u.Email,
 		"first_name":   u.FirstName,
