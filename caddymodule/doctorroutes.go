@@ -8,7 +8,7 @@ func strayFindings(app *caddyhttp.App, sites []*site) (found []finding) {
 	if len(stray.byPath) > 0 {
 		found = append(found, finding{
 			ClientID: sites[0].clientID, Check: "redirect_uris", Status: verdictFail,
-			Message: "who comes back from Zoom does not reach zoom_pkce, which stands inside a handle or route with a matcher",
+			Message: "requests for this redirect URI do not reach this handler: zoom_pkce stands inside a handle or route with a matcher",
 			Values:  stray.byPath,
 			Advice:  "put `zoom_pkce <matcher>` at the top of the site instead",
 		})
@@ -16,7 +16,7 @@ func strayFindings(app *caddyhttp.App, sites []*site) (found []finding) {
 	if len(stray.byHost) > 0 {
 		found = append(found, finding{
 			ClientID: sites[0].clientID, Check: "redirect_uris", Status: verdictWarn,
-			Message: "who comes back from Zoom does not reach zoom_pkce, whose site has another address",
+			Message: "requests for this redirect URI do not reach this handler: its site has another address",
 			Values:  stray.byHost,
 			Advice: "give the site the address of the redirect URI or the other way round; " +
 				"nothing is wrong if a proxy in front rewrites Host",

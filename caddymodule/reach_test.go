@@ -212,8 +212,8 @@ func TestDoctorFindsStrayRedirectURIs(t *testing.T) {
 		status                       verdict
 		message, advice              string
 	}{
-		{"in a handle", "http://127.0.0.1:8080", "handle /app/* {\n", "}\n", verdictFail, "inside a handle or route", "at the top of the site"},
-		{"on another host", "http://localhost:8080", "", "", verdictWarn, "another address", "rewrites Host"},
+		{"in a handle", "http://127.0.0.1:8080", "handle /app/* {\n", "}\n", verdictFail, "do not reach this handler: zoom_pkce stands inside a handle or route", "at the top of the site"},
+		{"on another host", "http://localhost:8080", "", "", verdictWarn, "do not reach this handler: its site has another address", "rewrites Host"},
 		{"as it should be", "http://127.0.0.1:8080", "", "", verdictOK, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
