@@ -84,6 +84,11 @@ func isSpeculative(h http.Header) bool {
 	return false
 }
 
+func isSameOriginFetch(h http.Header) bool {
+	values := h["Sec-Fetch-Site"]
+	return len(values) == 1 && values[0] == "same-origin"
+}
+
 func hasFetchMetadata(h http.Header) bool {
 	if len(h["Sec-Fetch-Mode"]) > 0 {
 		return true

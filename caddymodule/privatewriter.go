@@ -14,6 +14,7 @@ import (
 type privateWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	marked bool
+	value  [1]string // of the header, where there was none
 }
 
 func newPrivateWriter(w http.ResponseWriter) *privateWriter {
@@ -51,7 +52,9 @@ func (w *privateWriter) mark() {
 		return
 	}
 	w.marked = true
-	for _, line := range w.Header()["Cache-Control"] {
+	h := w.Header()
+	lines := h["Cache-Control"]
+	for _, line := range lines {
 		for directive := range strings.SplitSeq(line, ",") {
 			switch strings.ToLower(strings.TrimSpace(directive)) {
 			case "private", "no-store":
@@ -59,7 +62,12 @@ func (w *privateWriter) mark() {
 			}
 		}
 	}
-	w.Header().Add("Cache-Control", "private")
+	if len(lines) == 0 {
+		w.value[0] = "private"
+		h["Cache-Control"] = w.value[:]
+		return
+	}
+	h["Cache-Control"] = append(lines, "private")
 }
 
 // Interface guards

@@ -127,7 +127,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 		return s.signedOut(w, r, v, next, err)
 	}
-	if r.Header.Get("Sec-Fetch-Site") == "same-origin" || classify(r) == pageLoad {
+	if isSameOriginFetch(r.Header) || classify(r) == pageLoad {
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)

@@ -34,8 +34,9 @@ type visit struct {
 	}
 }
 
-// maxHeaders is how many headers a directive sets at most.
-const maxHeaders = 8
+// maxHeaders is how many headers a directive sets at most: there is a ZAK, or the
+// reason why there is none.
+const maxHeaders = 7
 
 // found is what became of the session of one app.
 type found struct {
@@ -54,13 +55,16 @@ type found struct {
 const visitVar = "zoom_pkce"
 
 func visitOf(r *http.Request) *visit {
-	if v, ok := caddyhttp.GetVar(r.Context(), visitVar).(*visit); ok {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if v, ok := vars[visitVar].(*visit); ok {
 		return v
 	}
 	v := new(visit)
 	v.set, v.found = v.first.set[:0], v.first.found[:0]
 	v.cookies = append(v.first.cookies[:0], r.Header["Cookie"]...)
-	caddyhttp.SetVar(r.Context(), visitVar, v)
+	if vars != nil {
+		vars[visitVar] = v
+	}
 	return v
 }
 
