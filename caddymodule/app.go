@@ -103,14 +103,16 @@ func disagreement(a, b *site) string {
 }
 
 // Start refuses apps that clash, begins the sweeps, and tells which redirect
-// URIs have to be registered.
+// URIs have to be registered and which of them lead past the handlers.
 func (a *App) Start() error {
 	// Only now all routes are known. There may be handlers without an http app:
 	// another app can have routes of its own.
+	routes := new(caddyhttp.App)
 	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
-		if err := findClash(app.(*caddyhttp.App)); err != nil {
-			return err
-		}
+		routes = app.(*caddyhttp.App)
+	}
+	if err := findClash(routes); err != nil {
+		return err
 	}
 	a.events.start()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -121,7 +123,7 @@ func (a *App) Start() error {
 		for _, s := range sites {
 			running.enter(s)
 		}
-		a.sweeps.Go(func() { newSweep(first.store, id, a.logger).Run(ctx) })
+		a.sweeps.Go(func() { newSweep(first.store, id, first.logger).Run(ctx) })
 
 		var uris []string
 		for _, s := range sites {
@@ -133,11 +135,18 @@ func (a *App) Start() error {
 			}
 			s.warnOpenSignatures()
 		}
-		a.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
+		first.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
 			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", compact(uris)))
 		if domain := first.cookie.domain; domain != "" {
-			a.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
+			first.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
 				zap.String("domain", domain), zap.String("client_id", first.clientID))
+		}
+		stray := findStrayURIs(routes, sites)
+		for _, uri := range stray.byHost {
+			first.logger.Warn(strayByHost, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
+		}
+		for _, uri := range stray.byPath {
+			first.logger.Warn(strayByPath, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
 		}
 	}
 	return nil

@@ -72,6 +72,9 @@ func (b *block) once() error {
 }
 
 func (b *block) unrecognized() error {
+	if name := similar(b.name, b.Val()); name != "" {
+		return b.Errf("unrecognized %s subdirective '%s' (did you mean '%s'?)", b.name, b.Val(), name)
+	}
 	return b.Errf("unrecognized %s subdirective '%s'", b.name, b.Val())
 }
 
@@ -79,9 +82,13 @@ func (b *block) wrongCount(option, takes string) error {
 	return b.Errf("wrong argument count for %s: it %s", option, takes)
 }
 
+// thereIsNone is for lines without an argument: of {$NAME}, which is replaced in
+// the text of the Caddyfile, nothing is left if the variable is not set.
+const thereIsNone = "; there is none: is a {$NAME} in it unset?"
+
 func (b *block) notEmpty(option string, args ...string) error {
 	if slices.Contains(args, "") {
-		return b.Errf("%s: an argument is empty; leave the line out instead", option)
+		return b.Errf("%s: an argument is empty; is a {$NAME} in it unset? If not, leave the line out", option)
 	}
 	return nil
 }
@@ -93,10 +100,14 @@ func (b *block) argument() (string, error) {
 		return "", err
 	}
 	args := b.RemainingArgs()
-	if len(args) != 1 {
+	switch len(args) {
+	case 0:
+		return "", b.wrongCount(option, "takes one argument"+thereIsNone)
+	case 1:
+		return args[0], b.notEmpty(option, args...)
+	default:
 		return "", b.wrongCount(option, "takes one argument; quote it if it contains spaces")
 	}
-	return args[0], b.notEmpty(option, args...)
 }
 
 func (b *block) text(into *string) error {
@@ -110,7 +121,7 @@ func (b *block) list(into *[]string) error {
 	option := b.Val()
 	args := b.RemainingArgs()
 	if len(args) == 0 {
-		return b.wrongCount(option, "takes one argument or more")
+		return b.wrongCount(option, "takes one argument or more"+thereIsNone)
 	}
 	*into = append(*into, args...)
 	return b.notEmpty(option, args...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -86,27 +87,37 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 	}()
 	loaded, err := d.load()
 	if err != nil {
-		found.add(finding{
-			Check: "configuration", Status: verdictFail, Message: oneLine(err.Error()),
-			Advice: "fix this first, nothing else could be checked; an unset variable is set with --envfile, as Caddy's service has it",
-		})
+		found.add(configurationFinding(err))
 		return found
 	}
 	defer loaded.unload()
 	found.add(loaded.summary(), loaded.literalSecrets())
 	for _, sites := range loaded.apps {
 		probe := probeZoom(ctx, sites)
-		found.add(
-			redirectURIFinding(sites, probe),
-			scopeFinding(sites, probe),
-			probe.credentials,
-			probe.clock,
-			storageFinding(ctx, sites[0]),
-			secretFinding(sites),
-		)
+		found.add(probe.credentials, probe.clock, redirectURIFinding(sites, probe))
+		found.add(strayFindings(loaded.http, sites)...)
+		storage := storageFinding(ctx, sites[0])
+		found.add(scopeFinding(sites, probe), storage, secretFinding(sites))
+		found.add(generatedSecretFindings(ctx, sites[0], storage)...)
 	}
 	return found
 }
+
+// configurationFinding is the one finding of a configuration that does not load.
+func configurationFinding(err error) finding {
+	f := finding{
+		Check: "configuration", Status: verdictFail, Message: oneLine(err.Error()),
+		Advice: "fix this first, nothing else could be checked",
+	}
+	if unsetVariable.MatchString(f.Message) {
+		f.Advice += "; if Caddy's service has the variable from a file, name it with --envfile"
+	}
+	return f
+}
+
+// unsetVariable matches what the errors about empty variables have in common:
+// Caddy joins errors as text on the way from a module.
+var unsetVariable = regexp.MustCompile(`placeholder \{env\.[^{}]+\} is empty|\{\$NAME\}`)
 
 // print writes a line for each check.
 func (d *diagnosis) print(w io.Writer) error {

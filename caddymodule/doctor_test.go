@@ -156,6 +156,9 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		{"unset variable", func(t *testing.T, p *patient) {
 			p.options["client_secret"] = "{env.DOCTOR_IS_NOT_SET}"
 		}, "configuration", "{env.DOCTOR_IS_NOT_SET}", "--envfile"},
+		{"unset variable of the Caddyfile", func(t *testing.T, p *patient) {
+			p.options["client_secret"] = "{$DOCTOR_IS_NOT_SET}"
+		}, "configuration", "is a {$NAME} in it unset?", "--envfile"},
 		{"syntax error", func(t *testing.T, p *patient) {
 			p.file = "http://127.0.0.1:8080 {\n\tzoom_pkce {\n\t\tclient_identity x\n\t}\n}\n"
 		}, "configuration", "client_identity", ""},

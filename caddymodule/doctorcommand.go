@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -67,4 +68,19 @@ secret', which all Caddys of a site share.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return keygen(cmd.OutOrStdout()) },
 	}
 	cmd.AddCommand(doctor, keys)
+
+	// Of its own accord cobra answers a misspelled subcommand with the help and
+	// exit code 0, which scripts take for a check that found nothing.
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			err = fmt.Errorf("%w; did you mean %q?", err, near[0])
+		}
+		return err
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }

@@ -62,6 +62,25 @@ func TestDoctorCommand(t *testing.T) {
 	}
 }
 
+func TestMisspelledCommand(t *testing.T) {
+	for args, want := range map[string]string{
+		"docter":                  `unknown command "docter" for "caddy zoom-pkce"; did you mean "doctor"?`,
+		"docter --json":           "unknown",
+		"examine":                 `unknown command "examine" for "caddy zoom-pkce"`,
+		"examine --config x.json": "unknown",
+		"doctor now":              `unknown command "now"`,
+	} {
+		stdout, stderr, code := runCaddy(t, append([]string{"zoom-pkce"}, strings.Split(args, " ")...)...)
+		if code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d\n%s%s", args, code, stdout, stderr)
+		}
+	}
+	stdout, stderr, code := runCaddy(t, "zoom-pkce")
+	if code != 0 || !strings.Contains(stdout, "keygen") || !strings.Contains(stdout, "doctor") {
+		t.Errorf("without a subcommand: exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
 func TestKeygenCommand(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 2 {

@@ -10,12 +10,14 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // loadedConfig is a configuration that is provisioned and not running.
 type loadedConfig struct {
 	raw    []byte
-	apps   [][]*site // by Zoom app
+	http   *caddyhttp.App // its routes; empty if there is none
+	apps   [][]*site      // by Zoom app
 	unload func()
 }
 
@@ -68,7 +70,10 @@ func provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, error) {
 		cancel()
 		return nil, errors.New("the configuration has no zoom_pkce directive")
 	}
-	loaded := &loadedConfig{raw: raw, unload: cancel}
+	loaded := &loadedConfig{raw: raw, http: new(caddyhttp.App), unload: cancel}
+	if app, err := ctx.AppIfConfigured("http"); err == nil {
+		loaded.http = app.(*caddyhttp.App)
+	}
 	byID := app.(*App).sites()
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
 		loaded.apps = append(loaded.apps, byID[id])

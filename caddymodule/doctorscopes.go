@@ -17,20 +17,32 @@ type neededScope struct {
 // (developers.zoom.us/docs/integrations/oauth-scopes-overview; the two ZAK
 // endpoints need different ones).
 func scopesOf(sites []*site) (needed []neededScope) {
-	var profile, zak, token bool
+	var profile, zak, pageZAK, token, pageOBF bool
 	for _, s := range sites {
+		lasting := s.zak != nil && s.zak.lifetime > 0
 		profile = profile || s.allow != nil
-		zak = zak || s.zak != nil && s.zak.lifetime == 0
-		token = token || s.zak != nil && s.zak.lifetime > 0 || s.obf != nil
+		zak = zak || s.zak != nil && !lasting
+		// Pages may ask for a ZAK where requests carry none.
+		pageZAK = pageZAK || s.pageTokens && !lasting
+		token = token || lasting || s.obf != nil
+		pageOBF = pageOBF || s.pageTokens
 	}
 	needed = append(needed, neededScope{
 		"user:read:user", []string{"user:read", "user_info:read", "user_profile"}, "name and e-mail address", profile,
 	})
-	if zak {
-		needed = append(needed, neededScope{"user:read:zak", []string{"user_zak:read"}, "zak", true})
+	if zak || pageZAK {
+		why := "zak"
+		if !zak {
+			why = "POST zak of page_tokens"
+		}
+		needed = append(needed, neededScope{"user:read:zak", []string{"user_zak:read"}, why, true})
 	}
-	if token {
-		needed = append(needed, neededScope{"user:read:token", []string{"user:read"}, "zak lifetime, obf", true})
+	if token || pageOBF {
+		why := "zak lifetime, obf"
+		if !token {
+			why = "POST obf of page_tokens"
+		}
+		needed = append(needed, neededScope{"user:read:token", []string{"user:read"}, why, token})
 	}
 	return needed
 }
@@ -45,12 +57,17 @@ func (n neededScope) asked(scopes []string) bool {
 
 func scopeFinding(sites []*site, probe zoomProbe) finding {
 	s := sites[0]
-	f := finding{ClientID: s.clientID, Check: "scopes", Status: verdictOK, Message: "the app needs"}
-	needed := scopesOf(sites)
-	for _, n := range needed {
-		f.Values = append(f.Values, n.name)
+	f := finding{
+		ClientID: s.clientID, Check: "scopes", Status: verdictOK,
+		Message: "not checked, please compare at marketplace.zoom.us: the app needs",
+		Advice:  "add there under Scopes what is missing; which ones the app has shows only when somebody signs in",
 	}
-	f.Advice = "add them to the app at marketplace.zoom.us, under Scopes; which ones it has shows only when somebody signs in"
+	for _, n := range scopesOf(sites) {
+		f.Values = append(f.Values, n.name)
+		if n.name == "user:read:token" && !n.vital {
+			f.Advice += "; " + n.name + " is only for " + n.why
+		}
+	}
 	for _, page := range probe.page {
 		if page == pageRefusesScopes {
 			f.Status, f.Message = verdictFail, "Zoom refuses the scopes that the option scopes asks for; the app needs"
@@ -79,7 +96,7 @@ func scopeFinding(sites []*site, probe zoomProbe) finding {
 		f.Message, f.Advice = "the option scopes leaves out", "add them to scopes, or remove scopes to ask for all that the app has"
 	case len(useful) > 0:
 		f.Status, f.Values = verdictWarn, compact(useful)
-		f.Message, f.Advice = "the option scopes leaves out", "without it requests carry only the user's ids; add it to scopes, or remove scopes"
+		f.Message, f.Advice = "the option scopes leaves out", "what stands in parentheses is missing without it; add it to scopes, or remove scopes"
 	}
 	return f
 }

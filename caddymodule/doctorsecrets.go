@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 )
@@ -32,6 +33,27 @@ func secretFinding(sites []*site) finding {
 		f.Advice = "replace it by one that `caddy zoom-pkce keygen` prints; whoever guesses it can sign in as anybody"
 	}
 	return f
+}
+
+// generatedSecretFindings warn of users whose records a secret of the operator's
+// own came too late for. It only reads; trouble is for the storage check to tell.
+func generatedSecretFindings(ctx context.Context, s *site, storage finding) []finding {
+	if len(s.cookie.secrets) == 0 || storage.Status == verdictFail {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storageProbePatience)
+	defer cancel()
+	key := "zoom_pkce/" + s.client.AppID() + "/secret"
+	if _, _, err := s.store.Load(ctx, key); err != nil {
+		return nil
+	}
+	return []finding{{
+		ClientID: s.clientID, Check: "secrets", Status: verdictWarn,
+		Message: "the session store still holds a generated cookie secret: what was sealed with it cannot be opened with yours, " +
+			"and users who signed in before get 503",
+		Advice: fmt.Sprintf("end these users with DELETE /zoom_pkce/apps/%s/users/<user id> at Caddy's admin API, "+
+			"or take cookie secret out again; once none is left, remove %s from the store", s.clientID, key),
+	}}
 }
 
 // minDistinct is how many different characters a random secret has at least,

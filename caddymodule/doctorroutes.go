@@ -1,0 +1,26 @@
+package caddymodule
+
+import "github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+// strayFindings tell which redirect URIs lead past the handlers.
+func strayFindings(app *caddyhttp.App, sites []*site) (found []finding) {
+	stray := findStrayURIs(app, sites)
+	if len(stray.byPath) > 0 {
+		found = append(found, finding{
+			ClientID: sites[0].clientID, Check: "redirect_uris", Status: verdictFail,
+			Message: "requests for this redirect URI do not reach this handler: zoom_pkce stands inside a handle or route with a matcher",
+			Values:  stray.byPath,
+			Advice:  "put `zoom_pkce <matcher>` at the top of the site instead",
+		})
+	}
+	if len(stray.byHost) > 0 {
+		found = append(found, finding{
+			ClientID: sites[0].clientID, Check: "redirect_uris", Status: verdictWarn,
+			Message: "requests for this redirect URI do not reach this handler: its site has another address",
+			Values:  stray.byHost,
+			Advice: "give the site the address of the redirect URI or the other way round; " +
+				"nothing is wrong if a proxy in front rewrites Host",
+		})
+	}
+	return found
+}
