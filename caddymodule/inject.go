@@ -37,7 +37,7 @@ func (s *site) fetchZAK(r *http.Request, v *visit, session *zoompkce.Session, g 
 	if s.zak == nil {
 		return nil
 	}
-	if match, err := matchEither(s.zakFor, r, sentURL(r)); !match || err != nil {
+	if match, err := matchEither(s.zakFor, r); !match || err != nil {
 		return err
 	}
 	zak, err := s.zakOf(r, v, session)

@@ -79,15 +79,17 @@ func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
 	if len(s.protect) == 0 || !hasPath(sent) || !hasPath(r.URL) {
 		return true, nil
 	}
-	return matchEither(s.protect, r, sent)
+	return matchEither(s.protect, r)
 }
 
 // matchEither tries matchers on a request as it was rewritten and as it was sent.
-func matchEither(matchers caddyhttp.MatcherSets, r *http.Request, sent *url.URL) (bool, error) {
-	match, err := matchers.AnyMatchWithError(r)
-	method := sentMethod(r)
-	if match || err != nil || *sent == *r.URL && method == r.Method {
+func matchEither(matchers caddyhttp.MatcherSets, r *http.Request) (bool, error) {
+	if match, err := matchers.AnyMatchWithError(r); match || err != nil {
 		return match, err
+	}
+	sent, method := sentURL(r), sentMethod(r)
+	if *sent == *r.URL && method == r.Method {
+		return false, nil
 	}
 	// In place, since placeholders and expressions read the request that Caddy
 	// made them for, and not one that is handed to them.

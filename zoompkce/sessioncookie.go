@@ -44,7 +44,8 @@ func (c *sessionCookie) unmarshal(b []byte) bool {
 
 // alive checks the times inside.
 func (c *sessionCookie) alive(now time.Time, life sessionLife) bool {
-	return now.Sub(time.UnixMilli(c.created)) < life.max && now.Sub(time.UnixMilli(c.issued)) < life.idle
+	ms := now.UnixMilli()
+	return ms-c.created < life.max.Milliseconds() && ms-c.issued < life.idle.Milliseconds()
 }
 
 // issue returns the cookie of a session, to be set now.
@@ -62,7 +63,7 @@ func (m *Manager) issue(k *keys, c sessionCookie, now time.Time) (*http.Cookie, 
 // when a tenth of it has passed, or an hour of a long one. Otherwise nil.
 func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
 	now := time.Now()
-	if now.Sub(time.UnixMilli(s.cookie.issued)) < min(m.life.idle/10, time.Hour) {
+	if now.UnixMilli()-s.cookie.issued < min(m.life.idle/10, time.Hour).Milliseconds() {
 		return nil, nil
 	}
 	k, err := m.loadKeys(ctx)
