@@ -68,11 +68,17 @@ func (a *App) join(s *site) error {
 	defer a.mu.Unlock()
 	id := s.client.AppID()
 	for _, other := range a.apps[id] {
-		if option := disagreement(s, other); option != "" {
-			return fmt.Errorf("two zoom_pkce handlers of the Zoom app with client_id %s disagree on %s: "+
-				"the one with redirect_uri %s and the one with redirect_uri %s; sessions are shared by all handlers of an app, so write the same in both",
-				s.clientID, option, other.redirectURIs[0].raw, s.redirectURIs[0].raw)
+		option := disagreement(s, other)
+		if option == "" {
+			continue
 		}
+		mine, others := s.redirectURIs[0].raw, other.redirectURIs[0].raw
+		which := fmt.Sprintf("the one with redirect_uri %s and the one with redirect_uri %s", others, mine)
+		if mine == others {
+			which = "both with redirect_uri " + mine
+		}
+		return fmt.Errorf("two zoom_pkce handlers of the Zoom app with client_id %s disagree on %s: %s; "+
+			"sessions are shared by all handlers of an app, so write the same in both", s.clientID, option, which)
 	}
 	a.apps[id] = append(a.apps[id], s)
 	return nil

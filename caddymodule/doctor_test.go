@@ -166,6 +166,10 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		{"without the directive", func(t *testing.T, p *patient) {
 			p.file = "{\nadmin off\n}\nhttp://127.0.0.1:8080 {\n\trespond ok\n}\n"
 		}, "configuration", "no zoom_pkce", ""},
+		{"two Zoom apps that claim the same paths", func(t *testing.T, p *patient) {
+			const handler = "zoom_pkce {\nclient_id %s\nclient_secret x\nredirect_uri http://127.0.0.1:8080/zoom_pkce/callback\n}\n"
+			p.file = "{\nadmin off\n}\nhttp://127.0.0.1:8080 {\nroute {\n" + fmt.Sprintf(handler+handler, "FirstApp", "SecondApp") + "}\n}\n"
+		}, "configuration", "both have the callback", ""},
 		{"short cookie secret", func(t *testing.T, p *patient) {
 			t.Setenv("DOCTOR_COOKIE_SECRET", "xYz4-short")
 		}, "configuration", "32 or more", ""},

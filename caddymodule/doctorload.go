@@ -74,6 +74,11 @@ func provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, error) {
 	if app, err := ctx.AppIfConfigured("http"); err == nil {
 		loaded.http = app.(*caddyhttp.App)
 	}
+	// What only starting would find out.
+	if err := findClash(loaded.http); err != nil {
+		cancel()
+		return nil, err
+	}
 	byID := app.(*App).sites()
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
 		loaded.apps = append(loaded.apps, byID[id])
