@@ -65,3 +65,16 @@ func TestDefaultStoreByName(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.caddyfile("route /a* {\nzoom_pkce {\n" + w.options() + "session {\nstore caddy\n}\n}\n}\nzoom_pkce {\n" + w.options() + "}\nreverse_proxy " + w.upstream.addr))
 }
+
+// The answer to a sign-in inside the Zoom client tells as much of the session as
+// GET session does.
+func TestInClientAnswerTellsTheExpiry(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("zoom_app"))
+	began := time.Now()
+	a := w.browser().signInInside("user-ada")
+	var got sessionAnswer
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.ExpiresAt.Sub(began)-24*time.Hour > time.Minute || got.ExpiresAt.Before(began) {
+		t.Errorf("expires at %v (%v)\n%s", got.ExpiresAt, err, a.body)
+	}
+}

@@ -64,7 +64,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedI
 		return nil, err
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
-	return m.opened(ctx, &Session{u, snap, session})
+	return m.opened(ctx, &Session{u, snap, session, session.created})
 }
 
 // useContext notes that a context is used. The note lies among the user records,

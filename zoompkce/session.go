@@ -12,6 +12,7 @@ type Session struct {
 	user   *user
 	snap   *snapshot
 	cookie sessionCookie
+	at     int64 // when the request came, in Unix milliseconds
 }
 
 // Profile is who the visitor is.
@@ -92,7 +93,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		}
 		snap, err := m.membership(ctx, k, c, now)
 		if err == nil {
-			return &Session{c.user, snap, c.sessionCookie}, nil
+			return &Session{c.user, snap, c.sessionCookie, now.UnixMilli()}, nil
 		}
 		rejected, ok := errors.AsType[*NoSessionError](err)
 		if !ok {

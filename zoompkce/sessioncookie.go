@@ -48,8 +48,10 @@ func (c *sessionCookie) alive(now time.Time, life sessionLife) bool {
 	return ms-c.created < life.max.Milliseconds() && ms-c.issued < life.idle.Milliseconds()
 }
 
-// issue returns the cookie of a session, to be set now.
-func (m *Manager) issue(k *keys, c sessionCookie, now time.Time) (*http.Cookie, error) {
+// issue returns the cookie of a session, to be set now: the idle time counts from
+// here.
+func (m *Manager) issue(k *keys, s *Session, now time.Time) (*http.Cookie, error) {
+	c := &s.cookie
 	c.issued = now.UnixMilli()
 	value, err := k.sealCookie(purposeSession, m.jar.base, c.marshal())
 	if err != nil {
@@ -62,17 +64,16 @@ func (m *Manager) issue(k *keys, c sessionCookie, now time.Time) (*http.Cookie, 
 // Renew returns a new cookie for the session where its idle time has to be extended:
 // when a tenth of it has passed, or an hour of a long one. Otherwise nil.
 func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
-	now := time.Now()
-	if now.UnixMilli()-s.cookie.issued < min(m.life.idle/10, time.Hour).Milliseconds() {
+	if s.at-s.cookie.issued < min(m.life.idle/10, time.Hour).Milliseconds() {
 		return nil, nil
 	}
 	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now()
 	m.noteSeen(s, now)
-	s.cookie.issued = now.UnixMilli()
-	return m.issue(k, s.cookie, now)
+	return m.issue(k, s, now)
 }
 
 // ExpiresAt is when the session ends if it is not used any more.

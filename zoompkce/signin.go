@@ -74,7 +74,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 		outcome = "ids_only"
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID, Outcome: outcome})
-	return m.opened(ctx, &Session{u, snap, session})
+	return m.opened(ctx, &Session{u, snap, session, session.created})
 }
 
 const opSignIn = "saving a sign-in"
@@ -158,7 +158,7 @@ func (m *Manager) opened(ctx context.Context, s *Session) (*SignedIn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cookie, err := m.issue(k, s.cookie, time.Now())
+	cookie, err := m.issue(k, s, time.Now())
 	if err != nil {
 		return nil, err
 	}
