@@ -84,31 +84,22 @@ func (e zakError) Unwrap() error { return e.error }
 // inject sets the headers and placeholders of a signed-in visitor. All values
 // come from Zoom or from us, and are set as they are: none is put through the replacer.
 func (s *site) inject(r *http.Request, v *visit, p zoompkce.Profile, g grants) {
+	if g.accessToken != "" {
+		g.accessToken = s.headers.tokenPrefix + g.accessToken
+	}
+	sent := promised{
+		g.accessToken, p.ID, p.AccountID, encodeHeaderText(p.Email), encodeHeaderText(p.Name), g.zak, string(g.zakError), g.obf,
+	}
 	values := v.values()
-	set := func(name, value string) {
-		if name == "" || value == "" {
-			return
+	in := injected{names: &s.names}
+	for i, value := range sent {
+		if name := s.names[i]; name != "" && value != "" {
+			values = append(values, value)
+			r.Header[name] = values[len(values)-1 : len(values) : len(values)]
+			in.set |= 1 << i
 		}
-		values = append(values, value)
-		r.Header[name] = values[len(values)-1 : len(values) : len(values)]
-		v.set = append(v.set, name)
 	}
-	h := &s.headers
-	if h.accessToken != "" && h.tokenPrefix != "" {
-		g.accessToken = h.tokenPrefix + g.accessToken
-	}
-	set(h.accessToken, g.accessToken)
-	set(h.userID, p.ID)
-	set(h.accountID, p.AccountID)
-	set(h.email, encodeHeaderText(p.Email))
-	set(h.name, encodeHeaderText(p.Name))
-	if s.zak != nil {
-		set(s.zak.header, g.zak)
-		set(s.zak.errorHeader, string(g.zakError))
-	}
-	if s.obf != nil {
-		set(s.obf.header, g.obf)
-	}
+	v.injected = append(v.injected, in)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		v.identify(repl, p)
 	}

@@ -25,6 +25,7 @@ type site struct {
 	state    *sharedState
 	protect  caddyhttp.MatcherSets
 	zakFor   caddyhttp.MatcherSets
+	names    promised // of the headers
 	scrubber *scrubber
 
 	ownsCookie func(name string) bool // of manager, made once
@@ -56,7 +57,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	s := &site{settings: settings, logger: ctx.Logger(), scrubber: newScrubber(settings.scrubbedNames())}
+	s := &site{
+		settings: settings, logger: ctx.Logger(),
+		names: settings.promised(), scrubber: newScrubber(settings.scrubbedNames()),
+	}
 	if s.protect, err = loadMatchers(ctx, h, "Protect", len(h.Protect)); err != nil {
 		return fmt.Errorf("protect: %w", err)
 	}

@@ -58,19 +58,26 @@ const (
 
 var unauthenticatedValues = []string{"redirect", "page", "reject", "pass"}
 
-// headerNames lists the canonical names of all request headers that the
-// directive sets.
-func (s *settings) headerNames() []string {
-	candidates := []string{
-		s.headers.accessToken, s.headers.userID, s.headers.accountID, s.headers.email, s.headers.name,
-	}
+// promised are the request headers that the directive sets, each in its place:
+// names in settings, values in a request. "" is one that is not set.
+type promised [8]string
+
+// promised returns the canonical names of the headers.
+func (s *settings) promised() promised {
+	names := promised{s.headers.accessToken, s.headers.userID, s.headers.accountID, s.headers.email, s.headers.name}
 	if s.zak != nil {
-		candidates = append(candidates, s.zak.header, s.zak.errorHeader)
+		names[5], names[6] = s.zak.header, s.zak.errorHeader
 	}
 	if s.obf != nil {
-		candidates = append(candidates, s.obf.header)
+		names[7] = s.obf.header
 	}
-	return slices.DeleteFunc(candidates, func(name string) bool { return name == "" })
+	return names
+}
+
+// headerNames lists them without gaps.
+func (s *settings) headerNames() []string {
+	names := s.promised()
+	return slices.DeleteFunc(names[:], func(name string) bool { return name == "" })
 }
 
 // scrubbedNames lists what no client may send: those headers, and all that have

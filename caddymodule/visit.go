@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -16,9 +15,9 @@ import (
 // out or set is not done again, and not taken for the client's.
 type visit struct {
 	redacted
-	cookies []string // the Cookie header as it came, a copy
-	set     []string // canonical names of headers set by our handlers
-	found   []found
+	cookies  []string // the Cookie header as it came, a copy
+	injected []injected
+	found    []found
 
 	profile    zoompkce.Profile // of whom the placeholders tell
 	identified bool             // there are placeholders
@@ -26,17 +25,20 @@ type visit struct {
 	// What the first directive needs, which is the only one nearly always: part
 	// of the visit, it is one piece of memory instead of six.
 	first struct {
-		cookies [1]string
-		set     [maxHeaders]string
-		values  [maxHeaders]string
-		found   [1]found
-		writer  privateWriter
+		cookies  [1]string
+		injected [1]injected
+		values   promised
+		found    [1]found
+		writer   privateWriter
 	}
 }
 
-// maxHeaders is how many headers a directive sets at most: there is a ZAK, or the
-// reason why there is none.
-const maxHeaders = 7
+// injected are the headers that one of our handlers has set, by their places
+// among its names.
+type injected struct {
+	names *promised
+	set   uint8
+}
 
 // found is what became of the session of one app.
 type found struct {
@@ -60,7 +62,7 @@ func visitOf(r *http.Request) *visit {
 		return v
 	}
 	v := new(visit)
-	v.set, v.found = v.first.set[:0], v.first.found[:0]
+	v.injected, v.found = v.first.injected[:0], v.first.found[:0]
 	v.cookies = append(v.first.cookies[:0], r.Header["Cookie"]...)
 	if vars != nil {
 		vars[visitVar] = v
@@ -72,7 +74,16 @@ func visitOf(r *http.Request) *visit {
 func (*visit) String() string { return "[redacted]" }
 
 // isSet reports whether one of our handlers has set a header.
-func (v *visit) isSet(canonical string) bool { return slices.Contains(v.set, canonical) }
+func (v *visit) isSet(canonical string) bool {
+	for _, in := range v.injected {
+		for i, name := range in.names {
+			if in.set>>i&1 == 1 && name == canonical {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // sessionOf finds out who sent the request, once for each app.
 func (s *site) sessionOf(r *http.Request, v *visit) (*zoompkce.Session, error) {
@@ -124,7 +135,7 @@ func (v *visit) remember(app string, session *zoompkce.Session) {
 // cookies, which are nobody else's business.
 func (s *site) scrub(r *http.Request, v *visit) {
 	var keep func(string) bool
-	if len(v.set) > 0 {
+	if len(v.injected) > 0 {
 		keep = v.isSet
 	}
 	s.scrubber.scrub(r, keep)
@@ -145,8 +156,8 @@ func (v *visit) privateWriter(w http.ResponseWriter) *privateWriter {
 // values is where the values of injected headers are kept, fresh for each
 // request: handlers behind us may change them.
 func (v *visit) values() []string {
-	if len(v.set) > 0 {
-		return make([]string, 0, maxHeaders)
+	if len(v.injected) > 0 {
+		return make([]string, 0, len(promised{}))
 	}
 	return v.first.values[:0]
 }
