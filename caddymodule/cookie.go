@@ -27,7 +27,7 @@ type Cookie struct {
 
 	// Whether browsers send the cookies in requests that other sites cause:
 	// `lax` only when following a link, `none` always, which a page needs that
-	// another site embeds and which requires https. Default: `lax`.
+	// another site embeds, on https or a loopback host. Default: `lax`.
 	SameSite string `json:"same_site,omitempty"`
 
 	// The secrets that cookies and stored records are encrypted with, 32 bytes
@@ -74,7 +74,7 @@ func (c *Cookie) resolve(r *resolver, s *settings) cookieSettings {
 	return cookieSettings{
 		name:     r.cookieName(c.Name),
 		domain:   r.cookieDomain(c.Domain, s.redirectURIs),
-		sameSite: r.sameSite(c.SameSite, s),
+		sameSite: r.sameSite(c.SameSite),
 		secure:   s.secure,
 		secrets:  r.cookieSecrets(c.Secret),
 	}
@@ -132,7 +132,7 @@ var sameSiteValues = []string{"lax", "none"}
 const strictReason = "cannot work: the way back from Zoom is a navigation from another site, " +
 	"in which browsers leave such cookies out, so no sign-in could be completed; use lax"
 
-func (r *resolver) sameSite(raw string, s *settings) http.SameSite {
+func (r *resolver) sameSite(raw string) http.SameSite {
 	v, ok := r.text("cookie same_site", raw)
 	if !ok {
 		return http.SameSiteLaxMode

@@ -20,15 +20,26 @@ func sameOrigin(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
 		return site == "same-origin"
 	}
-	return originIsHost(r) && crossOrigin.Check(r) == nil
+	return originIsHost(r) && !crossSiteUnsafe(r)
 }
 
 // crossSiteUnsafe reports whether a page of another origin sent r with a
 // method that may change something. SameSite=Lax cookies keep such requests
 // signed out; cookies that travel into frames of other sites do not, and leave
 // the app open to cross-site request forgery.
+//
+// The method is the visitor's and, where the site has changed it, that one too.
 func crossSiteUnsafe(r *http.Request) bool {
-	return crossOrigin.Check(r) != nil
+	if crossOrigin.Check(r) != nil {
+		return true
+	}
+	method := sentMethod(r)
+	if method == r.Method {
+		return false
+	}
+	asSent := *r
+	asSent.Method = method
+	return crossOrigin.Check(&asSent) != nil
 }
 
 // crossSiteWebSocket reports whether a page of another origin opens a

@@ -19,7 +19,7 @@ func strayFindings(app *caddyhttp.App, sites []*site) (found []finding) {
 			Message: "requests for this redirect URI do not reach this handler: its site has another address",
 			Values:  stray.byHost,
 			Advice: "give the site the address of the redirect URI or the other way round; " +
-				"nothing is wrong if a proxy in front rewrites Host",
+				"nothing is wrong if another Caddy serves that host, or a proxy in front rewrites Host",
 		})
 	}
 	return found

@@ -20,7 +20,7 @@ func scopesOf(sites []*site) (needed []neededScope) {
 	var profile, zak, pageZAK, token, pageOBF bool
 	for _, s := range sites {
 		lasting := s.zak != nil && s.zak.lifetime > 0
-		profile = profile || s.allow != nil
+		profile = profile || s.allow != nil && s.allow.asksForEmail()
 		zak = zak || s.zak != nil && !lasting
 		// Pages may ask for a ZAK where requests carry none.
 		pageZAK = pageZAK || s.pageTokens && !lasting
@@ -35,7 +35,7 @@ func scopesOf(sites []*site) (needed []neededScope) {
 		if !zak {
 			why = "POST zak of page_tokens"
 		}
-		needed = append(needed, neededScope{"user:read:zak", []string{"user_zak:read"}, why, true})
+		needed = append(needed, neededScope{"user:read:zak", []string{"user_zak:read"}, why, zak})
 	}
 	if token || pageOBF {
 		why := "zak lifetime, obf"

@@ -15,13 +15,14 @@ func TestScopesOfFeatures(t *testing.T) {
 		want     map[string]bool // whether it is vital
 	}{
 		"identity only":                 {settings{}, map[string]bool{"user:read:user": false}},
-		"allow":                         {settings{allow: new(allowRules)}, map[string]bool{"user:read:user": vital}},
+		"allow by id":                   {settings{allow: &allowRules{userIDs: map[string]bool{"u": true}}}, map[string]bool{"user:read:user": false}},
+		"allow by e-mail":               {settings{allow: &allowRules{emails: map[string]bool{"a@b.c": true}}}, map[string]bool{"user:read:user": vital}},
 		"zak":                           {settings{zak: short}, map[string]bool{"user:read:user": false, "user:read:zak": vital}},
 		"zak with a lifetime":           {settings{zak: long}, map[string]bool{"user:read:user": false, "user:read:token": vital}},
 		"obf":                           {settings{obf: new(obfSettings)}, map[string]bool{"user:read:user": false, "user:read:token": vital}},
-		"page_tokens with zak off":      {settings{pageTokens: true}, map[string]bool{"user:read:user": false, "user:read:zak": vital, "user:read:token": false}},
+		"page_tokens with zak off":      {settings{pageTokens: true}, map[string]bool{"user:read:user": false, "user:read:zak": false, "user:read:token": false}},
 		"page_tokens":                   {settings{pageTokens: true, zak: short}, map[string]bool{"user:read:user": false, "user:read:zak": vital, "user:read:token": false}},
-		"page_tokens with obf":          {settings{pageTokens: true, obf: new(obfSettings)}, map[string]bool{"user:read:user": false, "user:read:zak": vital, "user:read:token": vital}},
+		"page_tokens with obf":          {settings{pageTokens: true, obf: new(obfSettings)}, map[string]bool{"user:read:user": false, "user:read:zak": false, "user:read:token": vital}},
 		"page_tokens with zak lifetime": {settings{pageTokens: true, zak: long}, map[string]bool{"user:read:user": false, "user:read:token": vital}},
 	} {
 		got := make(map[string]bool)
@@ -44,7 +45,7 @@ func TestDoctorNamesScopesOfPageTokens(t *testing.T) {
 	}{
 		{"", verdictOK, "user:read:token", "user:read:token is only for POST obf"},
 		{"user:read:user user:read:zak", verdictWarn, "user:read:token (POST obf of page_tokens)", "add it to scopes"},
-		{"user:read:user user:read:token", verdictFail, "user:read:zak (POST zak of page_tokens)", "add them to scopes"},
+		{"user:read:user user:read:token", verdictWarn, "user:read:zak (POST zak of page_tokens)", "add it to scopes"},
 	} {
 		p := newPatient(t)
 		p.options["zak"], p.options["page_tokens"] = "off", "on"

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
 // secretFinding judges the secrets that an operator has chosen. Client secret,
@@ -43,7 +45,7 @@ func generatedSecretFindings(ctx context.Context, s *site, storage finding) []fi
 	}
 	ctx, cancel := context.WithTimeout(ctx, storageProbePatience)
 	defer cancel()
-	key := "zoom_pkce/" + s.client.AppID() + "/secret"
+	key := zoompkce.SecretKey(s.client.AppID())
 	if _, _, err := s.store.Load(ctx, key); err != nil {
 		return nil
 	}

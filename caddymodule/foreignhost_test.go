@@ -128,3 +128,28 @@ func TestHostsOfACookieDomain(t *testing.T) {
 	// Outside of the domain no cookie could be set.
 	wantRedirect(t, w.browserAt("https://example.net").open("/x"), siteOrigin+"/x")
 }
+
+// A proxy may have several names for us. Whoever comes back with one after the
+// other is not on another host, and must not be sent round for ever; whoever comes
+// back with a second one may be.
+func TestProxyWithSeveralNames(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.behindTLS())
+	b := w.browserAt(siteOrigin)
+	b.client.Jar = nil // keeps cookies by Host, and browsers by what their address bar says
+	cookies := make(map[string]string)
+	for i, toZoom := range []bool{false, false, true, true} {
+		r := b.request(http.MethodGet, "/page", navigate...)
+		r.Host = fmt.Sprintf("backend-%d.internal", i%2)
+		for name, value := range cookies {
+			r.AddCookie(&http.Cookie{Name: name, Value: value})
+		}
+		a := b.do(r)
+		for _, c := range a.Cookies() {
+			cookies[c.Name] = c.Value
+		}
+		if got := strings.HasPrefix(a.Header.Get("Location"), w.zoom.URL); got != toZoom {
+			t.Errorf("request %d: %d to %q", i, a.StatusCode, a.Header.Get("Location"))
+		}
+	}
+}

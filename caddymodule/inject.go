@@ -118,12 +118,16 @@ func withoutControls(text string) string {
 
 // encodeHeaderText makes any text a header value: bytes outside printable
 // ASCII, and the percent sign, are percent-encoded, so that decodeURIComponent
-// gives the text back.
+// gives the text back. So is a space at either end, which HTTP would drop
+// (RFC 9110, section 5.5).
 func encodeHeaderText(text string) string {
-	plain := func(c byte) bool { return c >= ' ' && c <= '~' && c != '%' }
+	plain := func(i int) bool {
+		c := text[i]
+		return c > ' ' && c <= '~' && c != '%' || c == ' ' && i > 0 && i < len(text)-1
+	}
 	extra := 0
 	for i := range len(text) {
-		if !plain(text[i]) {
+		if !plain(i) {
 			extra += 2
 		}
 	}
@@ -134,7 +138,7 @@ func encodeHeaderText(text string) string {
 	var b strings.Builder
 	b.Grow(len(text) + extra)
 	for i := range len(text) {
-		if c := text[i]; plain(c) {
+		if c := text[i]; plain(i) {
 			b.WriteByte(c)
 		} else {
 			b.WriteByte('%')

@@ -142,13 +142,20 @@ func (s *site) sendHome(w http.ResponseWriter, r *http.Request, v *visit) bool {
 		return false
 	}
 	mark := hostMark(r.Host)
-	if s.manager.CookieValue(v.cookies, "host") == mark {
+	switch s.manager.CookieValue(v.cookies, "host") {
+	case mark, anyHost:
 		return false
+	case "":
+	default:
+		mark = anyHost // a proxy with several names for us: a third time would be a loop
 	}
 	http.SetCookie(w, s.manager.Cookie("host", mark, hostLife))
 	_ = s.redirect(w, decisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(sentURL(r)))
 	return true
 }
+
+// anyHost is the mark of a browser that came back with one foreign host after another.
+const anyHost = "any"
 
 // hostMark stands for a host in a cookie, whatever characters it has.
 func hostMark(host string) string {

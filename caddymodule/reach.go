@@ -20,7 +20,7 @@ type strayURIs struct {
 
 const (
 	strayByHost = "requests for this redirect URI do not reach this handler: its site has another address; " +
-		"give the site the address of the redirect URI or the other way round, unless a proxy in front rewrites Host"
+		"give the site the address of the redirect URI or the other way round, unless another Caddy serves that host or a proxy in front rewrites Host"
 	strayByPath = "requests for this redirect URI do not reach this handler: zoom_pkce stands inside a handle or route " +
 		"with a matcher; put `zoom_pkce <matcher>` at the top of the site instead"
 )

@@ -2,9 +2,14 @@ package caddymodule
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // hostileTargets were open redirects somewhere: in oauth2-proxy, mod_auth_openidc,
@@ -241,3 +246,63 @@ func TestMatchersSeeWhatWasSent(t *testing.T) {
 		})
 	}
 }
+
+// The directive "method" changes what the app sees, and nothing of what visitors
+// may do.
+func TestChangedMethods(t *testing.T) {
+	w := newWorld(t)
+	site := func(method string) string {
+		return w.caddyfile("method " + method + "\nzoom_pkce {\n" + w.options() + "page_tokens on\n}\nreverse_proxy " + w.upstream.addr)
+	}
+	w.load(w.site())
+	b := w.signedIn("user-ada")
+
+	w.load(site("POST"))
+	if a := b.open("/zoom_pkce/logout"); a.StatusCode != http.StatusOK || len(a.Cookies()) > 0 {
+		t.Errorf("a link to the sign-out: %d, %q", a.StatusCode, a.Header["Set-Cookie"])
+	}
+	if a := b.open("/"); a.received(t).Method != "POST" {
+		t.Error("still signed in, but the page is not asked for by POST")
+	}
+
+	w.load(site("GET"))
+	if a := b.fetch("POST", "/zoom_pkce/zak"); a.StatusCode != http.StatusOK {
+		t.Errorf("POST zak: %d", a.StatusCode)
+	}
+	nobody := w.browser()
+	for _, method := range []string{"HEAD", "POST"} {
+		r := nobody.request(method, "/", navigate...)
+		if a := nobody.do(r); a.StatusCode != http.StatusUnauthorized || len(a.Cookies()) > 0 {
+			t.Errorf("%s: %d, %q", method, a.StatusCode, a.Header["Set-Cookie"])
+		}
+	}
+
+	w.load(strings.Replace(site("GET"), "page_tokens on", "cookie {\nsame_site none\n}", 1))
+	foreign := b.request("POST", "/", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
+	if a := b.do(foreign); a.StatusCode != http.StatusForbidden {
+		t.Errorf("a form of another site: %d", a.StatusCode)
+	}
+}
+
+// Matching in place leaves the request as it was.
+func TestMatchEitherRestores(t *testing.T) {
+	r := httptest.NewRequest("PUT", "/sent?a=1", nil)
+	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), nil)
+	r.Method, r.RequestURI, r.URL.Path, r.URL.RawQuery = "GET", "/rewritten", "/rewritten", ""
+	target := r.URL
+	var seen []string
+	match, err := matchEither(caddyhttp.MatcherSets{{matcherFunc(func(r *http.Request) bool {
+		seen = append(seen, r.Method+" "+r.RequestURI+" "+r.URL.String())
+		return false
+	})}}, r)
+	if want := []string{"GET /rewritten /rewritten", "PUT /sent?a=1 /sent?a=1"}; match || err != nil || !slices.Equal(seen, want) {
+		t.Errorf("%v, %v: matched against %q, want %q", match, err, seen, want)
+	}
+	if got := r.Method + " " + r.RequestURI + " " + r.URL.String(); got != "GET /rewritten /rewritten" || r.URL != target {
+		t.Errorf("left as %s", got)
+	}
+}
+
+type matcherFunc func(*http.Request) bool
+
+func (f matcherFunc) MatchWithError(r *http.Request) (bool, error) { return f(r), nil }

@@ -137,7 +137,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	private := v.privateWriter(w)
 	err = next.ServeHTTP(private, r)
 	if err != nil {
-		private.mark() // what handle_errors answers is for this visitor, too
+		private.mark() // what handle_errors answers is for this visitor, unless it says otherwise
 	}
 	return err
 }

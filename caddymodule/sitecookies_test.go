@@ -155,6 +155,7 @@ func TestAmbiguousCookiesAreCleared(t *testing.T) {
 			"a fetch":     w.browser().fetch("GET", "/", "Cookie", both),
 			"session":     w.browser().fetch("GET", "/zoom_pkce/session", "Cookie", both),
 			"zak":         w.browser().fetch("POST", "/zoom_pkce/zak", "Cookie", both),
+			"logout":      w.browser().open("/zoom_pkce/logout", "Cookie", both),
 		} {
 			if !b.clears(a) {
 				t.Errorf("%s, %s: got %d and %q", mode, what, a.StatusCode, a.Header["Set-Cookie"])

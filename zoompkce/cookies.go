@@ -16,9 +16,8 @@ type CookieConfig struct {
 	// SameSiteNone sends the cookies from pages embedded in other sites too, in a
 	// jar of each embedding site (SameSite=None, Partitioned).
 	SameSiteNone bool
-	// Insecure is for apps on loopback addresses without TLS: it leaves out
-	// Secure, without which SameSite=None is nothing, and the name prefixes that
-	// demand it.
+	// Insecure is for apps on loopback addresses without TLS: it leaves out the
+	// name prefixes that demand Secure, and Secure itself, except with SameSiteNone.
 	Insecure bool
 }
 

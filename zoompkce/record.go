@@ -145,9 +145,6 @@ func (r *record) prune(now time.Time, life sessionLife) {
 
 // expires is when nothing in the record matters any more.
 func (r *record) expires(now time.Time, life sessionLife) time.Time {
-	if r.tombstone() {
-		return r.Ended.Add(tombstoneLife)
-	}
 	end := now.Add(tombstoneLife)
 	for _, s := range r.Sessions {
 		if e := time.UnixMilli(s.Created).Add(life.max); e.After(end) {

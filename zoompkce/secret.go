@@ -54,7 +54,7 @@ func (m *Manager) generatedKeys(ctx context.Context) (*keys, error) {
 // get the same one. A store that cannot be read is an error: a second secret would
 // end every session.
 func GeneratedSecret(ctx context.Context, store Store, appID string) ([]byte, error) {
-	key := secretKey(appID)
+	key := SecretKey(appID)
 	fresh := make([]byte, MinSecretLen)
 	rand.Read(fresh)
 	for range 3 {
@@ -76,4 +76,5 @@ func GeneratedSecret(ctx context.Context, store Store, appID string) ([]byte, er
 	return nil, fmt.Errorf("creating %s: %w", key, ErrConflict)
 }
 
-func secretKey(appID string) string { return storePrefix + appID + "/secret" }
+// SecretKey is where the generated cookie secret is stored.
+func SecretKey(appID string) string { return storePrefix + appID + "/secret" }

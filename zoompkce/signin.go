@@ -84,7 +84,7 @@ const opSignIn = "saving a sign-in"
 func (m *Manager) probeStore(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storePatience)
 	defer cancel()
-	if _, _, err := m.store.Load(ctx, secretKey(m.client.AppID())); err != nil && !errors.Is(err, ErrNotFound) {
+	if _, _, err := m.store.Load(ctx, SecretKey(m.client.AppID())); err != nil && !errors.Is(err, ErrNotFound) {
 		return m.storeError(opSignIn, err)
 	}
 	return nil

@@ -52,7 +52,7 @@ func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err 
 // EndUser ends every session of a user, here at once and in other processes
 // within their sync interval, and every sign-in under way. It reports whether the
 // user had a session. With a before, as Zoom's message of a deauthorization has
-// one, only a grant signed in before it is ended. Without, it is an operator's
+// one, only what was begun before it is ended. Without, it is an operator's
 // doing: the token is revoked at Zoom too, and a record that cannot be opened,
 // because its secret is lost, is replaced. That is the way out of that.
 func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) (bool, error) {
@@ -64,10 +64,17 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 		if r.Grant != nil && !before.IsZero() && !r.Grant.SignedInAt.Before(before) {
 			return errUnchanged
 		}
+		when := time.Now()
+		if !before.IsZero() && before.Before(when) {
+			when = before // who has come back since, or is on the way, may stay
+		}
+		if r.tombstone() && !r.Ended.Before(when) {
+			return errUnchanged
+		}
 		// Who is not here may be on the way: the tombstone stops that sign-in.
 		last, ended = r.Grant, r.Grant != nil || len(r.Sessions) > 0
 		r.UserID = userID
-		r.end(time.Now())
+		r.end(when)
 		return nil
 	})
 	if before.IsZero() && errors.As(err, new(*UnopenableError)) {
