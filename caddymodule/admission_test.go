@@ -86,7 +86,8 @@ func TestIdentityHeaders(t *testing.T) {
 			map[string]string{"X-Zoom-User-Name": "Zo%C3%AB 100%25%0D%0AX-Evil: 1%00", "X-Copy": "Zoë 100%X-Evil: 1", "X-Zoom-User-Email": "zo%C3%AB@example.com", "X-Evil": ""},
 		},
 		{
-			"spaces that HTTP would drop", zoomtest.User{ID: "u", DisplayName: " Ada L "},
+			"spaces that HTTP would drop",
+			zoomtest.User{ID: "u", DisplayName: " Ada L "},
 			map[string]string{"X-Zoom-User-Name": "%20Ada L%20"},
 		},
 		{"email that is not verified", zoomtest.User{ID: "u", Email: "u@example.com"}, map[string]string{"X-Zoom-User-Email": ""}},
