@@ -9,9 +9,9 @@ import (
 
 // Every answer that extends the session says so, and to when.
 func TestUseExtendsTheSession(t *testing.T) {
-	const idle = 5 * time.Second
+	const idle = 10 * time.Second
 	w := newWorld(t)
-	w.load(w.site("page_tokens on", "session {\nidle_timeout 5s\n}"))
+	w.load(w.site("page_tokens on", "session {\nidle_timeout 10s\n}"))
 	b := w.signedIn("user-ada")
 	for _, use := range []struct{ method, path string }{
 		{"GET", "/zoom_pkce/session"}, {"POST", "/zoom_pkce/zak"}, {"GET", "/api"},
@@ -52,9 +52,9 @@ func TestNoRefreshAhead(t *testing.T) {
 
 func TestIdleTimeoutBeyondTheLifetime(t *testing.T) {
 	w := newWorld(t)
-	w.load(w.site("session {\nidle_timeout 1h\nmax_lifetime 1s\n}"))
+	w.load(w.site("session {\nidle_timeout 1h\nmax_lifetime 3s\n}"))
 	b := w.signedIn("user-ada")
-	time.Sleep(1100 * time.Millisecond)
+	time.Sleep(3100 * time.Millisecond)
 	if a := b.fetch("GET", "/"); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("got %d after max_lifetime", a.StatusCode)
 	}
