@@ -83,7 +83,7 @@ func (p proxyTarget) load(tb testing.TB, connections int, d time.Duration) float
 			}
 			defer conn.Close()
 			reader := bufio.NewReader(conn)
-			for time.Since(began) < d {
+			for { // once at least, however long connecting took
 				if _, err := conn.Write(request); err != nil {
 					tb.Error(err)
 					return
@@ -93,6 +93,9 @@ func (p proxyTarget) load(tb testing.TB, connections int, d time.Duration) float
 					return
 				}
 				done.Add(1)
+				if time.Since(began) >= d {
+					return
+				}
 			}
 		})
 	}
