@@ -136,6 +136,7 @@ func (w *world) tryLoad(caddyfile string) error {
 	if err != nil {
 		return err
 	}
+	defer awaitHandover()
 	return caddy.Load(adapted, true)
 }
 

@@ -136,7 +136,7 @@ func TestEmbedding(t *testing.T) {
 	if !strings.Contains(script, want) {
 		t.Errorf("the policy is %s", script)
 	}
-	w.loadAndSettle(w.site())
+	w.load(w.site())
 	if a := w.browser().open("/zoom_pkce/logout"); !strings.HasSuffix(a.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
 		t.Errorf("without zoom_app the policy is %s", a.Header.Get("Content-Security-Policy"))
 	}

@@ -156,6 +156,7 @@ func failingAt(config map[string]any, at string) {
 
 func (w *world) loadJSON(config []byte) {
 	w.t.Helper()
+	defer awaitHandover()
 	if err := caddy.Load(config, true); err != nil {
 		w.t.Fatalf("loading Caddy: %v", err)
 	}

@@ -45,14 +45,6 @@ func (w *world) post(path, body string, header ...string) answer {
 	return b.do(r)
 }
 
-// loadAndSettle changes the configuration and waits for the old listener to go:
-// the kernel resets connections that reach it late.
-func (w *world) loadAndSettle(caddyfile string) {
-	w.t.Helper()
-	w.load(caddyfile)
-	time.Sleep(100 * time.Millisecond)
-}
-
 func deauthorization(clientID, userID string, at time.Time) string {
 	return fmt.Sprintf(`{"event":"app_deauthorized","event_ts":%d,"payload":{"account_id":"account-1","user_id":%q,"client_id":%q}}`,
 		at.UnixMilli(), userID, clientID)
@@ -214,7 +206,7 @@ func TestWebhookRefuses(t *testing.T) {
 	if strings.Contains(w.logged(), webhookSecret) {
 		t.Error("the log shows the secret token")
 	}
-	w.loadAndSettle(w.site("zoom_app"))
+	w.load(w.site("zoom_app"))
 	if a := w.deliver(webhookSecret, now, good); a.problem(t).Code != codeNotFound {
 		t.Errorf("without webhook got %s", a.body)
 	}
@@ -231,12 +223,12 @@ func TestDeauthorizationOfAnUnopenableRecord(t *testing.T) {
 	b := w.browser()
 	b.signInInside("user-ada")
 	time.Sleep(2 * time.Millisecond)
-	w.loadAndSettle(w.site(secret("b")))
+	w.load(w.site(secret("b")))
 	a := w.deliver(webhookSecret, time.Now(), deauthorization(testClientID, "user-ada", time.Now()))
 	if a.problem(t).Code != codeStoreUnavailable || a.Header.Get("Retry-After") == "" {
 		t.Errorf("got %d %s", a.StatusCode, a.body)
 	}
-	w.loadAndSettle(w.site(secret("a")))
+	w.load(w.site(secret("a")))
 	if !w.isSignedIn(b) {
 		t.Error("the record was overwritten")
 	}
