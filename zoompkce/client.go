@@ -176,6 +176,9 @@ func (c *Client) ClientID() string { return c.oauth.ClientID }
 // Public reports whether the app is a public client, one without a secret.
 func (c *Client) Public() bool { return c.oauth.ClientSecret == "" }
 
+// Timeout returns how long one call to Zoom may take.
+func (c *Client) Timeout() time.Duration { return c.timeout }
+
 // CloseIdleConnections closes the connections to Zoom that no call uses. It
 // leaves those of an http.Client that came from Config alone.
 func (c *Client) CloseIdleConnections() {

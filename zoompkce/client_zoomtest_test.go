@@ -14,7 +14,6 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
-const callbackURI = "https://app.example/zoom_pkce/callback"
 
 type simulation struct {
 	*testing.T

@@ -19,6 +19,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
+const callbackURI = "https://app.example/zoom_pkce/callback"
+
 // world is a simulated Zoom and a session store, for any number of processes.
 type world struct {
 	*testing.T

@@ -85,7 +85,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		},
 		margin:  cmp.Or(cfg.RefreshMargin, 5*time.Minute),
 		sync:    cmp.Or(cfg.SyncInterval, 10*time.Second),
-		timeout: cfg.Client.timeout,
+		timeout: cfg.Client.Timeout(),
 		observe: cfg.Observe,
 	}
 	if m.observe == nil {

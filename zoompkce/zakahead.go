@@ -10,13 +10,13 @@ import (
 const aheadMargin = 6 * time.Second
 
 // renewAt is when the ZAK that follows z is to be fetched.
-func (z *ZAK) renewAt(maxAge time.Duration) time.Time {
+func renewAt(z *ZAK, maxAge time.Duration) time.Time {
 	maxAge = min(maxAge, z.ExpiresAt.Sub(z.FetchedAt))
 	return z.FetchedAt.Add(maxAge - min(aheadMargin, maxAge/5))
 }
 
 // aging reports whether the next one is to be fetched by now.
-func (z *ZAK) aging(now time.Time, maxAge time.Duration) bool { return !now.Before(z.renewAt(maxAge)) }
+func aging(z *ZAK, now time.Time, maxAge time.Duration) bool { return !now.Before(renewAt(z, maxAge)) }
 
 // fetchAhead fetches the next ZAK shortly before this one is too old, as long as
 // the user's requests have taken one within the last two ages: then none of
@@ -27,7 +27,7 @@ func (m *Manager) fetchAhead(u *user, slot *zakSlot, p ZAKPolicy) {
 	if z == nil {
 		return
 	}
-	left := time.Until(z.renewAt(p.MaxAge))
+	left := time.Until(renewAt(z, p.MaxAge))
 	if left <= 0 {
 		m.fetchInBackground(u, slot, p)
 		return

@@ -49,12 +49,12 @@ func (u *user) zakSlot(lifetime time.Duration) *zakSlot {
 }
 
 // fresh reports whether a ZAK is young enough.
-func (z *ZAK) fresh(now time.Time, maxAge time.Duration) bool {
+func fresh(z *ZAK, now time.Time, maxAge time.Duration) bool {
 	return z != nil && now.Sub(z.FetchedAt) <= maxAge && now.Before(z.ExpiresAt)
 }
 
 // usable reports whether a ZAK, though too old for the policy, is better than none.
-func (z *ZAK) usable(now time.Time, lifetime time.Duration) bool {
+func usable(z *ZAK, now time.Time, lifetime time.Duration) bool {
 	if z == nil {
 		return false
 	}
@@ -75,13 +75,13 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 		return m.oneZAK(ctx, s.user, slot)
 	}
 	z := slot.current.Load()
-	if z.fresh(now, p.MaxAge) {
+	if fresh(z, now, p.MaxAge) {
 		if !slot.ahead.Load() {
 			m.fetchAhead(s.user, slot, p)
 		}
 		return *z, nil
 	}
-	if z.usable(now, p.Lifetime) && m.zoomHangs(slot, now) {
+	if usable(z, now, p.Lifetime) && m.zoomHangs(slot, now) {
 		// Not every request has to find that out for itself.
 		m.fetchInBackground(s.user, slot, p)
 		return *z, nil
@@ -97,7 +97,7 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 // but not to a visitor who is signed out or away.
 func (slot *zakSlot) older(err error) (ZAK, error) {
 	left := errors.As(err, new(*NoSessionError)) || errors.Is(err, context.Canceled)
-	if z := slot.current.Load(); !left && z.usable(time.Now(), slot.lifetime) {
+	if z := slot.current.Load(); !left && usable(z, time.Now(), slot.lifetime) {
 		return *z, nil
 	}
 	return ZAK{}, unavailable(CallZAK, err)
@@ -116,7 +116,7 @@ func (m *Manager) fetchZAK(ctx context.Context, u *user, slot *zakSlot, p ZAKPol
 	key := "zak" + string(u.key[:]) + p.Lifetime.String() + "/" + p.MaxAge.String()
 	return share(ctx, m, key, m.timeout, func(ctx context.Context) (*ZAK, error) {
 		now := time.Now()
-		if z := slot.current.Load(); z.fresh(now, p.MaxAge) && !z.aging(now, p.MaxAge) {
+		if z := slot.current.Load(); fresh(z, now, p.MaxAge) && !aging(z, now, p.MaxAge) {
 			return z, nil
 		}
 		if err := remembered(&slot.failure, now); err != nil {
