@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -102,7 +103,7 @@ func TestAdminStatus(t *testing.T) {
 		t.Fatalf("got %+v", all)
 	}
 	app := all.Apps[0]
-	if app.ClientID != testClientID || app.OAuthURL != w.zoom.URL || app.AppID != zoompkce.AppID(w.zoom.URL, testClientID) ||
+	if app.ClientID != testClientID || app.OAuthURL != w.zoom.URL || app.AppID != zoomapi.AppID(w.zoom.URL, testClientID) ||
 		len(app.RedirectURIs) != 1 || app.RedirectURIs[0] != w.url+"/zoom_pkce/callback" ||
 		app.Handlers != 1 || app.CachedUsers != 1 || app.UnsavedUsers != 0 || !app.ZAKPausedUntil.IsZero() {
 		t.Errorf("got %+v", app)

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // memoryZoom answers as Zoom does and remembers nothing, so that the memory
@@ -53,7 +54,7 @@ func memoryZoom(tb testing.TB) *httptest.Server {
 func cachedUserBytes(tb testing.TB, users int) (withoutZAK, withZAK float64) {
 	tb.Helper()
 	zoom := memoryZoom(tb)
-	client, err := zoompkce.NewClient(zoompkce.Config{
+	client, err := zoomapi.NewClient(zoomapi.Config{
 		ClientID: testClientID, ClientSecret: testClientSecret, OAuthURL: zoom.URL, APIURL: zoom.URL,
 	})
 	if err != nil {
@@ -155,7 +156,7 @@ func BenchmarkCachedUser(b *testing.B) {
 // cookie is opened, the user record read from disk and opened.
 func BenchmarkColdSession(b *testing.B) {
 	zoom := memoryZoom(b)
-	client, err := zoompkce.NewClient(zoompkce.Config{
+	client, err := zoomapi.NewClient(zoomapi.Config{
 		ClientID: testClientID, ClientSecret: testClientSecret, OAuthURL: zoom.URL, APIURL: zoom.URL,
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // statelessLife is how long a callback without a state is remembered.
@@ -135,8 +136,8 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, login *zoompkce.Login, err error) error {
 	f := refusalOf(err)
 	f.returnURL = login.ReturnURL
-	switch zoompkce.KindOf(err) {
-	case zoompkce.KindUnauthorized, zoompkce.KindUnknownUser:
+	switch zoomapi.KindOf(err) {
+	case zoomapi.KindUnauthorized, zoomapi.KindUnknownUser:
 		// The token that the code brought was refused at once.
 		f.code = codeCodeRefused
 	}

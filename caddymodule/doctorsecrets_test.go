@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 func TestDoctorWarnsOfAGeneratedSecretInTheStore(t *testing.T) {
@@ -27,7 +28,7 @@ func TestDoctorWarnsOfAGeneratedSecretInTheStore(t *testing.T) {
 				p.options["cookie"] = tt.cookie
 			}
 			if tt.generated {
-				client, err := zoompkce.NewClient(zoompkce.Config{ClientID: testClientID, OAuthURL: p.zoom.URL})
+				client, err := zoomapi.NewClient(zoomapi.Config{ClientID: testClientID, OAuthURL: p.zoom.URL})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // zoomProbe is what Zoom lets be known of an app without a person signing in.
@@ -35,12 +35,12 @@ const (
 // never given out, and opens the authorization page for each redirect URI.
 func probeZoom(ctx context.Context, sites []*site) zoomProbe {
 	s := sites[0]
-	watch := &clockWatch{base: zoompkce.NewHTTPClient().Transport}
-	hc := &http.Client{Transport: watch, CheckRedirect: zoompkce.NewHTTPClient().CheckRedirect}
+	watch := &clockWatch{base: zoomapi.NewHTTPClient().Transport}
+	hc := &http.Client{Transport: watch, CheckRedirect: zoomapi.NewHTTPClient().CheckRedirect}
 	defer hc.CloseIdleConnections()
 
 	probe := zoomProbe{page: make(map[string]pageAnswer)}
-	client, err := zoompkce.NewClient(zoompkce.Config{
+	client, err := zoomapi.NewClient(zoomapi.Config{
 		ClientID: s.clientID, ClientSecret: string(s.clientSecret),
 		OAuthURL: s.oauthURL, APIURL: s.apiURL, AuthorizeURL: s.authorizeURL,
 		Scopes: s.scopes, Timeout: s.zoomTimeout, HTTPClient: hc,
@@ -65,16 +65,16 @@ func probeZoom(ctx context.Context, sites []*site) zoomProbe {
 func credentialFinding(s *site, err error) finding {
 	f := finding{ClientID: s.clientID, Check: "credentials", Status: verdictFail}
 	var trackingID string
-	if zoom, ok := errors.AsType[*zoompkce.Error](err); ok && zoom.TrackingID != "" {
+	if zoom, ok := errors.AsType[*zoomapi.Error](err); ok && zoom.TrackingID != "" {
 		trackingID = "; Zoom's tracking id is " + zoom.TrackingID
 	}
-	switch kind := zoompkce.KindOf(err); kind {
-	case zoompkce.KindInvalidGrant, zoompkce.KindRedirectMismatch:
+	switch kind := zoomapi.KindOf(err); kind {
+	case zoomapi.KindInvalidGrant, zoomapi.KindRedirectMismatch:
 		f.Status, f.Message = verdictOK, "Zoom accepts client_id and client_secret"
 		if s.client.Public() {
 			f.Message = "Zoom accepts client_id as a public client"
 		}
-	case zoompkce.KindInvalidClient:
+	case zoomapi.KindInvalidClient:
 		f.Message = "Zoom does not accept client_id and client_secret" + trackingID
 		f.Advice = "copy both from the same page of the app at marketplace.zoom.us: " +
 			"development and production have different ones; look whether the app is active"
@@ -82,9 +82,9 @@ func credentialFinding(s *site, err error) finding {
 			f.Message = "Zoom does not accept client_id as a public client" + trackingID
 			f.Advice = "use the app's public client id, which is not its client id, or set client_secret"
 		}
-	case zoompkce.KindRateLimited:
+	case zoomapi.KindRateLimited:
 		f.Status, f.Message, f.Advice = verdictSkipped, "Zoom asks for a pause", "try again in a minute"
-	case zoompkce.KindUnavailable:
+	case zoomapi.KindUnavailable:
 		f.Message = fmt.Sprintf("Zoom cannot be reached at %s: %v", s.oauthURL, err)
 		f.Advice = "check oauth_url, DNS, firewall and HTTPS_PROXY on this machine"
 	default:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // endpoint is one of the paths at which the directive answers itself.
@@ -64,11 +65,11 @@ func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, n
 
 // visitor finds out who uses an endpoint, and whether they may. Pages of the
 // site use it, so the session is in use.
-func (s *site) visitor(w http.ResponseWriter, r *http.Request, v *visit) (*zoompkce.Session, zoompkce.Profile, error) {
+func (s *site) visitor(w http.ResponseWriter, r *http.Request, v *visit) (*zoompkce.Session, zoomapi.Profile, error) {
 	session, err := s.sessionOf(r, v)
 	if err != nil {
 		s.clearAmbiguous(w, err)
-		return nil, zoompkce.Profile{}, err
+		return nil, zoomapi.Profile{}, err
 	}
 	profile, err := s.admit(r, session)
 	if err == nil {
@@ -99,6 +100,6 @@ func (s *site) serveSession(w http.ResponseWriter, r *http.Request, v *visit) er
 	return s.answer(w, s.sessionAnswer(p, s.manager.ExpiresAt(session)))
 }
 
-func (s *site) sessionAnswer(p zoompkce.Profile, expiresAt time.Time) sessionAnswer {
+func (s *site) sessionAnswer(p zoomapi.Profile, expiresAt time.Time) sessionAnswer {
 	return sessionAnswer{true, sessionUser{p.ID, p.AccountID, p.Email, p.Name}, expiresAt.UTC()}
 }

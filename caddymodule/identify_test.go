@@ -5,7 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 func TestPlaceholdersTellOfTheVisitor(t *testing.T) {
@@ -19,7 +19,7 @@ func TestPlaceholdersTellOfTheVisitor(t *testing.T) {
 	// A basic_auth before us has let somebody in.
 	repl.Set("http.auth.user.id", "gatekeeper")
 	v := new(visit)
-	v.identify(repl, zoompkce.Profile{ID: "ada", AccountID: "account", Email: "ada@example.com", Name: "{env.HOME}"})
+	v.identify(repl, zoomapi.Profile{ID: "ada", AccountID: "account", Email: "ada@example.com", Name: "{env.HOME}"})
 	want("after an earlier gate", "http.auth.user.id", "ada")
 	want("first", "http.auth.user.account_id", "account")
 	want("first", "http.auth.user.email", "ada@example.com")
@@ -29,7 +29,7 @@ func TestPlaceholdersTellOfTheVisitor(t *testing.T) {
 	if _, ok := repl.GetString("http.auth.user.other"); ok {
 		t.Error("a placeholder that nobody promised")
 	}
-	v.identify(repl, zoompkce.Profile{ID: "bob"})
+	v.identify(repl, zoomapi.Profile{ID: "bob"})
 	want("a second directive", "http.auth.user.id", "bob")
 	want("a second directive", "http.auth.user.email", "")
 	repl.Set("http.auth.user.id", "later")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // Inside the Zoom client a page signs its user in without leaving: it gets a
@@ -95,10 +96,10 @@ func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v
 // may try again.
 func (s *site) inClientFailed(w http.ResponseWriter, r *http.Request, err error) error {
 	f := refusalOf(err)
-	switch kind := zoompkce.KindOf(err); {
+	switch kind := zoomapi.KindOf(err); {
 	case errors.Is(err, zoompkce.ErrSignedOutMeanwhile):
 		f.code = codeLoginExpired
-	case kind == zoompkce.KindUnauthorized, kind == zoompkce.KindUnknownUser:
+	case kind == zoomapi.KindUnauthorized, kind == zoomapi.KindUnknownUser:
 		// The token that the code brought was refused at once.
 		f.code = codeCodeRefused
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // grants are the credentials one request is given.
@@ -59,7 +60,7 @@ func (s *site) fetchOBF(r *http.Request, session *zoompkce.Session, g *grants) e
 		return nil
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	meeting, ok := zoompkce.MeetingNumber(repl.ReplaceAll(s.obf.meetingID, ""))
+	meeting, ok := zoomapi.MeetingNumber(repl.ReplaceAll(s.obf.meetingID, ""))
 	if !ok {
 		return nil
 	}
@@ -83,7 +84,7 @@ func (e zakError) Unwrap() error { return e.error }
 
 // inject sets the headers and placeholders of a signed-in visitor. All values
 // come from Zoom or from us, and are set as they are: none is put through the replacer.
-func (s *site) inject(r *http.Request, v *visit, p zoompkce.Profile, g grants) {
+func (s *site) inject(r *http.Request, v *visit, p zoomapi.Profile, g grants) {
 	if g.accessToken != "" {
 		g.accessToken = s.headers.tokenPrefix + g.accessToken
 	}

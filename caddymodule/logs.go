@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // logRefusal says what was refused, why, and where to look. A visitor who is
@@ -63,7 +64,7 @@ func errorFields(err error) (fields []zap.Field) {
 		return nil
 	}
 	fields = append(fields, zap.Error(err))
-	if zoom, ok := errors.AsType[*zoompkce.Error](err); ok && zoom.TrackingID != "" {
+	if zoom, ok := errors.AsType[*zoomapi.Error](err); ok && zoom.TrackingID != "" {
 		fields = append(fields, zap.String("zoom_tracking_id", zoom.TrackingID))
 	}
 	return fields
@@ -130,7 +131,7 @@ func (s *site) observe(e zoompkce.Event) {
 	if e.Outcome != "" {
 		fields = append(fields, zap.String("outcome", e.Outcome))
 	}
-	if e.Err != nil && zoompkce.KindOf(e.Err) != zoompkce.KindUnknown && e.Kind != zoompkce.EventRevokeFailed {
+	if e.Err != nil && zoomapi.KindOf(e.Err) != zoomapi.KindUnknown && e.Kind != zoompkce.EventRevokeFailed {
 		if advice := adviceOn(e); advice != "" {
 			fields = append(fields, zap.String("advice", advice))
 		}
@@ -140,7 +141,7 @@ func (s *site) observe(e zoompkce.Event) {
 
 // adviceOn tells an operator what to do about a call to Zoom that failed.
 func adviceOn(e zoompkce.Event) string {
-	if e.Kind == zoompkce.EventRefresh && zoompkce.KindOf(e.Err) == zoompkce.KindInvalidGrant {
+	if e.Kind == zoompkce.EventRefresh && zoomapi.KindOf(e.Err) == zoomapi.KindInvalidGrant {
 		return "the user has to sign in again; many of these mean that something else refreshes with the same client_id, " +
 			"or that several Caddys do not share their session store"
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // metrics are made once in a process, so that counts survive reloads, and
@@ -92,8 +93,8 @@ func newMetrics() *metricSet {
 			Buckets: []float64{1, 5, 15, 30, 45, 60, 120, 240, 3600},
 		}),
 	}
-	for _, call := range []zoompkce.Call{
-		zoompkce.CallCode, zoompkce.CallRefresh, zoompkce.CallRevoke, zoompkce.CallMe, zoompkce.CallZAK, zoompkce.CallOBF,
+	for _, call := range []zoomapi.Call{
+		zoomapi.CallCode, zoomapi.CallRefresh, zoomapi.CallRevoke, zoomapi.CallMe, zoomapi.CallZAK, zoomapi.CallOBF,
 	} {
 		for _, status := range zoomStatuses {
 			m.zoomDuration.WithLabelValues(string(call), strconv.Itoa(status))
@@ -163,7 +164,7 @@ func (m *metricSet) observe(e zoompkce.Event) {
 var zoomStatuses = []int{0, 200, 201, 204, 300, 400, 401, 403, 404, 429, 500, 502, 503, 504}
 
 // zoomCall measures a call to Zoom.
-func (m *metricSet) zoomCall(call zoompkce.Call, status int, took time.Duration) {
+func (m *metricSet) zoomCall(call zoomapi.Call, status int, took time.Duration) {
 	if !slices.Contains(zoomStatuses, status) {
 		status = min(max(status/100, 2), 5) * 100
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // gather returns every series of a metric set with its value, histograms with
@@ -80,7 +81,7 @@ func TestMetricsStayBounded(t *testing.T) {
 	m := newMetrics()
 	before := len(gather(t, m))
 	for status := range 1200 {
-		m.zoomCall(zoompkce.CallZAK, status-100, time.Millisecond)
+		m.zoomCall(zoomapi.CallZAK, status-100, time.Millisecond)
 	}
 	m.count("something nobody has heard of")
 	series := gather(t, m)

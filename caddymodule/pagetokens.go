@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // With `page_tokens on` the page's own script may have what the upstream gets as
@@ -59,7 +60,7 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err := readJSON(w, r, &wish); err != nil {
 		return s.refuse(w, r, refusal{code: codeBadRequest, err: err})
 	}
-	meeting, ok := zoompkce.MeetingNumber(string(wish.MeetingID))
+	meeting, ok := zoomapi.MeetingNumber(string(wish.MeetingID))
 	if !ok {
 		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("meeting_id is not a number of 9 to 12 digits")})
 	}

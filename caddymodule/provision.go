@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // site is a provisioned Handler: what its requests work with.
@@ -19,7 +20,7 @@ type site struct {
 	app      *App
 	logger   *zap.Logger
 	manager  *zoompkce.Manager
-	client   *zoompkce.Client
+	client   *zoomapi.Client
 	store    zoompkce.Store
 	relay    *relay // to store
 	state    *sharedState
@@ -34,7 +35,7 @@ type site struct {
 
 // zoomHTTP is the one client for all calls to Zoom, so that connections are
 // shared by all handlers and survive reloads.
-var zoomHTTP = sync.OnceValue(zoompkce.NewHTTPClient)
+var zoomHTTP = sync.OnceValue(zoomapi.NewHTTPClient)
 
 // states holds what a process remembers of each Zoom app. It lives in a pool so
 // that a reload forgets nothing; it holds no configuration, no store and no
@@ -73,7 +74,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	s.relay = &relay{site: s}
-	s.client, err = zoompkce.NewClient(zoompkce.Config{
+	s.client, err = zoomapi.NewClient(zoomapi.Config{
 		ClientID:     s.clientID,
 		ClientSecret: string(s.clientSecret),
 		OAuthURL:     s.oauthURL,

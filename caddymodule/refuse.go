@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // refusal is an answer other than what was asked for.
@@ -41,7 +42,7 @@ func refusalOf(err error) refusal {
 		return f
 	}
 	isZAK := errors.As(err, new(zakError))
-	zoom, ok := errors.AsType[*zoompkce.Error](err)
+	zoom, ok := errors.AsType[*zoomapi.Error](err)
 	if !ok {
 		if isZAK {
 			f.code = codeZAKUnavailable
@@ -50,15 +51,15 @@ func refusalOf(err error) refusal {
 	}
 	f.retryAfter = zoom.RetryAfter
 	switch zoom.Kind {
-	case zoompkce.KindMissingScope:
+	case zoomapi.KindMissingScope:
 		f.code, f.scopes = codeMissingScope, zoom.Scopes
-	case zoompkce.KindRateLimited:
+	case zoomapi.KindRateLimited:
 		f.code = codeZoomRateLimited
-	case zoompkce.KindInvalidGrant:
+	case zoomapi.KindInvalidGrant:
 		f.code = codeCodeRefused
-	case zoompkce.KindInvalidClient, zoompkce.KindRedirectMismatch:
+	case zoomapi.KindInvalidClient, zoomapi.KindRedirectMismatch:
 		f.code = codeZoomMisconfigured
-	case zoompkce.KindNonsense:
+	case zoomapi.KindNonsense:
 		f.code = codeZoomNonsense
 	}
 	if isZAK && f.code != codeMissingScope && f.code != codeZoomRateLimited {

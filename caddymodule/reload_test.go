@@ -15,7 +15,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -209,7 +209,7 @@ func TestReloadKeepsRunningRefreshes(t *testing.T) {
 
 func TestReferencesToState(t *testing.T) {
 	w := newWorld(t)
-	id := zoompkce.AppID(w.zoom.URL, testClientID)
+	id := zoomapi.AppID(w.zoom.URL, testClientID)
 	references := func(want int) {
 		t.Helper()
 		if n, ok := states.References(id); n != want || ok != (want > 0) {

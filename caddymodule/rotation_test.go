@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -118,7 +118,7 @@ func TestTwoAppsInOneCaddy(t *testing.T) {
 		t.Errorf("the first app's page got %v", got)
 	}
 	w.load(w.caddyfile("route {\n" + second + proxy + "\n}"))
-	if n, _ := states.References(zoompkce.AppID(w.zoom.URL, testClientID)); n != 0 {
+	if n, _ := states.References(zoomapi.AppID(w.zoom.URL, testClientID)); n != 0 {
 		t.Errorf("%d references to the state of the app that was removed", n)
 	}
 	if got := b.open("/b/").received(t).Header.Get("X-Other-User-Id"); got != "user-bob" {

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler. It sees every request of
@@ -124,7 +125,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	grants, err := s.fetch(r, v, session)
 	if err != nil {
-		if zoompkce.KindOf(err) == zoompkce.KindMissingScope && s.mayReauthorize(r, v, session) {
+		if zoomapi.KindOf(err) == zoomapi.KindMissingScope && s.mayReauthorize(r, v, session) {
 			return s.reauthorize(w, r, v)
 		}
 		return s.signedOut(w, r, v, next, err)
@@ -146,7 +147,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 var errNotAllowed = errors.New("the visitor matches no line of allow")
 
 // admit checks that the visitor may be here.
-func (s *site) admit(r *http.Request, session *zoompkce.Session) (zoompkce.Profile, error) {
+func (s *site) admit(r *http.Request, session *zoompkce.Session) (zoomapi.Profile, error) {
 	if s.allow == nil {
 		return session.Profile(), nil
 	}

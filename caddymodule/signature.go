@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // signatureRequest and the answers are the contract of Zoom's sample
@@ -64,7 +64,7 @@ func (s *site) serveSignature(w http.ResponseWriter, r *http.Request, v *visit) 
 	if len(problems) > 0 {
 		return s.refuseSignature(w, r, problems)
 	}
-	sdk := zoompkce.MeetingSDK{Key: s.meetingSDK.sdkKey, Secret: string(s.meetingSDK.sdkSecret)}
+	sdk := zoomapi.MeetingSDK{Key: s.meetingSDK.sdkKey, Secret: string(s.meetingSDK.sdkSecret)}
 	signature, err := sdk.Sign(claims, time.Now())
 	if err != nil {
 		return s.refuseSignature(w, r, []signatureError{{"$schema", err.Error()}})
@@ -96,7 +96,7 @@ const (
 
 // claims checks a wish. A longer life than configured is cut, not refused: the
 // page does not know the configuration.
-func (m *meetingSDKSettings) claims(wish signatureRequest) (c zoompkce.MeetingClaims, problems []signatureError) {
+func (m *meetingSDKSettings) claims(wish signatureRequest) (c zoomapi.MeetingClaims, problems []signatureError) {
 	fail := func(property, reason string, args ...any) {
 		problems = append(problems, signatureError{property, fmt.Sprintf(reason, args...)})
 	}
@@ -104,7 +104,7 @@ func (m *meetingSDKSettings) claims(wish signatureRequest) (c zoompkce.MeetingCl
 		fail("$schema", "meetingNumber and role belong together: send both or neither")
 	}
 	if wish.MeetingNumber != nil {
-		meeting, ok := zoompkce.MeetingNumber(string(*wish.MeetingNumber))
+		meeting, ok := zoomapi.MeetingNumber(string(*wish.MeetingNumber))
 		if !ok {
 			fail("meetingNumber", "must be a number of 9 to 12 digits")
 		}

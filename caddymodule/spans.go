@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // startSpan begins a span below the one of the request, with the tracer
@@ -34,7 +35,7 @@ func endSpan(span trace.Span, err error) {
 }
 
 // traceZoom measures a call to Zoom.
-func traceZoom(ctx context.Context, call zoompkce.Call) (context.Context, func(int, error)) {
+func traceZoom(ctx context.Context, call zoomapi.Call) (context.Context, func(int, error)) {
 	began := time.Now()
 	ctx, span := startSpan(ctx, "zoom "+string(call))
 	return ctx, func(status int, err error) {
@@ -42,7 +43,7 @@ func traceZoom(ctx context.Context, call zoompkce.Call) (context.Context, func(i
 		if span != nil && status != 0 {
 			span.SetAttributes(attribute.Int("http.response.status_code", status))
 		}
-		if zoom, ok := errors.AsType[*zoompkce.Error](err); ok && span != nil && zoom.TrackingID != "" {
+		if zoom, ok := errors.AsType[*zoomapi.Error](err); ok && span != nil && zoom.TrackingID != "" {
 			span.SetAttributes(attribute.String("zoom.tracking_id", zoom.TrackingID))
 		}
 		endSpan(span, err)

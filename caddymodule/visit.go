@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // visit is what the zoom_pkce handlers of one request tell each other. Several
@@ -19,8 +20,8 @@ type visit struct {
 	injected []injected
 	found    []found
 
-	profile    zoompkce.Profile // of whom the placeholders tell
-	identified bool             // there are placeholders
+	profile    zoomapi.Profile // of whom the placeholders tell
+	identified bool            // there are placeholders
 
 	// What the first directive needs, which is the only one nearly always: part
 	// of the visit, it is one piece of memory instead of six.
@@ -165,7 +166,7 @@ func (v *visit) values() []string {
 // identify makes the placeholders {http.auth.user.*} tell of the visitor. Few
 // requests ask for them, so they are looked up instead of being set; what an earlier
 // gate has set goes, since it would be found first.
-func (v *visit) identify(repl *caddy.Replacer, p zoompkce.Profile) {
+func (v *visit) identify(repl *caddy.Replacer, p zoomapi.Profile) {
 	v.profile = p
 	for _, name := range [...]string{placeholderID, placeholderAccountID, placeholderEmail, placeholderName} {
 		repl.Delete(name)

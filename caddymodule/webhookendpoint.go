@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // How old a delivery may be. Zoom repeats failed ones, so the span is long for
@@ -34,7 +34,7 @@ func (s *site) serveWebhook(w http.ResponseWriter, r *http.Request, _ *visit) er
 		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New(why), asJSON: true})
 	}
 	timestamp, signature := r.Header.Get("X-Zm-Request-Timestamp"), r.Header.Get("X-Zm-Signature")
-	sent, ok := zoompkce.WebhookTime(timestamp)
+	sent, ok := zoomapi.WebhookTime(timestamp)
 	if !ok || signature == "" {
 		// Not worth the memory of its body.
 		return refuse("the delivery has no signature, or no time")
@@ -47,25 +47,25 @@ func (s *site) serveWebhook(w http.ResponseWriter, r *http.Request, _ *visit) er
 	if !ok {
 		return refuse("no secret_token has signed this delivery; compare it with the app's secret token at Zoom")
 	}
-	event, err := zoompkce.ParseWebhook(body)
+	event, err := zoomapi.ParseWebhook(body)
 	if err != nil {
 		return refuse(err.Error())
 	}
 	limit := webhookEventAge
-	if event.Event == zoompkce.EventURLValidation {
+	if event.Event == zoomapi.EventURLValidation {
 		limit = webhookChallengeAge
 	}
 	if age := time.Since(sent); age > limit || age < -limit {
 		return refuse("the delivery is too old, or one of the clocks is wrong")
 	}
 	switch event.Event {
-	case zoompkce.EventURLValidation:
-		encrypted, ok := zoompkce.WebhookURLToken(secret, event.PlainToken)
+	case zoomapi.EventURLValidation:
+		encrypted, ok := zoomapi.WebhookURLToken(secret, event.PlainToken)
 		if !ok {
 			return refuse("the challenge is not one that Zoom sends")
 		}
 		return s.answer(w, webhookChallengeAnswer{event.PlainToken, encrypted})
-	case zoompkce.EventDeauthorized:
+	case zoomapi.EventDeauthorized:
 		return s.deauthorize(w, r, event)
 	}
 	s.emit("webhook", map[string]any{"event": event.Event, "user_id": event.UserID})
@@ -75,7 +75,7 @@ func (s *site) serveWebhook(w http.ResponseWriter, r *http.Request, _ *visit) er
 // signer returns the secret token that has signed a delivery.
 func (h *webhookSettings) signer(timestamp, signature string, body []byte) (secret string, ok bool) {
 	for _, token := range h.secretTokens {
-		if zoompkce.VerifyWebhook([]string{string(token)}, timestamp, signature, body) {
+		if zoomapi.VerifyWebhook([]string{string(token)}, timestamp, signature, body) {
 			secret, ok = string(token), true
 		}
 	}
@@ -84,7 +84,7 @@ func (h *webhookSettings) signer(timestamp, signature string, body []byte) (secr
 
 // deauthorize ends every session of a user. Only then Zoom is told that all is
 // well: it repeats what failed.
-func (s *site) deauthorize(w http.ResponseWriter, r *http.Request, event zoompkce.Webhook) error {
+func (s *site) deauthorize(w http.ResponseWriter, r *http.Request, event zoomapi.Webhook) error {
 	switch {
 	case event.ClientID != s.clientID:
 		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("the deauthorization is for another client_id"), asJSON: true})

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 const appContextHeader = "X-Zoom-App-Context"
@@ -18,7 +19,7 @@ const appContextHeader = "X-Zoom-App-Context"
 // appContext opens what Zoom's client says about the place a page was opened
 // in, and makes it known as placeholders. Nothing said, or nothing true, is
 // nothing: then the placeholders are empty.
-func (s *site) appContext(r *http.Request) (c zoompkce.AppContext, ok bool) {
+func (s *site) appContext(r *http.Request) (c zoomapi.AppContext, ok bool) {
 	if s.zoomApp == nil {
 		return c, false
 	}
@@ -40,26 +41,26 @@ func (s *site) appContext(r *http.Request) (c zoompkce.AppContext, ok bool) {
 	return c, ok
 }
 
-func (s *site) openAppContext(header string) (zoompkce.AppContext, bool) {
-	c, err := zoompkce.OpenAppContext(s.clientID, string(s.clientSecret), header, time.Now())
+func (s *site) openAppContext(header string) (zoomapi.AppContext, bool) {
+	c, err := zoomapi.OpenAppContext(s.clientID, string(s.clientSecret), header, time.Now())
 	if err == nil {
 		return c, true
 	}
 	level, message := zap.WarnLevel, "ignored an app context; if it comes from your app, compare client_secret with the one at Zoom"
-	if errors.Is(err, zoompkce.ErrAppContextExpired) {
+	if errors.Is(err, zoomapi.ErrAppContextExpired) {
 		level, message = zap.DebugLevel, "ignored an old app context"
 	}
 	if l := s.logger.Check(level, message); l != nil {
 		l.Write(zap.Error(err))
 	}
-	return zoompkce.AppContext{}, false
+	return zoomapi.AppContext{}, false
 }
 
 // signInFromContext signs in the user an app context names, on a page load of
 // a visitor without a session. It returns the session, or nil if
 // there is no reason to have one. Loads in frames are none: an embedding page
 // decides when they happen.
-func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visit, c zoompkce.AppContext) (*zoompkce.Session, error) {
+func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visit, c zoomapi.AppContext) (*zoompkce.Session, error) {
 	if !s.zoomApp.signInFromContext || classify(r) != pageLoad {
 		return nil, nil
 	}

@@ -3,6 +3,8 @@ package zoompkce
 import (
 	"context"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // AccessToken returns a valid access token of the visitor. One that is
@@ -37,20 +39,20 @@ func (m *Manager) validGrant(ctx context.Context, u *user, g *grant) (*grant, er
 // before its time, so a refusal is answered by one refresh and one repeat. It
 // returns the grant that was used.
 func (m *Manager) withGrant(
-	ctx context.Context, u *user, do func(context.Context, Token) error,
+	ctx context.Context, u *user, do func(context.Context, zoomapi.Token) error,
 ) (*grant, error) {
 	g, err := m.validGrant(ctx, u, u.newest())
 	if err != nil {
 		return nil, err
 	}
 	err = do(ctx, g.token())
-	if KindOf(err) != KindUnauthorized || remembered(&u.refreshUseless, time.Now()) != nil {
+	if zoomapi.KindOf(err) != zoomapi.KindUnauthorized || remembered(&u.refreshUseless, time.Now()) != nil {
 		return g, err
 	}
 	if g, err = m.refresh(ctx, u, g); err != nil {
 		return nil, err
 	}
-	if err = do(ctx, g.token()); KindOf(err) == KindUnauthorized {
+	if err = do(ctx, g.token()); zoomapi.KindOf(err) == zoomapi.KindUnauthorized {
 		remember(&u.refreshUseless, err, finalPause)
 	}
 	return g, err

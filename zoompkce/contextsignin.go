@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 var (
@@ -25,7 +27,7 @@ const usedContextLife = 10 * time.Minute
 // A context is a bearer credential, so each opens one session at most, in whichever
 // process: it is noted as used in the store before the session is opened, and
 // refused with [ErrContextUsed] after that. Trouble with the store is a [*StoreError].
-func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedIn, error) {
+func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (*SignedIn, error) {
 	if c.UserID == "" || c.ID == "" {
 		return nil, ErrNoGrant
 	}
@@ -70,7 +72,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c AppContext) (*SignedI
 // useContext notes that a context is used. The note lies among the user records,
 // where what has expired is swept; a user id cannot have its name, since none
 // holds a NUL.
-func (m *Manager) useContext(ctx context.Context, c AppContext) error {
+func (m *Manager) useContext(ctx context.Context, c zoomapi.AppContext) error {
 	key := recordKey(m.client.AppID(), sha256.Sum256([]byte("app context\x00"+c.ID)))
 	_, err := m.store.Swap(ctx, key, "", []byte("used"), time.Now().Add(usedContextLife))
 	switch {

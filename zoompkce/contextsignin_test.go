@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -18,7 +19,7 @@ func TestAppContextIsUsedOnce(t *testing.T) {
 	defer zoom.Close()
 	app := zoom.AddApp(zoomtest.App{ClientSecret: secret, RedirectURIs: []string{redirectURI}})
 	zoom.AddUser(zoomtest.User{ID: "user-ada"})
-	client, err := zoompkce.NewClient(zoompkce.Config{
+	client, err := zoomapi.NewClient(zoomapi.Config{
 		ClientID: app.ClientID, ClientSecret: secret, OAuthURL: zoom.URL, APIURL: zoom.URL, HTTPClient: zoom.Client(),
 	})
 	if err != nil {
@@ -34,9 +35,9 @@ func TestAppContextIsUsedOnce(t *testing.T) {
 		defer m.Close()
 		processes = append(processes, m)
 	}
-	open := func() zoompkce.AppContext {
+	open := func() zoomapi.AppContext {
 		header := zoom.AppContext(app.ClientID, zoomtest.AppContext{UID: "user-ada"})
-		c, err := zoompkce.OpenAppContext(app.ClientID, secret, header, time.Now())
+		c, err := zoomapi.OpenAppContext(app.ClientID, secret, header, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -15,7 +16,7 @@ func TestCurrentProfile(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process(func(c *zoompkce.ManagerConfig) { c.IdleTimeout = 100 * time.Hour })
 		b := p.signIn("ada")
-		profile := func() (zoompkce.Profile, error) { return p.CurrentProfile(ctx, p.session(b)) }
+		profile := func() (zoomapi.Profile, error) { return p.CurrentProfile(ctx, p.session(b)) }
 		w.zoom.AddUser(zoomtest.User{ID: "ada", AccountID: "elsewhere"})
 		if got, err := profile(); err != nil || got.AccountID != "acc" {
 			w.Errorf("%+v, %v", got, err)
@@ -30,7 +31,7 @@ func TestCurrentProfile(t *testing.T) {
 		w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Hang())
 		time.Sleep(24 * time.Hour)
 		w.took(10*time.Second, func() {
-			if _, err := profile(); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+			if _, err := profile(); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 				w.Errorf("a profile of yesterday: %v", err)
 			}
 		})

@@ -1,6 +1,5 @@
-// Package zoompkce signs people in at Zoom and keeps their sessions: the OAuth
-// 2.0 authorization code flow with PKCE, one shared token set for each user,
-// refreshes that happen once, and short-lived Zoom access keys (ZAK) fetched
-// when they are needed. It knows nothing of Caddy and works behind plain
-// net/http.
+// Package zoompkce keeps people signed in with Zoom: sessions in sealed cookies, one
+// shared token set for each user in a store, refreshes that happen once, and
+// short-lived Zoom access keys (ZAK) fetched when they are needed. It speaks to Zoom
+// through package zoomapi only, knows nothing of Caddy and works behind plain net/http.
 package zoompkce

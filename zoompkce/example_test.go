@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -24,7 +25,7 @@ func Example() {
 	zoom.AddApp(zoomtest.App{ClientID: "my-app", ClientSecret: "my-secret", RedirectURIs: []string{callback}})
 	zoom.AddUser(zoomtest.User{ID: "ada", DisplayName: "Ada Lovelace"})
 
-	client, err := zoompkce.NewClient(zoompkce.Config{
+	client, err := zoomapi.NewClient(zoomapi.Config{
 		ClientID: "my-app", ClientSecret: "my-secret", OAuthURL: zoom.URL, APIURL: zoom.URL,
 	})
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"strconv"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // grant is the one live token set of a user. All browsers of the user share
@@ -18,8 +20,8 @@ type grant struct {
 	Scopes       []string  `json:"scopes,omitempty"`
 	APIURL       string    `json:"api_url,omitempty"`
 
-	Profile   Profile   `json:"profile"`
-	ProfileAt time.Time `json:"profile_at"`
+	Profile   zoomapi.Profile `json:"profile"`
+	ProfileAt time.Time       `json:"profile_at"`
 
 	// SignIn names the sign-in this line of tokens began with, and Serial
 	// counts its refreshes: together they tell which of two grants is newer.
@@ -34,18 +36,18 @@ type grant struct {
 
 	// Lacks holds the scopes Zoom found missing, by the call that needs them.
 	// Asked tells that this grant is the outcome of asking for them again.
-	Lacks map[Call]string `json:"lacks,omitempty"`
-	Asked bool            `json:"asked,omitempty"`
+	Lacks map[zoomapi.Call]string `json:"lacks,omitempty"`
+	Asked bool                    `json:"asked,omitempty"`
 }
 
-func newGrant(t *Token, p Profile, now time.Time) *grant {
+func newGrant(t *zoomapi.Token, p zoomapi.Profile, now time.Time) *grant {
 	g := &grant{SignIn: rand.Text(), SignedInAt: now, Profile: p, ProfileAt: now}
 	g.setToken(t, now)
 	return g
 }
 
 // refreshed returns the grant that follows g.
-func (g *grant) refreshed(t *Token, now time.Time) *grant {
+func (g *grant) refreshed(t *zoomapi.Token, now time.Time) *grant {
 	fresh := g.clone()
 	fresh.setToken(t, now)
 	fresh.Serial++
@@ -56,7 +58,7 @@ func (g *grant) refreshed(t *Token, now time.Time) *grant {
 // that is over as soon as it comes would be refreshed by every request.
 const minTokenLife = time.Second
 
-func (g *grant) setToken(t *Token, now time.Time) {
+func (g *grant) setToken(t *zoomapi.Token, now time.Time) {
 	g.AccessToken, g.RefreshToken, g.Scopes, g.APIURL = t.AccessToken, t.RefreshToken, t.Scopes, t.APIURL
 	g.IssuedAt, g.Expiry = now, t.Expiry
 	if least := now.Add(minTokenLife); g.Expiry.Before(least) {
@@ -75,8 +77,8 @@ func (g *grant) due(now time.Time, margin time.Duration) bool {
 	return g.Expiry.Sub(now) <= margin
 }
 
-func (g *grant) token() Token {
-	return Token{
+func (g *grant) token() zoomapi.Token {
+	return zoomapi.Token{
 		AccessToken: g.AccessToken, RefreshToken: g.RefreshToken, Expiry: g.Expiry, Scopes: g.Scopes, APIURL: g.APIURL,
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -156,7 +157,7 @@ func (p *process) reload(change ...func(*zoompkce.ManagerConfig)) (old *zoompkce
 
 func (w *world) manager(t testing.TB, p *process, change ...func(*zoompkce.ManagerConfig)) *zoompkce.Manager {
 	t.Helper()
-	client, err := zoompkce.NewClient(zoompkce.Config{
+	client, err := zoomapi.NewClient(zoomapi.Config{
 		ClientID: w.app.ClientID, ClientSecret: w.app.ClientSecret, OAuthURL: w.zoom.URL, HTTPClient: &http.Client{Transport: w},
 	})
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // minPause is the least time that no ZAK or OBF token is asked for after Zoom
@@ -12,8 +14,8 @@ const minPause = time.Second
 
 // fetchKey asks Zoom for a ZAK or an OBF token of the user.
 func fetchKey[T any](
-	ctx context.Context, m *Manager, u *user, call Call, kind EventKind,
-	do func(context.Context, Token) (T, error),
+	ctx context.Context, m *Manager, u *user, call zoomapi.Call, kind EventKind,
+	do func(context.Context, zoomapi.Token) (T, error),
 ) (key T, err error) {
 	if err := m.paused(call, time.Now()); err != nil {
 		return key, err
@@ -23,19 +25,19 @@ func fetchKey[T any](
 			return key, err
 		}
 	}
-	g, err := m.withGrant(ctx, u, func(ctx context.Context, t Token) (err error) {
+	g, err := m.withGrant(ctx, u, func(ctx context.Context, t zoomapi.Token) (err error) {
 		key, err = do(ctx, t)
 		return err
 	})
 	outcome := "ok"
-	switch e, _ := errors.AsType[*Error](err); {
+	switch e, _ := errors.AsType[*zoomapi.Error](err); {
 	case err == nil:
 	case e == nil || g == nil: // without a grant there was no call
 		outcome = "failed"
-	case e.Kind == KindRateLimited:
+	case e.Kind == zoomapi.KindRateLimited:
 		outcome = "rate_limited"
 		m.pause(e.RetryAfter)
-	case e.Kind == KindMissingScope:
+	case e.Kind == zoomapi.KindMissingScope:
 		outcome = "missing_scope"
 		m.noteMissingScope(ctx, u, g, call, e)
 	default:
@@ -57,17 +59,17 @@ func (m *Manager) pause(d time.Duration) {
 	}
 }
 
-func (m *Manager) paused(call Call, now time.Time) error {
+func (m *Manager) paused(call zoomapi.Call, now time.Time) error {
 	left := time.Duration(m.state.zakPause.Load() - now.UnixNano())
 	if left <= 0 {
 		return nil
 	}
-	return &Error{Call: call, Kind: KindRateLimited, RetryAfter: left}
+	return &zoomapi.Error{Call: call, Kind: zoomapi.KindRateLimited, RetryAfter: left}
 }
 
 // noteMissingScope marks the grant: it will not get the scope by asking again,
 // only by another sign-in.
-func (m *Manager) noteMissingScope(ctx context.Context, u *user, g *grant, call Call, e *Error) {
+func (m *Manager) noteMissingScope(ctx context.Context, u *user, g *grant, call zoomapi.Call, e *zoomapi.Error) {
 	scope := ""
 	if len(e.Scopes) > 0 {
 		scope = e.Scopes[0]
@@ -81,7 +83,7 @@ func (m *Manager) noteMissingScope(ctx context.Context, u *user, g *grant, call 
 			return errUnchanged
 		}
 		if r.Grant.Lacks == nil {
-			r.Grant.Lacks = make(map[Call]string)
+			r.Grant.Lacks = make(map[zoomapi.Call]string)
 		}
 		r.Grant.Lacks[call] = scope
 		return nil
@@ -89,12 +91,12 @@ func (m *Manager) noteMissingScope(ctx context.Context, u *user, g *grant, call 
 }
 
 // lacks is the error of a call that needs a scope Zoom has found missing.
-func (g *grant) lacks(call Call) error {
+func (g *grant) lacks(call zoomapi.Call) error {
 	scope, lacks := g.Lacks[call]
 	if !lacks {
 		return nil
 	}
-	e := &Error{Call: call, Kind: KindMissingScope}
+	e := &zoomapi.Error{Call: call, Kind: zoomapi.KindMissingScope}
 	if scope != "" {
 		e.Scopes = []string{scope}
 	}

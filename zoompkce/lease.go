@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // While another process holds the lease, its outcome is looked for at these
@@ -44,7 +46,7 @@ func (m *Manager) takeLease(
 		case !errors.Is(err, errWait):
 			return nil, false, err
 		case time.Since(began) > m.timeout:
-			return nil, false, &Error{Call: CallRefresh, Kind: KindUnavailable, Err: errWait}
+			return nil, false, &zoomapi.Error{Call: zoomapi.CallRefresh, Kind: zoomapi.KindUnavailable, Err: errWait}
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return nil, false, err
@@ -87,7 +89,7 @@ func (m *Manager) believeInvalidGrant(
 		}
 		// A manager that is drained leaves the decision to its successor.
 		if err := sleep(m.background, min(100*time.Millisecond, m.timeout/10)); err != nil {
-			return nil, &Error{Call: CallRefresh, Kind: KindUnavailable, Err: errDrained}
+			return nil, &zoomapi.Error{Call: zoomapi.CallRefresh, Kind: zoomapi.KindUnavailable, Err: errDrained}
 		}
 	}
 	snap, err := m.change(ctx, storeTimeout, u, "ending a grant", func(r *record) error {

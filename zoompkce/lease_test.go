@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -151,7 +152,7 @@ func TestInvalidGrant(t *testing.T) {
 			time.Sleep(time.Second)
 			old := p.reload()
 			w.took(time.Second, old.Close)
-			if err := <-done; zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+			if err := <-done; zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 				w.Errorf("the request that waited: %v", err)
 			}
 			time.Sleep(6 * time.Second)

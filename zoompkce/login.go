@@ -8,6 +8,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // Flow is the way a sign-in takes. A login begun for one flow cannot be
@@ -90,7 +92,7 @@ func (m *Manager) BeginLogin(
 		Started:     time.Now(),
 		Restarted:   req.Restarted,
 		state:       newState(k, req.Restarted),
-		verifier:    NewVerifier(),
+		verifier:    zoomapi.NewVerifier(),
 	}
 	if login.Flow == "" {
 		login.Flow = BrowserFlow

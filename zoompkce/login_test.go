@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 func (p *process) beginAt(b *browser, req zoompkce.LoginRequest) *zoompkce.Login {
@@ -82,7 +83,7 @@ func TestLoginIsRefused(t *testing.T) {
 		inApp := newBrowser()
 		appState := stateOf(p.beginAt(inApp, zoompkce.LoginRequest{Flow: zoompkce.AppFlow}))
 		other := w.process(func(c *zoompkce.ManagerConfig) {
-			client, err := zoompkce.NewClient(zoompkce.Config{ClientID: "another", OAuthURL: w.zoom.URL})
+			client, err := zoomapi.NewClient(zoomapi.Config{ClientID: "another", OAuthURL: w.zoom.URL})
 			if err != nil {
 				w.Fatal(err)
 			}

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // ManagerConfig configures a [Manager].
 type ManagerConfig struct {
 	// Client speaks to Zoom. Required.
-	Client *Client
+	Client *zoomapi.Client
 	// Store keeps the user records. Required.
 	Store Store
 	// State is what is kept in memory, shared by all managers of one app. Default:
@@ -46,7 +48,7 @@ type ManagerConfig struct {
 // Manager signs visitors in and out and gives their requests what they need:
 // an identity, a valid access token, a fresh ZAK. It is safe for concurrent use.
 type Manager struct {
-	client   *Client
+	client   *zoomapi.Client
 	store    Store
 	state    *State
 	ownState bool

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -61,7 +61,7 @@ func TestOBF(t *testing.T) {
 		w.zoom.Fail(zoomtest.CallOBF, -1, zoomtest.Hang())
 		for n := range 3 {
 			w.took(10*time.Second+time.Millisecond, func() {
-				if _, err := p.OBF(ctx, s, fmt.Sprint(300000000+n), 0); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+				if _, err := p.OBF(ctx, s, fmt.Sprint(300000000+n), 0); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 					w.Error(err)
 				}
 				time.Sleep(time.Millisecond)

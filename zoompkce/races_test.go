@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -166,7 +167,7 @@ func TestSignInsRaceEachOther(t *testing.T) {
 			b := async(second)
 			<-gate2.Arrived()
 			gate.Release() // too late: Zoom refuses the first token by now
-			if err := <-a; zoompkce.KindOf(err) != zoompkce.KindUnauthorized {
+			if err := <-a; zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
 				w.Errorf("a sign-in with a revoked token: %v", err)
 			}
 			gate2.Release()
@@ -201,7 +202,7 @@ func TestSignInsRaceEachOther(t *testing.T) {
 			a, b := async(first), async(second)
 			errA, errB := <-a, <-b
 			for _, err := range []error{errA, errB} {
-				if err != nil && zoompkce.KindOf(err) != zoompkce.KindUnauthorized {
+				if err != nil && zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
 					w.Error(err)
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // How long a failed refresh is the answer for all who want one. invalid_grant
@@ -50,10 +52,10 @@ func (m *Manager) refreshWithin(
 		}
 		g, err := m.refreshOnce(ctx, u, from, patience)
 		pause := failedPause
-		switch KindOf(err) {
-		case KindInvalidGrant:
+		switch zoomapi.KindOf(err) {
+		case zoomapi.KindInvalidGrant:
 			err, pause = errGrantDying, finalPause
-		case KindInvalidClient:
+		case zoomapi.KindInvalidClient:
 			pause = finalPause
 		}
 		u.refreshFailure.Store(nil)
@@ -62,7 +64,7 @@ func (m *Manager) refreshWithin(
 		}
 		return g, err
 	})
-	return g, unavailable(CallRefresh, err)
+	return g, unavailable(zoomapi.CallRefresh, err)
 }
 
 func alive(g *grant) (*grant, error) {
@@ -165,7 +167,7 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 
 func (m *Manager) refreshRefused(ctx context.Context, u *user, base *grant, err error) (*grant, error) {
 	outcome, g := "failed", (*grant)(nil)
-	if KindOf(err) == KindInvalidGrant {
+	if zoomapi.KindOf(err) == zoomapi.KindInvalidGrant {
 		outcome = "invalid_grant"
 		g, err = m.believeInvalidGrant(ctx, u, base, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -162,7 +163,7 @@ func TestTokenIsUsedWhileItLives(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		w.took(10*time.Second, func() {
 			_, err := p.token(b)
-			if zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+			if zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 				w.Errorf("after the expiry: %v", err)
 			}
 		})

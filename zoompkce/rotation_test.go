@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 func secrets(list ...[]byte) func(*zoompkce.ManagerConfig) {
@@ -107,7 +108,7 @@ func TestWithdrawnSecret(t *testing.T) {
 
 func TestSecretsAreChecked(t *testing.T) {
 	w := newWorld(t)
-	client, err := zoompkce.NewClient(zoompkce.Config{ClientID: "id"})
+	client, err := zoomapi.NewClient(zoomapi.Config{ClientID: "id"})
 	if err != nil {
 		t.Fatal(err)
 	}

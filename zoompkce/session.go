@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // Session is a signed-in visitor, for the time of one request.
@@ -16,7 +18,7 @@ type Session struct {
 }
 
 // Profile is who the visitor is.
-func (s *Session) Profile() Profile { return s.user.grant(s.snap).Profile }
+func (s *Session) Profile() zoomapi.Profile { return s.user.grant(s.snap).Profile }
 
 // Created is when the visitor signed in.
 func (s *Session) Created() time.Time { return time.UnixMilli(s.cookie.created) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -17,7 +18,7 @@ func TestSessionOfTheProfile(t *testing.T) {
 		began := time.Now()
 		b := p.signIn("ada")
 		s := p.session(b)
-		want := zoompkce.Profile{ID: "ada", AccountID: "acc", Email: "ada@example.com", Name: "ada"}
+		want := zoomapi.Profile{ID: "ada", AccountID: "acc", Email: "ada@example.com", Name: "ada"}
 		if s.Profile() != want || !s.Created().Equal(began) {
 			w.Errorf("%+v, created %v", s.Profile(), s.Created())
 		}

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 var (
@@ -92,9 +94,9 @@ func (m *Manager) runOnce(running *atomic.Bool, f func(context.Context)) {
 }
 
 // unavailable turns the end of a wait into the error of the call waited for.
-func unavailable(call Call, err error) error {
+func unavailable(call zoomapi.Call, err error) error {
 	if errors.Is(err, errPatience) || errors.Is(err, errClosing) {
-		return &Error{Call: call, Kind: KindUnavailable, Err: err}
+		return &zoomapi.Error{Call: call, Kind: zoomapi.KindUnavailable, Err: err}
 	}
 	return err
 }

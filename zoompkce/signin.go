@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // ErrSignedOutMeanwhile means that all sessions of the user were ended after
@@ -19,7 +21,7 @@ var ErrCodeUnused = errors.New("the authorization code was not used")
 // SignedIn is the outcome of a sign-in.
 type SignedIn struct {
 	// Profile is who has signed in.
-	Profile Profile
+	Profile zoomapi.Profile
 	// Cookie is the session, to be set.
 	Cookie *http.Cookie
 	// Session is the same for the request that is being answered.
@@ -124,7 +126,7 @@ func (m *Manager) addSession(
 		// A grant was saved while this one was on its way. The later of two
 		// sign-ins revokes the tokens of the earlier one, so Zoom knows which it was.
 		_, err = m.client.Me(ctx, fresh.token())
-		asked, keep = stored, KindOf(err) == KindUnauthorized
+		asked, keep = stored, zoomapi.KindOf(err) == zoomapi.KindUnauthorized
 	}
 	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))
 }

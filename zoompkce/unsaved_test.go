@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -230,7 +231,7 @@ func TestClosedManagerDoesNotSpeakForOthers(t *testing.T) {
 		old := p.reload()
 		old.Close()
 		toExpiry()
-		if _, err := old.AccessToken(ctx, s); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+		if _, err := old.AccessToken(ctx, s); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 			w.Errorf("a closed manager: %v", err)
 		}
 		p.works(b)

@@ -3,6 +3,8 @@ package zoompkce
 import (
 	"time"
 	"weak"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // aheadMargin is how long before a ZAK is too old the next one is fetched; of
@@ -10,13 +12,15 @@ import (
 const aheadMargin = 6 * time.Second
 
 // renewAt is when the ZAK that follows z is to be fetched.
-func renewAt(z *ZAK, maxAge time.Duration) time.Time {
+func renewAt(z *zoomapi.ZAK, maxAge time.Duration) time.Time {
 	maxAge = min(maxAge, z.ExpiresAt.Sub(z.FetchedAt))
 	return z.FetchedAt.Add(maxAge - min(aheadMargin, maxAge/5))
 }
 
 // aging reports whether the next one is to be fetched by now.
-func aging(z *ZAK, now time.Time, maxAge time.Duration) bool { return !now.Before(renewAt(z, maxAge)) }
+func aging(z *zoomapi.ZAK, now time.Time, maxAge time.Duration) bool {
+	return !now.Before(renewAt(z, maxAge))
+}
 
 // fetchAhead fetches the next ZAK shortly before this one is too old, as long as
 // the user's requests have taken one within the last two ages: then none of

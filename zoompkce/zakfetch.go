@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // ZAKPolicy says what ZAK a request needs.
@@ -26,7 +28,7 @@ const (
 // zakSlot holds the ZAK of a user of one lifetime.
 type zakSlot struct {
 	lifetime time.Duration
-	current  atomic.Pointer[ZAK]
+	current  atomic.Pointer[zoomapi.ZAK]
 	failure  atomic.Pointer[failure] // of the last fetch
 	fetching atomic.Bool             // in the background
 
@@ -49,12 +51,12 @@ func (u *user) zakSlot(lifetime time.Duration) *zakSlot {
 }
 
 // fresh reports whether a ZAK is young enough.
-func fresh(z *ZAK, now time.Time, maxAge time.Duration) bool {
+func fresh(z *zoomapi.ZAK, now time.Time, maxAge time.Duration) bool {
 	return z != nil && now.Sub(z.FetchedAt) <= maxAge && now.Before(z.ExpiresAt)
 }
 
 // usable reports whether a ZAK, though too old for the policy, is better than none.
-func usable(z *ZAK, now time.Time, lifetime time.Duration) bool {
+func usable(z *zoomapi.ZAK, now time.Time, lifetime time.Duration) bool {
 	if z == nil {
 		return false
 	}
@@ -67,7 +69,7 @@ func usable(z *ZAK, now time.Time, lifetime time.Duration) bool {
 // ZAK returns a ZAK of the visitor that is not older than the policy says.
 // While none can be fetched an older one is returned if it is still valid.
 // Errors are those of [Manager.AccessToken].
-func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error) {
+func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (zoomapi.ZAK, error) {
 	now := time.Now()
 	slot := s.user.zakSlot(p.Lifetime)
 	slot.lastUse.Store(now.UnixNano())
@@ -95,12 +97,12 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (ZAK, error)
 
 // older returns the ZAK there is in place of one that could not be fetched,
 // but not to a visitor who is signed out or away.
-func (slot *zakSlot) older(err error) (ZAK, error) {
+func (slot *zakSlot) older(err error) (zoomapi.ZAK, error) {
 	left := errors.As(err, new(*NoSessionError)) || errors.Is(err, context.Canceled)
 	if z := slot.current.Load(); !left && usable(z, time.Now(), slot.lifetime) {
 		return *z, nil
 	}
-	return ZAK{}, unavailable(CallZAK, err)
+	return zoomapi.ZAK{}, unavailable(zoomapi.CallZAK, err)
 }
 
 // zoomHangs reports whether the last fetch took long to fail, a moment ago or
@@ -111,10 +113,10 @@ func (m *Manager) zoomHangs(slot *zakSlot, now time.Time) bool {
 }
 
 // fetchZAK fetches a ZAK for all who need one, and arranges for the next one.
-func (m *Manager) fetchZAK(ctx context.Context, u *user, slot *zakSlot, p ZAKPolicy) (*ZAK, error) {
+func (m *Manager) fetchZAK(ctx context.Context, u *user, slot *zakSlot, p ZAKPolicy) (*zoomapi.ZAK, error) {
 	// Handlers of one app may differ in how old a ZAK they take.
 	key := "zak" + string(u.key[:]) + p.Lifetime.String() + "/" + p.MaxAge.String()
-	return share(ctx, m, key, m.timeout, func(ctx context.Context) (*ZAK, error) {
+	return share(ctx, m, key, m.timeout, func(ctx context.Context) (*zoomapi.ZAK, error) {
 		now := time.Now()
 		if z := slot.current.Load(); fresh(z, now, p.MaxAge) && !aging(z, now, p.MaxAge) {
 			return z, nil
@@ -140,10 +142,10 @@ func (m *Manager) fetchInBackground(u *user, slot *zakSlot, p ZAKPolicy) {
 }
 
 // oneZAK fetches a ZAK for a single request, one after the other.
-func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (ZAK, error) {
+func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (zoomapi.ZAK, error) {
 	group := m.work.begin()
 	if group == nil {
-		return ZAK{}, unavailable(CallZAK, errClosing)
+		return zoomapi.ZAK{}, unavailable(zoomapi.CallZAK, errClosing)
 	}
 	defer group.Done()
 	z, err := m.waitForTurn(ctx, u, slot)
@@ -153,7 +155,7 @@ func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (ZAK, erro
 	return *z, nil
 }
 
-func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*ZAK, error) {
+func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*zoomapi.ZAK, error) {
 	timer := time.NewTimer(m.timeout)
 	defer timer.Stop()
 	select {
@@ -173,13 +175,13 @@ func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*ZAK
 // callZAK asks Zoom, and keeps what it answers. What the session, the store or
 // the visitor is to blame for is no word of Zoom's, and a missing scope is noted
 // in the grant.
-func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*ZAK, error) {
+func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*zoomapi.ZAK, error) {
 	began := time.Now()
-	z, err := fetchKey(ctx, m, u, CallZAK, EventZAK, func(ctx context.Context, t Token) (ZAK, error) {
+	z, err := fetchKey(ctx, m, u, zoomapi.CallZAK, EventZAK, func(ctx context.Context, t zoomapi.Token) (zoomapi.ZAK, error) {
 		return m.client.ZAK(ctx, t, slot.lifetime)
 	})
 	if err != nil {
-		if kind := KindOf(err); kind != KindUnknown && kind != KindMissingScope && ctx.Err() == nil {
+		if kind := zoomapi.KindOf(err); kind != zoomapi.KindUnknown && kind != zoomapi.KindMissingScope && ctx.Err() == nil {
 			now := time.Now()
 			slow := now.Sub(began) > zakFailurePause
 			slot.failure.Store(&failure{err: err, until: now.Add(zakFailurePause), slow: slow})

@@ -11,25 +11,26 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 var minute = zoompkce.ZAKPolicy{MaxAge: time.Minute}
 
 // zak is what a request that takes a ZAK gets.
-func (p *process) zak(b *browser, policy zoompkce.ZAKPolicy) (zoompkce.ZAK, error) {
+func (p *process) zak(b *browser, policy zoompkce.ZAKPolicy) (zoomapi.ZAK, error) {
 	s, err := p.Session(ctx, b.header())
 	if err != nil {
-		return zoompkce.ZAK{}, err
+		return zoomapi.ZAK{}, err
 	}
 	if _, err := p.AccessToken(ctx, s); err != nil {
-		return zoompkce.ZAK{}, err
+		return zoomapi.ZAK{}, err
 	}
 	return p.ZAK(ctx, s, policy)
 }
 
 // hasZAK checks that the browser gets a ZAK that is valid and young enough.
-func (p *process) hasZAK(b *browser, policy zoompkce.ZAKPolicy) zoompkce.ZAK {
+func (p *process) hasZAK(b *browser, policy zoompkce.ZAKPolicy) zoomapi.ZAK {
 	p.Helper()
 	z, err := p.zak(b, policy)
 	if err != nil {
@@ -140,7 +141,7 @@ func TestMaxAgeZero(t *testing.T) {
 				var wait sync.WaitGroup
 				for range 100 {
 					wait.Go(func() {
-						if _, err := p.zak(b, each); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+						if _, err := p.zak(b, each); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 							w.Error(err)
 						}
 					})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -35,7 +36,7 @@ func TestZAKUnauthorized(t *testing.T) {
 			b := p.signIn("ada")
 			w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(401, `{"code":124,"message":"Invalid access token."}`))
 			for range 120 {
-				if _, err := p.zak(b, minute); zoompkce.KindOf(err) != zoompkce.KindUnauthorized {
+				if _, err := p.zak(b, minute); zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
 					w.Fatal(err)
 				}
 				time.Sleep(500 * time.Millisecond)
@@ -96,8 +97,8 @@ func TestMissingScope(t *testing.T) {
 		lacks := func() {
 			t.Helper()
 			_, err := p.zak(b, minute)
-			e, ok := errors.AsType[*zoompkce.Error](err)
-			if !ok || e.Kind != zoompkce.KindMissingScope || len(e.Scopes) != 1 || e.Scopes[0] != "user:read:zak" {
+			e, ok := errors.AsType[*zoomapi.Error](err)
+			if !ok || e.Kind != zoomapi.KindMissingScope || len(e.Scopes) != 1 || e.Scopes[0] != "user:read:zak" {
 				w.Fatalf("%v", err)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -33,7 +34,7 @@ func TestOlderZAKWhileFetchingFails(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		w.took(10*time.Second, func() {
-			if _, err := p.zak(b, minute); zoompkce.KindOf(err) != zoompkce.KindUnavailable {
+			if _, err := p.zak(b, minute); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 				w.Errorf("a ZAK of more than four minutes: %v", err)
 			}
 		})
@@ -112,15 +113,15 @@ func TestZAKPauseForAllUsers(t *testing.T) {
 				w.zoom.Fail(zoomtest.CallZAK, 1, zoomtest.RateLimited(retryAfter(time.Now()), name == "ISO date"))
 				for range 89 {
 					_, err := p.zak(ada, minute)
-					e, ok := errors.AsType[*zoompkce.Error](err)
-					if !ok || e.Kind != zoompkce.KindRateLimited || e.RetryAfter <= 0 || e.RetryAfter > 90*time.Second || e.Call != zoompkce.CallZAK {
+					e, ok := errors.AsType[*zoomapi.Error](err)
+					if !ok || e.Kind != zoomapi.KindRateLimited || e.RetryAfter <= 0 || e.RetryAfter > 90*time.Second || e.Call != zoomapi.CallZAK {
 						w.Fatalf("%v", err)
 					}
 					if _, err := p.zak(bob, minute); err != nil {
 						w.Fatalf("an older ZAK of another user: %v", err)
 					}
 					_, err = p.OBF(ctx, p.session(ada), "123456789", 0)
-					if e, ok := errors.AsType[*zoompkce.Error](err); !ok || e.Call != zoompkce.CallOBF || e.Kind != zoompkce.KindRateLimited {
+					if e, ok := errors.AsType[*zoomapi.Error](err); !ok || e.Call != zoomapi.CallOBF || e.Kind != zoomapi.KindRateLimited {
 						w.Fatalf("%v", err)
 					}
 					time.Sleep(time.Second)

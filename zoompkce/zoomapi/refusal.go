@@ -1,4 +1,4 @@
-package zoompkce
+package zoomapi
 
 import (
 	"encoding/json"

@@ -1,18 +1,13 @@
-package zoompkce
+package zoomapi
 
 import (
 	"encoding/json"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -220,37 +215,6 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		hexSecret := fmt.Sprintf("%x", secret)
 		if s := log.String(); strings.Contains(s, secret) || strings.Contains(s, hexSecret) {
 			t.Errorf("%T prints its secret: %s", v, s)
-		}
-	}
-}
-
-// The library must be usable without Caddy and says nothing by itself.
-func TestImportsNeitherCaddyNorZap(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files: %v", err)
-	}
-	for _, name := range files {
-		src, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, spec := range file.Imports {
-			path, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, banned := range []string{
-				"github.com/caddyserver/", "go.uber.org/zap", "github.com/zoompkce/caddy-zoom-pkce/caddymodule",
-			} {
-				if strings.HasPrefix(path, banned) {
-					t.Errorf("%s imports %s", name, path)
-				}
-			}
 		}
 	}
 }

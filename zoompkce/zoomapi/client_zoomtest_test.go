@@ -1,4 +1,4 @@
-package zoompkce_test
+package zoomapi_test
 
 import (
 	"errors"
@@ -10,20 +10,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
+const callbackURI = "https://app.example/zoom_pkce/callback"
 
 type simulation struct {
 	*testing.T
 	zoom   *zoomtest.Server
 	app    *zoomtest.App
-	client *zoompkce.Client
+	client *zoomapi.Client
 }
 
 // simulate starts a simulated Zoom with one app and one user, ada.
-func simulate(t *testing.T, public bool, change ...func(*zoompkce.Config)) *simulation {
+func simulate(t *testing.T, public bool, change ...func(*zoomapi.Config)) *simulation {
 	t.Helper()
 	zoom := zoomtest.NewServer()
 	t.Cleanup(zoom.Close)
@@ -33,11 +34,11 @@ func simulate(t *testing.T, public bool, change ...func(*zoompkce.Config)) *simu
 	}
 	s := &simulation{T: t, zoom: zoom, app: zoom.AddApp(app)}
 	zoom.AddUser(zoomtest.User{ID: "ada", AccountID: "acc", Email: "ada@example.com", Verified: 1, FirstName: "Ada", LastName: "L"})
-	cfg := zoompkce.Config{ClientID: s.app.ClientID, ClientSecret: s.app.ClientSecret, OAuthURL: zoom.URL, Timeout: 2 * time.Second}
+	cfg := zoomapi.Config{ClientID: s.app.ClientID, ClientSecret: s.app.ClientSecret, OAuthURL: zoom.URL, Timeout: 2 * time.Second}
 	for _, f := range change {
 		f(&cfg)
 	}
-	client, err := zoompkce.NewClient(cfg)
+	client, err := zoomapi.NewClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,9 +61,9 @@ func (s *simulation) consent(verifier string) (code string) {
 	return u.Query().Get("code")
 }
 
-func (s *simulation) signIn() zoompkce.Token {
+func (s *simulation) signIn() zoomapi.Token {
 	s.Helper()
-	verifier := zoompkce.NewVerifier()
+	verifier := zoomapi.NewVerifier()
 	token, err := s.client.Exchange(s.Context(), callbackURI, s.consent(verifier), verifier)
 	if err != nil {
 		s.Fatal(err)
@@ -80,7 +81,7 @@ func TestSimulatedLife(t *testing.T) {
 				t.Errorf("scopes %q, api_url %q, expiry %v", token.Scopes, token.APIURL, token.Expiry)
 			}
 			profile, err := s.client.Me(ctx, token)
-			if want := (zoompkce.Profile{ID: "ada", AccountID: "acc", Email: "ada@example.com", Name: "Ada L"}); err != nil || profile != want {
+			if want := (zoomapi.Profile{ID: "ada", AccountID: "acc", Email: "ada@example.com", Name: "Ada L"}); err != nil || profile != want {
 				t.Errorf("got %+v, %v", profile, err)
 			}
 			for _, lifetime := range []time.Duration{0, time.Hour} {
@@ -100,13 +101,13 @@ func TestSimulatedLife(t *testing.T) {
 			if fresh.RefreshToken == token.RefreshToken || fresh.AccessToken == token.AccessToken {
 				t.Error("the tokens did not rotate")
 			}
-			if _, err := s.client.Refresh(ctx, token.RefreshToken); zoompkce.KindOf(err) != zoompkce.KindInvalidGrant {
+			if _, err := s.client.Refresh(ctx, token.RefreshToken); zoomapi.KindOf(err) != zoomapi.KindInvalidGrant {
 				t.Errorf("a used refresh token: %v", err)
 			}
 			if err := s.client.Revoke(ctx, fresh.AccessToken); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.client.Me(ctx, *fresh); zoompkce.KindOf(err) != zoompkce.KindUnauthorized {
+			if _, err := s.client.Me(ctx, *fresh); zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
 				t.Errorf("a revoked token: %v", err)
 			}
 		})
@@ -116,26 +117,26 @@ func TestSimulatedLife(t *testing.T) {
 func TestSimulatedRefusals(t *testing.T) {
 	type act func(s *simulation) error
 	// withToken signs in, lets prepare happen and calls the API.
-	withToken := func(prepare func(s *simulation), call func(*simulation, zoompkce.Token) error) act {
+	withToken := func(prepare func(s *simulation), call func(*simulation, zoomapi.Token) error) act {
 		return func(s *simulation) error {
 			token := s.signIn()
 			prepare(s)
 			return call(s, token)
 		}
 	}
-	me := func(s *simulation, t zoompkce.Token) error { _, err := s.client.Me(s.Context(), t); return err }
-	zak := func(s *simulation, t zoompkce.Token) error { _, err := s.client.ZAK(s.Context(), t, 0); return err }
-	obf := func(s *simulation, t zoompkce.Token) error {
+	me := func(s *simulation, t zoomapi.Token) error { _, err := s.client.Me(s.Context(), t); return err }
+	zak := func(s *simulation, t zoomapi.Token) error { _, err := s.client.ZAK(s.Context(), t, 0); return err }
+	obf := func(s *simulation, t zoomapi.Token) error {
 		_, err := s.client.OBF(s.Context(), t, "123456789", 0)
 		return err
 	}
-	refresh := func(s *simulation, t zoompkce.Token) error {
+	refresh := func(s *simulation, t zoomapi.Token) error {
 		_, err := s.client.Refresh(s.Context(), t.RefreshToken)
 		return err
 	}
 	exchange := func(change func(redirectURI, code, verifier *string)) act {
 		return func(s *simulation) error {
-			verifier := zoompkce.NewVerifier()
+			verifier := zoomapi.NewVerifier()
 			redirectURI, code := callbackURI, s.consent(verifier)
 			change(&redirectURI, &code, &verifier)
 			_, err := s.client.Exchange(s.Context(), redirectURI, code, verifier)
@@ -147,32 +148,32 @@ func TestSimulatedRefusals(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		do   act
-		kind zoompkce.Kind
+		kind zoomapi.Kind
 	}{
-		"wrong verifier":      {exchange(func(_, _, v *string) { *v = zoompkce.NewVerifier() }), zoompkce.KindInvalidGrant},
-		"wrong code":          {exchange(func(_, c, _ *string) { *c = "made-up" }), zoompkce.KindInvalidGrant},
-		"wrong redirect URI":  {exchange(func(r, _, _ *string) { *r += "/other" }), zoompkce.KindRedirectMismatch},
-		"missing redirect":    {exchange(func(r, _, _ *string) { *r = "" }), zoompkce.KindRedirectMismatch},
-		"expired token, me":   {withToken(func(s *simulation) { s.zoom.ExpireAccessTokens(s.app.ClientID, "ada") }, me), zoompkce.KindUnauthorized},
-		"expired token, zak":  {withToken(func(s *simulation) { s.zoom.ExpireAccessTokens(s.app.ClientID, "ada") }, zak), zoompkce.KindUnauthorized},
-		"revoked token":       {withToken(func(s *simulation) { s.zoom.RevokeAccessTokens(s.app.ClientID, "ada") }, obf), zoompkce.KindUnauthorized},
-		"replaced sign-in":    {withToken(func(s *simulation) { s.signIn() }, me), zoompkce.KindUnauthorized},
-		"replaced, refresh":   {withToken(func(s *simulation) { s.signIn() }, refresh), zoompkce.KindInvalidGrant},
-		"revoked refresh":     {withToken(func(s *simulation) { s.zoom.RevokeRefreshTokens(s.app.ClientID, "ada") }, refresh), zoompkce.KindInvalidGrant},
-		"scopes changed":      {withToken(func(s *simulation) { s.zoom.RemoveScope(s.app.ClientID, "user:read:zak") }, refresh), zoompkce.KindInvalidGrant},
-		"user gone":           {withToken(func(s *simulation) { s.zoom.RemoveUser("ada") }, me), zoompkce.KindUnknownUser},
-		"rate limited":        {withToken(fail(zoomtest.CallZAK, zoomtest.RateLimited("", false)), zak), zoompkce.KindRateLimited},
-		"rate limited, token": {withToken(fail(zoomtest.CallRefresh, zoomtest.RateLimited("3", false)), refresh), zoompkce.KindRateLimited},
-		"HTML":                {withToken(fail(zoomtest.CallRefresh, zoomtest.HTML()), refresh), zoompkce.KindNonsense},
-		"huge":                {withToken(fail(zoomtest.CallRefresh, zoomtest.Huge(2<<20)), refresh), zoompkce.KindNonsense},
-		"redirect":            {withToken(fail(zoomtest.CallMe, zoomtest.Redirect("https://evil.example")), me), zoompkce.KindNonsense},
-		"cut off":             {withToken(fail(zoomtest.CallMe, zoomtest.Truncated(`{"id":"ada"}`)), me), zoompkce.KindUnavailable},
-		"reset":               {withToken(fail(zoomtest.CallRefresh, zoomtest.ResetConn()), refresh), zoompkce.KindUnavailable},
-		"down":                {withToken(fail(zoomtest.CallRefresh, zoomtest.Status(503, "")), refresh), zoompkce.KindUnavailable},
+		"wrong verifier":      {exchange(func(_, _, v *string) { *v = zoomapi.NewVerifier() }), zoomapi.KindInvalidGrant},
+		"wrong code":          {exchange(func(_, c, _ *string) { *c = "made-up" }), zoomapi.KindInvalidGrant},
+		"wrong redirect URI":  {exchange(func(r, _, _ *string) { *r += "/other" }), zoomapi.KindRedirectMismatch},
+		"missing redirect":    {exchange(func(r, _, _ *string) { *r = "" }), zoomapi.KindRedirectMismatch},
+		"expired token, me":   {withToken(func(s *simulation) { s.zoom.ExpireAccessTokens(s.app.ClientID, "ada") }, me), zoomapi.KindUnauthorized},
+		"expired token, zak":  {withToken(func(s *simulation) { s.zoom.ExpireAccessTokens(s.app.ClientID, "ada") }, zak), zoomapi.KindUnauthorized},
+		"revoked token":       {withToken(func(s *simulation) { s.zoom.RevokeAccessTokens(s.app.ClientID, "ada") }, obf), zoomapi.KindUnauthorized},
+		"replaced sign-in":    {withToken(func(s *simulation) { s.signIn() }, me), zoomapi.KindUnauthorized},
+		"replaced, refresh":   {withToken(func(s *simulation) { s.signIn() }, refresh), zoomapi.KindInvalidGrant},
+		"revoked refresh":     {withToken(func(s *simulation) { s.zoom.RevokeRefreshTokens(s.app.ClientID, "ada") }, refresh), zoomapi.KindInvalidGrant},
+		"scopes changed":      {withToken(func(s *simulation) { s.zoom.RemoveScope(s.app.ClientID, "user:read:zak") }, refresh), zoomapi.KindInvalidGrant},
+		"user gone":           {withToken(func(s *simulation) { s.zoom.RemoveUser("ada") }, me), zoomapi.KindUnknownUser},
+		"rate limited":        {withToken(fail(zoomtest.CallZAK, zoomtest.RateLimited("", false)), zak), zoomapi.KindRateLimited},
+		"rate limited, token": {withToken(fail(zoomtest.CallRefresh, zoomtest.RateLimited("3", false)), refresh), zoomapi.KindRateLimited},
+		"HTML":                {withToken(fail(zoomtest.CallRefresh, zoomtest.HTML()), refresh), zoomapi.KindNonsense},
+		"huge":                {withToken(fail(zoomtest.CallRefresh, zoomtest.Huge(2<<20)), refresh), zoomapi.KindNonsense},
+		"redirect":            {withToken(fail(zoomtest.CallMe, zoomtest.Redirect("https://evil.example")), me), zoomapi.KindNonsense},
+		"cut off":             {withToken(fail(zoomtest.CallMe, zoomtest.Truncated(`{"id":"ada"}`)), me), zoomapi.KindUnavailable},
+		"reset":               {withToken(fail(zoomtest.CallRefresh, zoomtest.ResetConn()), refresh), zoomapi.KindUnavailable},
+		"down":                {withToken(fail(zoomtest.CallRefresh, zoomtest.Status(503, "")), refresh), zoomapi.KindUnavailable},
 	} {
 		for _, public := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, public %v", name, public), func(t *testing.T) {
-				if err := test.do(simulate(t, public)); zoompkce.KindOf(err) != test.kind {
+				if err := test.do(simulate(t, public)); zoomapi.KindOf(err) != test.kind {
 					t.Errorf("got %v, want %v", err, test.kind)
 				}
 			})
@@ -181,7 +182,7 @@ func TestSimulatedRefusals(t *testing.T) {
 }
 
 func TestSimulatedSlowZoom(t *testing.T) {
-	s := simulate(t, false, func(cfg *zoompkce.Config) { cfg.Timeout = 300 * time.Millisecond })
+	s := simulate(t, false, func(cfg *zoomapi.Config) { cfg.Timeout = 300 * time.Millisecond })
 	token := s.signIn()
 	for name, handler := range map[string]http.Handler{
 		"hanging": zoomtest.Hang(), "dripping": zoomtest.Drip(50*time.Millisecond, `{"id":"ada","account_id":"acc"}`),
@@ -189,7 +190,7 @@ func TestSimulatedSlowZoom(t *testing.T) {
 		s.zoom.Fail(zoomtest.CallMe, 1, handler)
 		start := time.Now()
 		_, err := s.client.Me(t.Context(), token)
-		if took := time.Since(start); zoompkce.KindOf(err) != zoompkce.KindUnavailable || took > 5*time.Second {
+		if took := time.Since(start); zoomapi.KindOf(err) != zoomapi.KindUnavailable || took > 5*time.Second {
 			t.Errorf("%s: %v after %v", name, err, took)
 		}
 	}
@@ -197,13 +198,13 @@ func TestSimulatedSlowZoom(t *testing.T) {
 
 func TestSimulatedCodeIsSingleUse(t *testing.T) {
 	s := simulate(t, true)
-	verifier := zoompkce.NewVerifier()
+	verifier := zoomapi.NewVerifier()
 	code := s.consent(verifier)
 	if _, err := s.client.Exchange(t.Context(), callbackURI, code, verifier); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.client.Exchange(t.Context(), callbackURI, code, verifier)
-	if zoompkce.KindOf(err) != zoompkce.KindInvalidGrant || s.zoom.Count(zoomtest.CallCode) != 2 {
+	if zoomapi.KindOf(err) != zoomapi.KindInvalidGrant || s.zoom.Count(zoomtest.CallCode) != 2 {
 		t.Errorf("got %v after %d calls", err, s.zoom.Count(zoomtest.CallCode))
 	}
 }
@@ -211,7 +212,7 @@ func TestSimulatedCodeIsSingleUse(t *testing.T) {
 func TestSimulatedWrongSecret(t *testing.T) {
 	s := simulate(t, false)
 	token := s.signIn()
-	wrong, err := zoompkce.NewClient(zoompkce.Config{ClientID: s.app.ClientID, ClientSecret: "wrong", OAuthURL: s.zoom.URL})
+	wrong, err := zoomapi.NewClient(zoomapi.Config{ClientID: s.app.ClientID, ClientSecret: "wrong", OAuthURL: s.zoom.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +221,7 @@ func TestSimulatedWrongSecret(t *testing.T) {
 	_, refresh := wrong.Refresh(t.Context(), token.RefreshToken)
 	revoke := wrong.Revoke(t.Context(), token.AccessToken)
 	for call, err := range map[string]error{"code": code, "refresh": refresh, "revoke": revoke} {
-		if zoompkce.KindOf(err) != zoompkce.KindInvalidClient {
+		if zoomapi.KindOf(err) != zoomapi.KindInvalidClient {
 			t.Errorf("%s: got %v", call, err)
 		}
 	}
@@ -234,17 +235,17 @@ func TestSimulatedMissingScope(t *testing.T) {
 	s.zoom.SetScopes(s.app.ClientID, "user:read:email")
 	token := s.signIn()
 	_, err := s.client.ZAK(t.Context(), token, 0)
-	e, ok := errors.AsType[*zoompkce.Error](err)
-	if !ok || e.Kind != zoompkce.KindMissingScope || !slices.Contains(e.Scopes, "user:read:zak") {
+	e, ok := errors.AsType[*zoomapi.Error](err)
+	if !ok || e.Kind != zoomapi.KindMissingScope || !slices.Contains(e.Scopes, "user:read:zak") {
 		t.Errorf("zak: %v", err)
 	}
 	_, err = s.client.OBF(t.Context(), token, "123456789", 0)
-	e, ok = errors.AsType[*zoompkce.Error](err)
-	if !ok || e.Kind != zoompkce.KindMissingScope || !slices.Contains(e.Scopes, "user:read:token") {
+	e, ok = errors.AsType[*zoomapi.Error](err)
+	if !ok || e.Kind != zoomapi.KindMissingScope || !slices.Contains(e.Scopes, "user:read:token") {
 		t.Errorf("obf: %v", err)
 	}
 	profile, err := s.client.Me(t.Context(), token)
-	if want := (zoompkce.Profile{ID: "ada", AccountID: "acc"}); err != nil || profile != want {
+	if want := (zoomapi.Profile{ID: "ada", AccountID: "acc"}); err != nil || profile != want {
 		t.Errorf("me: %+v, %v", profile, err)
 	}
 }
@@ -257,8 +258,8 @@ func TestSimulatedDailyLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := s.client.ZAK(t.Context(), token, 0)
-	e, ok := errors.AsType[*zoompkce.Error](err)
-	if !ok || e.Kind != zoompkce.KindRateLimited || !e.Daily || e.RetryAfter <= 0 || e.RetryAfter > 24*time.Hour {
+	e, ok := errors.AsType[*zoomapi.Error](err)
+	if !ok || e.Kind != zoomapi.KindRateLimited || !e.Daily || e.RetryAfter <= 0 || e.RetryAfter > 24*time.Hour {
 		t.Errorf("got %+v", e)
 	}
 }
@@ -267,7 +268,7 @@ func TestSimulatedInClientFlow(t *testing.T) {
 	s := simulate(t, false)
 	for _, redirectURI := range []string{callbackURI, ""} {
 		// The challenge is the verifier: that flow knows plain only.
-		verifier := zoompkce.NewVerifier()
+		verifier := zoomapi.NewVerifier()
 		event, err := s.zoom.InClientAuthorize(s.app.ClientID, "ada", verifier, "state", callbackURI)
 		if err != nil {
 			t.Fatal(err)
@@ -282,13 +283,13 @@ func TestSimulatedAppContextAndWebhook(t *testing.T) {
 	s := simulate(t, false)
 	for _, urlSafe := range []bool{false, true} {
 		header := s.zoom.AppContext(s.app.ClientID, zoomtest.AppContext{Typ: "meeting", UID: "ada", MID: "m", URLSafe: urlSafe})
-		got, err := zoompkce.OpenAppContext(s.app.ClientID, s.app.ClientSecret, header, time.Now())
+		got, err := zoomapi.OpenAppContext(s.app.ClientID, s.app.ClientSecret, header, time.Now())
 		if err != nil || got.UserID != "ada" || got.Type != "meeting" || got.MeetingID != "m" {
 			t.Errorf("url-safe %v: %+v, %v", urlSafe, got, err)
 		}
 	}
 	body := []byte(`{"event":"x"}`)
-	if !zoompkce.VerifyWebhook([]string{"s"}, "1", zoomtest.WebhookSignature("s", "1", body), body) {
+	if !zoomapi.VerifyWebhook([]string{"s"}, "1", zoomtest.WebhookSignature("s", "1", body), body) {
 		t.Error("the simulator's signature is refused")
 	}
 }
