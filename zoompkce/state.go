@@ -26,8 +26,7 @@ type State struct {
 	// have left behind is no obstacle to the next.
 	owner string
 
-	// zakPause is until when, in Unix nanoseconds, Zoom wants no ZAK calls.
-	zakPause atomic.Int64
+	pauses pauses
 
 	mu       sync.Mutex
 	managers map[*Manager]bool  // that are not drained
@@ -77,14 +76,6 @@ func (s *State) UnsavedUsers() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.unsaved)
-}
-
-// ZAKPausedUntil is until when Zoom wants no ZAK calls, zero if it does not mind.
-func (s *State) ZAKPausedUntil() time.Time {
-	if until := time.Unix(0, s.zakPause.Load()); until.After(time.Now()) {
-		return until
-	}
-	return time.Time{}
 }
 
 // Close forgets everything.

@@ -23,14 +23,13 @@ type user struct {
 	refreshFailure atomic.Pointer[failure]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
-	obfFailure     atomic.Pointer[failure]
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]
 
 	mu   sync.Mutex
 	zaks []*zakSlot
-	obfs []cachedOBF
+	obf  obfSlot
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
@@ -82,9 +81,10 @@ func (u *user) adopt(s *snapshot) {
 
 // forgetKeys drops the ZAKs and OBF tokens of a user who has no grant left.
 func (u *user) forgetKeys() {
+	u.obf.forget()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.zaks, u.obfs = nil, nil
+	u.zaks = nil
 }
 
 // grant is the newest grant of a snapshot: the unsaved one, if it follows the
