@@ -2,9 +2,7 @@ package zoompkce
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"sync"
-	"sync/atomic"
 	"time"
 	"weak"
 
@@ -31,19 +29,6 @@ type State struct {
 	mu       sync.Mutex
 	managers map[*Manager]bool  // that are not drained
 	unsaved  map[*user]*Manager // who tries to save a user's newest tokens; nil: nobody
-}
-
-// cookieHash identifies a session cookie, by name and value.
-type cookieHash [sha256.Size]byte
-
-// openedCookie is a session cookie that was found authentic. Whether it is
-// still worth something is decided on every use.
-type openedCookie struct {
-	sessionCookie
-	user     *user
-	set      [sha256.Size]byte // the secrets it was opened under
-	openedAt time.Time
-	seen     atomic.Bool // the session was in the record once
 }
 
 const (
