@@ -94,6 +94,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		}
 		snap, err := m.membership(ctx, k, c, now)
 		if err == nil {
+			m.state.keep(c.user, now)
 			return &Session{c.user, snap, c.sessionCookie, now.UnixMilli()}, nil
 		}
 		rejected, ok := errors.AsType[*NoSessionError](err)

@@ -17,6 +17,7 @@ import (
 // the store, but for unsaved tokens, ZAKs and OBF tokens.
 type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
+	active  *otter.Cache[userKey, *user] // see keep
 	users   userIndex
 	flights singleflight.Group
 
@@ -43,6 +44,10 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
+		active: otter.Must(&otter.Options[userKey, *user]{
+			MaximumSize:      defaultCacheSize,
+			ExpiryCalculator: otter.ExpiryAccessing[userKey, *user](unusedLife),
+		}),
 		users:    userIndex{m: make(map[userKey]weak.Pointer[user])},
 		owner:    rand.Text(),
 		managers: make(map[*Manager]bool),
@@ -50,8 +55,12 @@ func NewState() *State {
 	}
 }
 
-// SetCacheSize changes how many signed-in browsers are remembered.
-func (s *State) SetCacheSize(n int) { s.opened.SetMaximum(uint64(n)) }
+// SetCacheSize changes how many users are remembered, and how many of their
+// browsers.
+func (s *State) SetCacheSize(n int) {
+	s.opened.SetMaximum(uint64(n))
+	s.active.SetMaximum(uint64(n))
+}
 
 // Users is how many users are in memory.
 func (s *State) Users() int { return s.users.len() }
@@ -67,6 +76,24 @@ func (s *State) UnsavedUsers() int {
 func (s *State) Close() {
 	s.opened.InvalidateAll()
 	s.opened.StopAllGoroutines()
+	s.active.InvalidateAll()
+	s.active.StopAllGoroutines()
+}
+
+// useNoted is how often it is noted that a user is still there, at most.
+const useNoted = time.Minute
+
+// keep keeps a user in memory who has just been let in. What is known of a user,
+// ZAKs among it, does not depend on cookies: whoever fills the memory with cookies
+// makes others' be opened anew, and nothing more.
+func (s *State) keep(u *user, now time.Time) {
+	if age := now.UnixNano() - u.noted.Load(); age >= 0 && age < int64(useNoted) {
+		return
+	}
+	u.noted.Store(now.UnixNano())
+	if _, there := s.active.GetIfPresent(u.key); !there {
+		s.active.Set(u.key, u)
+	}
 }
 
 // enter makes m one of those who work on the state. It returns the users whose

@@ -9,7 +9,8 @@ import (
 )
 
 // user is what is remembered of one user. There is one such value for each
-// user at a time; it lives as long as a cached cookie or work under way needs it.
+// user at a time; it lives as long as requests come ([State.keep]), or a cached
+// cookie or work under way needs it.
 type user struct {
 	key userKey
 
@@ -27,9 +28,12 @@ type user struct {
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]
 
-	mu   sync.Mutex
-	zaks []*zakSlot
-	obf  obfSlot
+	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
+	obf   obfSlot
+
+	mu       sync.Mutex
+	zaks     []*zakSlot
+	sessions []weak.Pointer[knownSession]
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
