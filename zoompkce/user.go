@@ -24,6 +24,7 @@ type user struct {
 	refreshFailure atomic.Pointer[failure]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
+	tokenTried     atomic.Int64 // see TokenRejected; Unix nanoseconds
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]
