@@ -24,7 +24,7 @@ type openedCookie struct {
 // comes.
 type knownSession struct {
 	session  sessionID
-	openedAt time.Time   // its first cookie, here
+	openedAt int64       // its first cookie, here; Unix nanoseconds
 	seen     atomic.Bool // it was in the record once
 
 	// Guarded by the user's lock.
@@ -49,7 +49,7 @@ func (m *Manager) openSession(k *keys, value string, now time.Time) *openedCooki
 		return nil
 	}
 	c.user = m.state.users.get(c.sessionCookie.user)
-	c.knownSession = &knownSession{session: c.id, openedAt: now}
+	c.knownSession = &knownSession{session: c.id, openedAt: now.UnixNano()}
 	if c.alive(now, m.life) {
 		m.state.remember(hash, c)
 	}

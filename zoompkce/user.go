@@ -30,7 +30,7 @@ type user struct {
 	unsaved atomic.Pointer[grant]
 
 	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
-	obf   obfSlot
+	obf   atomic.Pointer[obfSlot]
 
 	mu       sync.Mutex
 	zaks     []*zakSlot
@@ -86,7 +86,9 @@ func (u *user) adopt(s *snapshot) {
 
 // forgetKeys drops the ZAKs and OBF tokens of a user who has no grant left.
 func (u *user) forgetKeys() {
-	u.obf.forget()
+	if x := u.obf.Load(); x != nil {
+		x.forget()
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.zaks = nil
