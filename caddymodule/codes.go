@@ -127,3 +127,39 @@ func (c code) outcome() outcome {
 
 // status is the HTTP status that belongs to c.
 func (c code) status() int { return c.outcome().status }
+
+// helpsToSignIn reports whether signing in is a way on from a refusal.
+func (c code) helpsToSignIn() bool {
+	switch c {
+	case codeSignInRequired, codeDeclined, codeBadCallback, codeLoginExpired, codeCookiesMissing, codeCodeRefused:
+		return true
+	}
+	return false
+}
+
+func (c code) advice() string {
+	switch c {
+	case codeZoomMisconfigured:
+		return "check client_id and client_secret, and register the redirect URI exactly as it stands here; " +
+			"development and production credentials of a Zoom app differ; caddy zoom-pkce doctor checks them"
+	case codeMissingScope:
+		return "add the scope to the Zoom app in the App Marketplace; users are then asked for it on their next sign-in"
+	case codeStoreUnavailable:
+		return "check that the session store can be reached, read and written; caddy zoom-pkce doctor tries it"
+	case codeZoomRateLimited, codeZAKUnavailable:
+		return "fewer requests need a ZAK: exclude assets with zak match, or raise zak max_age"
+	case codeTooManyLogins, codeCookiesMissing:
+		return "the browser does not keep the cookies, the site is opened by plain http, or several Caddys do not share their storage"
+	case codeZoomUnavailable:
+		return "check that this machine can reach Zoom"
+	case codeZoomNonsense:
+		return "check oauth_url and api_url, and whether a proxy answers in Zoom's place"
+	case codeCodeRefused:
+		return "now and then this is a reload or the back button; often it means that the code is redeemed elsewhere, too"
+	case codeNotAllowed:
+		return "add a line to allow if this visitor should be let in"
+	case codeCrossSite:
+		return "call this from a page of the site itself"
+	}
+	return ""
+}

@@ -137,3 +137,11 @@ func cutListElement(list string) (element, rest string) {
 	}
 	return list, ""
 }
+
+// wantsPage reports whether a person is going to look at the answer.
+func wantsPage(r *http.Request) bool {
+	if hasFetchMetadata(r.Header) {
+		return r.Header.Get("Sec-Fetch-Mode") == "navigate"
+	}
+	return len(r.Header["X-Requested-With"]) == 0 && acceptsHTML(r.Header)
+}

@@ -132,23 +132,6 @@ func (s *site) tell(r *http.Request, f refusal) (requestID string) {
 	return requestIDOf(r)
 }
 
-// helpsToSignIn reports whether signing in is a way on from a refusal.
-func (c code) helpsToSignIn() bool {
-	switch c {
-	case codeSignInRequired, codeDeclined, codeBadCallback, codeLoginExpired, codeCookiesMissing, codeCodeRefused:
-		return true
-	}
-	return false
-}
-
-// wantsPage reports whether a person is going to look at the answer.
-func wantsPage(r *http.Request) bool {
-	if hasFetchMetadata(r.Header) {
-		return r.Header.Get("Sec-Fetch-Mode") == "navigate"
-	}
-	return len(r.Header["X-Requested-With"]) == 0 && acceptsHTML(r.Header)
-}
-
 // loginURL is where a sign-in begins that leads back to returnURL.
 func (s *site) loginURL(returnURL string) string {
 	if returnURL == "" || returnURL == "/" {

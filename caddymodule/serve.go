@@ -39,23 +39,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return s.serveProtected(w, r, v, next)
 }
 
-// sentURL is the URL as the visitor sent it: rewrite, try_files, uri and
-// handle_path have done their work before us.
-func sentURL(r *http.Request) *url.URL {
-	if sent, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return sent.URL
-	}
-	return r.URL
-}
-
-// sentMethod is the method the visitor used; the directive "method" can change it.
-func sentMethod(r *http.Request) string {
-	if sent, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return sent.Method
-	}
-	return r.Method
-}
-
 // endpointAt returns which of our endpoints a path is, if it is one. Paths are
 // compared byte for byte: another spelling is another path. The rest of
 // the prefix is ours too.
