@@ -24,14 +24,14 @@ func userURL(admin, clientID, userID string) string {
 }
 
 // operator is somebody who goes to the admin API directly.
-func (w *world) operator() *browser {
+func (w *world) operator() *visitor {
 	b := w.browser()
 	b.client = &http.Client{Transport: direct, Timeout: 30 * time.Second}
 	return b
 }
 
 // admin makes a request without what a browser adds.
-func (b *browser) admin(method, target string, header ...string) answer {
+func (b *visitor) admin(method, target string, header ...string) answer {
 	b.w.t.Helper()
 	return b.do(b.request(method, target, header...))
 }
@@ -68,7 +68,7 @@ func TestAdminShowsAndEndsAUser(t *testing.T) {
 	if a := operator.admin(http.MethodDelete, user); a.StatusCode != http.StatusNoContent {
 		t.Errorf("delete: %d\n%s", a.StatusCode, a.body)
 	}
-	for _, b := range []*browser{first, second} {
+	for _, b := range []*visitor{first, second} {
 		if a := b.fetch(http.MethodGet, "/"); a.StatusCode != http.StatusUnauthorized {
 			t.Errorf("after the delete: %d", a.StatusCode)
 		}

@@ -136,7 +136,7 @@ func (c *child) client() *http.Client {
 }
 
 // at takes a browser to the child.
-func (b *browser) at(c *child) *browser {
+func (b *visitor) at(c *child) *visitor {
 	b.client.Transport = &http.Transport{DialContext: c.dial, DisableKeepAlives: true}
 	return b
 }

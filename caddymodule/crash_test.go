@@ -19,7 +19,7 @@ import (
 
 // crashVisitor is a person who signs in and works whatever happens to Caddy.
 type crashVisitor struct {
-	*browser
+	*visitor
 	user    string
 	logins  int
 	refused int // waits that a 503 asked for
@@ -83,7 +83,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	for i := range visitors {
 		user := "user-" + strconv.Itoa(min(i, 6+i%3)) // some have several browsers
 		w.zoom.AddUser(zoomtest.User{ID: user})
-		visitors[i] = &crashVisitor{browser: w.browser(), user: user}
+		visitors[i] = &crashVisitor{visitor: w.browser(), user: user}
 	}
 	var worked atomic.Int64
 	for range kills {
@@ -104,7 +104,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 					if ok {
 						worked.Add(1)
 						if i >= len(visitors)/2 && rand.IntN(8) == 0 { // signs in anew, with another browser
-							v.browser = w.browser().at(c)
+							v.visitor = w.browser().at(c)
 						}
 					}
 					time.Sleep(rand.N(20 * time.Millisecond))

@@ -11,7 +11,7 @@ import (
 
 // post sends JSON as the page's own script does. A header given replaces one of
 // such a request.
-func (b *browser) post(endpoint, body string, header ...string) answer {
+func (b *visitor) post(endpoint, body string, header ...string) answer {
 	b.w.t.Helper()
 	r := b.request(http.MethodPost, "/zoom_pkce/"+endpoint, append([]string{
 		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin", "Origin", b.origin,
@@ -57,7 +57,7 @@ func TestCredentialsForPagesOfTheSiteOnly(t *testing.T) {
 	for _, e := range credentialEndpoints {
 		for _, tt := range []struct {
 			name    string
-			browser *browser
+			browser *visitor
 			header  []string
 			want    code
 		}{

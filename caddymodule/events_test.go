@@ -103,7 +103,7 @@ func (w *world) loadWithEvents(options ...string) {
 }
 
 // webhook delivers an event as Zoom signs it.
-func (b *browser) webhook(secret, body string) answer {
+func (b *visitor) webhook(secret, body string) answer {
 	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))
 	fmt.Fprintf(mac, "v0:%s:%s", timestamp, body)

@@ -31,7 +31,7 @@ func TestFleet(t *testing.T) {
 		// None has a secret yet; all their first requests come at once.
 		var first sync.WaitGroup
 		states := make([]answer, 8)
-		browsers := make([]*browser, len(states))
+		browsers := make([]*visitor, len(states))
 		for i := range states {
 			browsers[i] = w.browser().at(children[i%2])
 			first.Go(func() { states[i] = browsers[i].open("/") })
@@ -79,7 +79,7 @@ func TestFleet(t *testing.T) {
 		}
 
 		// The end of a session is seen everywhere.
-		seen := func(what string, b *browser) {
+		seen := func(what string, b *visitor) {
 			t.Helper()
 			began := time.Now()
 			eventually(t, what+" to be seen by the other Caddy", 10*time.Second, func() bool {
@@ -131,7 +131,7 @@ func TestKilledNeighbour(t *testing.T) {
 	victim.await()
 	other.await()
 	w.tokensLive(life)
-	var browsers []*browser
+	var browsers []*visitor
 	var users []string
 	for _, id := range []string{"user-1", "user-2", "user-3", "user-4", "user-5", "user-6"} {
 		w.zoom.AddUser(zoomtest.User{ID: id})

@@ -145,24 +145,24 @@ func adapt(caddyfile string) ([]byte, error) {
 	return adapted, err
 }
 
-// browser keeps cookies as a browser does, and follows no redirect by itself.
-type browser struct {
+// visitor keeps cookies as a browser does, and follows no redirect by itself.
+type visitor struct {
 	w      *world
 	origin string
 	client *http.Client
 	jar    http.CookieJar
 }
 
-func (w *world) browser() *browser { return w.browserAt(w.url) }
+func (w *world) browser() *visitor { return w.browserAt(w.url) }
 
 // browserAt is a browser at a site that Caddy serves by plain http for a load
 // balancer that ends TLS.
-func (w *world) browserAt(origin string) *browser {
+func (w *world) browserAt(origin string) *visitor {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := &browser{w: w, origin: origin, jar: jar}
+	b := &visitor{w: w, origin: origin, jar: jar}
 	b.client = &http.Client{
 		Jar:           jar,
 		Timeout:       30 * time.Second,
@@ -192,7 +192,7 @@ type answer struct {
 	body string
 }
 
-func (b *browser) do(r *http.Request) answer {
+func (b *visitor) do(r *http.Request) answer {
 	b.w.t.Helper()
 	resp, err := doAgain(b.client, r)
 	if err != nil {
@@ -223,7 +223,7 @@ func doAgain(client *http.Client, r *http.Request) (resp *http.Response, err err
 	return resp, err
 }
 
-func (b *browser) request(method, target string, header ...string) *http.Request {
+func (b *visitor) request(method, target string, header ...string) *http.Request {
 	b.w.t.Helper()
 	if strings.HasPrefix(target, "/") {
 		target = b.origin + target
@@ -242,13 +242,13 @@ var navigate = []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "documen
 
 // open loads a page, as by typing its address. A header given replaces one of
 // a page load.
-func (b *browser) open(target string, header ...string) answer {
+func (b *visitor) open(target string, header ...string) answer {
 	b.w.t.Helper()
 	return b.do(b.request(http.MethodGet, target, append(append([]string{}, navigate...), header...)...))
 }
 
 // fetch is a request of the page's own script.
-func (b *browser) fetch(method, target string, header ...string) answer {
+func (b *visitor) fetch(method, target string, header ...string) answer {
 	b.w.t.Helper()
 	return b.do(b.request(method, target, append([]string{
 		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin", "Origin", b.origin,
@@ -257,7 +257,7 @@ func (b *browser) fetch(method, target string, header ...string) answer {
 
 // signIn opens a page, goes through Zoom as the user, and returns what the
 // visitor sees at last.
-func (b *browser) signIn(target, userID string) answer {
+func (b *visitor) signIn(target, userID string) answer {
 	b.w.t.Helper()
 	callback := b.consent(b.open(target), userID)
 	a := b.open(callback)
@@ -268,7 +268,7 @@ func (b *browser) signIn(target, userID string) answer {
 }
 
 // consent does at Zoom what a person does there, and returns the way back.
-func (b *browser) consent(a answer, userID string) (callback string) {
+func (b *visitor) consent(a answer, userID string) (callback string) {
 	b.w.t.Helper()
 	location := a.Header.Get("Location")
 	if a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(location, b.w.zoom.URL+"/oauth/authorize") {
@@ -282,7 +282,7 @@ func (b *browser) consent(a answer, userID string) (callback string) {
 }
 
 // cookies are the names of the cookies the browser has for Caddy.
-func (b *browser) cookies() (names []string) {
+func (b *visitor) cookies() (names []string) {
 	u, err := url.Parse(b.origin)
 	if err != nil {
 		b.w.t.Fatal(err)
@@ -294,7 +294,7 @@ func (b *browser) cookies() (names []string) {
 }
 
 // sessionCookie is the session cookie as a Cookie header.
-func (b *browser) sessionCookie() string {
+func (b *visitor) sessionCookie() string {
 	b.w.t.Helper()
 	u, err := url.Parse(b.origin)
 	if err != nil {

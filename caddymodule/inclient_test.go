@@ -18,7 +18,7 @@ const zoomUserAgent = "Mozilla/5.0 ZoomWebKit/537.36 (KHTML, like Gecko) ZoomApp
 var insideZoom = []string{"User-Agent", zoomUserAgent}
 
 // authorize begins an in-client login.
-func (b *browser) authorize() (c inClientChallenge) {
+func (b *visitor) authorize() (c inClientChallenge) {
 	b.w.t.Helper()
 	a := b.post("app/authorize", "{}")
 	if err := json.Unmarshal([]byte(a.body), &c); err != nil || a.StatusCode != http.StatusOK || c.CodeChallenge == "" || c.State == "" {
@@ -28,7 +28,7 @@ func (b *browser) authorize() (c inClientChallenge) {
 }
 
 // allowInside is what the Zoom client does when authorize is called on a page.
-func (b *browser) allowInside(c inClientChallenge, userID, page string) zoomtest.OnAuthorized {
+func (b *visitor) allowInside(c inClientChallenge, userID, page string) zoomtest.OnAuthorized {
 	b.w.t.Helper()
 	event, err := b.w.zoom.InClientAuthorize(testClientID, userID, c.CodeChallenge, c.State, page)
 	if err != nil {
@@ -46,13 +46,13 @@ func eventBody(e zoomtest.OnAuthorized) string {
 }
 
 // signInInside goes through the in-client flow.
-func (b *browser) signInInside(userID string) answer {
+func (b *visitor) signInInside(userID string) answer {
 	b.w.t.Helper()
 	event := b.allowInside(b.authorize(), userID, b.w.url+"/zoom_pkce/callback")
 	return b.post("app/onauthorized", eventBody(event))
 }
 
-func (w *world) isSignedIn(b *browser) bool {
+func (w *world) isSignedIn(b *visitor) bool {
 	w.t.Helper()
 	switch a := b.fetch(http.MethodGet, "/zoom_pkce/session"); a.StatusCode {
 	case http.StatusOK:
@@ -140,7 +140,7 @@ func TestOnAuthorizedRefuses(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("zoom_app"))
 	const path = "app/onauthorized"
-	event := func(b *browser) zoomtest.OnAuthorized {
+	event := func(b *visitor) zoomtest.OnAuthorized {
 		return b.allowInside(b.authorize(), "user-ada", w.url+"/zoom_pkce/callback")
 	}
 	body := func(e zoomtest.OnAuthorized, change func(*zoomtest.OnAuthorized)) string {
@@ -150,54 +150,54 @@ func TestOnAuthorizedRefuses(t *testing.T) {
 	keep := func(*zoomtest.OnAuthorized) {}
 
 	for name, test := range map[string]struct {
-		send func(b *browser, e zoomtest.OnAuthorized) answer
+		send func(b *visitor, e zoomtest.OnAuthorized) answer
 		want code
 	}{
-		"without the login cookie": {func(_ *browser, e zoomtest.OnAuthorized) answer {
+		"without the login cookie": {func(_ *visitor, e zoomtest.OnAuthorized) answer {
 			return w.browser().post(path, body(e, keep))
 		}, codeCookiesMissing},
-		"another browser's login": {func(_ *browser, e zoomtest.OnAuthorized) answer {
+		"another browser's login": {func(_ *visitor, e zoomtest.OnAuthorized) answer {
 			other := w.browser()
 			other.authorize()
 			return other.post(path, body(e, keep))
 		}, codeCookiesMissing},
-		"another state": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"another state": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.State = strings.ToUpper(e.State) }))
 		}, codeCookiesMissing},
-		"a foreign redirectUri": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"a foreign redirectUri": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.RedirectURI = "https://evil.example/zoom_pkce/callback" }))
 		}, codeBadRequest},
-		"a redirectUri that is longer": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"a redirectUri that is longer": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.RedirectURI += "/" }))
 		}, codeBadRequest},
-		"no code": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"no code": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.Code = "" }))
 		}, codeBadRequest},
-		"an endless code": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"an endless code": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.Code = strings.Repeat("c", maxCode+1) }))
 		}, codeBadRequest},
-		"too much": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"too much": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.State = strings.Repeat("s", maxRequestJSON) }))
 		}, codeBadRequest},
-		"no JSON": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"no JSON": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, "code="+e.Code)
 		}, codeBadRequest},
-		"a code that is a number": {func(b *browser, _ zoomtest.OnAuthorized) answer {
+		"a code that is a number": {func(b *visitor, _ zoomtest.OnAuthorized) answer {
 			return b.post(path, `{"code":1}`)
 		}, codeBadRequest},
-		"a form": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"a form": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, keep), "Content-Type", "text/plain")
 		}, codeBadRequest},
-		"another site": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"another site": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, keep), "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
 		}, codeCrossSite},
-		"a neighbour": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"a neighbour": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, keep), "Sec-Fetch-Site", "same-site")
 		}, codeCrossSite},
-		"a link": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"a link": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.fetch(http.MethodGet, "/zoom_pkce/"+path)
 		}, codeMethodNotAllowed},
-		"the browser's callback": {func(b *browser, e zoomtest.OnAuthorized) answer {
+		"the browser's callback": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			// A login of one flow is worth nothing in the other.
 			a := b.open("/zoom_pkce/callback?code=" + e.Code + "&state=" + e.State)
 			if a.StatusCode != http.StatusSeeOther {
@@ -303,7 +303,7 @@ func (w *world) sessionCookie() string {
 }
 
 // forget makes the browser lose a cookie.
-func (b *browser) forget(name string) {
+func (b *visitor) forget(name string) {
 	u := b.request(http.MethodGet, "/").URL
 	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Path: "/", MaxAge: -1}})
 }

@@ -11,7 +11,7 @@ import (
 
 // loseSession makes the browser forget its session, as one does that refuses
 // that cookie and takes the others.
-func (b *browser) loseSession() {
+func (b *visitor) loseSession() {
 	name, _, _ := strings.Cut(b.sessionCookie(), "=")
 	u := b.request("GET", "/").URL
 	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Path: "/", MaxAge: -1}})

@@ -140,7 +140,7 @@ func TestMetricsCountWhatTheManagerTells(t *testing.T) {
 }
 
 // scrape reads a series from Caddy's own metrics endpoint.
-func (b *browser) scrape(series string) float64 {
+func (b *visitor) scrape(series string) float64 {
 	b.w.t.Helper()
 	a := b.do(b.request(http.MethodGet, "/metrics"))
 	for line := range strings.Lines(a.body) {

@@ -34,7 +34,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	// Tokens end all the time, so that refreshes are under way in every reload.
 	w.zoom.AccessTokenLifetime = 5 * time.Second
 	users := []string{"user-ada", "user-bob", "user-0", "user-1", "user-2", "user-3"}
-	var browsers []*browser
+	var browsers []*visitor
 	for _, id := range users {
 		w.zoom.AddUser(zoomtest.User{ID: id})
 		browsers = append(browsers, w.signedIn(id))
@@ -105,7 +105,7 @@ func TestRequestsOutliveTheirConfiguration(t *testing.T) {
 		what string
 	}
 	answers := make(chan late)
-	send := func(what string, b *browser, target string) {
+	send := func(what string, b *visitor, target string) {
 		r := b.request(http.MethodGet, target, append([]string{"X-Hold", "1"}, navigate...)...)
 		go func() {
 			resp, err := b.client.Do(r)

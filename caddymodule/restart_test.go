@@ -110,7 +110,7 @@ func TestSessionTimes(t *testing.T) {
 func TestMaxSessions(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("session {\nmax_sessions 3\n}"))
-	var browsers []*browser
+	var browsers []*visitor
 	for range 5 {
 		browsers = append(browsers, w.signedIn("user-ada"))
 		time.Sleep(5 * time.Millisecond)
@@ -151,14 +151,14 @@ func TestDamagedRecords(t *testing.T) {
 	overwrite(t, records[0], second)
 	overwrite(t, records[1], first)
 	w.load(site)
-	for _, b := range []*browser{ada, bob} {
+	for _, b := range []*visitor{ada, bob} {
 		w.wantUnavailable("a visitor whose record is another's", b.open("/"))
 	}
 	// Half of a record is none.
 	overwrite(t, records[0], first[:len(first)/2])
 	overwrite(t, records[1], second[:len(second)/2])
 	w.restart(site)
-	for _, b := range []*browser{ada, bob} {
+	for _, b := range []*visitor{ada, bob} {
 		w.wantUnavailable("a visitor whose record is damaged", b.open("/"))
 		w.wantUnavailable("a new sign-in", func() answer {
 			n := w.browser()

@@ -54,7 +54,7 @@ func TestReturnURLsCannotLeaveTheSite(t *testing.T) {
 	w := newWorld(t)
 	_, port, _ := strings.Cut(w.addr, ":")
 	w.load(w.caddyfileAt("http://:"+port, "zoom_pkce {\n"+w.options()+"}\nrespond ok"))
-	finish := func(what string, b *browser, a answer) string {
+	finish := func(what string, b *visitor, a answer) string {
 		t.Helper()
 		if a.StatusCode != http.StatusSeeOther {
 			t.Errorf("%s: got %d", what, a.StatusCode)

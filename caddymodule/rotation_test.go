@@ -21,7 +21,7 @@ func TestRotatingTheSecret(t *testing.T) {
 	sync := "session {\nsync_interval 200ms\n}"
 	w.load(w.site(sync, secrets(oldSecret)))
 	users := []string{"user-ada", "user-bob"}
-	browsers := []*browser{w.signedIn("user-ada"), w.signedIn("user-bob")}
+	browsers := []*visitor{w.signedIn("user-ada"), w.signedIn("user-bob")}
 	stale := browsers[0].cookieLine()
 	traffic := w.traffic(100, w.url, browsers, users)
 	for _, list := range [][]string{{oldSecret, newSecret}, {newSecret, oldSecret}} {

@@ -113,13 +113,13 @@ func TestOddCookies(t *testing.T) {
 }
 
 // consentAndReturn signs in without looking at the page it ends on.
-func (b *browser) consentAndReturn(target, userID string) {
+func (b *visitor) consentAndReturn(target, userID string) {
 	b.w.t.Helper()
 	b.open(b.consent(b.open(target), userID))
 }
 
 // clears reports whether an answer deletes the session cookie, once.
-func (b *browser) clears(a answer) bool {
+func (b *visitor) clears(a answer) bool {
 	deletions := 0
 	for _, c := range a.Cookies() {
 		if strings.HasPrefix(b.sessionCookie(), c.Name+"=") && c.MaxAge < 0 {

@@ -30,7 +30,7 @@ func missing(t testing.TB, what string) {
 }
 
 // signedIn is a browser of a user who has signed in.
-func (w *world) signedIn(userID string) *browser {
+func (w *world) signedIn(userID string) *visitor {
 	w.t.Helper()
 	b := w.browser()
 	if a := b.signIn("/", userID); a.StatusCode != http.StatusOK {
@@ -40,7 +40,7 @@ func (w *world) signedIn(userID string) *browser {
 }
 
 // wantUser checks that a page load arrives upstream as the user's.
-func (b *browser) wantUser(userID string) {
+func (b *visitor) wantUser(userID string) {
 	b.w.t.Helper()
 	a := b.open("/")
 	if a.StatusCode != http.StatusOK {
@@ -52,7 +52,7 @@ func (b *browser) wantUser(userID string) {
 }
 
 // wantSignedOut checks that a page load is sent to Zoom.
-func (b *browser) wantSignedOut() {
+func (b *visitor) wantSignedOut() {
 	b.w.t.Helper()
 	if a := b.open("/"); a.StatusCode != http.StatusSeeOther {
 		b.w.t.Fatalf("got %d, want a redirect to Zoom\n%s", a.StatusCode, a.body)
@@ -60,7 +60,7 @@ func (b *browser) wantSignedOut() {
 }
 
 // cookieLine is the browser's Cookie header.
-func (b *browser) cookieLine() string {
+func (b *visitor) cookieLine() string {
 	r := b.request(http.MethodGet, "/")
 	for _, c := range b.jar.Cookies(r.URL) {
 		r.AddCookie(c)
@@ -123,7 +123,7 @@ type traffic struct {
 
 // traffic sends a number of requests a second, in turns for each browser, half of
 // them on new connections. Browsers are of the user of the same place.
-func (w *world) traffic(perSecond int, url string, browsers []*browser, users []string) *traffic {
+func (w *world) traffic(perSecond int, url string, browsers []*visitor, users []string) *traffic {
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &traffic{stop: cancel}
 	kept := &http.Transport{MaxIdleConnsPerHost: 64}

@@ -107,13 +107,13 @@ func TestContextThatOpensNothing(t *testing.T) {
 }
 
 func TestContextDoesNotUndoAnEnd(t *testing.T) {
-	for name, end := range map[string]func(*world, *browser){
-		"sign-out": func(w *world, b *browser) {
+	for name, end := range map[string]func(*world, *visitor){
+		"sign-out": func(w *world, b *visitor) {
 			if a := b.fetch(http.MethodPost, "/zoom_pkce/logout"); a.StatusCode != http.StatusSeeOther {
 				w.t.Fatalf("got %d", a.StatusCode)
 			}
 		},
-		"deauthorization": func(w *world, _ *browser) {
+		"deauthorization": func(w *world, _ *visitor) {
 			resp, err := w.zoom.Deauthorize(w.t.Context(), testClientID, "user-ada")
 			if err != nil || resp.StatusCode != http.StatusOK {
 				w.t.Fatalf("got %v, %v", resp, err)
