@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 )
 
 // findClash looks for handlers of different Zoom apps that see the same
@@ -160,7 +162,7 @@ func clashOf(a, b *site) error {
 	}
 	for _, name := range a.headerNames() {
 		for _, other := range b.headerNames() {
-			if foldName(name) == foldName(other) {
+			if scrub.FoldName(name) == scrub.FoldName(other) {
 				return refuse("set the header", name, "header name, or turn the header off")
 			}
 		}

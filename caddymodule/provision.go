@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -27,7 +28,7 @@ type site struct {
 	protect  caddyhttp.MatcherSets
 	zakFor   caddyhttp.MatcherSets
 	names    promised // of the headers
-	scrubber *scrubber
+	scrubber *scrub.Headers
 
 	ownsCookie func(name string) bool // of manager, made once
 	cleaned    atomic.Bool
@@ -60,7 +61,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	s := &site{
 		settings: settings, logger: ctx.Logger(),
-		names: settings.promised(), scrubber: newScrubber(settings.scrubbedNames()),
+		names: settings.promised(), scrubber: scrub.NewHeaders(settings.scrubbedNames()),
 	}
 	if s.protect, err = loadMatchers(ctx, h, "Protect", len(h.Protect)); err != nil {
 		return fmt.Errorf("protect: %w", err)

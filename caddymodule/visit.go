@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -139,9 +140,9 @@ func (s *site) scrub(r *http.Request, v *visit) {
 	if len(v.injected) > 0 {
 		keep = v.isSet
 	}
-	s.scrubber.scrub(r, keep)
+	s.scrubber.Remove(r, keep)
 	if len(v.cookies) > 0 {
-		removeCookies(r.Header, s.ownsCookie)
+		scrub.RemoveCookies(r.Header, s.ownsCookie)
 	}
 }
 

@@ -1,4 +1,4 @@
-package caddymodule
+package scrub
 
 import (
 	"io"
@@ -18,7 +18,7 @@ func FuzzScrub(f *testing.F) {
 	f.Add("x-zoom-user-email: \nAccept: */*", "keep-alive", "")
 	f.Add("X-Zoom_User-Id: 1\nX-Zoom-User-Idd: 2", ",,x_zoom.obf,,", "X-Zoom-Access-Token: t")
 
-	s := newScrubber(promisedNames)
+	s := NewHeaders(promisedNames)
 	f.Fuzz(func(t *testing.T, headers, connection, trailers string) {
 		sent, late := headerLines(headers), headerLines(trailers)
 		body := &lateTrailers{late: late, trailer: make(http.Header)}
@@ -32,7 +32,7 @@ func FuzzScrub(f *testing.F) {
 		}
 		delete(sent, "Trailer")
 
-		s.scrub(r, nil)
+		s.Remove(r, nil)
 		if _, err := io.ReadAll(r.Body); err != nil {
 			t.Fatal(err)
 		}

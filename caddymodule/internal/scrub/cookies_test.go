@@ -1,4 +1,4 @@
-package caddymodule
+package scrub
 
 import (
 	"net/http"
@@ -47,7 +47,7 @@ func TestRemoveCookies(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h := http.Header{"Cookie": slices.Clone(tt.got)}
-			removeCookies(h, isOwnCookie)
+			RemoveCookies(h, isOwnCookie)
 			if got := h["Cookie"]; !slices.Equal(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
@@ -57,7 +57,7 @@ func TestRemoveCookies(t *testing.T) {
 		})
 	}
 	h := http.Header{}
-	removeCookies(h, isOwnCookie)
+	RemoveCookies(h, isOwnCookie)
 	if len(h) != 0 {
 		t.Errorf("a header appeared: %v", h)
 	}
@@ -78,7 +78,7 @@ func TestRemoveCookiesAllocations(t *testing.T) {
 			h := http.Header{"Cookie": {""}}
 			n := testing.AllocsPerRun(100, func() {
 				h["Cookie"][0] = tt.line
-				removeCookies(h, isOwnCookie)
+				RemoveCookies(h, isOwnCookie)
 			})
 			if n > tt.limit {
 				t.Errorf("%v allocations, want at most %v", n, tt.limit)
@@ -104,7 +104,7 @@ func FuzzRemoveCookies(f *testing.F) {
 			want = append(want, part)
 		}
 		h := http.Header{"Cookie": {line}}
-		removeCookies(h, isOwnCookie)
+		RemoveCookies(h, isOwnCookie)
 		got := h["Cookie"]
 		switch {
 		case !ours:
@@ -127,6 +127,6 @@ func BenchmarkCookies(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Header["Cookie"][0] = line
-		removeCookies(r.Header, isOwnCookie)
+		RemoveCookies(r.Header, isOwnCookie)
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package scrub
 
 import (
 	"io"
@@ -16,7 +16,7 @@ var promisedNames = []string{
 }
 
 func TestScrubRemovesEverySpelling(t *testing.T) {
-	s := newScrubber(promisedNames)
+	s := NewHeaders(promisedNames)
 	for _, key := range []string{
 		"X-Zoom-Zak", "x-zoom-zak", "X-ZOOM-ZAK", "X_Zoom_Zak", "X.Zoom.Zak", "x_zoom-zak",
 		"X-Zoom.User_Email", "X~Zoom!Zak", "X_Zoom_Zak_Error",
@@ -24,7 +24,7 @@ func TestScrubRemovesEverySpelling(t *testing.T) {
 		t.Run(key, func(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header[key] = []string{"evil", "evil"}
-			s.scrub(r, nil)
+			s.Remove(r, nil)
 			if len(r.Header) != 0 {
 				t.Errorf("header survived: %v", r.Header)
 			}
@@ -33,7 +33,7 @@ func TestScrubRemovesEverySpelling(t *testing.T) {
 }
 
 func TestScrubLeavesOtherHeadersAlone(t *testing.T) {
-	s := newScrubber(promisedNames)
+	s := NewHeaders(promisedNames)
 	header := http.Header{
 		"X-Zoom":           {"1"},
 		"X-Zoom-Zak2":      {"2"},
@@ -48,20 +48,20 @@ func TestScrubLeavesOtherHeadersAlone(t *testing.T) {
 	}
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header = header.Clone()
-	s.scrub(r, nil)
+	s.Remove(r, nil)
 	if !maps.EqualFunc(r.Header, header, slices.Equal) {
 		t.Errorf("got %v, want %v", r.Header, header)
 	}
 }
 
 func TestScrubFollowsConfiguredNames(t *testing.T) {
-	s := newScrubber([]string{"Authorization", "x_my.token", "", "X-My-Token"})
+	s := NewHeaders([]string{"Authorization", "x_my.token", "", "X-My-Token"})
 	if len(s.names) != 2 {
 		t.Fatalf("names: %v", s.names)
 	}
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header = http.Header{"Authorization": {"Bearer x"}, "X-My-Token": {"y"}, "X-Zoom-Zak": {"z"}}
-	s.scrub(r, nil)
+	s.Remove(r, nil)
 	if len(r.Header) != 1 || r.Header.Get("X-Zoom-Zak") != "z" {
 		t.Errorf("got %v", r.Header)
 	}
@@ -70,7 +70,7 @@ func TestScrubFollowsConfiguredNames(t *testing.T) {
 // An earlier handler of the same request has set a header: it stays, while a
 // client's other spelling of it, and its place in Connection, do not.
 func TestScrubKeepsWhatAnEarlierHandlerSet(t *testing.T) {
-	s := newScrubber(promisedNames)
+	s := NewHeaders(promisedNames)
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header = http.Header{
 		"X-Zoom-Zak":     {"real"},
@@ -78,7 +78,7 @@ func TestScrubKeepsWhatAnEarlierHandlerSet(t *testing.T) {
 		"X-Zoom-User-Id": {"evil"},
 		"Connection":     {"X-Zoom-Zak"},
 	}
-	s.scrub(r, func(canonical string) bool { return canonical == "X-Zoom-Zak" })
+	s.Remove(r, func(canonical string) bool { return canonical == "X-Zoom-Zak" })
 	want := http.Header{"X-Zoom-Zak": {"real"}}
 	if !maps.EqualFunc(r.Header, want, slices.Equal) {
 		t.Errorf("got %v, want %v", r.Header, want)
@@ -86,7 +86,7 @@ func TestScrubKeepsWhatAnEarlierHandlerSet(t *testing.T) {
 }
 
 func TestScrubConnection(t *testing.T) {
-	s := newScrubber(promisedNames)
+	s := NewHeaders(promisedNames)
 	tests := []struct {
 		name      string
 		got, want []string
@@ -104,7 +104,7 @@ func TestScrubConnection(t *testing.T) {
 			t.Run(key+"/"+tt.name, func(t *testing.T) {
 				r := httptest.NewRequest("GET", "/", nil)
 				r.Header[key] = tt.got
-				s.scrub(r, nil)
+				s.Remove(r, nil)
 				if got := r.Header[key]; !slices.Equal(got, tt.want) {
 					t.Errorf("got %q, want %q", got, tt.want)
 				}
@@ -117,7 +117,7 @@ func TestScrubConnection(t *testing.T) {
 }
 
 func TestScrubLeavesBodiesWithoutTrailersAlone(t *testing.T) {
-	s := newScrubber(promisedNames)
+	s := NewHeaders(promisedNames)
 	body := io.NopCloser(strings.NewReader("hello"))
 	tests := []struct {
 		name string
@@ -135,7 +135,7 @@ func TestScrubLeavesBodiesWithoutTrailersAlone(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			before := tt.r.Body
-			s.scrub(tt.r, nil)
+			s.Remove(tt.r, nil)
 			if same := tt.r.Body == before; same != tt.same {
 				t.Errorf("body kept: %v, want %v", same, tt.same)
 			}
@@ -144,11 +144,11 @@ func TestScrubLeavesBodiesWithoutTrailersAlone(t *testing.T) {
 }
 
 func BenchmarkScrubNothing(b *testing.B) {
-	s := newScrubber(promisedNames)
+	s := NewHeaders(promisedNames)
 	r := browserRequest()
 	b.ReportAllocs()
 	for b.Loop() {
-		s.scrub(r, nil)
+		s.Remove(r, nil)
 	}
 }
 
@@ -180,9 +180,9 @@ func browserRequest() *http.Request {
 }
 
 func TestScrubAllocatesNothingForABrowser(t *testing.T) {
-	s := newScrubber(promisedNames)
+	s := NewHeaders(promisedNames)
 	r := browserRequest()
-	if n := testing.AllocsPerRun(100, func() { s.scrub(r, nil) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { s.Remove(r, nil) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,4 +1,7 @@
-package caddymodule
+// Package scrub takes names off a request: headers in every spelling, what Connection
+// and trailers say of them, and cookies. Which names, and what is set in their place,
+// is for its callers to know.
+package scrub
 
 import (
 	"net/http"
@@ -6,10 +9,10 @@ import (
 	"strings"
 )
 
-// scrubber removes what a client may not say: every header this directive
+// Headers are the names a client may not use: every header this directive
 // vouches for towards the upstream, in every spelling an upstream could take
 // for the real one.
-type scrubber struct {
+type Headers struct {
 	names   []scrubbedName
 	lengths uint64 // bit n%64 is set when one of the names has n bytes
 }
@@ -19,16 +22,16 @@ type scrubbedName struct {
 	canonical string
 }
 
-// newScrubber prepares a scrubber for the given header names. Their order,
+// NewHeaders prepares the given header names. Their order,
 // case and repetition do not matter.
-func newScrubber(names []string) *scrubber {
-	s := new(scrubber)
+func NewHeaders(names []string) *Headers {
+	s := new(Headers)
 	for _, name := range names {
 		if _, known := s.lookup(name); name == "" || known {
 			continue
 		}
 		s.names = append(s.names, scrubbedName{
-			folded:    foldName(name),
+			folded:    FoldName(name),
 			canonical: http.CanonicalHeaderKey(name),
 		})
 		s.lengths |= 1 << (uint(len(name)) % 64)
@@ -36,12 +39,12 @@ func newScrubber(names []string) *scrubber {
 	return s
 }
 
-// scrub removes the scrubber's headers from r, in place: from its header, from
+// Remove removes the headers from r, in place: from its header, from
 // the trailers that are announced or will arrive at the end of the body, and
 // from the names listed in Connection. keep, which may be nil, is asked with
 // the canonical name and saves a header that an earlier handler of this
 // request has set; only that exact spelling is saved, and never a trailer.
-func (s *scrubber) scrub(r *http.Request, keep func(canonical string) bool) {
+func (s *Headers) Remove(r *http.Request, keep func(canonical string) bool) {
 	for key := range r.Header {
 		name, ours := s.lookup(key)
 		if !ours || key == name.canonical && keep != nil && keep(key) {
@@ -59,7 +62,7 @@ func (s *scrubber) scrub(r *http.Request, keep func(canonical string) bool) {
 }
 
 // lookup returns the name that header key stands for, if it is one of ours.
-func (s *scrubber) lookup(key string) (scrubbedName, bool) {
+func (s *Headers) lookup(key string) (scrubbedName, bool) {
 	if s.lengths>>(uint(len(key))%64)&1 == 0 {
 		return scrubbedName{}, false
 	}
@@ -74,7 +77,7 @@ func (s *scrubber) lookup(key string) (scrubbedName, bool) {
 // scrubList drops our names from the comma-separated values of a header. All
 // other tokens keep their order; lines without one of our names keep their
 // bytes.
-func (s *scrubber) scrubList(h http.Header, key string) {
+func (s *Headers) scrubList(h http.Header, key string) {
 	lines, ok := h[key]
 	if !ok || !s.listed(lines) {
 		return
@@ -104,7 +107,7 @@ func (s *scrubber) scrubList(h http.Header, key string) {
 }
 
 // listed reports whether a comma-separated list names one of our headers.
-func (s *scrubber) listed(lines []string) bool {
+func (s *Headers) listed(lines []string) bool {
 	for _, line := range lines {
 		for more := true; more; {
 			var token string
@@ -135,7 +138,8 @@ var foldByte = func() (table [256]byte) {
 	return table
 }()
 
-func foldName(name string) string {
+// FoldName maps every spelling of a name that an upstream could take for it to one.
+func FoldName(name string) string {
 	folded := make([]byte, len(name))
 	for i := range folded {
 		folded[i] = foldByte[name[i]]

@@ -1,4 +1,4 @@
-package caddymodule
+package scrub
 
 import (
 	"io"
@@ -14,7 +14,7 @@ import (
 // the map (transferReader's body.readTrailer), and a reverse proxy forwards
 // them right after it has seen io.EOF: next to the real header, where many
 // upstreams merge the two.
-func (s *scrubber) scrubTrailers(r *http.Request) {
+func (s *Headers) scrubTrailers(r *http.Request) {
 	s.dropTrailers(r.Trailer)
 
 	if r.Body == nil || r.Body == http.NoBody {
@@ -28,7 +28,7 @@ func (s *scrubber) scrubTrailers(r *http.Request) {
 	r.Body = &trailerGuard{ReadCloser: r.Body, scrubber: s, request: r, announced: r.Trailer}
 }
 
-func (s *scrubber) dropTrailers(trailer http.Header) {
+func (s *Headers) dropTrailers(trailer http.Header) {
 	for key := range trailer {
 		if _, ours := s.lookup(key); ours {
 			delete(trailer, key)
@@ -45,7 +45,7 @@ func (s *scrubber) dropTrailers(trailer http.Header) {
 // once a reader has been told io.EOF and may be looking at them.
 type trailerGuard struct {
 	io.ReadCloser
-	scrubber  *scrubber
+	scrubber  *Headers
 	request   *http.Request
 	announced http.Header
 

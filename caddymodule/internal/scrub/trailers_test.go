@@ -1,4 +1,4 @@
-package caddymodule
+package scrub
 
 import (
 	"bufio"
@@ -32,7 +32,7 @@ func (scrubProbe) CaddyModule() caddy.ModuleInfo {
 }
 
 func (scrubProbe) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	newScrubber(promisedNames).scrub(r, nil)
+	NewHeaders(promisedNames).Remove(r, nil)
 	r.Header.Set("X-Zoom-Zak", "real")
 	return next.ServeHTTP(w, r)
 }
@@ -91,9 +91,9 @@ func startCaddy(t *testing.T, upstream string) string {
 // or copies the request's trailers.
 func startPlain(t *testing.T, proxy http.Handler) string {
 	t.Helper()
-	s := newScrubber(promisedNames)
+	s := NewHeaders(promisedNames)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.scrub(r, nil)
+		s.Remove(r, nil)
 		r.Header.Set("X-Zoom-Zak", "real")
 		proxy.ServeHTTP(w, r)
 	}))
@@ -216,7 +216,7 @@ func TestTrailerGuardKeepsExpectContinue(t *testing.T) {
 func TestTrailerGuardStreams(t *testing.T) {
 	reader, writer := io.Pipe()
 	r := &http.Request{ProtoMajor: 1, ContentLength: -1, Body: reader, Trailer: http.Header{}}
-	newScrubber(promisedNames).scrub(r, nil)
+	NewHeaders(promisedNames).Remove(r, nil)
 	go func() { _, _ = writer.Write([]byte("first")) }()
 	buffer := make([]byte, 64)
 	if n, err := r.Body.Read(buffer); err != nil || string(buffer[:n]) != "first" {
@@ -250,7 +250,7 @@ func TestTrailerGuardConcurrentClose(t *testing.T) {
 	for range 200 {
 		body := &lateTrailers{late: http.Header{"X-Zoom-Zak": {"evil"}, "X-Sum": {"42"}}, trailer: http.Header{"X-Zoom-Zak": nil}}
 		r := &http.Request{ProtoMajor: 1, ContentLength: -1, Body: body, Trailer: body.trailer}
-		newScrubber(promisedNames).scrub(r, nil)
+		NewHeaders(promisedNames).Remove(r, nil)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			if _, err := r.Body.Read(make([]byte, 8)); err != io.EOF {

@@ -1,4 +1,4 @@
-package caddymodule
+package scrub
 
 import (
 	"net/http"
@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// removeCookies takes the cookies whose names are own out of a request, so
+// RemoveCookies takes the cookies whose names are own out of a request, so
 // that the upstream, its logs and its header limits never meet them. All other
 // cookies keep their bytes and their order, and a request without own cookies
 // keeps its header as it is.
@@ -14,7 +14,7 @@ import (
 // Names are compared as browsers do, byte for byte. PHP would read
 // "__Host-zoom.pkce" as "__Host-zoom_pkce", but only the exact name ever
 // carries one of our values, and nothing behind us trusts a cookie of ours.
-func removeCookies(h http.Header, own func(name string) bool) {
+func RemoveCookies(h http.Header, own func(name string) bool) {
 	lines := h["Cookie"]
 	kept := 0
 	for _, line := range lines {
