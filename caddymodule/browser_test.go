@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -146,7 +147,7 @@ socket.onmessage = (event) => out(event.data);
 socket.onerror = () => out("refused");`)
 	page := *w.upstream.handler.Load()
 	w.upstream.serveWith(func(rw http.ResponseWriter, r *http.Request) {
-		if isWebSocket(r) {
+		if browser.IsWebSocket(r) {
 			echoWebSocket(t, rw, r)
 			return
 		}

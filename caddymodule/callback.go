@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -17,7 +18,7 @@ const statelessLife = 30 * time.Second
 
 // serveCallback finishes a login: Zoom has sent the visitor back.
 func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
-	query, err := url.ParseQuery(sentURL(r).RawQuery)
+	query, err := url.ParseQuery(browser.SentURL(r).RawQuery)
 	if err != nil {
 		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("the query cannot be read")})
 	}

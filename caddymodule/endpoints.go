@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -13,7 +14,7 @@ import (
 // endpoint is one of the paths at which the directive answers itself.
 type endpoint struct {
 	methods []string
-	// sameOrigin is set where state is changed or a credential returned.
+	// SameOrigin is set where state is changed or a credential returned.
 	sameOrigin bool
 	serve      func(*site, http.ResponseWriter, *http.Request, *visit) error
 	// on tells whether the configuration has it; nil: always.
@@ -53,11 +54,11 @@ func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, n
 	if !ok || e.on != nil && !e.on(s) {
 		return s.refuse(w, r, refusal{code: codeNotFound})
 	}
-	if !slices.Contains(e.methods, sentMethod(r)) {
+	if !slices.Contains(e.methods, browser.SentMethod(r)) {
 		w.Header().Set("Allow", strings.Join(e.methods, ", "))
 		return s.refuse(w, r, refusal{code: codeMethodNotAllowed})
 	}
-	if e.sameOrigin && !sameOrigin(r) {
+	if e.sameOrigin && !browser.SameOrigin(r) {
 		return s.refuse(w, r, refusal{code: codeCrossSite})
 	}
 	return e.serve(s, w, r, v)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -48,12 +49,12 @@ func (s *site) redirect(w http.ResponseWriter, decision, location string) error 
 
 // serveLogin is the endpoint that starts a login on purpose.
 func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" || isSpeculative(r.Header) {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" || browser.IsSpeculative(r.Header) {
 		// A fetch or a prefetch of the link would leave a login behind.
 		return s.refuse(w, r, refusal{code: codeBadRequest})
 	}
-	returnURL := s.wishedReturnURL(sentURL(r).Query().Get("return_to"))
-	if classify(r) == framedLoad && !s.insideZoom(r) {
+	returnURL := s.wishedReturnURL(browser.SentURL(r).Query().Get("return_to"))
+	if browser.Classify(r) == browser.FramedLoad && !s.insideZoom(r) {
 		return s.refuseFramed(w, r, returnURL)
 	}
 	if s.sendHome(w, r, v) {
@@ -150,7 +151,7 @@ func (s *site) sendHome(w http.ResponseWriter, r *http.Request, v *visit) bool {
 		mark = anyHost // a proxy with several names for us: a third time would be a loop
 	}
 	http.SetCookie(w, s.manager.Cookie("host", mark, hostLife))
-	_ = s.redirect(w, decisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(sentURL(r)))
+	_ = s.redirect(w, decisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(browser.SentURL(r)))
 	return true
 }
 

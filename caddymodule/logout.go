@@ -7,16 +7,17 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
 // serveLogout signs out by POST, and asks by GET: a link, which any site can
 // make a browser follow, must not sign anybody out.
 func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if sentMethod(r) == http.MethodGet {
+	if browser.SentMethod(r) == http.MethodGet {
 		return s.askLogout(w, r, v)
 	}
-	if !sameOrigin(r) {
+	if !browser.SameOrigin(r) {
 		return s.refuse(w, r, refusal{code: codeCrossSite})
 	}
 	session, err := s.sessionOf(r, v)

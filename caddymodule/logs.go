@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -41,7 +42,7 @@ func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f r
 		zap.Int("status", f.code.status()),
 		zap.String("request_id", requestIDOf(r)),
 		zap.String("method", r.Method),
-		zap.String("path", sentURL(r).Path),
+		zap.String("path", browser.SentURL(r).Path),
 	}
 	if advice := f.advice(); advice != "" {
 		fields = append(fields, zap.String("advice", advice))

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -17,7 +18,7 @@ const reauthorizeLife = 10 * time.Minute
 func (s *site) mayReauthorize(r *http.Request, v *visit, session *zoompkce.Session) bool {
 	return s.manager.NeedsAuthorization(session) &&
 		s.unauthenticated != rejectAlways &&
-		classify(r) == pageLoad &&
+		browser.Classify(r) == browser.PageLoad &&
 		s.manager.CookieValue(v.cookies, "scope") == ""
 }
 

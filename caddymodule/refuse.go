@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -87,7 +88,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 		f.returnURL = s.returnURL(r)
 	}
 	security := s.pageSecurity(w, r)
-	if f.asJSON || !wantsPage(r) {
+	if f.asJSON || !browser.WantsPage(r) {
 		loginURL := ""
 		if f.code.helpsToSignIn() {
 			loginURL = s.loginURL(f.returnURL)
@@ -151,7 +152,7 @@ func (s *site) scheme() string {
 // returnURL is where a sign-in that this request gives rise to leads back to.
 // Our own endpoints are nobody's destination.
 func (s *site) returnURL(r *http.Request) string {
-	sent := sentURL(r)
+	sent := browser.SentURL(r)
 	if _, ours := s.endpointAt(sent.EscapedPath()); ours {
 		return "/"
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -21,7 +22,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	v := visitOf(r)
 	s.scrub(r, v)
 
-	sent := sentURL(r)
+	sent := browser.SentURL(r)
 	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours {
 		return s.serveEndpoint(w, r, v, endpoint)
 	}
@@ -33,7 +34,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		metrics.count(decisionUnprotected)
 		return next.ServeHTTP(w, r)
 	}
-	if s.cookie.sameSite == http.SameSiteNoneMode && (crossSiteUnsafe(r) || crossSiteWebSocket(r)) {
+	if s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {
 		return s.refuse(w, r, refusal{code: codeCrossSite})
 	}
 	return s.serveProtected(w, r, v, next)
@@ -71,7 +72,7 @@ func matchEither(matchers caddyhttp.MatcherSets, r *http.Request) (bool, error) 
 	if match, err := matchers.AnyMatchWithError(r); match || err != nil {
 		return match, err
 	}
-	sent, method := sentURL(r), sentMethod(r)
+	sent, method := browser.SentURL(r), browser.SentMethod(r)
 	if *sent == *r.URL && method == r.Method {
 		return false, nil
 	}
@@ -113,7 +114,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 		return s.signedOut(w, r, v, next, err)
 	}
-	if isSameOriginFetch(r.Header) || classify(r) == pageLoad {
+	if browser.IsSameOriginFetch(r.Header) || browser.Classify(r) == browser.PageLoad {
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)

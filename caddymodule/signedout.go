@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -25,8 +26,8 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		metrics.count(decisionAnonymous)
 		return next.ServeHTTP(w, r)
 	}
-	navigation := classify(r)
-	if s.unauthenticated == rejectAlways || navigation == otherRequest {
+	navigation := browser.Classify(r)
+	if s.unauthenticated == rejectAlways || navigation == browser.Other {
 		f.asJSON = true
 		return s.refuse(w, r, f)
 	}
@@ -34,7 +35,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	if s.insideZoom(r) {
 		return s.serveInClientSignIn(w, r)
 	}
-	if navigation == framedLoad {
+	if navigation == browser.FramedLoad {
 		return s.refuseFramed(w, r, s.returnURL(r))
 	}
 	if s.sendHome(w, r, v) {

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -61,7 +62,7 @@ func (s *site) openAppContext(header string) (zoomapi.AppContext, bool) {
 // there is no reason to have one. Loads in frames are none: an embedding page
 // decides when they happen.
 func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visit, c zoomapi.AppContext) (*zoompkce.Session, error) {
-	if !s.zoomApp.signInFromContext || classify(r) != pageLoad {
+	if !s.zoomApp.signInFromContext || browser.Classify(r) != browser.PageLoad {
 		return nil, nil
 	}
 	signedIn, err := s.manager.SignInFromContext(r.Context(), c)
@@ -91,7 +92,7 @@ func (s *site) insideZoom(r *http.Request) bool {
 	if len(r.Header[appContextHeader]) > 0 || strings.Contains(r.UserAgent(), "ZoomApps/") {
 		return true
 	}
-	return classify(r) == framedLoad && isZoomPage(r.Referer())
+	return browser.Classify(r) == browser.FramedLoad && isZoomPage(r.Referer())
 }
 
 // zoomFrames are the pages of Zoom that embed apps, as sources of a
@@ -120,7 +121,7 @@ func (s *site) pageSecurity(w http.ResponseWriter, r *http.Request) securityOpti
 		return security
 	}
 	security.frameAncestors = zoomFrames
-	if classify(r) == framedLoad {
+	if browser.Classify(r) == browser.FramedLoad {
 		w.Header().Set("Cross-Origin-Embedder-Policy", "require-corp")
 		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package browser
 
 import (
 	"net/http"
@@ -9,9 +9,9 @@ func TestCrossOrigin(t *testing.T) {
 	tests := []struct {
 		name    string
 		headers []string
-		same    bool // sameOrigin, for any method
-		unsafe  bool // crossSiteUnsafe, for a POST
-		socket  bool // crossSiteWebSocket, for a handshake
+		same    bool // SameOrigin, for any method
+		unsafe  bool // CrossSiteUnsafe, for a POST
+		socket  bool // CrossSiteWebSocket, for a handshake
 	}{
 		{"own page", []string{"Sec-Fetch-Site: same-origin", "Origin: https://app.example.com"}, true, false, false},
 		{"own page behind a proxy that rewrites Host", []string{"Sec-Fetch-Site: same-origin", "Origin: https://www.example.com"}, true, false, false},
@@ -34,15 +34,15 @@ func TestCrossOrigin(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, method := range []string{"POST", "GET", "DELETE"} {
-				if got := sameOrigin(requestWith(method, tt.headers...)); got != tt.same {
+				if got := SameOrigin(requestWith(method, tt.headers...)); got != tt.same {
 					t.Errorf("sameOrigin of a %s: %v", method, got)
 				}
 			}
-			if got := crossSiteUnsafe(requestWith("POST", tt.headers...)); got != tt.unsafe {
+			if got := CrossSiteUnsafe(requestWith("POST", tt.headers...)); got != tt.unsafe {
 				t.Errorf("crossSiteUnsafe: %v", got)
 			}
 			handshake := requestWith("GET", append(tt.headers, "Connection: Upgrade", "Upgrade: websocket")...)
-			if got := crossSiteWebSocket(handshake); got != tt.socket {
+			if got := CrossSiteWebSocket(handshake); got != tt.socket {
 				t.Errorf("crossSiteWebSocket: %v", got)
 			}
 		})
@@ -52,7 +52,7 @@ func TestCrossOrigin(t *testing.T) {
 func TestCrossOriginLeavesSafeRequestsAlone(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
 		r := requestWith(method, "Sec-Fetch-Site: cross-site", "Origin: https://evil.example")
-		if crossSiteUnsafe(r) || crossSiteWebSocket(r) {
+		if CrossSiteUnsafe(r) || CrossSiteWebSocket(r) {
 			t.Errorf("%s is refused", method)
 		}
 	}
@@ -61,7 +61,7 @@ func TestCrossOriginLeavesSafeRequestsAlone(t *testing.T) {
 // "Origin: null" has an empty host, as has a request of HTTP/1.0 without Host.
 func TestSameOriginWithoutHost(t *testing.T) {
 	r := &http.Request{Method: "POST", Header: http.Header{"Origin": {"null"}}}
-	if sameOrigin(r) {
+	if SameOrigin(r) {
 		t.Error("accepted")
 	}
 }

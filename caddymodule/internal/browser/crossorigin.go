@@ -1,4 +1,4 @@
-package caddymodule
+package browser
 
 import (
 	"net/http"
@@ -9,31 +9,31 @@ import (
 // crossOrigin is the standard library's protection, without exceptions.
 var crossOrigin http.CrossOriginProtection
 
-// sameOrigin reports whether a page of this very origin sent r, for endpoints
+// SameOrigin reports whether a page of this very origin sent r, for endpoints
 // that change state or return a credential. A request with neither fetch
 // metadata nor Origin comes from no browser, and so with no cookie that a
 // foreign page could have made it send: it passes.
 //
 // Sec-Fetch-Site "none", which http.CrossOriginProtection lets through, is
 // refused: no page of ours, only an extension or a pasted address, causes it.
-func sameOrigin(r *http.Request) bool {
+func SameOrigin(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
 		return site == "same-origin"
 	}
-	return originIsHost(r) && !crossSiteUnsafe(r)
+	return originIsHost(r) && !CrossSiteUnsafe(r)
 }
 
-// crossSiteUnsafe reports whether a page of another origin sent r with a
+// CrossSiteUnsafe reports whether a page of another origin sent r with a
 // method that may change something. SameSite=Lax cookies keep such requests
 // signed out; cookies that travel into frames of other sites do not, and leave
 // the app open to cross-site request forgery.
 //
 // The method is the visitor's and, where the site has changed it, that one too.
-func crossSiteUnsafe(r *http.Request) bool {
+func CrossSiteUnsafe(r *http.Request) bool {
 	if crossOrigin.Check(r) != nil {
 		return true
 	}
-	method := sentMethod(r)
+	method := SentMethod(r)
 	if method == r.Method {
 		return false
 	}
@@ -42,14 +42,14 @@ func crossSiteUnsafe(r *http.Request) bool {
 	return crossOrigin.Check(&asSent) != nil
 }
 
-// crossSiteWebSocket reports whether a page of another origin opens a
+// CrossSiteWebSocket reports whether a page of another origin opens a
 // WebSocket. Its handshake is a GET that CORS does not guard, so with cookies
 // that travel everywhere the foreign page would talk as the user (cross-site
 // WebSocket hijacking). Browsers always send Origin here (RFC 6455, section
 // 4.1); fetch metadata, where present, knows better than a Host that a front
 // proxy may have rewritten.
-func crossSiteWebSocket(r *http.Request) bool {
-	if !isWebSocket(r) {
+func CrossSiteWebSocket(r *http.Request) bool {
+	if !IsWebSocket(r) {
 		return false
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {

@@ -1,4 +1,7 @@
-package caddymodule
+// Package browser reads what a request says about who sent it: a person opening a
+// page, a frame, a script, another site. It decides nothing; its functions look at
+// an *http.Request alone, as it was sent before the site's rewrites.
+package browser
 
 import (
 	"mime"
@@ -12,48 +15,48 @@ import (
 type navigation int
 
 const (
-	// otherRequest is a fetch, an image, a preflight, an API call: nothing
+	// Other is a fetch, an image, a preflight, an API call: nothing
 	// that a redirect to a sign-in page could help.
-	otherRequest navigation = iota
-	// pageLoad is a person opening a page in a tab or window.
-	pageLoad
-	// framedLoad is a page opening inside another page. Zoom's sign-in cannot
+	Other navigation = iota
+	// PageLoad is a person opening a page in a tab or window.
+	PageLoad
+	// FramedLoad is a page opening inside another page. Zoom's sign-in cannot
 	// be shown there, so it needs a window of its own.
-	framedLoad
+	FramedLoad
 )
 
-// classify tells page loads from everything else. Only a page load may start
+// Classify tells page loads from everything else. Only a page load may start
 // a sign-in by itself: redirecting a fetch ends in a CORS error, redirecting
 // a POST loses its body, and both leave a pending login behind.
-func classify(r *http.Request) navigation {
-	if sentMethod(r) != http.MethodGet || isWebSocket(r) || isSpeculative(r.Header) {
-		return otherRequest
+func Classify(r *http.Request) navigation {
+	if SentMethod(r) != http.MethodGet || IsWebSocket(r) || IsSpeculative(r.Header) {
+		return Other
 	}
 	if !hasFetchMetadata(r.Header) {
 		// Browsers before 2023, and any browser on plain http off loopback,
 		// send no fetch metadata.
 		if len(r.Header["X-Requested-With"]) == 0 && acceptsHTML(r.Header) {
-			return pageLoad
+			return PageLoad
 		}
-		return otherRequest
+		return Other
 	}
 	if r.Header.Get("Sec-Fetch-Mode") != "navigate" {
-		return otherRequest
+		return Other
 	}
 	switch r.Header.Get("Sec-Fetch-Dest") {
 	case "document":
-		return pageLoad
+		return PageLoad
 	case "iframe", "frame", "embed", "object", "fencedframe":
-		return framedLoad
+		return FramedLoad
 	}
-	return otherRequest
+	return Other
 }
 
-// isWebSocket reports whether r opens a WebSocket: by upgrade on HTTP/1
+// IsWebSocket reports whether r opens a WebSocket: by upgrade on HTTP/1
 // (RFC 6455, section 4.1), by extended CONNECT on HTTP/2 and HTTP/3 (RFC 8441,
 // RFC 9220). Go hands the :protocol of the latter on as a header field, quic-go
 // as r.Proto.
-func isWebSocket(r *http.Request) bool {
+func IsWebSocket(r *http.Request) bool {
 	if r.Method == http.MethodConnect {
 		return strings.EqualFold(r.Header.Get(":protocol"), "websocket") || strings.EqualFold(r.Proto, "websocket")
 	}
@@ -67,9 +70,9 @@ func isWebSocket(r *http.Request) bool {
 	return false
 }
 
-// isSpeculative reports whether a browser loads ahead of the user. Only
+// IsSpeculative reports whether a browser loads ahead of the user. Only
 // speculative loads carry Sec-Purpose; the other headers are its older forms.
-func isSpeculative(h http.Header) bool {
+func IsSpeculative(h http.Header) bool {
 	if len(h["Sec-Purpose"]) > 0 {
 		return true
 	}
@@ -84,7 +87,7 @@ func isSpeculative(h http.Header) bool {
 	return false
 }
 
-func isSameOriginFetch(h http.Header) bool {
+func IsSameOriginFetch(h http.Header) bool {
 	values := h["Sec-Fetch-Site"]
 	return len(values) == 1 && values[0] == "same-origin"
 }
@@ -138,8 +141,8 @@ func cutListElement(list string) (element, rest string) {
 	return list, ""
 }
 
-// wantsPage reports whether a person is going to look at the answer.
-func wantsPage(r *http.Request) bool {
+// WantsPage reports whether a person is going to look at the answer.
+func WantsPage(r *http.Request) bool {
 	if hasFetchMetadata(r.Header) {
 		return r.Header.Get("Sec-Fetch-Mode") == "navigate"
 	}
