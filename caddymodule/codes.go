@@ -1,6 +1,10 @@
 package caddymodule
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
 
 // code names what went wrong. It is the code of a problem answer, the value of
 // the placeholder {http.zoom_pkce.error} and a metric label, so the set is
@@ -29,15 +33,15 @@ const (
 	codeStoreUnavailable  code = "store_unavailable"
 )
 
-// outcome is how a code is told: its HTTP status, the heading of its page and
+// telling is how a code is told: its HTTP status, the heading of its page and
 // one sentence about what happened.
-type outcome struct {
+type telling struct {
 	status int
 	title  string
 	detail string
 }
 
-var outcomes = map[code]outcome{
+var tellings = map[code]telling{
 	codeSignInRequired: {
 		http.StatusUnauthorized, "Sign in to continue",
 		"This site asks you to sign in with your Zoom account.",
@@ -116,17 +120,26 @@ var outcomes = map[code]outcome{
 	},
 }
 
-// outcome returns how c is told. A code outside the table is a mistake of ours
+// told returns how c is told. A code outside the table is a mistake of ours
 // and told as an internal error.
-func (c code) outcome() outcome {
-	if o, ok := outcomes[c]; ok {
-		return o
+func (c code) told() telling {
+	if t, ok := tellings[c]; ok {
+		return t
 	}
-	return outcome{http.StatusInternalServerError, "Something went wrong", "This site made a mistake."}
+	return telling{http.StatusInternalServerError, "Something went wrong", "This site made a mistake."}
 }
 
 // status is the HTTP status that belongs to c.
-func (c code) status() int { return c.outcome().status }
+func (c code) status() int { return c.told().status }
+
+// title is the heading of the page of c.
+func (c code) title() string { return c.told().title }
+
+// detail is one sentence about what happened.
+func (c code) detail() string { return c.told().detail }
+
+// allCodes lists all codes there are, in the order of their names.
+func allCodes() []code { return slices.Sorted(maps.Keys(tellings)) }
 
 // helpsToSignIn reports whether signing in is a way on from a refusal.
 func (c code) helpsToSignIn() bool {
@@ -137,6 +150,7 @@ func (c code) helpsToSignIn() bool {
 	return false
 }
 
+// advice tells an operator what to do about c, "" where there is nothing to do.
 func (c code) advice() string {
 	switch c {
 	case codeZoomMisconfigured:

@@ -95,7 +95,7 @@ func TestLogsSayWhatWhyAndWhatToDo(t *testing.T) {
 
 // Who is sent to do something has to be told what.
 func TestEveryTroubleHasAdvice(t *testing.T) {
-	for c := range outcomes {
+	for _, c := range allCodes() {
 		if c.status() >= 500 && c.advice() == "" {
 			t.Errorf("%s: no advice", c)
 		}

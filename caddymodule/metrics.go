@@ -59,8 +59,8 @@ func newMetrics() *metricSet {
 		}
 		return vec
 	}
-	codes := make([]string, 0, len(outcomes))
-	for c := range outcomes {
+	codes := make([]string, 0, len(allCodes()))
+	for _, c := range allCodes() {
 		codes = append(codes, string(c))
 	}
 	decisions := append([]string{

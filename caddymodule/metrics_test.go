@@ -59,7 +59,7 @@ func TestMetricsAreThereBeforeAnythingHappens(t *testing.T) {
 	for _, decision := range []string{"signed_in", "unprotected", "anonymous", "login_started", "endpoint", "other_host", "fragment_page"} {
 		want = append(want, "caddy_zoom_pkce_requests_total{decision="+decision+"}")
 	}
-	for c := range outcomes {
+	for _, c := range allCodes() {
 		want = append(want, "caddy_zoom_pkce_requests_total{decision="+string(c)+"}")
 	}
 	for _, c := range loginOutcomes {

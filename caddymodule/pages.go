@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -212,4 +213,15 @@ var marks = map[mark]template.HTML{
 func drawing(shapes template.HTML) template.HTML {
 	return `<svg class="mark" viewBox="0 0 40 40" fill="none" stroke="currentColor" stroke-width="2.25" ` +
 		`stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">` + shapes + `</svg>`
+}
+
+// withoutControls makes one line of text that a user has written, for places that
+// do not encode it: a line break in a header would be the end of the request.
+func withoutControls(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			return -1
+		}
+		return r
+	}, text)
 }

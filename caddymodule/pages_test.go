@@ -44,7 +44,7 @@ func allPages() map[string]page {
 		"sign out":       signOutPage("7d9f", who, "/zoom_pkce/logout", "/"),
 		"signed out":     signedOutPage("7d9f", testSignIn, testSignOut),
 	}
-	for c := range outcomes {
+	for _, c := range allCodes() {
 		pages[string(c)] = errorPage(c, testDetails)
 	}
 	return pages

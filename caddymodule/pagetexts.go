@@ -19,8 +19,7 @@ type errorDetails struct {
 // errorPage is the page for a code of the table. The 403 of a visitor who is
 // signed in has a page of its own, see notAllowedPage.
 func errorPage(c code, d errorDetails) page {
-	o := c.outcome()
-	p := page{Title: o.title, Message: o.detail, Mark: markAlert, RequestID: d.requestID, Code: c}
+	p := page{Title: c.title(), Message: c.detail(), Mark: markAlert, RequestID: d.requestID, Code: c}
 	signIn := func(label string) { p.Ways = append(p.Ways, way{Href: d.signInURL, Label: label}) }
 	retry := func(label string) { p.Ways = append(p.Ways, way{Href: d.retryURL, Label: label}) }
 

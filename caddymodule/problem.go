@@ -27,12 +27,11 @@ type problem struct {
 
 // newProblem describes c. loginURL stays empty where signing in does not help.
 func newProblem(c code, requestID, loginURL string) problem {
-	o := c.outcome()
 	return problem{
 		Type:      "about:blank",
-		Title:     http.StatusText(o.status),
-		Status:    o.status,
-		Detail:    o.detail,
+		Title:     http.StatusText(c.status()),
+		Status:    c.status(),
+		Detail:    c.detail(),
 		Code:      c,
 		RequestID: requestID,
 		LoginURL:  loginURL,

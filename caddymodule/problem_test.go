@@ -3,43 +3,10 @@ package caddymodule
 import (
 	"encoding/json"
 	"maps"
-	"net/http"
 	"net/http/httptest"
-	"regexp"
-	"slices"
 	"testing"
 	"time"
 )
-
-// The table of codes is a contract: monitors and clients are written against it.
-var codeStatuses = map[code]int{
-	"sign_in_required": 401,
-	"not_allowed":      403, "declined": 403, "cross_site": 403,
-	"bad_callback": 400, "login_expired": 400, "cookies_missing": 400, "bad_request": 400,
-	"not_found": 404, "method_not_allowed": 405, "too_many_logins": 429,
-	"code_refused": 502, "zoom_misconfigured": 502, "missing_scope": 502, "zoom_nonsense": 502,
-	"zoom_unavailable": 503, "zoom_rate_limited": 503, "zak_unavailable": 503, "store_unavailable": 503,
-}
-
-func TestCodes(t *testing.T) {
-	got, want := slices.Sorted(maps.Keys(outcomes)), slices.Sorted(maps.Keys(codeStatuses))
-	if !slices.Equal(got, want) {
-		t.Fatalf("codes are %v, want %v", got, want)
-	}
-	sentence := regexp.MustCompile(`^[A-Z].*[^.!?]$`)
-	for c, status := range codeStatuses {
-		o := c.outcome()
-		if c.status() != status {
-			t.Errorf("%s has status %d, want %d", c, c.status(), status)
-		}
-		if !sentence.MatchString(o.title) || !regexp.MustCompile(`^[A-Z].*\.$`).MatchString(o.detail) {
-			t.Errorf("%s reads %q, %q", c, o.title, o.detail)
-		}
-	}
-	if got := code("made up").status(); got != http.StatusInternalServerError {
-		t.Errorf("unknown code has status %d", got)
-	}
-}
 
 func TestProblemWrite(t *testing.T) {
 	tests := []struct {

@@ -1,0 +1,38 @@
+package caddymodule
+
+import (
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"testing"
+)
+
+// The table of codes is a contract: monitors and clients are written against it.
+var codeStatuses = map[code]int{
+	"sign_in_required": 401,
+	"not_allowed":      403, "declined": 403, "cross_site": 403,
+	"bad_callback": 400, "login_expired": 400, "cookies_missing": 400, "bad_request": 400,
+	"not_found": 404, "method_not_allowed": 405, "too_many_logins": 429,
+	"code_refused": 502, "zoom_misconfigured": 502, "missing_scope": 502, "zoom_nonsense": 502,
+	"zoom_unavailable": 503, "zoom_rate_limited": 503, "zak_unavailable": 503, "store_unavailable": 503,
+}
+
+func TestCodes(t *testing.T) {
+	got, want := allCodes(), slices.Sorted(maps.Keys(codeStatuses))
+	if !slices.Equal(got, want) {
+		t.Fatalf("codes are %v, want %v", got, want)
+	}
+	sentence := regexp.MustCompile(`^[A-Z].*[^.!?]$`)
+	for c, status := range codeStatuses {
+		if c.status() != status {
+			t.Errorf("%s has status %d, want %d", c, c.status(), status)
+		}
+		if !sentence.MatchString(c.title()) || !regexp.MustCompile(`^[A-Z].*\.$`).MatchString(c.detail()) {
+			t.Errorf("%s reads %q, %q", c, c.title(), c.detail())
+		}
+	}
+	if got := code("made up").status(); got != http.StatusInternalServerError {
+		t.Errorf("unknown code has status %d", got)
+	}
+}
