@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -20,16 +21,16 @@ const statelessLife = 30 * time.Second
 func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query, err := url.ParseQuery(browser.SentURL(r).RawQuery)
 	if err != nil {
-		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("the query cannot be read")})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("the query cannot be read")})
 	}
 	states, codes := query["state"], query["code"]
 	switch {
 	case len(states) > 1 || len(codes) > 1:
-		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("state or code is repeated")})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("state or code is repeated")})
 	case query.Has("error"):
 		return s.declined(w, r, v, query.Get("state"))
 	case len(codes) == 0 || codes[0] == "":
-		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("there is no code")})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("there is no code")})
 	case len(states) == 0 || states[0] == "":
 		return s.startedElsewhere(w, r, v)
 	}
@@ -71,7 +72,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 // declined ends a login that the visitor, or Zoom, did not go through with. Nothing of
 // the query is shown: anybody can write such a link.
 func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state string) error {
-	f := refusal{code: codeDeclined}
+	f := refusal{code: outcome.Declined}
 	if login, _ := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state); login != nil {
 		http.SetCookie(w, s.manager.DropLogin(login))
 		f.returnURL = login.ReturnURL
@@ -91,10 +92,10 @@ func (s *site) refuseLogin(w http.ResponseWriter, r *http.Request, f refusal) er
 // visitor signs in once more, from here.
 func (s *site) startedElsewhere(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if s.manager.CookieValue(v.cookies, "start") != "" {
-		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("a second callback without a state")})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("a second callback without a state")})
 	}
 	s.logStep(r, zap.InfoLevel, "a sign-in was begun at Zoom and begins once more here",
-		refusal{code: codeBadCallback, err: errors.New("the callback has no state")})
+		refusal{code: outcome.BadCallback, err: errors.New("the callback has no state")})
 	http.SetCookie(w, s.manager.Cookie("start", "1", statelessLife))
 	return s.startLogin(w, r, v, loginStart{returnURL: "/", restarted: true})
 }
@@ -121,14 +122,14 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 	}
 	switch {
 	case !restarted:
-		metrics.loginEnded(codeLoginExpired)
+		metrics.loginEnded(outcome.LoginExpired)
 		s.logStep(r, zap.InfoLevel, "a callback belongs to no sign-in of this browser, which begins once more",
-			refusal{code: codeLoginExpired, err: err})
+			refusal{code: outcome.LoginExpired, err: err})
 		return s.startLogin(w, r, v, loginStart{returnURL: returnURL, restarted: true})
 	case login != nil:
-		return s.refuseLogin(w, r, refusal{code: codeLoginExpired, err: err, returnURL: returnURL})
+		return s.refuseLogin(w, r, refusal{code: outcome.LoginExpired, err: err, returnURL: returnURL})
 	default:
-		return s.refuseLogin(w, r, refusal{code: codeCookiesMissing, err: err})
+		return s.refuseLogin(w, r, refusal{code: outcome.CookiesMissing, err: err})
 	}
 }
 
@@ -140,12 +141,12 @@ func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, lo
 	switch zoomapi.KindOf(err) {
 	case zoomapi.KindUnauthorized, zoomapi.KindUnknownUser:
 		// The token that the code brought was refused at once.
-		f.code = codeCodeRefused
+		f.code = outcome.CodeRefused
 	}
 	if errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
-		f.code = codeLoginExpired
+		f.code = outcome.LoginExpired
 	}
-	if again := f.code == codeCodeRefused || f.code == codeLoginExpired; again && !login.Restarted {
+	if again := f.code == outcome.CodeRefused || f.code == outcome.LoginExpired; again && !login.Restarted {
 		s.logStep(r, zap.WarnLevel, "a sign-in failed and begins once more", f)
 		metrics.loginEnded(f.code)
 		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 // post sends JSON as the page's own script does. A header given replaces one of
@@ -59,17 +61,17 @@ func TestCredentialsForPagesOfTheSiteOnly(t *testing.T) {
 			name    string
 			browser *visitor
 			header  []string
-			want    code
+			want    outcome.Code
 		}{
 			{name: "signed in", browser: ada},
 			{name: "no fetch metadata", browser: ada, header: []string{"Sec-Fetch-Site", "", "Sec-Fetch-Mode", "", "Sec-Fetch-Dest", ""}},
-			{name: "nobody", browser: nobody, want: codeSignInRequired},
-			{name: "somebody allow keeps out", browser: bob, want: codeNotAllowed},
-			{"a page of another site", ada, []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, codeCrossSite},
-			{"a page of a sibling", ada, []string{"Sec-Fetch-Site", "same-site", "Origin", "http://127.0.0.1:1"}, codeCrossSite},
-			{"no page at all", ada, []string{"Sec-Fetch-Site", "none"}, codeCrossSite},
-			{"another origin, no fetch metadata", ada, []string{"Sec-Fetch-Site", "", "Origin", "https://evil.example"}, codeCrossSite},
-			{"an opaque origin, no fetch metadata", ada, []string{"Sec-Fetch-Site", "", "Origin", "null"}, codeCrossSite},
+			{name: "nobody", browser: nobody, want: outcome.SignInRequired},
+			{name: "somebody allow keeps out", browser: bob, want: outcome.NotAllowed},
+			{"a page of another site", ada, []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, outcome.CrossSite},
+			{"a page of a sibling", ada, []string{"Sec-Fetch-Site", "same-site", "Origin", "http://127.0.0.1:1"}, outcome.CrossSite},
+			{"no page at all", ada, []string{"Sec-Fetch-Site", "none"}, outcome.CrossSite},
+			{"another origin, no fetch metadata", ada, []string{"Sec-Fetch-Site", "", "Origin", "https://evil.example"}, outcome.CrossSite},
+			{"an opaque origin, no fetch metadata", ada, []string{"Sec-Fetch-Site", "", "Origin", "null"}, outcome.CrossSite},
 		} {
 			t.Run(e.path+"/"+tt.name, func(t *testing.T) {
 				decision := tt.want
@@ -90,7 +92,7 @@ func TestCredentialsForPagesOfTheSiteOnly(t *testing.T) {
 					}
 					return
 				}
-				if p := a.problem(t); p.Code != tt.want || a.StatusCode != tt.want.status() {
+				if p := a.problem(t); p.Code != tt.want || a.StatusCode != tt.want.Status() {
 					t.Errorf("got %d %s, want %s", a.StatusCode, p.Code, tt.want)
 				}
 				if strings.Contains(a.body, "eyJ") {
@@ -125,7 +127,7 @@ func TestCredentialEndpointsAreOffByDefault(t *testing.T) {
 	b := w.browser()
 	b.signIn("/", "user-ada")
 	for _, e := range credentialEndpoints {
-		if p := b.post(e.path, e.body).problem(t); p.Code != codeNotFound || p.Status != http.StatusNotFound {
+		if p := b.post(e.path, e.body).problem(t); p.Code != outcome.NotFound || p.Status != http.StatusNotFound {
 			t.Errorf("%s: got %d %s", e.path, p.Status, p.Code)
 		}
 	}

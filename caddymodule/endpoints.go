@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -52,14 +53,14 @@ var get, post = []string{http.MethodGet}, []string{http.MethodPost}
 func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, name string) error {
 	e, ok := endpointTable[name]
 	if !ok || e.on != nil && !e.on(s) {
-		return s.refuse(w, r, refusal{code: codeNotFound})
+		return s.refuse(w, r, refusal{code: outcome.NotFound})
 	}
 	if !slices.Contains(e.methods, browser.SentMethod(r)) {
 		w.Header().Set("Allow", strings.Join(e.methods, ", "))
-		return s.refuse(w, r, refusal{code: codeMethodNotAllowed})
+		return s.refuse(w, r, refusal{code: outcome.MethodNotAllowed})
 	}
 	if e.sameOrigin && !browser.SameOrigin(r) {
-		return s.refuse(w, r, refusal{code: codeCrossSite})
+		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	return e.serve(s, w, r, v)
 }

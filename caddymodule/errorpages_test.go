@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -24,7 +25,7 @@ func TestErrorPagesOff(t *testing.T) {
 			c := ""
 			if _, rest, ok := strings.Cut(a.body, "<code>"); ok && !strings.Contains(a.Header.Get("Content-Type"), "json") {
 				for part := range strings.SplitSeq(rest, "<code>") {
-					if text, _, _ := strings.Cut(part, "</code>"); slices.Contains(allCodes(), code(text)) {
+					if text, _, _ := strings.Cut(part, "</code>"); slices.Contains(outcome.All(), outcome.Code(text)) {
 						c = text
 					}
 				}
@@ -78,15 +79,15 @@ func TestErrorPagesOff(t *testing.T) {
 // Every code of the table that the directive answers with has its status in
 // the contract.
 func TestStatusOfCodes(t *testing.T) {
-	for c, status := range map[code]int{
-		codeSignInRequired: 401, codeNotAllowed: 403, codeDeclined: 403, codeCrossSite: 403,
-		codeBadCallback: 400, codeLoginExpired: 400, codeCookiesMissing: 400, codeBadRequest: 400,
-		codeNotFound: 404, codeMethodNotAllowed: 405, codeTooManyLogins: 429,
-		codeCodeRefused: 502, codeZoomMisconfigured: 502, codeMissingScope: 502, codeZoomNonsense: 502,
-		codeZoomUnavailable: 503, codeZoomRateLimited: 503, codeZAKUnavailable: 503, codeStoreUnavailable: 503,
+	for c, status := range map[outcome.Code]int{
+		outcome.SignInRequired: 401, outcome.NotAllowed: 403, outcome.Declined: 403, outcome.CrossSite: 403,
+		outcome.BadCallback: 400, outcome.LoginExpired: 400, outcome.CookiesMissing: 400, outcome.BadRequest: 400,
+		outcome.NotFound: 404, outcome.MethodNotAllowed: 405, outcome.TooManyLogins: 429,
+		outcome.CodeRefused: 502, outcome.ZoomMisconfigured: 502, outcome.MissingScope: 502, outcome.ZoomNonsense: 502,
+		outcome.ZoomUnavailable: 503, outcome.ZoomRateLimited: 503, outcome.ZAKUnavailable: 503, outcome.StoreUnavailable: 503,
 	} {
-		if c.status() != status {
-			t.Errorf("%s: %d, want %d", c, c.status(), status)
+		if c.Status() != status {
+			t.Errorf("%s: %d, want %d", c, c.Status(), status)
 		}
 	}
 }

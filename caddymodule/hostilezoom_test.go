@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -17,30 +18,30 @@ func TestZoomFailsAtTheCallback(t *testing.T) {
 		name string
 		call zoomtest.Call
 		h    http.Handler
-		code code
+		code outcome.Code
 	}{
-		{"token: connection reset", zoomtest.CallCode, zoomtest.ResetConn(), codeZoomUnavailable},
-		{"token: never answers", zoomtest.CallCode, zoomtest.Hang(), codeZoomUnavailable},
-		{"token: drips", zoomtest.CallCode, zoomtest.Drip(50*time.Millisecond, strings.Repeat(" ", 4000)), codeZoomUnavailable},
-		{"token: 500", zoomtest.CallCode, zoomtest.Status(500, "oops"), codeZoomUnavailable},
-		{"token: 503", zoomtest.CallCode, zoomtest.Status(503, "<h1>Maintenance</h1>", "Content-Type", "text/html"), codeZoomUnavailable},
-		{"token: 429", zoomtest.CallCode, zoomtest.RateLimited("3", false), codeZoomRateLimited},
-		{"token: web page", zoomtest.CallCode, zoomtest.HTML(), codeZoomNonsense},
-		{"token: redirect", zoomtest.CallCode, zoomtest.Redirect("http://127.0.0.1:1/evil"), codeZoomNonsense},
-		{"token: 10 MB", zoomtest.CallCode, zoomtest.Huge(10 << 20), codeZoomNonsense},
-		{"token: cut off", zoomtest.CallCode, zoomtest.Truncated(`{"access_token":"a"}`), codeZoomUnavailable},
-		{"token: not JSON", zoomtest.CallCode, zoomtest.Status(200, "access_token=a"), codeZoomNonsense},
-		{"token: empty", zoomtest.CallCode, zoomtest.Status(200, ""), codeZoomNonsense},
-		{"token: empty object", zoomtest.CallCode, zoomtest.Status(200, "{}"), codeZoomNonsense},
-		{"token: line break in it", zoomtest.CallCode, zoomtest.Status(200, `{"access_token":"a\r\nX-Evil: 1","refresh_token":"r","token_type":"bearer","expires_in":3600}`), codeZoomNonsense},
-		{"token: of another type", zoomtest.CallCode, zoomtest.Status(200, `{"access_token":"a","refresh_token":"r","token_type":"mac","expires_in":3600}`), codeZoomNonsense},
-		{"token: invalid client", zoomtest.CallCode, zoomtest.Status(400, `{"reason":"Invalid client_id or client_secret","error":"invalid_client"}`), codeZoomMisconfigured},
-		{"profile: connection reset", zoomtest.CallMe, zoomtest.ResetConn(), codeZoomUnavailable},
-		{"profile: never answers", zoomtest.CallMe, zoomtest.Hang(), codeZoomUnavailable},
-		{"profile: 500", zoomtest.CallMe, zoomtest.Status(500, ""), codeZoomUnavailable},
-		{"profile: web page", zoomtest.CallMe, zoomtest.HTML(), codeZoomNonsense},
-		{"profile: 10 MB", zoomtest.CallMe, zoomtest.Huge(10 << 20), codeZoomNonsense},
-		{"profile: nobody's", zoomtest.CallMe, zoomtest.Status(200, `{"type":1}`), codeZoomNonsense},
+		{"token: connection reset", zoomtest.CallCode, zoomtest.ResetConn(), outcome.ZoomUnavailable},
+		{"token: never answers", zoomtest.CallCode, zoomtest.Hang(), outcome.ZoomUnavailable},
+		{"token: drips", zoomtest.CallCode, zoomtest.Drip(50*time.Millisecond, strings.Repeat(" ", 4000)), outcome.ZoomUnavailable},
+		{"token: 500", zoomtest.CallCode, zoomtest.Status(500, "oops"), outcome.ZoomUnavailable},
+		{"token: 503", zoomtest.CallCode, zoomtest.Status(503, "<h1>Maintenance</h1>", "Content-Type", "text/html"), outcome.ZoomUnavailable},
+		{"token: 429", zoomtest.CallCode, zoomtest.RateLimited("3", false), outcome.ZoomRateLimited},
+		{"token: web page", zoomtest.CallCode, zoomtest.HTML(), outcome.ZoomNonsense},
+		{"token: redirect", zoomtest.CallCode, zoomtest.Redirect("http://127.0.0.1:1/evil"), outcome.ZoomNonsense},
+		{"token: 10 MB", zoomtest.CallCode, zoomtest.Huge(10 << 20), outcome.ZoomNonsense},
+		{"token: cut off", zoomtest.CallCode, zoomtest.Truncated(`{"access_token":"a"}`), outcome.ZoomUnavailable},
+		{"token: not JSON", zoomtest.CallCode, zoomtest.Status(200, "access_token=a"), outcome.ZoomNonsense},
+		{"token: empty", zoomtest.CallCode, zoomtest.Status(200, ""), outcome.ZoomNonsense},
+		{"token: empty object", zoomtest.CallCode, zoomtest.Status(200, "{}"), outcome.ZoomNonsense},
+		{"token: line break in it", zoomtest.CallCode, zoomtest.Status(200, `{"access_token":"a\r\nX-Evil: 1","refresh_token":"r","token_type":"bearer","expires_in":3600}`), outcome.ZoomNonsense},
+		{"token: of another type", zoomtest.CallCode, zoomtest.Status(200, `{"access_token":"a","refresh_token":"r","token_type":"mac","expires_in":3600}`), outcome.ZoomNonsense},
+		{"token: invalid client", zoomtest.CallCode, zoomtest.Status(400, `{"reason":"Invalid client_id or client_secret","error":"invalid_client"}`), outcome.ZoomMisconfigured},
+		{"profile: connection reset", zoomtest.CallMe, zoomtest.ResetConn(), outcome.ZoomUnavailable},
+		{"profile: never answers", zoomtest.CallMe, zoomtest.Hang(), outcome.ZoomUnavailable},
+		{"profile: 500", zoomtest.CallMe, zoomtest.Status(500, ""), outcome.ZoomUnavailable},
+		{"profile: web page", zoomtest.CallMe, zoomtest.HTML(), outcome.ZoomNonsense},
+		{"profile: 10 MB", zoomtest.CallMe, zoomtest.Huge(10 << 20), outcome.ZoomNonsense},
+		{"profile: nobody's", zoomtest.CallMe, zoomtest.Status(200, `{"type":1}`), outcome.ZoomNonsense},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -54,7 +55,7 @@ func TestZoomFailsAtTheCallback(t *testing.T) {
 				t.Errorf("took %s", took)
 			}
 			wantRefusal(t, a, tt.code)
-			if got := a.Header.Get("Retry-After"); (got != "") != (tt.code.status() == 503) {
+			if got := a.Header.Get("Retry-After"); (got != "") != (tt.code.Status() == 503) {
 				t.Errorf("Retry-After: %q", got)
 			}
 			for _, secret := range []string{testClientSecret, "oops", "evil", "Maintenance"} {

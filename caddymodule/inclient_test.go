@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -129,7 +130,7 @@ func TestInClientSignIn(t *testing.T) {
 					t.Errorf("the login cookie is still there: %s", cookie)
 				}
 			}
-			if again := b.post("app/onauthorized", eventBody(event)); again.problem(t).Code != codeCookiesMissing {
+			if again := b.post("app/onauthorized", eventBody(event)); again.problem(t).Code != outcome.CookiesMissing {
 				t.Errorf("a second use got %s", again.body)
 			}
 		})
@@ -151,52 +152,52 @@ func TestOnAuthorizedRefuses(t *testing.T) {
 
 	for name, test := range map[string]struct {
 		send func(b *visitor, e zoomtest.OnAuthorized) answer
-		want code
+		want outcome.Code
 	}{
 		"without the login cookie": {func(_ *visitor, e zoomtest.OnAuthorized) answer {
 			return w.browser().post(path, body(e, keep))
-		}, codeCookiesMissing},
+		}, outcome.CookiesMissing},
 		"another browser's login": {func(_ *visitor, e zoomtest.OnAuthorized) answer {
 			other := w.browser()
 			other.authorize()
 			return other.post(path, body(e, keep))
-		}, codeCookiesMissing},
+		}, outcome.CookiesMissing},
 		"another state": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.State = strings.ToUpper(e.State) }))
-		}, codeCookiesMissing},
+		}, outcome.CookiesMissing},
 		"a foreign redirectUri": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.RedirectURI = "https://evil.example/zoom_pkce/callback" }))
-		}, codeBadRequest},
+		}, outcome.BadRequest},
 		"a redirectUri that is longer": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.RedirectURI += "/" }))
-		}, codeBadRequest},
+		}, outcome.BadRequest},
 		"no code": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.Code = "" }))
-		}, codeBadRequest},
+		}, outcome.BadRequest},
 		"an endless code": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.Code = strings.Repeat("c", maxCode+1) }))
-		}, codeBadRequest},
+		}, outcome.BadRequest},
 		"too much": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.State = strings.Repeat("s", maxRequestJSON) }))
-		}, codeBadRequest},
+		}, outcome.BadRequest},
 		"no JSON": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, "code="+e.Code)
-		}, codeBadRequest},
+		}, outcome.BadRequest},
 		"a code that is a number": {func(b *visitor, _ zoomtest.OnAuthorized) answer {
 			return b.post(path, `{"code":1}`)
-		}, codeBadRequest},
+		}, outcome.BadRequest},
 		"a form": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, keep), "Content-Type", "text/plain")
-		}, codeBadRequest},
+		}, outcome.BadRequest},
 		"another site": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, keep), "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
-		}, codeCrossSite},
+		}, outcome.CrossSite},
 		"a neighbour": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, keep), "Sec-Fetch-Site", "same-site")
-		}, codeCrossSite},
+		}, outcome.CrossSite},
 		"a link": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.fetch(http.MethodGet, "/zoom_pkce/"+path)
-		}, codeMethodNotAllowed},
+		}, outcome.MethodNotAllowed},
 		"the browser's callback": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			// A login of one flow is worth nothing in the other.
 			a := b.open("/zoom_pkce/callback?code=" + e.Code + "&state=" + e.State)
@@ -204,7 +205,7 @@ func TestOnAuthorizedRefuses(t *testing.T) {
 				t.Errorf("the callback took it: %d", a.StatusCode)
 			}
 			return b.post(path, "{}")
-		}, codeBadRequest},
+		}, outcome.BadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := w.browser()
@@ -212,7 +213,7 @@ func TestOnAuthorizedRefuses(t *testing.T) {
 			exchanges := w.zoom.Count(zoomtest.CallCode)
 			a := test.send(b, e)
 			p := a.problem(t)
-			if p.Code != test.want || p.Status != test.want.status() || a.StatusCode != p.Status || p.Detail == "" || p.RequestID == "" {
+			if p.Code != test.want || p.Status != test.want.Status() || a.StatusCode != p.Status || p.Detail == "" || p.RequestID == "" {
 				t.Errorf("got %d %s, want %s", a.StatusCode, a.body, test.want)
 			}
 			if strings.Contains(a.body, e.Code) || len(a.Header["Set-Cookie"]) > 0 {
@@ -249,7 +250,7 @@ func TestInClientCodeIsUsedOnce(t *testing.T) {
 		line = append(line, c.Name+"="+c.Value)
 	}
 	a := thief.post("app/onauthorized", eventBody(e), "Cookie", strings.Join(line, "; "))
-	if p := a.problem(t); p.Code != codeCodeRefused {
+	if p := a.problem(t); p.Code != outcome.CodeRefused {
 		t.Errorf("a replay of cookie and code got %s", a.body)
 	}
 	if !w.isSignedIn(b) {
@@ -262,7 +263,7 @@ func TestZoomAppIsOffByDefault(t *testing.T) {
 	w.load(w.site())
 	b := w.browser()
 	for _, path := range []string{"authorize", "onauthorized"} {
-		if a := b.post("app/"+path, "{}"); a.problem(t).Code != codeNotFound {
+		if a := b.post("app/"+path, "{}"); a.problem(t).Code != outcome.NotFound {
 			t.Errorf("%s: got %s", path, a.body)
 		}
 	}
@@ -311,9 +312,9 @@ func (b *visitor) forget(name string) {
 func TestInClientAnswersWhenZoomFails(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("zoom_app"))
-	for status, want := range map[int]code{
-		http.StatusInternalServerError: codeZoomUnavailable,
-		http.StatusTooManyRequests:     codeZoomRateLimited,
+	for status, want := range map[int]outcome.Code{
+		http.StatusInternalServerError: outcome.ZoomUnavailable,
+		http.StatusTooManyRequests:     outcome.ZoomRateLimited,
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			b := w.browser()

@@ -2,6 +2,10 @@ package caddymodule
 
 import "net/http"
 
+import (
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+)
+
 // inClient is the page that signs in inside the Zoom client.
 type inClient struct {
 	Title, Message string
@@ -18,7 +22,7 @@ type inClient struct {
 func (p inClient) write(w http.ResponseWriter, security securityOptions) {
 	p.Title, p.Message, p.Mark = "Signing you in", "One moment, Zoom is asked who you are.", markKey
 	if p.Wait {
-		p.Title, p.Message = "Sign in to continue", codeSignInRequired.detail()
+		p.Title, p.Message = "Sign in to continue", outcome.SignInRequired.Detail()
 	}
 	p.Script, p.SDK = "inclient.js", zoomSDK
 	if !isSafeLink(p.Next) {

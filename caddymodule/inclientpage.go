@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"net/http"
 	"strings"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 // serveInClientSignIn answers a page load inside the Zoom client with a page
@@ -13,7 +15,7 @@ func (s *site) serveInClientSignIn(w http.ResponseWriter, r *http.Request) error
 		return nil
 	}
 	if looping, cookie := s.countLoop(v); looping {
-		return s.refuseLogin(w, r, refusal{code: codeTooManyLogins})
+		return s.refuseLogin(w, r, refusal{code: outcome.TooManyLogins})
 	} else if cookie != nil {
 		http.SetCookie(w, cookie)
 	}

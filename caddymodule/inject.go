@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -16,7 +17,7 @@ import (
 type grants struct {
 	accessToken string
 	zak         string
-	zakError    code // why there is no ZAK
+	zakError    outcome.Code // why there is no ZAK
 	obf         string
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -51,7 +52,7 @@ func (s *site) redirect(w http.ResponseWriter, decision, location string) error 
 func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" || browser.IsSpeculative(r.Header) {
 		// A fetch or a prefetch of the link would leave a login behind.
-		return s.refuse(w, r, refusal{code: codeBadRequest})
+		return s.refuse(w, r, refusal{code: outcome.BadRequest})
 	}
 	returnURL := s.wishedReturnURL(browser.SentURL(r).Query().Get("return_to"))
 	if browser.Classify(r) == browser.FramedLoad && !s.insideZoom(r) {

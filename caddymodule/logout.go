@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -18,7 +19,7 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 		return s.askLogout(w, r, v)
 	}
 	if !browser.SameOrigin(r) {
-		return s.refuse(w, r, refusal{code: codeCrossSite})
+		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	session, err := s.sessionOf(r, v)
 	if err == nil {

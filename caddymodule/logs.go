@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -19,9 +20,9 @@ import (
 func (s *site) logRefusal(r *http.Request, f refusal) {
 	level := zap.DebugLevel
 	switch {
-	case f.code.status() >= 500:
+	case f.code.Status() >= 500:
 		level = zap.ErrorLevel
-	case f.code != codeSignInRequired && f.code != codeNotFound && f.code != codeMethodNotAllowed:
+	case f.code != outcome.SignInRequired && f.code != outcome.NotFound && f.code != outcome.MethodNotAllowed:
 		level = zap.WarnLevel
 	}
 	s.logStep(r, level, "refused a request", f)
@@ -39,7 +40,7 @@ func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f r
 	}
 	fields := []zap.Field{
 		zap.String("code", string(f.code)),
-		zap.Int("status", f.code.status()),
+		zap.Int("status", f.code.Status()),
 		zap.String("request_id", requestIDOf(r)),
 		zap.String("method", r.Method),
 		zap.String("path", browser.SentURL(r).Path),
@@ -47,7 +48,7 @@ func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f r
 	if advice := f.advice(); advice != "" {
 		fields = append(fields, zap.String("advice", advice))
 	}
-	if f.code == codeZoomMisconfigured {
+	if f.code == outcome.ZoomMisconfigured {
 		fields = append(fields, zap.String("redirect_uri", s.redirectURIOf(r).uri))
 	}
 	c.Write(append(fields, errorFields(f.err)...)...)
@@ -77,7 +78,7 @@ func (f refusal) advice() string {
 		return "this does not pass by itself: add the secret that the record was sealed with to cookie secret, " +
 			"or end the user's sessions with DELETE /zoom_pkce/apps/<client_id>/users/<user id> at Caddy's admin API"
 	}
-	return f.code.advice()
+	return f.code.Advice()
 }
 
 // observe counts, logs and emits what the session manager tells. It is no
@@ -119,7 +120,7 @@ func adviceOn(e zoompkce.Event) string {
 		return "the user has to sign in again; many of these mean that something else refreshes with the same client_id, " +
 			"or that several Caddys do not share their session store"
 	}
-	return refusalOf(e.Err).code.advice()
+	return refusalOf(e.Err).code.Advice()
 }
 
 // wording says what an event of the session manager is called in the log, and

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -95,8 +96,8 @@ func TestLogsSayWhatWhyAndWhatToDo(t *testing.T) {
 
 // Who is sent to do something has to be told what.
 func TestEveryTroubleHasAdvice(t *testing.T) {
-	for _, c := range allCodes() {
-		if c.status() >= 500 && c.advice() == "" {
+	for _, c := range outcome.All() {
+		if c.Status() >= 500 && c.Advice() == "" {
 			t.Errorf("%s: no advice", c)
 		}
 	}

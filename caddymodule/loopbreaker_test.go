@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -24,7 +25,7 @@ func TestLoopBreaker(t *testing.T) {
 	for round := 1; ; round++ {
 		a := b.open("/page")
 		if a.StatusCode == http.StatusTooManyRequests {
-			wantRefusal(t, a, codeTooManyLogins)
+			wantRefusal(t, a, outcome.TooManyLogins)
 			if round != 7 {
 				t.Errorf("stopped in round %d, want 7: after more than 5 lost sign-ins", round)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -45,10 +46,10 @@ const (
 )
 
 // loginOutcomes are the codes that a sign-in can end with.
-var loginOutcomes = []code{
-	codeDeclined, codeBadCallback, codeLoginExpired, codeCookiesMissing, codeBadRequest, codeTooManyLogins,
-	codeCodeRefused, codeZoomMisconfigured, codeMissingScope, codeZoomNonsense,
-	codeZoomUnavailable, codeZoomRateLimited, codeStoreUnavailable,
+var loginOutcomes = []outcome.Code{
+	outcome.Declined, outcome.BadCallback, outcome.LoginExpired, outcome.CookiesMissing, outcome.BadRequest, outcome.TooManyLogins,
+	outcome.CodeRefused, outcome.ZoomMisconfigured, outcome.MissingScope, outcome.ZoomNonsense,
+	outcome.ZoomUnavailable, outcome.ZoomRateLimited, outcome.StoreUnavailable,
 }
 
 func newMetrics() *metricSet {
@@ -59,8 +60,8 @@ func newMetrics() *metricSet {
 		}
 		return vec
 	}
-	codes := make([]string, 0, len(allCodes()))
-	for _, c := range allCodes() {
+	codes := make([]string, 0, len(outcome.All()))
+	for _, c := range outcome.All() {
 		codes = append(codes, string(c))
 	}
 	decisions := append([]string{
@@ -130,7 +131,7 @@ func (m *metricSet) count(decision string) {
 }
 
 // loginEnded counts a sign-in that came to nothing.
-func (m *metricSet) loginEnded(c code) { m.logins.WithLabelValues(string(c)).Inc() }
+func (m *metricSet) loginEnded(c outcome.Code) { m.logins.WithLabelValues(string(c)).Inc() }
 
 // observe counts what the session manager tells.
 func (m *metricSet) observe(e zoompkce.Event) {

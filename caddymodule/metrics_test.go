@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -59,7 +60,7 @@ func TestMetricsAreThereBeforeAnythingHappens(t *testing.T) {
 	for _, decision := range []string{"signed_in", "unprotected", "anonymous", "login_started", "endpoint", "other_host", "fragment_page"} {
 		want = append(want, "caddy_zoom_pkce_requests_total{decision="+decision+"}")
 	}
-	for _, c := range allCodes() {
+	for _, c := range outcome.All() {
 		want = append(want, "caddy_zoom_pkce_requests_total{decision="+string(c)+"}")
 	}
 	for _, c := range loginOutcomes {

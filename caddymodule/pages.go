@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 //go:embed pages
@@ -31,7 +33,7 @@ type page struct {
 	Form           way // sent by POST, before the other ways
 	Ways           []way
 	RequestID      string
-	Code           code
+	Code           outcome.Code
 }
 
 // way is a link or a button.

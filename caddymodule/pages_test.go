@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 const (
@@ -44,7 +46,7 @@ func allPages() map[string]page {
 		"sign out":       signOutPage("7d9f", who, "/zoom_pkce/logout", "/"),
 		"signed out":     signedOutPage("7d9f", testSignIn, testSignOut),
 	}
-	for _, c := range allCodes() {
+	for _, c := range outcome.All() {
 		pages[string(c)] = errorPage(c, testDetails)
 	}
 	return pages
@@ -99,13 +101,13 @@ func TestPageContents(t *testing.T) {
 		p    page
 		want []string
 	}{
-		{"missing scope", errorPage(codeMissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
-		{"misconfigured", errorPage(codeZoomMisconfigured, testDetails), []string{
+		{"missing scope", errorPage(outcome.MissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
+		{"misconfigured", errorPage(outcome.ZoomMisconfigured, testDetails), []string{
 			"<code>https://app.example.com/zoom_pkce/callback</code>", signIn,
 		}},
-		{"unavailable", errorPage(codeZoomUnavailable, testDetails), []string{`href="/meet/42"`}},
-		{"too many logins", errorPage(codeTooManyLogins, testDetails), []string{"cookies", "http://", "Caddy servers", signIn}},
-		{"cookies", errorPage(codeCookiesMissing, testDetails), []string{"Cookies are turned off", signIn}},
+		{"unavailable", errorPage(outcome.ZoomUnavailable, testDetails), []string{`href="/meet/42"`}},
+		{"too many logins", errorPage(outcome.TooManyLogins, testDetails), []string{"cookies", "http://", "Caddy servers", signIn}},
+		{"cookies", errorPage(outcome.CookiesMissing, testDetails), []string{"Cookies are turned off", signIn}},
 		{"framed", framedSignInPage("r", testSignIn, "/meet/42"), []string{
 			signIn + ` target="_blank" rel="noopener"`, `second" href="/meet/42"`,
 		}},
@@ -140,7 +142,7 @@ func TestPagesSurviveHostileValues(t *testing.T) {
 		for _, p := range []page{
 			notAllowedPage(text, account{text, text, text}, testSignOut, testSignIn),
 			signOutPage(text, account{text, text, text}, "/zoom_pkce/logout", "/"),
-			errorPage(codeMissingScope, d), errorPage(codeZoomMisconfigured, d),
+			errorPage(outcome.MissingScope, d), errorPage(outcome.ZoomMisconfigured, d),
 		} {
 			html, _ := show(t, p)
 			if strings.Contains(html, "<script") || strings.Contains(html, "<img") || strings.Count(html, "<style>") != 1 {

@@ -1,5 +1,9 @@
 package caddymodule
 
+import (
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+)
+
 // errorDetails are what the page for a code can tell and offer. Empty fields
 // are left out of the page.
 type errorDetails struct {
@@ -18,26 +22,26 @@ type errorDetails struct {
 
 // errorPage is the page for a code of the table. The 403 of a visitor who is
 // signed in has a page of its own, see notAllowedPage.
-func errorPage(c code, d errorDetails) page {
-	p := page{Title: c.title(), Message: c.detail(), Mark: markAlert, RequestID: d.requestID, Code: c}
+func errorPage(c outcome.Code, d errorDetails) page {
+	p := page{Title: c.Title(), Message: c.Detail(), Mark: markAlert, RequestID: d.requestID, Code: c}
 	signIn := func(label string) { p.Ways = append(p.Ways, way{Href: d.signInURL, Label: label}) }
 	retry := func(label string) { p.Ways = append(p.Ways, way{Href: d.retryURL, Label: label}) }
 
 	switch c {
-	case codeSignInRequired:
+	case outcome.SignInRequired:
 		p.Mark = markKey
 		signIn("Sign in with Zoom")
-	case codeNotAllowed:
+	case outcome.NotAllowed:
 		p.Mark = markStop
 		signIn("Sign in with another account")
-	case codeDeclined:
+	case outcome.Declined:
 		p.Notes = []string{"If you chose this by mistake, sign in again and allow access. " +
 			"If your organization must approve the app first, ask your Zoom administrator."}
 		signIn("Sign in again")
-	case codeBadCallback, codeLoginExpired:
+	case outcome.BadCallback, outcome.LoginExpired:
 		p.Mark = markWait
 		signIn("Sign in again")
-	case codeCookiesMissing:
+	case outcome.CookiesMissing:
 		p.Notes = []string{"This usually means one of these:"}
 		p.List = []string{
 			"Cookies are turned off or blocked for this site.",
@@ -45,7 +49,7 @@ func errorPage(c code, d errorDetails) page {
 			"An extension or privacy setting removes cookies.",
 		}
 		signIn("Sign in again")
-	case codeTooManyLogins:
+	case outcome.TooManyLogins:
 		p.Mark = markWait
 		p.Notes = []string{"To stop this from going on for ever, signing in has been paused. Likely causes:"}
 		p.List = []string{
@@ -54,18 +58,18 @@ func errorPage(c code, d errorDetails) page {
 			"The site runs on several Caddy servers that do not share their storage.",
 		}
 		signIn("Try again")
-	case codeCodeRefused:
+	case outcome.CodeRefused:
 		signIn("Sign in again")
-	case codeZoomMisconfigured:
+	case outcome.ZoomMisconfigured:
 		p.Facts = []fact{{Label: "Redirect URI to register at Zoom", Values: []string{d.redirectURI}, Code: true}}
 		signIn("Try again")
-	case codeMissingScope:
+	case outcome.MissingScope:
 		p.Facts = []fact{{Label: "Missing scopes", Values: d.scopes, Code: true}}
 		p.Notes = []string{"Once the operator has added it to the app in the Zoom App Marketplace, sign in again."}
 		signIn("Sign in again")
-	case codeZoomNonsense:
+	case outcome.ZoomNonsense:
 		signIn("Try again")
-	case codeZoomUnavailable, codeZoomRateLimited, codeZAKUnavailable, codeStoreUnavailable:
+	case outcome.ZoomUnavailable, outcome.ZoomRateLimited, outcome.ZAKUnavailable, outcome.StoreUnavailable:
 		if d.unopenable {
 			p.Message = "This site cannot open your stored sign-in with the secrets it has."
 			p.Notes = []string{"Only its operator can put that right."}
@@ -83,7 +87,7 @@ func errorPage(c code, d errorDetails) page {
 
 // signInPage asks a visitor to sign in.
 func signInPage(requestID, signInURL string) page {
-	return errorPage(codeSignInRequired, errorDetails{requestID: requestID, signInURL: signInURL})
+	return errorPage(outcome.SignInRequired, errorDetails{requestID: requestID, signInURL: signInURL})
 }
 
 // framedSignInPage asks a visitor inside a frame to sign in, in a window of
@@ -109,7 +113,7 @@ type account struct {
 // its own sign-in, so they have to sign out there before Zoom lets them choose
 // another account.
 func notAllowedPage(requestID string, who account, zoomSignOutURL, signInURL string) page {
-	p := errorPage(codeNotAllowed, errorDetails{requestID: requestID})
+	p := errorPage(outcome.NotAllowed, errorDetails{requestID: requestID})
 	p.Facts = []fact{{Label: "Signed in as", Values: []string{who.name, who.email}}}
 	if who.name == "" && who.email == "" {
 		p.Facts[0].Values = []string{who.userID}

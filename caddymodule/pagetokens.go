@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -58,11 +59,11 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 	}
 	var wish obfRequest
 	if err := readJSON(w, r, &wish); err != nil {
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: err})
+		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: err})
 	}
 	meeting, ok := zoomapi.MeetingNumber(string(wish.MeetingID))
 	if !ok {
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("meeting_id is not a number of 9 to 12 digits")})
+		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: errors.New("meeting_id is not a number of 9 to 12 digits")})
 	}
 	var lifetime time.Duration
 	if s.obf != nil {

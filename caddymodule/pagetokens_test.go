@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -169,7 +170,7 @@ func TestPageOBFRefuses(t *testing.T) {
 		{name: "JSON that says it is text", body: `{"meeting_id":"123456789"}`, header: []string{"Content-Type", "text/plain"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if p := b.post("obf", tt.body, tt.header...).problem(t); p.Code != codeBadRequest || p.Status != http.StatusBadRequest {
+			if p := b.post("obf", tt.body, tt.header...).problem(t); p.Code != outcome.BadRequest || p.Status != http.StatusBadRequest {
 				t.Errorf("got %d %s", p.Status, p.Code)
 			}
 		})
@@ -183,11 +184,11 @@ func TestPageTokensWhenZoomRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault http.Handler
-		want  code
+		want  outcome.Code
 	}{
-		{"down", zoomtest.Status(http.StatusInternalServerError, ""), codeZAKUnavailable},
-		{"over the limit", zoomtest.Status(http.StatusTooManyRequests, `{"code":429,"message":"You have reached the maximum per-second rate limit for this API. Try again later."}`), codeZoomRateLimited},
-		{"without the scope", zoomtest.Status(http.StatusBadRequest, `{"code":4711,"message":"Invalid access token, does not contain scopes:[user:read:zak]."}`), codeMissingScope},
+		{"down", zoomtest.Status(http.StatusInternalServerError, ""), outcome.ZAKUnavailable},
+		{"over the limit", zoomtest.Status(http.StatusTooManyRequests, `{"code":429,"message":"You have reached the maximum per-second rate limit for this API. Try again later."}`), outcome.ZoomRateLimited},
+		{"without the scope", zoomtest.Status(http.StatusBadRequest, `{"code":4711,"message":"Invalid access token, does not contain scopes:[user:read:zak]."}`), outcome.MissingScope},
 	} {
 		for _, e := range []struct {
 			path, body string
@@ -203,7 +204,7 @@ func TestPageTokensWhenZoomRefuses(t *testing.T) {
 				b.signIn("/", "user-ada")
 				w.zoom.Fail(e.call, -1, tt.fault)
 				a := b.post(e.path, e.body)
-				if p := a.problem(t); p.Code != tt.want || a.StatusCode != tt.want.status() || p.LoginURL != "" {
+				if p := a.problem(t); p.Code != tt.want || a.StatusCode != tt.want.Status() || p.LoginURL != "" {
 					t.Errorf("got %d %+v, want %s", a.StatusCode, p, tt.want)
 				}
 				if a.StatusCode == http.StatusServiceUnavailable && a.Header.Get("Retry-After") == "" {

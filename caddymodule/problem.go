@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 // problem is an error answer for programs (RFC 9457).
@@ -18,7 +20,7 @@ type problem struct {
 	// What happened, in one sentence for people.
 	Detail string `json:"detail,omitempty"`
 	// What happened, in one word for programs.
-	Code code `json:"code"`
+	Code outcome.Code `json:"code"`
 	// The request's id, to find it in the logs.
 	RequestID string `json:"request_id,omitempty"`
 	// Where to send the visitor when signing in would help.
@@ -26,12 +28,12 @@ type problem struct {
 }
 
 // newProblem describes c. loginURL stays empty where signing in does not help.
-func newProblem(c code, requestID, loginURL string) problem {
+func newProblem(c outcome.Code, requestID, loginURL string) problem {
 	return problem{
 		Type:      "about:blank",
-		Title:     http.StatusText(c.status()),
-		Status:    c.status(),
-		Detail:    c.detail(),
+		Title:     http.StatusText(c.Status()),
+		Status:    c.Status(),
+		Detail:    c.Detail(),
 		Code:      c,
 		RequestID: requestID,
 		LoginURL:  loginURL,

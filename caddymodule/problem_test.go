@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 func TestProblemWrite(t *testing.T) {
@@ -17,7 +19,7 @@ func TestProblemWrite(t *testing.T) {
 		wait       string
 	}{
 		{
-			"signed out", newProblem(codeSignInRequired, "r1", "/zoom_pkce/login?return_to=%2Fx"), 0,
+			"signed out", newProblem(outcome.SignInRequired, "r1", "/zoom_pkce/login?return_to=%2Fx"), 0,
 			map[string]any{
 				"type": "about:blank", "title": "Unauthorized", "status": 401.0, "code": "sign_in_required",
 				"detail": "This site asks you to sign in with your Zoom account.", "request_id": "r1",
@@ -26,7 +28,7 @@ func TestProblemWrite(t *testing.T) {
 			"",
 		},
 		{
-			"without login and id", newProblem(codeNotAllowed, "", ""), 0,
+			"without login and id", newProblem(outcome.NotAllowed, "", ""), 0,
 			map[string]any{
 				"type": "about:blank", "title": "Forbidden", "status": 403.0, "code": "not_allowed",
 				"detail": "You are signed in, but this site is not open to your Zoom account.",
@@ -34,7 +36,7 @@ func TestProblemWrite(t *testing.T) {
 			"",
 		},
 		{
-			"unavailable", newProblem(codeStoreUnavailable, "r1", ""), 0,
+			"unavailable", newProblem(outcome.StoreUnavailable, "r1", ""), 0,
 			map[string]any{
 				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "store_unavailable",
 				"detail": "This site cannot read its stored sign-ins at the moment; yours is not lost.", "request_id": "r1",
@@ -42,7 +44,7 @@ func TestProblemWrite(t *testing.T) {
 			"5",
 		},
 		{
-			"unavailable for long", newProblem(codeZoomRateLimited, "r1", ""), 61500 * time.Millisecond,
+			"unavailable for long", newProblem(outcome.ZoomRateLimited, "r1", ""), 61500 * time.Millisecond,
 			map[string]any{
 				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "zoom_rate_limited",
 				"detail": "This site has sent Zoom more requests than Zoom allows.", "request_id": "r1",

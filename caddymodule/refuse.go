@@ -11,13 +11,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // refusal is an answer other than what was asked for.
 type refusal struct {
-	code       code
+	code       outcome.Code
 	err        error         // for the log
 	retryAfter time.Duration // 0: nobody knows
 	scopes     []string      // that Zoom found missing
@@ -29,42 +30,42 @@ type refusal struct {
 
 // refusalOf finds the refusal that an error of the session manager calls for.
 func refusalOf(err error) refusal {
-	f := refusal{code: codeZoomUnavailable, err: err}
+	f := refusal{code: outcome.ZoomUnavailable, err: err}
 	if errors.As(err, new(*zoompkce.NoSessionError)) {
-		f.code = codeSignInRequired
+		f.code = outcome.SignInRequired
 		return f
 	}
 	if errors.Is(err, errNotAllowed) {
-		f.code = codeNotAllowed
+		f.code = outcome.NotAllowed
 		return f
 	}
 	if errors.As(err, new(*zoompkce.StoreError)) {
-		f.code = codeStoreUnavailable
+		f.code = outcome.StoreUnavailable
 		return f
 	}
 	isZAK := errors.As(err, new(zakError))
 	zoom, ok := errors.AsType[*zoomapi.Error](err)
 	if !ok {
 		if isZAK {
-			f.code = codeZAKUnavailable
+			f.code = outcome.ZAKUnavailable
 		}
 		return f
 	}
 	f.retryAfter = zoom.RetryAfter
 	switch zoom.Kind {
 	case zoomapi.KindMissingScope:
-		f.code, f.scopes = codeMissingScope, zoom.Scopes
+		f.code, f.scopes = outcome.MissingScope, zoom.Scopes
 	case zoomapi.KindRateLimited:
-		f.code = codeZoomRateLimited
+		f.code = outcome.ZoomRateLimited
 	case zoomapi.KindInvalidGrant:
-		f.code = codeCodeRefused
+		f.code = outcome.CodeRefused
 	case zoomapi.KindInvalidClient, zoomapi.KindRedirectMismatch:
-		f.code = codeZoomMisconfigured
+		f.code = outcome.ZoomMisconfigured
 	case zoomapi.KindNonsense:
-		f.code = codeZoomNonsense
+		f.code = outcome.ZoomNonsense
 	}
-	if isZAK && f.code != codeMissingScope && f.code != codeZoomRateLimited {
-		f.code = codeZAKUnavailable
+	if isZAK && f.code != outcome.MissingScope && f.code != outcome.ZoomRateLimited {
+		f.code = outcome.ZAKUnavailable
 	}
 	return f
 }
@@ -76,13 +77,13 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	refuseBody(w, r)
 
 	if !s.errorPages {
-		setRetryAfter(w.Header(), f.code.status(), f.retryAfter)
+		setRetryAfter(w.Header(), f.code.Status(), f.retryAfter)
 		w.Header().Set("Cache-Control", "no-store")
 		cause := f.err
 		if cause == nil {
 			cause = errors.New(string(f.code))
 		}
-		return caddyhttp.Error(f.code.status(), cause)
+		return caddyhttp.Error(f.code.Status(), cause)
 	}
 	if f.returnURL == "" {
 		f.returnURL = s.returnURL(r)
@@ -90,7 +91,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	security := s.pageSecurity(w, r)
 	if f.asJSON || !browser.WantsPage(r) {
 		loginURL := ""
-		if f.code.helpsToSignIn() {
+		if f.code.HelpsToSignIn() {
 			loginURL = s.loginURL(f.returnURL)
 		}
 		newProblem(f.code, requestID, loginURL).write(w, security, f.retryAfter)
@@ -111,7 +112,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 		f.page = &p
 	}
 	f.page.RequestID = requestID
-	f.page.write(w, f.code.status(), security, f.retryAfter)
+	f.page.write(w, f.code.Status(), security, f.retryAfter)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -35,7 +36,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	if s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {
-		return s.refuse(w, r, refusal{code: codeCrossSite})
+		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	return s.serveProtected(w, r, v, next)
 }

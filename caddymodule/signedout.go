@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -15,10 +16,10 @@ import (
 // Only the first is a reason to sign in, and only for a page load.
 func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler, err error) error {
 	f := refusalOf(err)
-	if f.code == codeNotAllowed {
+	if f.code == outcome.NotAllowed {
 		return s.refuseVisitor(w, r, v, err)
 	}
-	if f.code != codeSignInRequired {
+	if f.code != outcome.SignInRequired {
 		return s.refuse(w, r, f)
 	}
 	s.clearAmbiguous(w, err)
@@ -45,7 +46,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		return s.refuse(w, r, f)
 	}
 	if looping, cookie := s.countLoop(v); looping {
-		return s.refuseLogin(w, r, refusal{code: codeTooManyLogins})
+		return s.refuseLogin(w, r, refusal{code: outcome.TooManyLogins})
 	} else if cookie != nil {
 		http.SetCookie(w, cookie)
 	}
@@ -55,7 +56,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 // refuseFramed asks a visitor inside a frame to sign in in a window of its own.
 func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL string) error {
 	p := framedSignInPage("", s.loginURL(returnURL), returnURL)
-	return s.refuse(w, r, refusal{code: codeSignInRequired, page: &p, framed: true})
+	return s.refuse(w, r, refusal{code: outcome.SignInRequired, page: &p, framed: true})
 }
 
 // clearDead deletes a session cookie that is worth nothing any more.
@@ -80,7 +81,7 @@ func (s *site) clearSession(w http.ResponseWriter) {
 
 // refuseVisitor tells somebody signed in that the site is not open to them.
 func (s *site) refuseVisitor(w http.ResponseWriter, r *http.Request, v *visit, why error) error {
-	f := refusal{code: codeNotAllowed, err: why}
+	f := refusal{code: outcome.NotAllowed, err: why}
 	session, err := s.sessionOf(r, v)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))

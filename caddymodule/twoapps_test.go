@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -142,7 +143,7 @@ func TestTwoDirectivesOfOneApp(t *testing.T) {
 	if a := ada.signIn("/", "user-ada"); a.StatusCode != http.StatusOK {
 		t.Fatalf("got %d", a.StatusCode)
 	}
-	wantRefusal(t, ada.open("/admin/x"), codeNotAllowed)
+	wantRefusal(t, ada.open("/admin/x"), outcome.NotAllowed)
 	bob.signIn("/", "user-bob")
 	w.zoom.ResetCounts()
 	if got := bob.open("/admin/x").received(t).Header; got.Get("X-Zoom-User-Id") != "user-bob" || got.Get("X-Zoom-Zak") == "" {

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
@@ -31,7 +32,7 @@ func (s *site) hasWebhook() bool { return s.webhook != nil }
 // signature is checked before anything else is made of the body.
 func (s *site) serveWebhook(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	refuse := func(why string) error {
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New(why), asJSON: true})
+		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: errors.New(why), asJSON: true})
 	}
 	timestamp, signature := r.Header.Get("X-Zm-Request-Timestamp"), r.Header.Get("X-Zm-Signature")
 	sent, ok := zoomapi.WebhookTime(timestamp)
@@ -87,9 +88,9 @@ func (h *webhookSettings) signer(timestamp, signature string, body []byte) (secr
 func (s *site) deauthorize(w http.ResponseWriter, r *http.Request, event zoomapi.Webhook) error {
 	switch {
 	case event.ClientID != s.clientID:
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("the deauthorization is for another client_id"), asJSON: true})
+		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: errors.New("the deauthorization is for another client_id"), asJSON: true})
 	case event.UserID == "" || event.EventTS.IsZero():
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("the deauthorization lacks user_id or event_ts"), asJSON: true})
+		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: errors.New("the deauthorization lacks user_id or event_ts"), asJSON: true})
 	}
 	ended, err := s.manager.EndUser(r.Context(), event.UserID, event.EventTS)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -19,18 +20,18 @@ func TestZAKFailures(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		h    http.Handler
-		code code // in the header, and of the page with on_error fail
+		code outcome.Code // in the header, and of the page with on_error fail
 	}{
-		{"500", zoomtest.Status(500, ""), codeZAKUnavailable},
-		{"web page", zoomtest.HTML(), codeZAKUnavailable},
-		{"redirect", zoomtest.Redirect("http://127.0.0.1:1/"), codeZAKUnavailable},
-		{"10 MB", zoomtest.Huge(10 << 20), codeZAKUnavailable},
-		{"never answers", zoomtest.Hang(), codeZAKUnavailable},
-		{"connection reset", zoomtest.ResetConn(), codeZAKUnavailable},
-		{"empty key", zoomtest.Status(200, `{"token":""}`), codeZAKUnavailable},
-		{"key with a line break", zoomtest.Status(200, `{"token":"a\r\nX-Evil: 1"}`), codeZAKUnavailable},
-		{"rate limit", zoomtest.RateLimited("30", false), codeZoomRateLimited},
-		{"daily limit", zoomtest.RateLimited("2030-01-01T00:00:00Z", true), codeZoomRateLimited},
+		{"500", zoomtest.Status(500, ""), outcome.ZAKUnavailable},
+		{"web page", zoomtest.HTML(), outcome.ZAKUnavailable},
+		{"redirect", zoomtest.Redirect("http://127.0.0.1:1/"), outcome.ZAKUnavailable},
+		{"10 MB", zoomtest.Huge(10 << 20), outcome.ZAKUnavailable},
+		{"never answers", zoomtest.Hang(), outcome.ZAKUnavailable},
+		{"connection reset", zoomtest.ResetConn(), outcome.ZAKUnavailable},
+		{"empty key", zoomtest.Status(200, `{"token":""}`), outcome.ZAKUnavailable},
+		{"key with a line break", zoomtest.Status(200, `{"token":"a\r\nX-Evil: 1"}`), outcome.ZAKUnavailable},
+		{"rate limit", zoomtest.RateLimited("30", false), outcome.ZoomRateLimited},
+		{"daily limit", zoomtest.RateLimited("2030-01-01T00:00:00Z", true), outcome.ZoomRateLimited},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -73,7 +74,7 @@ func TestMissingScope(t *testing.T) {
 			w.zoom.SetScopes(testClientID, "user:read:user")
 			first := b.signIn("/page", "user-ada")
 			if onError == "omit" {
-				if got := first.received(t).Header.Get("X-Zoom-Zak-Error"); got != string(codeMissingScope) {
+				if got := first.received(t).Header.Get("X-Zoom-Zak-Error"); got != string(outcome.MissingScope) {
 					t.Errorf("header: %q", got)
 				}
 				first = b.open("/page")
@@ -86,12 +87,12 @@ func TestMissingScope(t *testing.T) {
 			for range 3 {
 				a := b.open("/page")
 				if onError == "omit" {
-					if got := a.received(t).Header.Get("X-Zoom-Zak-Error"); got != string(codeMissingScope) {
+					if got := a.received(t).Header.Get("X-Zoom-Zak-Error"); got != string(outcome.MissingScope) {
 						t.Errorf("after asking in vain: %q", got)
 					}
 					continue
 				}
-				wantRefusal(t, a, codeMissingScope)
+				wantRefusal(t, a, outcome.MissingScope)
 				if !strings.Contains(a.body, "user:read:zak") {
 					t.Errorf("the page does not name the scope: %s", a.body)
 				}
@@ -181,7 +182,7 @@ func TestGrantEndsWhileFetchingAZAK(t *testing.T) {
 		b := w.browser()
 		b.signIn("/", "user-ada")
 		w.zoom.RevokeUser(testClientID, "user-ada")
-		if p := b.fetch("GET", "/api").problem(t); p.Code != codeSignInRequired {
+		if p := b.fetch("GET", "/api").problem(t); p.Code != outcome.SignInRequired {
 			t.Errorf("%s: %+v", onError, p)
 		}
 		if a := b.signIn("/page", "user-ada"); a.StatusCode != http.StatusOK || a.received(t).Header.Get(zakHeader) == "" {
@@ -242,7 +243,7 @@ func TestOBF(t *testing.T) {
 		t.Errorf("omit: %q", got)
 	}
 	w.load(w.site("obf {\nmeeting_id {http.request.uri.query.meeting}\non_error fail\n}"))
-	wantRefusal(t, b.open("/?meeting=999999999"), codeZAKUnavailable)
+	wantRefusal(t, b.open("/?meeting=999999999"), outcome.ZAKUnavailable)
 	if a := b.open("/"); a.StatusCode != http.StatusOK {
 		t.Errorf("without a meeting: %d", a.StatusCode)
 	}
@@ -258,9 +259,9 @@ func TestDecliningAScopeIsNotAskedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantRefusal(t, b.open(back), codeDeclined)
+	wantRefusal(t, b.open(back), outcome.Declined)
 	for range 2 {
-		if got := b.open("/page").received(t).Header.Get("X-Zoom-Zak-Error"); got != string(codeMissingScope) {
+		if got := b.open("/page").received(t).Header.Get("X-Zoom-Zak-Error"); got != string(outcome.MissingScope) {
 			t.Errorf("header: %q", got)
 		}
 	}

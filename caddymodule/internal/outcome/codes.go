@@ -1,4 +1,7 @@
-package caddymodule
+// Package outcome is the closed set of codes for what went wrong: the status, heading
+// and sentence of each, and what an operator can do about it. How they are shown, and
+// when, is not its business; it imports nothing of ours.
+package outcome
 
 import (
 	"maps"
@@ -6,31 +9,31 @@ import (
 	"slices"
 )
 
-// code names what went wrong. It is the code of a problem answer, the value of
+// Code names what went wrong. It is the code of a problem answer, the value of
 // the placeholder {http.zoom_pkce.error} and a metric label, so the set is
 // closed and never contains text from elsewhere.
-type code string
+type Code string
 
 const (
-	codeSignInRequired    code = "sign_in_required"
-	codeNotAllowed        code = "not_allowed"
-	codeDeclined          code = "declined"
-	codeCrossSite         code = "cross_site"
-	codeBadCallback       code = "bad_callback"
-	codeLoginExpired      code = "login_expired"
-	codeCookiesMissing    code = "cookies_missing"
-	codeBadRequest        code = "bad_request"
-	codeNotFound          code = "not_found"
-	codeMethodNotAllowed  code = "method_not_allowed"
-	codeTooManyLogins     code = "too_many_logins"
-	codeCodeRefused       code = "code_refused"
-	codeZoomMisconfigured code = "zoom_misconfigured"
-	codeMissingScope      code = "missing_scope"
-	codeZoomNonsense      code = "zoom_nonsense"
-	codeZoomUnavailable   code = "zoom_unavailable"
-	codeZoomRateLimited   code = "zoom_rate_limited"
-	codeZAKUnavailable    code = "zak_unavailable"
-	codeStoreUnavailable  code = "store_unavailable"
+	SignInRequired    Code = "sign_in_required"
+	NotAllowed        Code = "not_allowed"
+	Declined          Code = "declined"
+	CrossSite         Code = "cross_site"
+	BadCallback       Code = "bad_callback"
+	LoginExpired      Code = "login_expired"
+	CookiesMissing    Code = "cookies_missing"
+	BadRequest        Code = "bad_request"
+	NotFound          Code = "not_found"
+	MethodNotAllowed  Code = "method_not_allowed"
+	TooManyLogins     Code = "too_many_logins"
+	CodeRefused       Code = "code_refused"
+	ZoomMisconfigured Code = "zoom_misconfigured"
+	MissingScope      Code = "missing_scope"
+	ZoomNonsense      Code = "zoom_nonsense"
+	ZoomUnavailable   Code = "zoom_unavailable"
+	ZoomRateLimited   Code = "zoom_rate_limited"
+	ZAKUnavailable    Code = "zak_unavailable"
+	StoreUnavailable  Code = "store_unavailable"
 )
 
 // telling is how a code is told: its HTTP status, the heading of its page and
@@ -41,80 +44,80 @@ type telling struct {
 	detail string
 }
 
-var tellings = map[code]telling{
-	codeSignInRequired: {
+var tellings = map[Code]telling{
+	SignInRequired: {
 		http.StatusUnauthorized, "Sign in to continue",
 		"This site asks you to sign in with your Zoom account.",
 	},
-	codeNotAllowed: {
+	NotAllowed: {
 		http.StatusForbidden, "This account has no access",
 		"You are signed in, but this site is not open to your Zoom account.",
 	},
-	codeDeclined: {
+	Declined: {
 		http.StatusForbidden, "You are not signed in",
 		"Zoom ended the sign-in without giving permission.",
 	},
-	codeCrossSite: {
+	CrossSite: {
 		http.StatusForbidden, "Request from another site",
 		"For your protection, this site does not accept this request from another site.",
 	},
-	codeBadCallback: {
+	BadCallback: {
 		http.StatusBadRequest, "This sign-in link does not work",
 		"The address that Zoom sent you back to is incomplete or damaged.",
 	},
-	codeLoginExpired: {
+	LoginExpired: {
 		http.StatusBadRequest, "The sign-in took too long",
 		"This sign-in has expired or was already used.",
 	},
-	codeCookiesMissing: {
+	CookiesMissing: {
 		http.StatusBadRequest, "Your browser did not keep the sign-in",
 		"A cookie that was set when you left for Zoom did not come back with you.",
 	},
-	codeBadRequest: {
+	BadRequest: {
 		http.StatusBadRequest, "Request not understood",
 		"The request is incomplete or malformed.",
 	},
-	codeNotFound: {
+	NotFound: {
 		http.StatusNotFound, "Nothing here",
 		"There is no page at this address.",
 	},
-	codeMethodNotAllowed: {
+	MethodNotAllowed: {
 		http.StatusMethodNotAllowed, "Not possible this way",
 		"This address does not accept this kind of request.",
 	},
-	codeTooManyLogins: {
+	TooManyLogins: {
 		http.StatusTooManyRequests, "Signing in again and again",
 		"You signed in several times within seconds, and each time the sign-in was lost.",
 	},
-	codeCodeRefused: {
+	CodeRefused: {
 		http.StatusBadGateway, "Zoom did not accept the sign-in",
 		"Zoom refused the code that it had just issued for this sign-in.",
 	},
-	codeZoomMisconfigured: {
+	ZoomMisconfigured: {
 		http.StatusBadGateway, "This site is not set up correctly",
 		"Zoom does not accept this site's registration, which only its operator can put right.",
 	},
-	codeMissingScope: {
+	MissingScope: {
 		http.StatusBadGateway, "A permission is missing",
 		"The Zoom app behind this site lacks a permission that the site needs.",
 	},
-	codeZoomNonsense: {
+	ZoomNonsense: {
 		http.StatusBadGateway, "Unexpected answer from Zoom",
 		"Zoom answered in a way that this site cannot use.",
 	},
-	codeZoomUnavailable: {
+	ZoomUnavailable: {
 		http.StatusServiceUnavailable, "Zoom cannot be reached",
 		"This site cannot reach Zoom at the moment.",
 	},
-	codeZoomRateLimited: {
+	ZoomRateLimited: {
 		http.StatusServiceUnavailable, "Zoom is asking for a pause",
 		"This site has sent Zoom more requests than Zoom allows.",
 	},
-	codeZAKUnavailable: {
+	ZAKUnavailable: {
 		http.StatusServiceUnavailable, "The meeting key is not available",
 		"Zoom did not hand out the key that is needed to start or join meetings.",
 	},
-	codeStoreUnavailable: {
+	StoreUnavailable: {
 		http.StatusServiceUnavailable, "Sign-ins cannot be read",
 		"This site cannot read its stored sign-ins at the moment; yours is not lost.",
 	},
@@ -122,57 +125,57 @@ var tellings = map[code]telling{
 
 // told returns how c is told. A code outside the table is a mistake of ours
 // and told as an internal error.
-func (c code) told() telling {
+func (c Code) told() telling {
 	if t, ok := tellings[c]; ok {
 		return t
 	}
 	return telling{http.StatusInternalServerError, "Something went wrong", "This site made a mistake."}
 }
 
-// status is the HTTP status that belongs to c.
-func (c code) status() int { return c.told().status }
+// Status is the HTTP status that belongs to c.
+func (c Code) Status() int { return c.told().status }
 
-// title is the heading of the page of c.
-func (c code) title() string { return c.told().title }
+// Title is the heading of the page of c.
+func (c Code) Title() string { return c.told().title }
 
-// detail is one sentence about what happened.
-func (c code) detail() string { return c.told().detail }
+// Detail is one sentence about what happened.
+func (c Code) Detail() string { return c.told().detail }
 
-// allCodes lists all codes there are, in the order of their names.
-func allCodes() []code { return slices.Sorted(maps.Keys(tellings)) }
+// All lists all codes there are, in the order of their names.
+func All() []Code { return slices.Sorted(maps.Keys(tellings)) }
 
-// helpsToSignIn reports whether signing in is a way on from a refusal.
-func (c code) helpsToSignIn() bool {
+// HelpsToSignIn reports whether signing in is a way on from a refusal.
+func (c Code) HelpsToSignIn() bool {
 	switch c {
-	case codeSignInRequired, codeDeclined, codeBadCallback, codeLoginExpired, codeCookiesMissing, codeCodeRefused:
+	case SignInRequired, Declined, BadCallback, LoginExpired, CookiesMissing, CodeRefused:
 		return true
 	}
 	return false
 }
 
-// advice tells an operator what to do about c, "" where there is nothing to do.
-func (c code) advice() string {
+// Advice tells an operator what to do about c, "" where there is nothing to do.
+func (c Code) Advice() string {
 	switch c {
-	case codeZoomMisconfigured:
+	case ZoomMisconfigured:
 		return "check client_id and client_secret, and register the redirect URI exactly as it stands here; " +
 			"development and production credentials of a Zoom app differ; caddy zoom-pkce doctor checks them"
-	case codeMissingScope:
+	case MissingScope:
 		return "add the scope to the Zoom app in the App Marketplace; users are then asked for it on their next sign-in"
-	case codeStoreUnavailable:
+	case StoreUnavailable:
 		return "check that the session store can be reached, read and written; caddy zoom-pkce doctor tries it"
-	case codeZoomRateLimited, codeZAKUnavailable:
+	case ZoomRateLimited, ZAKUnavailable:
 		return "fewer requests need a ZAK: exclude assets with zak match, or raise zak max_age"
-	case codeTooManyLogins, codeCookiesMissing:
+	case TooManyLogins, CookiesMissing:
 		return "the browser does not keep the cookies, the site is opened by plain http, or several Caddys do not share their storage"
-	case codeZoomUnavailable:
+	case ZoomUnavailable:
 		return "check that this machine can reach Zoom"
-	case codeZoomNonsense:
+	case ZoomNonsense:
 		return "check oauth_url and api_url, and whether a proxy answers in Zoom's place"
-	case codeCodeRefused:
+	case CodeRefused:
 		return "now and then this is a reload or the back button; often it means that the code is redeemed elsewhere, too"
-	case codeNotAllowed:
+	case NotAllowed:
 		return "add a line to allow if this visitor should be let in"
-	case codeCrossSite:
+	case CrossSite:
 		return "call this from a page of the site itself"
 	}
 	return ""

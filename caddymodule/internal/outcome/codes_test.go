@@ -1,4 +1,4 @@
-package caddymodule
+package outcome
 
 import (
 	"maps"
@@ -9,7 +9,7 @@ import (
 )
 
 // The table of codes is a contract: monitors and clients are written against it.
-var codeStatuses = map[code]int{
+var codeStatuses = map[Code]int{
 	"sign_in_required": 401,
 	"not_allowed":      403, "declined": 403, "cross_site": 403,
 	"bad_callback": 400, "login_expired": 400, "cookies_missing": 400, "bad_request": 400,
@@ -19,20 +19,20 @@ var codeStatuses = map[code]int{
 }
 
 func TestCodes(t *testing.T) {
-	got, want := allCodes(), slices.Sorted(maps.Keys(codeStatuses))
+	got, want := All(), slices.Sorted(maps.Keys(codeStatuses))
 	if !slices.Equal(got, want) {
 		t.Fatalf("codes are %v, want %v", got, want)
 	}
 	sentence := regexp.MustCompile(`^[A-Z].*[^.!?]$`)
 	for c, status := range codeStatuses {
-		if c.status() != status {
-			t.Errorf("%s has status %d, want %d", c, c.status(), status)
+		if c.Status() != status {
+			t.Errorf("%s has status %d, want %d", c, c.Status(), status)
 		}
-		if !sentence.MatchString(c.title()) || !regexp.MustCompile(`^[A-Z].*\.$`).MatchString(c.detail()) {
-			t.Errorf("%s reads %q, %q", c, c.title(), c.detail())
+		if !sentence.MatchString(c.Title()) || !regexp.MustCompile(`^[A-Z].*\.$`).MatchString(c.Detail()) {
+			t.Errorf("%s reads %q, %q", c, c.Title(), c.Detail())
 		}
 	}
-	if got := code("made up").status(); got != http.StatusInternalServerError {
+	if got := Code("made up").Status(); got != http.StatusInternalServerError {
 		t.Errorf("unknown code has status %d", got)
 	}
 }
