@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -119,7 +120,7 @@ func (w *world) webview(p *person, userID string) *webview {
 	}()
 	if err == nil {
 		_, err = cdp.Call(v.ctx, target, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{
-			{URLPattern: zoomSDK}, {ResourceType: "Document"},
+			{URLPattern: pages.ZoomSDK}, {ResourceType: "Document"},
 		}})
 	}
 	if err != nil {
@@ -130,7 +131,7 @@ func (w *world) webview(p *person, userID string) *webview {
 
 // answer answers a request for the SDK, and adds the context to one for a page.
 func (v *webview) answer(target *chromedp.Target, request fetch.EventRequestPaused) error {
-	if request.Request.URL == zoomSDK {
+	if request.Request.URL == pages.ZoomSDK {
 		_, err := cdp.Call(v.ctx, target, fetch.FulfillRequest, fetch.FulfillRequestParams{
 			RequestID: request.RequestID, ResponseCode: 200, Body: []byte(sdkStub),
 			ResponseHeaders: []*fetch.HeaderEntry{{Name: "Content-Type", Value: "text/javascript"}},

@@ -20,6 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -320,7 +321,7 @@ func (a answer) received(t testing.TB) received {
 }
 
 // problem is the problem+json of an answer.
-func (a answer) problem(t testing.TB) (p problem) {
+func (a answer) problem(t testing.TB) (p pages.Problem) {
 	t.Helper()
 	if got := a.Header.Get("Content-Type"); got != "application/problem+json" {
 		t.Fatalf("status %d with content type %q, want problem+json\n%s", a.StatusCode, got, a.body)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -112,5 +113,5 @@ func (s *site) inClientFailed(w http.ResponseWriter, r *http.Request, err error)
 func unregistered(redirectURI string) error {
 	redirectURI, _, _ = strings.Cut(redirectURI, "?")
 	return fmt.Errorf("redirectUri %q is none of redirect_uri and zoom_app redirect_uri: "+
-		"if it is a page of this app, add it to zoom_app redirect_uri, and at Zoom to the OAuth allow list", shorten(redirectURI))
+		"if it is a page of this app, add it to zoom_app redirect_uri, and at Zoom to the OAuth allow list", pages.Shorten(redirectURI))
 }

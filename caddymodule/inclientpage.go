@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 )
 
 // serveInClientSignIn answers a page load inside the Zoom client with a page
@@ -26,14 +27,14 @@ func (s *site) serveInClientSignIn(w http.ResponseWriter, r *http.Request) error
 // to next, by default to the page that was asked for.
 func (s *site) signInInside(w http.ResponseWriter, r *http.Request, next string) error {
 	metrics.count(decisionLogin)
-	page := inClient{
+	page := pages.InClient{
 		Authorize:  s.pathPrefix + "/app/authorize",
 		Authorized: s.pathPrefix + "/app/onauthorized",
 		Registered: strings.Join(s.zoomApp.callingPages(), " "),
 		Next:       next,
 		Wait:       s.unauthenticated == showSignInPage,
 	}
-	page.write(w, s.pageSecurity(w, r))
+	page.Write(w, s.pageSecurity(w, r))
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -133,7 +134,7 @@ func TestEmbedding(t *testing.T) {
 		})
 	}
 	script := w.browser().open("/", insideZoom...).Header.Get("Content-Security-Policy")
-	want := "script-src https://appssdk.zoom.us/sdk.min.js " + pageScripts["inclient.js"].source + "; connect-src 'self'"
+	want := "script-src https://appssdk.zoom.us/sdk.min.js " + pages.PageScripts["inclient.js"].Source + "; connect-src 'self'"
 	if !strings.Contains(script, want) {
 		t.Errorf("the policy is %s", script)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -42,7 +43,7 @@ func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, star
 // GET, and nothing of the answer is kept.
 func (s *site) redirect(w http.ResponseWriter, decision, location string) error {
 	metrics.count(decision)
-	setSecurityHeaders(w.Header(), securityOptions{https: s.secure})
+	pages.SetSecurityHeaders(w.Header(), pages.Security{HTTPS: s.secure})
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
@@ -126,7 +127,7 @@ func (s *site) signInFrom(w http.ResponseWriter, r *http.Request, v *visit) erro
 	}
 	next := s.pathPrefix + "/login?return_to=" + url.QueryEscape(returnURL)
 	metrics.count(decisionFragment)
-	keepFragmentHop(next).write(w, http.StatusOK, securityOptions{https: s.secure})
+	pages.KeepFragmentHop(next).Write(w, http.StatusOK, pages.Security{HTTPS: s.secure})
 	return nil
 }
 

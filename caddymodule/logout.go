@@ -9,6 +9,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -50,13 +51,13 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 	if err != nil {
 		s.clearAmbiguous(w, err)
 		s.clearDead(w, err)
-		signedOutPage(requestID, s.loginURL("/"), s.zoomSignOutURL()).write(w, http.StatusOK, security, 0)
+		pages.SignedOutPage(requestID, s.loginURL("/"), s.zoomSignOutURL()).Write(w, http.StatusOK, security, 0)
 		return nil
 	}
 	if target, err := url.Parse(s.afterLogout); err == nil && target.Host != "" {
-		security.formAction = []string{target.Scheme + "://" + target.Host}
+		security.FormAction = []string{target.Scheme + "://" + target.Host}
 	}
 	p := session.Profile()
-	signOutPage(requestID, account{p.Name, p.Email, p.ID}, s.pathPrefix+"/logout", "/").write(w, http.StatusOK, security, 0)
+	pages.SignOutPage(requestID, pages.Account{Name: p.Name, Email: p.Email, UserID: p.ID}, s.pathPrefix+"/logout", "/").Write(w, http.StatusOK, security, 0)
 	return nil
 }

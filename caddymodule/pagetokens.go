@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -79,6 +80,6 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 // answer sends a credential or a fact to the page that asked.
 func (s *site) answer(w http.ResponseWriter, value any) error {
 	metrics.count(decisionEndpoint)
-	writeJSON(w, http.StatusOK, "application/json", value, securityOptions{https: s.secure}, 0)
+	pages.WriteJSON(w, http.StatusOK, "application/json", value, pages.Security{HTTPS: s.secure}, 0)
 	return nil
 }

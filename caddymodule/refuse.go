@@ -12,6 +12,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -23,7 +24,7 @@ type refusal struct {
 	retryAfter time.Duration // 0: nobody knows
 	scopes     []string      // that Zoom found missing
 	returnURL  string        // where a sign-in from here leads; default: the page itself
-	page       *page         // default: the page of the code
+	page       *pages.Page   // default: the page of the code
 	framed     bool          // the page may be shown in a frame
 	asJSON     bool          // no page, whoever asks
 }
@@ -77,7 +78,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	refuseBody(w, r)
 
 	if !s.errorPages {
-		setRetryAfter(w.Header(), f.code.Status(), f.retryAfter)
+		pages.SetRetryAfter(w.Header(), f.code.Status(), f.retryAfter)
 		w.Header().Set("Cache-Control", "no-store")
 		cause := f.err
 		if cause == nil {
@@ -94,25 +95,25 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 		if f.code.HelpsToSignIn() {
 			loginURL = s.loginURL(f.returnURL)
 		}
-		newProblem(f.code, requestID, loginURL).write(w, security, f.retryAfter)
+		pages.NewProblem(f.code, requestID, loginURL).Write(w, security, f.retryAfter)
 		return nil
 	}
 	if f.framed {
-		security.frameAncestors = frameAnywhere
+		security.FrameAncestors = pages.FrameAnywhere
 	}
 	if f.page == nil {
-		p := errorPage(f.code, errorDetails{
-			requestID:   requestID,
-			signInURL:   s.loginURL(f.returnURL),
-			retryURL:    f.returnURL,
-			scopes:      f.scopes,
-			redirectURI: s.redirectURIOf(r).uri,
-			unopenable:  errors.As(f.err, new(*zoompkce.UnopenableError)),
+		p := pages.ForCode(f.code, pages.Details{
+			RequestID:   requestID,
+			SignInURL:   s.loginURL(f.returnURL),
+			RetryURL:    f.returnURL,
+			Scopes:      f.scopes,
+			RedirectURI: s.redirectURIOf(r).uri,
+			Unopenable:  errors.As(f.err, new(*zoompkce.UnopenableError)),
 		})
 		f.page = &p
 	}
 	f.page.RequestID = requestID
-	f.page.write(w, f.code.Status(), security, f.retryAfter)
+	f.page.Write(w, f.code.Status(), security, f.retryAfter)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -55,7 +56,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 
 // refuseFramed asks a visitor inside a frame to sign in in a window of its own.
 func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL string) error {
-	p := framedSignInPage("", s.loginURL(returnURL), returnURL)
+	p := pages.FramedSignInPage("", s.loginURL(returnURL), returnURL)
 	return s.refuse(w, r, refusal{code: outcome.SignInRequired, page: &p, framed: true})
 }
 
@@ -87,7 +88,7 @@ func (s *site) refuseVisitor(w http.ResponseWriter, r *http.Request, v *visit, w
 		return s.refuse(w, r, refusalOf(err))
 	}
 	p := session.Profile()
-	page := notAllowedPage("", account{p.Name, p.Email, p.ID}, s.zoomSignOutURL(), s.loginURL(s.returnURL(r)))
+	page := pages.NotAllowedPage("", pages.Account{Name: p.Name, Email: p.Email, UserID: p.ID}, s.zoomSignOutURL(), s.loginURL(s.returnURL(r)))
 	f.page = &page
 	return s.refuse(w, r, f)
 }

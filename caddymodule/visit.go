@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -194,7 +195,7 @@ func (v *visit) placeholder(name string) (any, bool) {
 	case placeholderEmail:
 		return v.profile.Email, true
 	case placeholderName:
-		return withoutControls(v.profile.Name), true
+		return pages.WithoutControls(v.profile.Name), true
 	}
 	return nil, false
 }

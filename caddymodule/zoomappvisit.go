@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -115,12 +116,12 @@ func isZoomPage(page string) bool {
 // can be shown where the app can: inside Zoom's web client, whose own headers
 // ask for two more of every page it embeds
 // (developers.zoom.us/docs/contact-center/apps/zcc-pwa).
-func (s *site) pageSecurity(w http.ResponseWriter, r *http.Request) securityOptions {
-	security := securityOptions{https: s.secure}
+func (s *site) pageSecurity(w http.ResponseWriter, r *http.Request) pages.Security {
+	security := pages.Security{HTTPS: s.secure}
 	if s.zoomApp == nil {
 		return security
 	}
-	security.frameAncestors = zoomFrames
+	security.FrameAncestors = zoomFrames
 	if browser.Classify(r) == browser.FramedLoad {
 		w.Header().Set("Cross-Origin-Embedder-Policy", "require-corp")
 		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")

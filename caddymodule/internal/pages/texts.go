@@ -1,31 +1,31 @@
-package caddymodule
+package pages
 
 import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
-// errorDetails are what the page for a code can tell and offer. Empty fields
+// Details are what the page for a code can tell and offer. Empty fields
 // are left out of the page.
-type errorDetails struct {
-	requestID string
-	// signInURL starts a login that leads back to where the visitor wanted to
-	// go; retryURL is that place itself.
-	signInURL string
-	retryURL  string
-	// scopes are the names of the scopes that are missing.
-	scopes []string
-	// redirectURI is for the operator of a site that Zoom rejects.
-	redirectURI string
-	// unopenable says that a stored record is the trouble, which does not pass.
-	unopenable bool
+type Details struct {
+	RequestID string
+	// SignInURL starts a login that leads back to where the visitor wanted to
+	// go; RetryURL is that place itself.
+	SignInURL string
+	RetryURL  string
+	// Scopes are the names of the scopes that are missing.
+	Scopes []string
+	// RedirectURI is for the operator of a site that Zoom rejects.
+	RedirectURI string
+	// Unopenable says that a stored record is the trouble, which does not pass.
+	Unopenable bool
 }
 
-// errorPage is the page for a code of the table. The 403 of a visitor who is
-// signed in has a page of its own, see notAllowedPage.
-func errorPage(c outcome.Code, d errorDetails) page {
-	p := page{Title: c.Title(), Message: c.Detail(), Mark: markAlert, RequestID: d.requestID, Code: c}
-	signIn := func(label string) { p.Ways = append(p.Ways, way{Href: d.signInURL, Label: label}) }
-	retry := func(label string) { p.Ways = append(p.Ways, way{Href: d.retryURL, Label: label}) }
+// ForCode is the page for a code of the table. The 403 of a visitor who is
+// signed in has a page of its own, see NotAllowedPage.
+func ForCode(c outcome.Code, d Details) Page {
+	p := Page{Title: c.Title(), Message: c.Detail(), Mark: markAlert, RequestID: d.RequestID, Code: c}
+	signIn := func(label string) { p.Ways = append(p.Ways, way{Href: d.SignInURL, Label: label}) }
+	retry := func(label string) { p.Ways = append(p.Ways, way{Href: d.RetryURL, Label: label}) }
 
 	switch c {
 	case outcome.SignInRequired:
@@ -61,16 +61,16 @@ func errorPage(c outcome.Code, d errorDetails) page {
 	case outcome.CodeRefused:
 		signIn("Sign in again")
 	case outcome.ZoomMisconfigured:
-		p.Facts = []fact{{Label: "Redirect URI to register at Zoom", Values: []string{d.redirectURI}, Code: true}}
+		p.Facts = []fact{{Label: "Redirect URI to register at Zoom", Values: []string{d.RedirectURI}, Code: true}}
 		signIn("Try again")
 	case outcome.MissingScope:
-		p.Facts = []fact{{Label: "Missing scopes", Values: d.scopes, Code: true}}
+		p.Facts = []fact{{Label: "Missing scopes", Values: d.Scopes, Code: true}}
 		p.Notes = []string{"Once the operator has added it to the app in the Zoom App Marketplace, sign in again."}
 		signIn("Sign in again")
 	case outcome.ZoomNonsense:
 		signIn("Try again")
 	case outcome.ZoomUnavailable, outcome.ZoomRateLimited, outcome.ZAKUnavailable, outcome.StoreUnavailable:
-		if d.unopenable {
+		if d.Unopenable {
 			p.Message = "This site cannot open your stored sign-in with the secrets it has."
 			p.Notes = []string{"Only its operator can put that right."}
 			retry("Try again")
@@ -86,15 +86,15 @@ func errorPage(c outcome.Code, d errorDetails) page {
 }
 
 // signInPage asks a visitor to sign in.
-func signInPage(requestID, signInURL string) page {
-	return errorPage(outcome.SignInRequired, errorDetails{requestID: requestID, signInURL: signInURL})
+func signInPage(requestID, signInURL string) Page {
+	return ForCode(outcome.SignInRequired, Details{RequestID: requestID, SignInURL: signInURL})
 }
 
-// framedSignInPage asks a visitor inside a frame to sign in, in a window of
+// FramedSignInPage asks a visitor inside a frame to sign in, in a window of
 // its own: neither Zoom's sign-in page nor a SameSite=Lax cookie works in a
 // frame. It has to be shown in the frame it is about, so it belongs to answers
-// with frameAnywhere; a foreign page around it gains a link to Zoom, no more.
-func framedSignInPage(requestID, signInURL, retryURL string) page {
+// with FrameAnywhere; a foreign page around it gains a link to Zoom, no more.
+func FramedSignInPage(requestID, signInURL, retryURL string) Page {
 	p := signInPage(requestID, "")
 	p.Notes = []string{"Signing in opens a new window. When you are done there, come back and reload."}
 	p.Ways = []way{
@@ -104,19 +104,19 @@ func framedSignInPage(requestID, signInURL, retryURL string) page {
 	return p
 }
 
-// account is who is signed in, as far as Zoom has told.
-type account struct {
-	name, email, userID string
+// Account is who is signed in, as far as Zoom has told.
+type Account struct {
+	Name, Email, UserID string
 }
 
-// notAllowedPage tells visitors that their account has no access. Zoom keeps
+// NotAllowedPage tells visitors that their account has no access. Zoom keeps
 // its own sign-in, so they have to sign out there before Zoom lets them choose
 // another account.
-func notAllowedPage(requestID string, who account, zoomSignOutURL, signInURL string) page {
-	p := errorPage(outcome.NotAllowed, errorDetails{requestID: requestID})
-	p.Facts = []fact{{Label: "Signed in as", Values: []string{who.name, who.email}}}
-	if who.name == "" && who.email == "" {
-		p.Facts[0].Values = []string{who.userID}
+func NotAllowedPage(requestID string, who Account, zoomSignOutURL, signInURL string) Page {
+	p := ForCode(outcome.NotAllowed, Details{RequestID: requestID})
+	p.Facts = []fact{{Label: "Signed in as", Values: []string{who.Name, who.Email}}}
+	if who.Name == "" && who.Email == "" {
+		p.Facts[0].Values = []string{who.UserID}
 		p.Facts[0].Code = true
 	}
 	p.Notes = []string{"To use another account, first sign out at Zoom, then come back and sign in again."}
@@ -127,23 +127,23 @@ func notAllowedPage(requestID string, who account, zoomSignOutURL, signInURL str
 	return p
 }
 
-// signOutPage asks before signing out: a link alone, which any site can make a
+// SignOutPage asks before signing out: a link alone, which any site can make a
 // browser follow, must not do it.
-func signOutPage(requestID string, who account, signOutURL, backURL string) page {
-	return page{
+func SignOutPage(requestID string, who Account, signOutURL, backURL string) Page {
+	return Page{
 		Title:     "Sign out?",
 		Message:   "You will need to sign in with Zoom again to use this site.",
 		Mark:      markKey,
-		Facts:     []fact{{Label: "Signed in as", Values: []string{who.name, who.email}}},
+		Facts:     []fact{{Label: "Signed in as", Values: []string{who.Name, who.Email}}},
 		Form:      way{Href: signOutURL, Label: "Sign out"},
 		Ways:      []way{{Href: backURL, Label: "Stay signed in"}},
 		RequestID: requestID,
 	}
 }
 
-// signedOutPage is where signing out ends. It does not start a login.
-func signedOutPage(requestID, signInURL, zoomSignOutURL string) page {
-	return page{
+// SignedOutPage is where signing out ends. It does not start a login.
+func SignedOutPage(requestID, signInURL, zoomSignOutURL string) Page {
+	return Page{
 		Title:   "You are signed out",
 		Message: "This browser is no longer signed in to this site.",
 		Mark:    markDone,
@@ -157,9 +157,9 @@ func signedOutPage(requestID, signInURL, zoomSignOutURL string) page {
 	}
 }
 
-// keepFragmentHop hands the fragment of the page that the visitor opened on to
+// KeepFragmentHop hands the fragment of the page that the visitor opened on to
 // next, the login, whose query it completes.
-func keepFragmentHop(next string) hop {
+func KeepFragmentHop(next string) hop {
 	return hop{
 		Title: "Signing you in", Message: "One moment, you are on your way to Zoom.",
 		Script: "keep.js", Next: next,

@@ -1,4 +1,4 @@
-package caddymodule
+package pages
 
 import (
 	"crypto/sha256"
@@ -17,17 +17,17 @@ const (
 	testSignOut = "https://zoom.us/signout"
 )
 
-var testDetails = errorDetails{
-	requestID: "7d9f", signInURL: testSignIn, retryURL: "/meet/42",
-	scopes:      []string{"user:read:zak"},
-	redirectURI: "https://app.example.com/zoom_pkce/callback",
+var testDetails = Details{
+	RequestID: "7d9f", SignInURL: testSignIn, RetryURL: "/meet/42",
+	Scopes:      []string{"user:read:zak"},
+	RedirectURI: "https://app.example.com/zoom_pkce/callback",
 }
 
 // show returns what a visitor gets of p.
-func show(t *testing.T, p page) (html, policy string) {
+func show(t *testing.T, p Page) (html, policy string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	p.write(w, 418, securityOptions{}, 0)
+	p.Write(w, 418, Security{}, 0)
 	if w.Code != 418 {
 		t.Errorf("status %d", w.Code)
 	}
@@ -37,17 +37,17 @@ func show(t *testing.T, p page) (html, policy string) {
 	return w.Body.String(), w.Header().Get("Content-Security-Policy")
 }
 
-func allPages() map[string]page {
-	who := account{"Ada Lovelace", "ada@example.org", "u1"}
-	pages := map[string]page{
+func allPages() map[string]Page {
+	who := Account{"Ada Lovelace", "ada@example.org", "u1"}
+	pages := map[string]Page{
 		"sign in":        signInPage("7d9f", testSignIn),
-		"framed sign in": framedSignInPage("7d9f", testSignIn, "/meet/42"),
-		"not allowed":    notAllowedPage("7d9f", who, testSignOut, testSignIn),
-		"sign out":       signOutPage("7d9f", who, "/zoom_pkce/logout", "/"),
-		"signed out":     signedOutPage("7d9f", testSignIn, testSignOut),
+		"framed sign in": FramedSignInPage("7d9f", testSignIn, "/meet/42"),
+		"not allowed":    NotAllowedPage("7d9f", who, testSignOut, testSignIn),
+		"sign out":       SignOutPage("7d9f", who, "/zoom_pkce/logout", "/"),
+		"signed out":     SignedOutPage("7d9f", testSignIn, testSignOut),
 	}
 	for _, c := range outcome.All() {
-		pages[string(c)] = errorPage(c, testDetails)
+		pages[string(c)] = ForCode(c, testDetails)
 	}
 	return pages
 }
@@ -98,27 +98,27 @@ func TestPageContents(t *testing.T) {
 	signIn := `href="/zoom_pkce/login?return_to=%2Fmeet%2F42"`
 	tests := []struct {
 		name string
-		p    page
+		p    Page
 		want []string
 	}{
-		{"missing scope", errorPage(outcome.MissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
-		{"misconfigured", errorPage(outcome.ZoomMisconfigured, testDetails), []string{
+		{"missing scope", ForCode(outcome.MissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
+		{"misconfigured", ForCode(outcome.ZoomMisconfigured, testDetails), []string{
 			"<code>https://app.example.com/zoom_pkce/callback</code>", signIn,
 		}},
-		{"unavailable", errorPage(outcome.ZoomUnavailable, testDetails), []string{`href="/meet/42"`}},
-		{"too many logins", errorPage(outcome.TooManyLogins, testDetails), []string{"cookies", "http://", "Caddy servers", signIn}},
-		{"cookies", errorPage(outcome.CookiesMissing, testDetails), []string{"Cookies are turned off", signIn}},
-		{"framed", framedSignInPage("r", testSignIn, "/meet/42"), []string{
+		{"unavailable", ForCode(outcome.ZoomUnavailable, testDetails), []string{`href="/meet/42"`}},
+		{"too many logins", ForCode(outcome.TooManyLogins, testDetails), []string{"cookies", "http://", "Caddy servers", signIn}},
+		{"cookies", ForCode(outcome.CookiesMissing, testDetails), []string{"Cookies are turned off", signIn}},
+		{"framed", FramedSignInPage("r", testSignIn, "/meet/42"), []string{
 			signIn + ` target="_blank" rel="noopener"`, `second" href="/meet/42"`,
 		}},
-		{"not allowed", notAllowedPage("r", account{"Ada", "ada@example.org", "u1"}, testSignOut, testSignIn), []string{
+		{"not allowed", NotAllowedPage("r", Account{"Ada", "ada@example.org", "u1"}, testSignOut, testSignIn), []string{
 			"<bdi>Ada</bdi>", "<bdi>ada@example.org</bdi>", `href="https://zoom.us/signout"`, signIn,
 		}},
-		{"not allowed, no name", notAllowedPage("r", account{userID: "u1"}, testSignOut, testSignIn), []string{"<code>u1</code>"}},
-		{"sign out", signOutPage("r", account{"Ada", "", "u1"}, "/zoom_pkce/logout", "/"), []string{
+		{"not allowed, no name", NotAllowedPage("r", Account{UserID: "u1"}, testSignOut, testSignIn), []string{"<code>u1</code>"}},
+		{"sign out", SignOutPage("r", Account{"Ada", "", "u1"}, "/zoom_pkce/logout", "/"), []string{
 			`<form method="post" action="/zoom_pkce/logout"><button class="button" type="submit">`, "<bdi>Ada</bdi>", `second" href="/"`,
 		}},
-		{"signed out", signedOutPage("r", testSignIn, testSignOut), []string{signIn, `href="https://zoom.us/signout"`}},
+		{"signed out", SignedOutPage("r", testSignIn, testSignOut), []string{signIn, `href="https://zoom.us/signout"`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,11 +138,11 @@ func TestPagesSurviveHostileValues(t *testing.T) {
 		"\u202egnitrevni", "\x00\xff", `{{.Title}}`, "{env.HOME}", strings.Repeat("A", 1<<20),
 	}
 	for _, text := range evil {
-		d := errorDetails{requestID: text, signInURL: testSignIn, scopes: []string{text}, redirectURI: text}
-		for _, p := range []page{
-			notAllowedPage(text, account{text, text, text}, testSignOut, testSignIn),
-			signOutPage(text, account{text, text, text}, "/zoom_pkce/logout", "/"),
-			errorPage(outcome.MissingScope, d), errorPage(outcome.ZoomMisconfigured, d),
+		d := Details{RequestID: text, SignInURL: testSignIn, Scopes: []string{text}, RedirectURI: text}
+		for _, p := range []Page{
+			NotAllowedPage(text, Account{text, text, text}, testSignOut, testSignIn),
+			SignOutPage(text, Account{text, text, text}, "/zoom_pkce/logout", "/"),
+			ForCode(outcome.MissingScope, d), ForCode(outcome.ZoomMisconfigured, d),
 		} {
 			html, _ := show(t, p)
 			if strings.Contains(html, "<script") || strings.Contains(html, "<img") || strings.Count(html, "<style>") != 1 {
@@ -184,7 +184,7 @@ func TestPageLinks(t *testing.T) {
 		{"data:text/html,x", false},
 	}
 	for _, tt := range tests {
-		html, _ := show(t, page{Form: way{Href: tt.href, Label: "go"}, Ways: []way{{Href: tt.href, Label: "go"}}})
+		html, _ := show(t, Page{Form: way{Href: tt.href, Label: "go"}, Ways: []way{{Href: tt.href, Label: "go"}}})
 		if n := strings.Count(html, ">go</"); (n == 2) != tt.safe || n == 1 {
 			t.Errorf("%q: %d links", tt.href, n)
 		}
@@ -193,7 +193,7 @@ func TestPageLinks(t *testing.T) {
 
 func TestHop(t *testing.T) {
 	w := httptest.NewRecorder()
-	keepFragmentHop("/zoom_pkce/login?return_to=%2Fx%22%3E").write(w, 200, securityOptions{})
+	KeepFragmentHop("/zoom_pkce/login?return_to=%2Fx%22%3E").Write(w, 200, Security{})
 	html, policy := w.Body.String(), w.Header().Get("Content-Security-Policy")
 	checkHash(t, html, policy, "style")
 	checkHash(t, html, policy, "script")
@@ -206,7 +206,7 @@ func TestHop(t *testing.T) {
 	}
 	for _, next := range []string{"//evil.example", "https://evil.example", "javascript:alert(1)", ""} {
 		w := httptest.NewRecorder()
-		keepFragmentHop(next).write(w, 200, securityOptions{})
+		KeepFragmentHop(next).Write(w, 200, Security{})
 		if html := w.Body.String(); !strings.Contains(html, `data-next="/"`) || strings.Contains(html, "evil") {
 			t.Errorf("%q: %s", next, html)
 		}

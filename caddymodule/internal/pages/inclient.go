@@ -1,4 +1,4 @@
-package caddymodule
+package pages
 
 import "net/http"
 
@@ -6,8 +6,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
-// inClient is the page that signs in inside the Zoom client.
-type inClient struct {
+// InClient is the page that signs in inside the Zoom client.
+type InClient struct {
 	Title, Message string
 	Mark           mark
 	Script         string // the file of the script
@@ -19,23 +19,23 @@ type inClient struct {
 	Wait           bool   // for a click
 }
 
-func (p inClient) write(w http.ResponseWriter, security securityOptions) {
+func (p InClient) Write(w http.ResponseWriter, security Security) {
 	p.Title, p.Message, p.Mark = "Signing you in", "One moment, Zoom is asked who you are.", markKey
 	if p.Wait {
 		p.Title, p.Message = "Sign in to continue", outcome.SignInRequired.Detail()
 	}
-	p.Script, p.SDK = "inclient.js", zoomSDK
+	p.Script, p.SDK = "inclient.js", ZoomSDK
 	if !isSafeLink(p.Next) {
 		p.Next = ""
 	}
-	security.script = p.SDK + " " + pageScripts[p.Script].source
+	security.script = p.SDK + " " + PageScripts[p.Script].Source
 	security.connect = "'self'"
 	// What Zoom's client makes of pages with other statuses is not documented.
 	writeHTML(w, http.StatusOK, "inclient.html", p, security)
 }
 
-// zoomSDK is the one foreign script a page of ours loads: it is the way to
+// ZoomSDK is the one foreign script a page of ours loads: it is the way to
 // talk to the Zoom client. It has no integrity hash, because Zoom changes it
 // to fit new clients (github.com/zoom/appssdk, README). Zoom for Government
 // publishes none of its own.
-const zoomSDK = "https://appssdk.zoom.us/sdk.min.js"
+const ZoomSDK = "https://appssdk.zoom.us/sdk.min.js"

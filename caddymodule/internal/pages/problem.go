@@ -1,4 +1,4 @@
-package caddymodule
+package pages
 
 import (
 	"encoding/json"
@@ -9,8 +9,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
-// problem is an error answer for programs (RFC 9457).
-type problem struct {
+// Problem is an error answer for programs (RFC 9457).
+type Problem struct {
 	// What kind of problem this is; always about:blank, since code says it.
 	Type string `json:"type"`
 	// The text of the HTTP status, as RFC 9457 wishes for about:blank.
@@ -27,9 +27,9 @@ type problem struct {
 	LoginURL string `json:"login_url,omitempty"`
 }
 
-// newProblem describes c. loginURL stays empty where signing in does not help.
-func newProblem(c outcome.Code, requestID, loginURL string) problem {
-	return problem{
+// NewProblem describes c. loginURL stays empty where signing in does not help.
+func NewProblem(c outcome.Code, requestID, loginURL string) Problem {
+	return Problem{
 		Type:      "about:blank",
 		Title:     http.StatusText(c.Status()),
 		Status:    c.Status(),
@@ -40,20 +40,20 @@ func newProblem(c outcome.Code, requestID, loginURL string) problem {
 	}
 }
 
-// write sends p. retryAfter is the wait to suggest, see setRetryAfter.
-func (p problem) write(w http.ResponseWriter, security securityOptions, retryAfter time.Duration) {
-	writeJSON(w, p.Status, "application/problem+json", p, security, retryAfter)
+// Write sends p. retryAfter is the wait to suggest, see SetRetryAfter.
+func (p Problem) Write(w http.ResponseWriter, security Security, retryAfter time.Duration) {
+	WriteJSON(w, p.Status, "application/problem+json", p, security, retryAfter)
 }
 
-// writeJSON sends value as an answer of the directive.
-func writeJSON(w http.ResponseWriter, status int, contentType string, value any, security securityOptions, retryAfter time.Duration) {
+// WriteJSON sends value as an answer of the directive.
+func WriteJSON(w http.ResponseWriter, status int, contentType string, value any, security Security, retryAfter time.Duration) {
 	body, err := json.Marshal(value)
 	if err != nil {
 		status, body = http.StatusInternalServerError, []byte("{}")
 	}
 	body = append(body, '\n')
-	setSecurityHeaders(w.Header(), security)
-	setRetryAfter(w.Header(), status, retryAfter)
+	SetSecurityHeaders(w.Header(), security)
+	SetRetryAfter(w.Header(), status, retryAfter)
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
@@ -63,9 +63,9 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, value any,
 // defaultRetryAfter is suggested with a 503 when nobody knows better.
 const defaultRetryAfter = 5 * time.Second
 
-// setRetryAfter tells the client when to come back, in whole seconds. A 503
+// SetRetryAfter tells the client when to come back, in whole seconds. A 503
 // always does; other statuses only if wait is given.
-func setRetryAfter(h http.Header, status int, wait time.Duration) {
+func SetRetryAfter(h http.Header, status int, wait time.Duration) {
 	if wait <= 0 {
 		if status != http.StatusServiceUnavailable {
 			return

@@ -1,4 +1,7 @@
-package caddymodule
+// Package pages writes what the directive answers by itself: pages for persons,
+// problem+json for programs, and the security headers of both. It is given a code and
+// strings; what happened, and to whom, it does not know.
+package pages
 
 import (
 	"bytes"
@@ -18,13 +21,13 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
-//go:embed pages
+//go:embed files
 var pageFiles embed.FS
 
-// page is what a visitor reads when the directive answers itself: what
+// Page is what a visitor reads when the directive answers itself: what
 // happened, in one sentence, and one clear way on. Its strings may come from
 // anybody; links that lead neither into this site nor to https are left out.
-type page struct {
+type Page struct {
 	Title, Message string
 	Mark           mark
 	Facts          []fact
@@ -57,30 +60,30 @@ type hop struct {
 	Next           string // where to go on to, a path on this site
 }
 
-// write answers with the page. It is rendered before anything is sent.
-func (p page) write(w http.ResponseWriter, status int, security securityOptions, retryAfter time.Duration) {
-	setRetryAfter(w.Header(), status, retryAfter)
+// Write answers with the page. It is rendered before anything is sent.
+func (p Page) Write(w http.ResponseWriter, status int, security Security, retryAfter time.Duration) {
+	SetRetryAfter(w.Header(), status, retryAfter)
 	writeHTML(w, status, "base.html", p.bounded(), security)
 }
 
-// write answers with the hop.
-func (h hop) write(w http.ResponseWriter, status int, security securityOptions) {
+// Write answers with the hop.
+func (h hop) Write(w http.ResponseWriter, status int, security Security) {
 	if !isLocalPath(h.Next) {
 		h.Next = "/"
 	}
-	security.script = pageScripts[h.Script].source
+	security.script = PageScripts[h.Script].Source
 	writeHTML(w, status, "hop.html", h, security)
 }
 
-func writeHTML(w http.ResponseWriter, status int, name string, data any, security securityOptions) {
+func writeHTML(w http.ResponseWriter, status int, name string, data any, security Security) {
 	var body bytes.Buffer
 	if err := pageTemplates.ExecuteTemplate(&body, name, data); err != nil {
 		body.Reset()
 		body.WriteString("<!DOCTYPE html><title>Something went wrong</title><p>This page could not be shown.")
 		status = http.StatusInternalServerError
 	}
-	security.style = pageStyle.source
-	setSecurityHeaders(w.Header(), security)
+	security.style = pageStyle.Source
+	SetSecurityHeaders(w.Header(), security)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
@@ -92,12 +95,12 @@ const maxPageText = 300
 
 // bounded returns p with long values cut, and without empty values, unsafe
 // links and empty facts.
-func (p page) bounded() page {
+func (p Page) bounded() Page {
 	facts := make([]fact, 0, len(p.Facts))
 	for _, f := range p.Facts {
 		values := make([]string, 0, len(f.Values))
 		for _, value := range f.Values {
-			if value = shorten(value); value != "" {
+			if value = Shorten(value); value != "" {
 				values = append(values, value)
 			}
 		}
@@ -117,13 +120,13 @@ func (p page) bounded() page {
 	if !isSafeLink(p.Form.Href) {
 		p.Form = way{}
 	}
-	p.RequestID = shorten(p.RequestID)
+	p.RequestID = Shorten(p.RequestID)
 	return p
 }
 
-// shorten cuts text to maxPageText at a character boundary.
-func shorten(text string) string {
-	text = withoutControls(strings.ToValidUTF8(text, "\uFFFD"))
+// Shorten cuts text to maxPageText at a character boundary.
+func Shorten(text string) string {
+	text = WithoutControls(strings.ToValidUTF8(text, "\uFFFD"))
 	if len(text) <= maxPageText {
 		return text
 	}
@@ -167,11 +170,11 @@ func isLocalPath(href string) bool {
 // that lets exactly these bytes through a Content-Security-Policy.
 type inline struct {
 	text   string
-	source string
+	Source string
 }
 
 func newInline(file string) inline {
-	text, err := pageFiles.ReadFile("pages/" + file)
+	text, err := pageFiles.ReadFile("files/" + file)
 	if err != nil {
 		panic(err)
 	}
@@ -181,16 +184,16 @@ func newInline(file string) inline {
 
 var (
 	pageStyle   = newInline("style.css")
-	pageScripts = map[string]inline{
+	PageScripts = map[string]inline{
 		"keep.js":     newInline("keep.js"),
 		"inclient.js": newInline("inclient.js"),
 	}
 
 	pageTemplates = template.Must(template.New("").Funcs(template.FuncMap{
 		"style":  func() template.HTML { return template.HTML("<style>" + pageStyle.text + "</style>") },
-		"script": func(file string) template.JS { return template.JS(pageScripts[file].text) },
+		"script": func(file string) template.JS { return template.JS(PageScripts[file].text) },
 		"mark":   func(m mark) template.HTML { return marks[m] },
-	}).ParseFS(pageFiles, "pages/*.html"))
+	}).ParseFS(pageFiles, "files/*.html"))
 )
 
 // mark is the small drawing above a heading.
@@ -217,9 +220,9 @@ func drawing(shapes template.HTML) template.HTML {
 		`stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">` + shapes + `</svg>`
 }
 
-// withoutControls makes one line of text that a user has written, for places that
+// WithoutControls makes one line of text that a user has written, for places that
 // do not encode it: a line break in a header would be the end of the request.
-func withoutControls(text string) string {
+func WithoutControls(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 			return -1

@@ -1,4 +1,4 @@
-package caddymodule
+package pages
 
 import (
 	"net/http"
@@ -8,36 +8,36 @@ import (
 func TestSetSecurityHeaders(t *testing.T) {
 	tests := []struct {
 		name      string
-		options   securityOptions
+		options   Security
 		policy    string
 		transport string
 	}{
 		{
 			"plain",
-			securityOptions{},
+			Security{},
 			"default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'", "",
 		},
 		{
 			"page",
-			securityOptions{https: true, style: "'sha256-a'", script: "'sha256-b'", formAction: []string{"https://www.example.com"}},
+			Security{HTTPS: true, style: "'sha256-a'", script: "'sha256-b'", FormAction: []string{"https://www.example.com"}},
 			"default-src 'none'; style-src 'sha256-a'; script-src 'sha256-b'; base-uri 'none'; form-action 'self' https://www.example.com; frame-ancestors 'none'",
 			"max-age=31536000",
 		},
 		{
 			"framed by some",
-			securityOptions{frameAncestors: "'self' https://*.zoom.us"},
+			Security{FrameAncestors: "'self' https://*.zoom.us"},
 			"default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self' https://*.zoom.us", "",
 		},
 		{
 			"framed by anybody",
-			securityOptions{frameAncestors: frameAnywhere},
+			Security{FrameAncestors: FrameAnywhere},
 			"default-src 'none'; base-uri 'none'; form-action 'self'", "",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h := http.Header{"Cache-Control": {"public"}, "Content-Security-Policy": {"default-src *"}}
-			setSecurityHeaders(h, tt.options)
+			SetSecurityHeaders(h, tt.options)
 			for key, want := range map[string]string{
 				"Cache-Control":             "no-store",
 				"Content-Security-Policy":   tt.policy,
@@ -56,7 +56,7 @@ func TestSetSecurityHeaders(t *testing.T) {
 // The operator may have promised more than we do.
 func TestSetSecurityHeadersKeepsTransportSecurity(t *testing.T) {
 	h := http.Header{"Strict-Transport-Security": {"max-age=63072000; preload"}}
-	setSecurityHeaders(h, securityOptions{https: true})
+	SetSecurityHeaders(h, Security{HTTPS: true})
 	if got := h["Strict-Transport-Security"]; len(got) != 1 || got[0] != "max-age=63072000; preload" {
 		t.Errorf("got %q", got)
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package pages
 
 import (
 	"encoding/json"
@@ -13,13 +13,13 @@ import (
 func TestProblemWrite(t *testing.T) {
 	tests := []struct {
 		name       string
-		p          problem
+		p          Problem
 		retryAfter time.Duration
 		want       map[string]any
 		wait       string
 	}{
 		{
-			"signed out", newProblem(outcome.SignInRequired, "r1", "/zoom_pkce/login?return_to=%2Fx"), 0,
+			"signed out", NewProblem(outcome.SignInRequired, "r1", "/zoom_pkce/login?return_to=%2Fx"), 0,
 			map[string]any{
 				"type": "about:blank", "title": "Unauthorized", "status": 401.0, "code": "sign_in_required",
 				"detail": "This site asks you to sign in with your Zoom account.", "request_id": "r1",
@@ -28,7 +28,7 @@ func TestProblemWrite(t *testing.T) {
 			"",
 		},
 		{
-			"without login and id", newProblem(outcome.NotAllowed, "", ""), 0,
+			"without login and id", NewProblem(outcome.NotAllowed, "", ""), 0,
 			map[string]any{
 				"type": "about:blank", "title": "Forbidden", "status": 403.0, "code": "not_allowed",
 				"detail": "You are signed in, but this site is not open to your Zoom account.",
@@ -36,7 +36,7 @@ func TestProblemWrite(t *testing.T) {
 			"",
 		},
 		{
-			"unavailable", newProblem(outcome.StoreUnavailable, "r1", ""), 0,
+			"unavailable", NewProblem(outcome.StoreUnavailable, "r1", ""), 0,
 			map[string]any{
 				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "store_unavailable",
 				"detail": "This site cannot read its stored sign-ins at the moment; yours is not lost.", "request_id": "r1",
@@ -44,7 +44,7 @@ func TestProblemWrite(t *testing.T) {
 			"5",
 		},
 		{
-			"unavailable for long", newProblem(outcome.ZoomRateLimited, "r1", ""), 61500 * time.Millisecond,
+			"unavailable for long", NewProblem(outcome.ZoomRateLimited, "r1", ""), 61500 * time.Millisecond,
 			map[string]any{
 				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "zoom_rate_limited",
 				"detail": "This site has sent Zoom more requests than Zoom allows.", "request_id": "r1",
@@ -55,7 +55,7 @@ func TestProblemWrite(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			tt.p.write(w, securityOptions{https: true}, tt.retryAfter)
+			tt.p.Write(w, Security{HTTPS: true}, tt.retryAfter)
 			res := w.Result()
 			if res.StatusCode != tt.p.Status {
 				t.Errorf("status %d", res.StatusCode)
