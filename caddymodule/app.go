@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 )
 
 func init() {
@@ -29,7 +31,7 @@ type App struct {
 	mu   sync.Mutex
 	apps map[string][]*site // by app id
 
-	events *eventQueue
+	events *telemetry.EventQueue
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
 }
@@ -50,8 +52,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	a.events = newEventQueue(ctx, events.(*caddyevents.App), a.logger)
-	return metrics.register(ctx.GetMetricsRegistry())
+	a.events = telemetry.NewEventQueue(ctx, events.(*caddyevents.App), a.logger)
+	return telemetry.Metrics.Register(ctx.GetMetricsRegistry())
 }
 
 // sites returns all handlers by app id.
@@ -120,7 +122,7 @@ func (a *App) Start() error {
 	if err := findClash(routes); err != nil {
 		return err
 	}
-	a.events.start()
+	a.events.Start()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	for id, sites := range a.apps {
@@ -186,7 +188,7 @@ func (a *App) Stop() error {
 		}
 	}
 	retiring.Wait()
-	a.events.close()
+	a.events.Close()
 	return nil
 }
 

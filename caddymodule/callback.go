@@ -10,6 +10,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -55,7 +56,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err == nil && previous.Created().After(login.Started) {
 		// Another tab was faster; the code is not needed.
 		http.SetCookie(w, s.manager.DropLogin(login))
-		return s.redirect(w, decisionEndpoint, login.ReturnURL)
+		return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
 	}
 	signedIn, err := s.manager.SignIn(r.Context(), login, code, previous)
 	if !errors.Is(err, zoompkce.ErrCodeUnused) {
@@ -66,7 +67,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	http.SetCookie(w, signedIn.Cookie)
 	http.SetCookie(w, s.countSignIn(v))
-	return s.redirect(w, decisionEndpoint, login.ReturnURL)
+	return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
 }
 
 // declined ends a login that the visitor, or Zoom, did not go through with. Nothing of
@@ -82,7 +83,7 @@ func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state 
 
 // refuseLogin refuses what ends a sign-in.
 func (s *site) refuseLogin(w http.ResponseWriter, r *http.Request, f refusal) error {
-	metrics.loginEnded(f.code)
+	telemetry.Metrics.LoginEnded(f.code)
 	return s.refuse(w, r, f)
 }
 
@@ -108,7 +109,7 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 		return s.refuseLogin(w, r, refusalOf(err))
 	}
 	if _, err := s.sessionOf(r, v); err == nil {
-		return s.redirect(w, decisionEndpoint, "/")
+		return s.redirect(w, telemetry.DecisionEndpoint, "/")
 	} else if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuseLogin(w, r, refusalOf(err))
 	}
@@ -122,7 +123,7 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 	}
 	switch {
 	case !restarted:
-		metrics.loginEnded(outcome.LoginExpired)
+		telemetry.Metrics.LoginEnded(outcome.LoginExpired)
 		s.logStep(r, zap.InfoLevel, "a callback belongs to no sign-in of this browser, which begins once more",
 			refusal{code: outcome.LoginExpired, err: err})
 		return s.startLogin(w, r, v, loginStart{returnURL: returnURL, restarted: true})
@@ -148,7 +149,7 @@ func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, lo
 	}
 	if again := f.code == outcome.CodeRefused || f.code == outcome.LoginExpired; again && !login.Restarted {
 		s.logStep(r, zap.WarnLevel, "a sign-in failed and begins once more", f)
-		metrics.loginEnded(f.code)
+		telemetry.Metrics.LoginEnded(f.code)
 		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})
 	}
 	return s.refuseLogin(w, r, f)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 )
 
 // post sends JSON as the page's own script does. A header given replaces one of
@@ -29,7 +30,7 @@ func (b *visitor) post(endpoint, body string, header ...string) answer {
 func decisions(t *testing.T, decision string) float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(metrics.requests)
+	registry.MustRegister(telemetry.Metrics.Requests)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +77,7 @@ func TestCredentialsForPagesOfTheSiteOnly(t *testing.T) {
 			t.Run(e.path+"/"+tt.name, func(t *testing.T) {
 				decision := tt.want
 				if tt.want == "" {
-					decision = decisionEndpoint
+					decision = telemetry.DecisionEndpoint
 				}
 				before := decisions(t, string(decision))
 				a := tt.browser.post(e.path, e.body, tt.header...)

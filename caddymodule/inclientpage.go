@@ -6,6 +6,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 )
 
 // serveInClientSignIn answers a page load inside the Zoom client with a page
@@ -26,7 +27,7 @@ func (s *site) serveInClientSignIn(w http.ResponseWriter, r *http.Request) error
 // signInInside shows the page that signs in inside the Zoom client and goes on
 // to next, by default to the page that was asked for.
 func (s *site) signInInside(w http.ResponseWriter, r *http.Request, next string) error {
-	metrics.count(decisionLogin)
+	telemetry.Metrics.Count(telemetry.DecisionLogin)
 	page := pages.InClient{
 		Authorize:  s.pathPrefix + "/app/authorize",
 		Authorized: s.pathPrefix + "/app/onauthorized",

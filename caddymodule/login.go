@@ -11,6 +11,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -36,13 +37,13 @@ func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, star
 	for _, cookie := range cookies {
 		http.SetCookie(w, cookie)
 	}
-	return s.redirect(w, decisionLogin, s.manager.AuthorizeURL(login))
+	return s.redirect(w, telemetry.DecisionLogin, s.manager.AuthorizeURL(login))
 }
 
 // redirect answers with 303: whatever the method was, the browser goes on with
 // GET, and nothing of the answer is kept.
 func (s *site) redirect(w http.ResponseWriter, decision, location string) error {
-	metrics.count(decision)
+	telemetry.Metrics.Count(decision)
 	pages.SetSecurityHeaders(w.Header(), pages.Security{HTTPS: s.secure})
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
@@ -126,7 +127,7 @@ func (s *site) signInFrom(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
 	}
 	next := s.pathPrefix + "/login?return_to=" + url.QueryEscape(returnURL)
-	metrics.count(decisionFragment)
+	telemetry.Metrics.Count(telemetry.DecisionFragment)
 	pages.KeepFragmentHop(next).Write(w, http.StatusOK, pages.Security{HTTPS: s.secure})
 	return nil
 }
@@ -153,7 +154,7 @@ func (s *site) sendHome(w http.ResponseWriter, r *http.Request, v *visit) bool {
 		mark = anyHost // a proxy with several names for us: a third time would be a loop
 	}
 	http.SetCookie(w, s.manager.Cookie("host", mark, hostLife))
-	_ = s.redirect(w, decisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(browser.SentURL(r)))
+	_ = s.redirect(w, telemetry.DecisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(browser.SentURL(r)))
 	return true
 }
 

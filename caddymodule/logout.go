@@ -10,6 +10,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -34,9 +35,9 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 		http.SetCookie(w, cookie)
 	}
 	if s.afterLogout != "" {
-		return s.redirect(w, decisionEndpoint, s.afterLogout)
+		return s.redirect(w, telemetry.DecisionEndpoint, s.afterLogout)
 	}
-	return s.redirect(w, decisionEndpoint, s.pathPrefix+"/logout")
+	return s.redirect(w, telemetry.DecisionEndpoint, s.pathPrefix+"/logout")
 }
 
 func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -47,7 +48,7 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))
 	}
-	metrics.count(decisionEndpoint)
+	telemetry.Metrics.Count(telemetry.DecisionEndpoint)
 	if err != nil {
 		s.clearAmbiguous(w, err)
 		s.clearDead(w, err)

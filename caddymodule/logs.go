@@ -11,6 +11,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -84,7 +85,7 @@ func (f refusal) advice() string {
 // observe counts, logs and emits what the session manager tells. It is no
 // part of any one request: a refresh is for all that wait for it.
 func (s *site) observe(e zoompkce.Event) {
-	metrics.observe(e)
+	telemetry.Metrics.Observe(e)
 	switch {
 	case e.Kind == zoompkce.EventSignedIn, e.Kind == zoompkce.EventSignedOut, e.Kind == zoompkce.EventUserEnded:
 		s.emit(string(e.Kind), map[string]any{"user_id": e.UserID})

@@ -12,16 +12,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // gather returns every series of a metric set with its value, histograms with
 // their count.
-func gather(t *testing.T, m *metricSet) map[string]float64 {
+func gather(t *testing.T, m *telemetry.MetricSet) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	if err := m.register(registry); err != nil {
+	if err := m.Register(registry); err != nil {
 		t.Fatal(err)
 	}
 	families, err := registry.Gather()
@@ -43,7 +44,7 @@ func gather(t *testing.T, m *metricSet) map[string]float64 {
 }
 
 func TestMetricsAreThereBeforeAnythingHappens(t *testing.T) {
-	series := gather(t, newMetrics())
+	series := gather(t, telemetry.NewMetrics())
 	want := []string{"caddy_zoom_pkce_zak_age_seconds{}", "caddy_zoom_pkce_logins_total{outcome=ok}"}
 	for _, outcome := range []string{"ok", "unsaved", "superseded", "invalid_grant", "failed", "store"} {
 		want = append(want, "caddy_zoom_pkce_refreshes_total{outcome="+outcome+"}")
@@ -63,7 +64,7 @@ func TestMetricsAreThereBeforeAnythingHappens(t *testing.T) {
 	for _, c := range outcome.All() {
 		want = append(want, "caddy_zoom_pkce_requests_total{decision="+string(c)+"}")
 	}
-	for _, c := range loginOutcomes {
+	for _, c := range telemetry.LoginOutcomes {
 		want = append(want, "caddy_zoom_pkce_logins_total{outcome="+string(c)+"}")
 	}
 	for _, call := range []string{"code", "refresh", "revoke", "me", "zak", "obf"} {
@@ -79,12 +80,12 @@ func TestMetricsAreThereBeforeAnythingHappens(t *testing.T) {
 }
 
 func TestMetricsStayBounded(t *testing.T) {
-	m := newMetrics()
+	m := telemetry.NewMetrics()
 	before := len(gather(t, m))
 	for status := range 1200 {
-		m.zoomCall(zoomapi.CallZAK, status-100, time.Millisecond)
+		m.ZoomCall(zoomapi.CallZAK, status-100, time.Millisecond)
 	}
-	m.count("something nobody has heard of")
+	m.Count("something nobody has heard of")
 	series := gather(t, m)
 	if len(series) != before {
 		t.Errorf("%d series became %d", before, len(series))
@@ -121,8 +122,8 @@ func TestMetricsCountWhatTheManagerTells(t *testing.T) {
 		{zoompkce.Event{Kind: zoompkce.EventSignedOut}, ""},
 	} {
 		t.Run(string(test.event.Kind)+" "+test.event.Outcome, func(t *testing.T) {
-			m := newMetrics()
-			m.observe(test.event)
+			m := telemetry.NewMetrics()
+			m.Observe(test.event)
 			var counted []string
 			for name, value := range gather(t, m) {
 				if value != 0 {
@@ -189,7 +190,7 @@ func TestMetricsSurviveReloads(t *testing.T) {
 
 // sums adds up the requests and the sign-ins that were counted.
 func sums(t *testing.T) (requests, failedLogins float64) {
-	for series, value := range gather(t, metrics) {
+	for series, value := range gather(t, telemetry.Metrics) {
 		if strings.HasPrefix(series, "caddy_zoom_pkce_requests_total{") {
 			requests += value
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 )
 
 const observability = "../examples/observability/"
@@ -62,7 +64,7 @@ func TestAlertsAndDashboardAskForWhatExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	values := make(map[string]map[string][]string) // by metric and label
-	for series := range gather(t, newMetrics()) {
+	for series := range gather(t, telemetry.NewMetrics()) {
 		name, labels, _ := strings.Cut(strings.TrimSuffix(series, "}"), "{")
 		if values[name] == nil {
 			values[name] = make(map[string][]string)

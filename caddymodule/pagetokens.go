@@ -7,6 +7,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -49,7 +50,7 @@ func (s *site) servePageZAK(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return s.refuse(w, r, refusalOf(zakError{err}))
 	}
-	metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
+	telemetry.Metrics.ZAKAge.Observe(time.Since(zak.FetchedAt).Seconds())
 	return s.answer(w, zakAnswer{zak.Token, zak.FetchedAt.UTC(), zak.ExpiresAt.UTC()})
 }
 
@@ -79,7 +80,7 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 
 // answer sends a credential or a fact to the page that asked.
 func (s *site) answer(w http.ResponseWriter, value any) error {
-	metrics.count(decisionEndpoint)
+	telemetry.Metrics.Count(telemetry.DecisionEndpoint)
 	pages.WriteJSON(w, http.StatusOK, "application/json", value, pages.Security{HTTPS: s.secure}, 0)
 	return nil
 }

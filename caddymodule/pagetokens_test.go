@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -41,7 +42,7 @@ func (a answer) zak(t *testing.T) (got zakAnswer) {
 func zakAges(t *testing.T) uint64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(metrics.zakAge)
+	registry.MustRegister(telemetry.Metrics.ZAKAge)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -84,7 +85,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Scopes:       s.scopes,
 		Timeout:      s.zoomTimeout,
 		HTTPClient:   zoomHTTP(),
-		Trace:        traceZoom,
+		Trace:        telemetry.TraceZoom,
 	})
 	if err != nil {
 		return err
@@ -105,7 +106,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.site = s // from here on Cleanup has something to undo
 	s.manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
 		Client:  s.client,
-		Store:   tracedStore{s.relay},
+		Store:   telemetry.TracedStore{Store: s.relay},
 		State:   s.state.State,
 		Secrets: s.cookie.secrets,
 		Cookies: zoompkce.CookieConfig{
@@ -179,11 +180,11 @@ func (h *Handler) Cleanup() error {
 // emit makes an event for Caddy's event handlers.
 func (s *site) emit(name string, data map[string]any) {
 	data["client_id"] = s.clientID
-	if s.app.events.emit(name, data) {
+	if s.app.events.Emit(name, data) {
 		return
 	}
 	if heir := running.heirOf(s); heir != nil {
-		heir.app.events.emit(name, data)
+		heir.app.events.Emit(name, data)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -131,7 +132,7 @@ func (s *site) tell(r *http.Request, f refusal) (requestID string) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.zoom_pkce.error", string(f.code))
 	s.logRefusal(r, f)
-	metrics.count(string(f.code))
+	telemetry.Metrics.Count(string(f.code))
 	return requestIDOf(r)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -98,7 +99,7 @@ func TestRequestsOutliveTheirConfiguration(t *testing.T) {
 	w.loadJSON(config)
 	ada, bob := w.signedIn("user-ada"), w.browser()
 	callback := bob.consent(bob.open("/late"), "user-bob")
-	logins := counted(t, metrics.logins.WithLabelValues("ok"))
+	logins := counted(t, telemetry.Metrics.Logins.WithLabelValues("ok"))
 
 	type late struct {
 		a    answer
@@ -133,7 +134,7 @@ func TestRequestsOutliveTheirConfiguration(t *testing.T) {
 			t.Errorf("a late callback: got %d\n%s", l.a.StatusCode, l.a.body)
 		}
 	}
-	if got := counted(t, metrics.logins.WithLabelValues("ok")); got != logins+1 {
+	if got := counted(t, telemetry.Metrics.Logins.WithLabelValues("ok")); got != logins+1 {
 		t.Errorf("logins counted: %v, want %v", got, logins+1)
 	}
 	bob.wantUser("user-bob")
@@ -282,7 +283,7 @@ func TestReloadKeepsCachesAndCounters(t *testing.T) {
 	config := changed(t, w.site(), w.onTestStorage)
 	w.loadJSON(config)
 	b := w.signedIn("user-ada")
-	signedIn := counted(t, metrics.signedIn)
+	signedIn := counted(t, telemetry.Metrics.SignedIn)
 	zaks := w.zoom.Count(zoomtest.CallZAK)
 	pending := w.browser()
 	callback := pending.consent(pending.open("/pending"), "user-bob")
@@ -296,7 +297,7 @@ func TestReloadKeepsCachesAndCounters(t *testing.T) {
 	})
 	w.loadJSON(config)
 	b.wantUser("user-ada")
-	if got := counted(t, metrics.signedIn); got != signedIn+1 {
+	if got := counted(t, telemetry.Metrics.SignedIn); got != signedIn+1 {
 		t.Errorf("signed-in requests counted: %v, want %v", got, signedIn+1)
 	}
 	if n := w.zoom.Count(zoomtest.CallZAK) - zaks; n != 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -32,7 +33,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return err
 	}
 	if !protected {
-		metrics.count(decisionUnprotected)
+		telemetry.Metrics.Count(telemetry.DecisionUnprotected)
 		return next.ServeHTTP(w, r)
 	}
 	if s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {
@@ -119,7 +120,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)
-	metrics.signedIn.Inc()
+	telemetry.Metrics.SignedIn.Inc()
 	private := v.privateWriter(w)
 	err = next.ServeHTTP(private, r)
 	if err != nil {

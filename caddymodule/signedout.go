@@ -9,6 +9,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -25,7 +26,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	}
 	s.clearAmbiguous(w, err)
 	if s.unauthenticated == passWithoutIdentity {
-		metrics.count(decisionAnonymous)
+		telemetry.Metrics.Count(telemetry.DecisionAnonymous)
 		return next.ServeHTTP(w, r)
 	}
 	navigation := browser.Classify(r)

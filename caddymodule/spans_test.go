@@ -15,6 +15,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -118,10 +119,10 @@ func TestSpanOfARefusedCall(t *testing.T) {
 }
 
 func TestNoSpanWithoutTracing(t *testing.T) {
-	if _, span := startSpan(t.Context(), "nothing"); span != nil {
+	if _, span := telemetry.StartSpan(t.Context(), "nothing"); span != nil {
 		t.Error("a span without a request that is traced")
 	}
-	endSpan(nil, errors.New("no span to end"))
+	telemetry.EndSpan(nil, errors.New("no span to end"))
 }
 
 // brokenStore fails with err.
@@ -148,7 +149,7 @@ func TestSpansOfStoreTrouble(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			spanRecorder.Reset()
 			ctx, span := spanProvider.Tracer("test").Start(t.Context(), "request")
-			store := tracedStore{brokenStore{err: test.err}}
+			store := telemetry.TracedStore{Store: brokenStore{err: test.err}}
 			if _, _, err := store.Load(ctx, "k"); !errors.Is(err, test.err) {
 				t.Errorf("load: %v", err)
 			}

@@ -29,7 +29,7 @@ func missing(t testing.TB, what string) {
 	t.Skip(what)
 }
 
-// signedIn is a browser of a user who has signed in.
+// SignedIn is a browser of a user who has signed in.
 func (w *world) signedIn(userID string) *visitor {
 	w.t.Helper()
 	b := w.browser()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -119,7 +120,7 @@ func (s *site) zakOf(r *http.Request, v *visit, session *zoompkce.Session) (stri
 	if err != nil {
 		return "", err
 	}
-	metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
+	telemetry.Metrics.ZAKAge.Observe(time.Since(zak.FetchedAt).Seconds())
 	f.zak, f.policy = zak.Token, policy
 	return zak.Token, nil
 }

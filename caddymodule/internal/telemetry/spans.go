@@ -1,4 +1,4 @@
-package caddymodule
+package telemetry
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// startSpan begins a span below the one of the request, with the tracer
+// StartSpan begins a span below the one of the request, with the tracer
 // provider of that one: whether and where to there is tracing is for Caddy's
 // `tracing` directive to say.
-func startSpan(ctx context.Context, name string) (context.Context, trace.Span) {
+func StartSpan(ctx context.Context, name string) (context.Context, trace.Span) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.SpanContext().IsValid() {
 		return ctx, nil
@@ -24,7 +24,7 @@ func startSpan(ctx context.Context, name string) (context.Context, trace.Span) {
 	return parent.TracerProvider().Tracer("zoom_pkce").Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient))
 }
 
-func endSpan(span trace.Span, err error) {
+func EndSpan(span trace.Span, err error) {
 	if span == nil {
 		return
 	}
@@ -34,38 +34,38 @@ func endSpan(span trace.Span, err error) {
 	span.End()
 }
 
-// traceZoom measures a call to Zoom.
-func traceZoom(ctx context.Context, call zoomapi.Call) (context.Context, func(int, error)) {
+// TraceZoom measures a call to Zoom.
+func TraceZoom(ctx context.Context, call zoomapi.Call) (context.Context, func(int, error)) {
 	began := time.Now()
-	ctx, span := startSpan(ctx, "zoom "+string(call))
+	ctx, span := StartSpan(ctx, "zoom "+string(call))
 	return ctx, func(status int, err error) {
-		metrics.zoomCall(call, status, time.Since(began))
+		Metrics.ZoomCall(call, status, time.Since(began))
 		if span != nil && status != 0 {
 			span.SetAttributes(attribute.Int("http.response.status_code", status))
 		}
 		if zoom, ok := errors.AsType[*zoomapi.Error](err); ok && span != nil && zoom.TrackingID != "" {
 			span.SetAttributes(attribute.String("zoom.tracking_id", zoom.TrackingID))
 		}
-		endSpan(span, err)
+		EndSpan(span, err)
 	}
 }
 
-// tracedStore is a session store with spans.
-type tracedStore struct{ zoompkce.Store }
+// TracedStore is a session store with spans.
+type TracedStore struct{ zoompkce.Store }
 
 // Load implements [zoompkce.Store].
-func (s tracedStore) Load(ctx context.Context, key string) ([]byte, string, error) {
-	ctx, span := startSpan(ctx, "session store load")
+func (s TracedStore) Load(ctx context.Context, key string) ([]byte, string, error) {
+	ctx, span := StartSpan(ctx, "session store load")
 	value, version, err := s.Store.Load(ctx, key)
-	endSpan(span, storeTrouble(err))
+	EndSpan(span, storeTrouble(err))
 	return value, version, err
 }
 
 // Swap implements [zoompkce.Store].
-func (s tracedStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	ctx, span := startSpan(ctx, "session store swap")
+func (s TracedStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
+	ctx, span := StartSpan(ctx, "session store swap")
 	version, err := s.Store.Swap(ctx, key, old, value, expires)
-	endSpan(span, storeTrouble(err))
+	EndSpan(span, storeTrouble(err))
 	return version, err
 }
 
@@ -78,4 +78,4 @@ func storeTrouble(err error) error {
 }
 
 // Interface guards
-var _ zoompkce.Store = tracedStore{}
+var _ zoompkce.Store = TracedStore{}

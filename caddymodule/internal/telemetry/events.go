@@ -1,4 +1,4 @@
-package caddymodule
+package telemetry
 
 import (
 	"sync"
@@ -9,9 +9,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// eventQueue emits events of the directive, one after the other: their handlers run
+// EventQueue emits events of the directive, one after the other: their handlers run
 // programs and call hooks, for which no visitor should wait.
-type eventQueue struct {
+type EventQueue struct {
 	ctx    caddy.Context
 	app    *caddyevents.App
 	logger *zap.Logger
@@ -29,16 +29,16 @@ type emission struct {
 // maxQueuedEvents bounds how far handlers may fall behind.
 const maxQueuedEvents = 1024
 
-// newEventQueue returns a queue that emits nothing before it is started.
-func newEventQueue(ctx caddy.Context, app *caddyevents.App, logger *zap.Logger) *eventQueue {
-	return &eventQueue{
+// NewEventQueue returns a queue that emits nothing before it is started.
+func NewEventQueue(ctx caddy.Context, app *caddyevents.App, logger *zap.Logger) *EventQueue {
+	return &EventQueue{
 		ctx: ctx, app: app, logger: logger,
 		events: make(chan emission, maxQueuedEvents), done: make(chan struct{}),
 	}
 }
 
-// start begins to emit.
-func (q *eventQueue) start() {
+// Start begins to emit.
+func (q *EventQueue) Start() {
 	go func(events <-chan emission) {
 		defer close(q.done)
 		for e := range events {
@@ -47,9 +47,9 @@ func (q *eventQueue) start() {
 	}(q.events)
 }
 
-// emit queues an event. It never waits. It reports false if the queue was
+// Emit queues an event. It never waits. It reports false if the queue was
 // closed.
-func (q *eventQueue) emit(name string, data map[string]any) bool {
+func (q *EventQueue) Emit(name string, data map[string]any) bool {
 	name = "zoom_pkce." + name
 	if !q.app.ShouldEmit(name) {
 		return true
@@ -70,8 +70,8 @@ func (q *eventQueue) emit(name string, data map[string]any) bool {
 // eventPatience is how long a stopping server waits for event handlers.
 const eventPatience = 5 * time.Second
 
-// close emits what is queued, as far as the handlers are in time.
-func (q *eventQueue) close() {
+// Close emits what is queued, as far as the handlers are in time.
+func (q *EventQueue) Close() {
 	q.mu.Lock()
 	events := q.events
 	q.events = nil
