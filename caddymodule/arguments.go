@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,8 +16,15 @@ import (
 // line but no argument of a line that takes free text: it may be a secret.
 type block struct {
 	httpcaddyfile.Helper
-	name string          // of the subdirective that opened it, for messages
-	seen map[string]bool // subdirectives that take one value
+	name  string                      // of the subdirective that opened it, for messages
+	names func(block string) []string // what a block takes, nil if that is not told
+	seen  map[string]bool             // subdirectives that take one value
+}
+
+// newBlock returns the block called name that follows the current token. names, which
+// may be nil, lists the subdirectives that a block of a name takes, for "did you mean".
+func newBlock(helper httpcaddyfile.Helper, name string, names func(block string) []string) *block {
+	return &block{Helper: helper, name: name, names: names}
 }
 
 // lines calls line for each line of the block that follows the current token.
@@ -46,7 +54,7 @@ func (b *block) optional(line func(*block) error) error {
 	if b.NextArg() {
 		return b.wrongCount(name, "takes only a block")
 	}
-	inner := &block{Helper: b.Helper, name: name}
+	inner := newBlock(b.Helper, name, b.names)
 	return inner.lines(line)
 }
 
@@ -72,7 +80,7 @@ func (b *block) once() error {
 }
 
 func (b *block) unrecognized() error {
-	if name := similar(b.name, b.Val()); name != "" {
+	if name := b.similar(b.Val()); name != "" {
 		return b.Errf("unrecognized %s subdirective '%s' (did you mean '%s'?)", b.name, b.Val(), name)
 	}
 	return b.Errf("unrecognized %s subdirective '%s'", b.name, b.Val())
@@ -126,6 +134,9 @@ func (b *block) list(into *[]string) error {
 	*into = append(*into, args...)
 	return b.notEmpty(option, args...)
 }
+
+// placeholder matches what Caddy may replace.
+var placeholder = regexp.MustCompile(`\{[^{}\s]+\}`)
 
 // oneOf reads one of a few words. A placeholder is checked when the
 // configuration loads.

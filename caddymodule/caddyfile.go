@@ -137,7 +137,7 @@ func (h *Handler) unmarshalCaddyfile(helper httpcaddyfile.Helper) error {
 	if helper.CountRemainingArgs() > 0 {
 		return helper.Errf("%s takes a matcher and a block, nothing else on its line", directive)
 	}
-	b := &block{Helper: helper, name: directive}
+	b := newBlock(helper, directive, subdirectivesOf)
 	return b.lines(h.subdirective)
 }
 

@@ -122,11 +122,6 @@ func (r *resolver) cookieDomain(raw string, uris []redirectURI) string {
 	return domain
 }
 
-// inDomain tells whether host equals domain or lies below it.
-func inDomain(host, domain string) bool {
-	return host == domain || strings.HasSuffix(host, "."+domain)
-}
-
 var sameSiteValues = []string{"lax", "none"}
 
 const strictReason = "cannot work: the way back from Zoom is a navigation from another site, " +

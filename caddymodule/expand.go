@@ -4,19 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 )
 
-// resolver turns configured text into checked values. It collects mistakes
+// Resolver turns configured text into checked values. It collects mistakes
 // instead of stopping at the first, so that an operator sees all of them.
-type resolver struct {
-	repl    *caddy.Replacer
-	headers map[string]string // folded header name to the option that sets it
-	errs    []error
+type Resolver struct {
+	// Repl knows the placeholders that are known while the configuration loads.
+	Repl *caddy.Replacer
+
+	errs []error
 }
 
 // value is one configured string and where it came from.
@@ -45,16 +48,16 @@ func (v value) String() string {
 	}
 }
 
-func (r *resolver) fail(v value, format string, args ...any) {
+func (r *Resolver) fail(v value, format string, args ...any) {
 	r.failf(v.String(), format, args...)
 }
 
-func (r *resolver) failf(option, format string, args ...any) {
+func (r *Resolver) failf(option, format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf("%s: %w", option, fmt.Errorf(format, args...)))
 }
 
 // text resolves one option; ok is false if it is unset or wrong.
-func (r *resolver) text(option, raw string) (v value, ok bool) {
+func (r *Resolver) text(option, raw string) (v value, ok bool) {
 	if raw == "" {
 		return value{}, false
 	}
@@ -63,7 +66,7 @@ func (r *resolver) text(option, raw string) (v value, ok bool) {
 }
 
 // secret is text for a value that no message may show.
-func (r *resolver) secret(option, raw string) (v value, ok bool) {
+func (r *Resolver) secret(option, raw string) (v value, ok bool) {
 	if raw == "" {
 		return value{}, false
 	}
@@ -72,21 +75,21 @@ func (r *resolver) secret(option, raw string) (v value, ok bool) {
 }
 
 // texts resolves a list and leaves out the entries that are wrong.
-func (r *resolver) texts(option string, raws []string) []value {
+func (r *Resolver) texts(option string, raws []string) []value {
 	return r.list(raws, value{option: option}, r.clean)
 }
 
 // secrets is texts for values that no message may show.
-func (r *resolver) secrets(option string, raws []string) []value {
+func (r *Resolver) secrets(option string, raws []string) []value {
 	return r.list(raws, value{option: option, secret: true}, r.clean)
 }
 
 // keys is secrets for values that may hold any bytes.
-func (r *resolver) keys(option string, raws []string) []value {
+func (r *Resolver) keys(option string, raws []string) []value {
 	return r.list(raws, value{option: option, secret: true}, func(value) bool { return true })
 }
 
-func (r *resolver) list(raws []string, origin value, valid func(value) bool) []value {
+func (r *Resolver) list(raws []string, origin value, valid func(value) bool) []value {
 	var values []value
 	for i, raw := range raws {
 		v := origin
@@ -106,8 +109,8 @@ func (r *resolver) list(raws []string, origin value, valid func(value) bool) []v
 // expand replaces the placeholders that are known while the configuration
 // loads. An empty one is an error: a secret whose environment variable is
 // missing must not turn into no secret.
-func (r *resolver) expand(v *value) bool {
-	text, err := r.repl.ReplaceOrErr(v.raw, true, true)
+func (r *Resolver) expand(v *value) bool {
+	text, err := r.Repl.ReplaceOrErr(v.raw, true, true)
 	if err == nil {
 		v.text = text
 		return true
@@ -120,7 +123,7 @@ func (r *resolver) expand(v *value) bool {
 	// Caddy's error quotes what stood in the braces, which may be a piece of a
 	// literal secret.
 	for _, source := range sourcePlaceholder.FindAllString(v.raw, -1) {
-		if found, _ := r.repl.GetString(strings.Trim(source, "{}")); found == "" {
+		if found, _ := r.Repl.GetString(strings.Trim(source, "{}")); found == "" {
 			r.failf(v.option, "placeholder %s is empty: the variable is not set or the file cannot be read", source)
 			return false
 		}
@@ -132,7 +135,7 @@ func (r *resolver) expand(v *value) bool {
 
 // clean refuses what slips into a value from a file with several line ends or a
 // careless copy, and what could end a header line.
-func (r *resolver) clean(v value) bool {
+func (r *Resolver) clean(v value) bool {
 	switch {
 	case !utf8.ValidString(v.text) || strings.ContainsFunc(v.text, unicode.IsControl):
 		r.fail(v, "contains a line end, a control character or bytes that are not UTF-8")
@@ -144,4 +147,41 @@ func (r *resolver) clean(v value) bool {
 	return false
 }
 
-func (r *resolver) err() error { return errors.Join(r.errs...) }
+func (r *Resolver) err() error { return errors.Join(r.errs...) }
+
+// duration returns d, or standard if it is unset, and refuses negative ones.
+func (r *Resolver) duration(option string, d caddy.Duration, standard time.Duration) time.Duration {
+	switch {
+	case d == 0:
+		return standard
+	case d < 0:
+		r.failf(option, "%s is negative", time.Duration(d))
+		return standard
+	default:
+		return time.Duration(d)
+	}
+}
+
+// count returns n, or standard if it is unset.
+func (r *Resolver) count(option string, n, standard, most int) int {
+	if n == 0 {
+		return standard
+	}
+	if n < 0 || n > most {
+		r.failf(option, "%d is not between 1 and %d", n, most)
+	}
+	return n
+}
+
+// oneOf returns one of allowed, the first if the option is unset.
+func (r *Resolver) oneOf(option, raw string, allowed ...string) string {
+	v, ok := r.text(option, raw)
+	if !ok {
+		return allowed[0]
+	}
+	if !slices.Contains(allowed, v.text) {
+		r.fail(v, "is not one of %s", strings.Join(allowed, ", "))
+		return allowed[0]
+	}
+	return v.text
+}

@@ -80,27 +80,27 @@ func (h *Headers) subdirective(b *block) error {
 	switch b.Val() {
 	case "access_token":
 		h.AccessToken = new(TokenHeader)
-		return b.header(&h.AccessToken.Disabled, &h.AccessToken.Name, &h.AccessToken.Scheme)
+		return readHeader(b, &h.AccessToken.Disabled, &h.AccessToken.Name, &h.AccessToken.Scheme)
 	case "user_id":
 		h.UserID = new(Header)
-		return b.header(&h.UserID.Disabled, &h.UserID.Name, nil)
+		return readHeader(b, &h.UserID.Disabled, &h.UserID.Name, nil)
 	case "account_id":
 		h.AccountID = new(Header)
-		return b.header(&h.AccountID.Disabled, &h.AccountID.Name, nil)
+		return readHeader(b, &h.AccountID.Disabled, &h.AccountID.Name, nil)
 	case "email":
 		h.Email = new(Header)
-		return b.header(&h.Email.Disabled, &h.Email.Name, nil)
+		return readHeader(b, &h.Email.Disabled, &h.Email.Name, nil)
 	case "name":
 		h.Name = new(Header)
-		return b.header(&h.Name.Disabled, &h.Name.Name, nil)
+		return readHeader(b, &h.Name.Disabled, &h.Name.Name, nil)
 	default:
 		return b.unrecognized()
 	}
 }
 
-// header reads `off`, or a header name and, where scheme is not nil, perhaps a
+// readHeader reads `off`, or a header name and, where scheme is not nil, perhaps a
 // scheme.
-func (b *block) header(disabled *bool, name, scheme *string) error {
+func readHeader(b *block, disabled *bool, name, scheme *string) error {
 	option := b.Val()
 	if err := b.once(); err != nil {
 		return err

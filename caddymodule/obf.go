@@ -71,10 +71,7 @@ func (o *OBF) resolve(r *resolver) *obfSettings {
 	}
 }
 
-var (
-	placeholder   = regexp.MustCompile(`\{[^{}\s]+\}`)
-	meetingNumber = regexp.MustCompile(`^[0-9]{9,12}$`)
-)
+var meetingNumber = regexp.MustCompile(`^[0-9]{9,12}$`)
 
 // dropSeparators removes what people write between the groups of a meeting
 // number.

@@ -9,6 +9,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
+// resolver is one that knows what only a handler has.
+type resolver struct {
+	Resolver
+	headers map[string]string // folded header name to the option that sets it
+}
+
 // maxZoomTimeout bounds how long one unanswered call may hold requests.
 const maxZoomTimeout = 5 * time.Minute
 
@@ -16,7 +22,7 @@ const maxZoomTimeout = 5 * time.Minute
 // reports all mistakes that do not follow from each other, and names options
 // and placeholders but no secret.
 func (h *Handler) resolve(repl *caddy.Replacer) (*settings, error) {
-	r := &resolver{repl: repl}
+	r := &resolver{Resolver: Resolver{Repl: repl}}
 	s := &settings{
 		keepFragment: h.KeepFragment,
 		pageTokens:   h.PageTokens,
@@ -139,41 +145,4 @@ func isScope(scope string) bool {
 	return !strings.ContainsFunc(scope, func(c rune) bool {
 		return c < '!' || c > '~' || c == '"' || c == '\\'
 	})
-}
-
-// duration returns d, or standard if it is unset, and refuses negative ones.
-func (r *resolver) duration(option string, d caddy.Duration, standard time.Duration) time.Duration {
-	switch {
-	case d == 0:
-		return standard
-	case d < 0:
-		r.failf(option, "%s is negative", time.Duration(d))
-		return standard
-	default:
-		return time.Duration(d)
-	}
-}
-
-// count returns n, or standard if it is unset.
-func (r *resolver) count(option string, n, standard, most int) int {
-	if n == 0 {
-		return standard
-	}
-	if n < 0 || n > most {
-		r.failf(option, "%d is not between 1 and %d", n, most)
-	}
-	return n
-}
-
-// oneOf returns one of allowed, the first if the option is unset.
-func (r *resolver) oneOf(option, raw string, allowed ...string) string {
-	v, ok := r.text(option, raw)
-	if !ok {
-		return allowed[0]
-	}
-	if !slices.Contains(allowed, v.text) {
-		r.fail(v, "is not one of %s", strings.Join(allowed, ", "))
-		return allowed[0]
-	}
-	return v.text
 }

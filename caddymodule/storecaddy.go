@@ -68,7 +68,7 @@ func (s *CaddyStore) Cleanup() error {
 //	store caddy
 func (s *CaddyStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	b := &block{Helper: httpcaddyfile.Helper{Dispenser: d}, name: "caddy store"}
+	b := newBlock(httpcaddyfile.Helper{Dispenser: d}, "caddy store", nil)
 	if b.NextArg() {
 		return b.wrongCount("store caddy", "takes no address; see the storage global option")
 	}

@@ -18,7 +18,7 @@ import (
 // Several URLs are nodes of one Cluster, or Sentinels if there is a master_name.
 func (s *RedisStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	b := &block{Helper: httpcaddyfile.Helper{Dispenser: d}, name: "redis store"}
+	b := newBlock(httpcaddyfile.Helper{Dispenser: d}, "redis store", nil)
 	if err := b.list(&s.URLs); err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (s *RedisStore) options(repl *caddy.Replacer) (*redis.UniversalOptions, err
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
-	r := &resolver{repl: repl}
+	r := &Resolver{Repl: repl}
 	username, _ := r.text("username", s.Username)
 	password, _ := r.secret("password", s.Password)
 	master, _ := r.text("master_name", s.MasterName)
@@ -77,7 +77,7 @@ func (s *RedisStore) options(repl *caddy.Replacer) (*redis.UniversalOptions, err
 }
 
 // resolveURLs adds the addresses to o, and returns what the URLs say otherwise.
-func (s *RedisStore) resolveURLs(r *resolver, o *redis.UniversalOptions) (server redisURL) {
+func (s *RedisStore) resolveURLs(r *Resolver, o *redis.UniversalOptions) (server redisURL) {
 	if len(s.URLs) == 0 {
 		r.failf("urls", "are required: where Redis is")
 	}
@@ -121,7 +121,7 @@ func parseRedisURL(raw string, sentinel bool) (redisURL, error) {
 	return redisURL{o.Addr, redisLogin{o.Username, o.Password}, o.DB, o.TLSConfig != nil}, nil
 }
 
-func (s *RedisStore) resolveCA(r *resolver, o *redis.UniversalOptions) {
+func (s *RedisStore) resolveCA(r *Resolver, o *redis.UniversalOptions) {
 	v, ok := r.text("tls_ca", s.TLSCA)
 	switch {
 	case !ok:

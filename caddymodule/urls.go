@@ -10,7 +10,7 @@ import (
 
 // absoluteURL parses a URL that codes and tokens are sent to: https, or http
 // that does not leave the machine (RFC 8252 section 8.3).
-func (r *resolver) absoluteURL(v value) (*url.URL, bool) {
+func (r *Resolver) absoluteURL(v value) (*url.URL, bool) {
 	u, ok := r.webURL(v)
 	if !ok {
 		return nil, false
@@ -24,7 +24,7 @@ func (r *resolver) absoluteURL(v value) (*url.URL, bool) {
 }
 
 // webURL parses an absolute http or https URL without user information.
-func (r *resolver) webURL(v value) (*url.URL, bool) {
+func (r *Resolver) webURL(v value) (*url.URL, bool) {
 	// What stands before an @ may be a password, so no message repeats it.
 	v.secret = strings.Contains(v.text, "@")
 	u, err := url.Parse(v.text)
@@ -51,7 +51,7 @@ func (r *resolver) webURL(v value) (*url.URL, bool) {
 
 // baseURL resolves a URL to which paths are appended, in one spelling: lower
 // case host, no default port, no trailing slash.
-func (r *resolver) baseURL(option, raw, standard string) string {
+func (r *Resolver) baseURL(option, raw, standard string) string {
 	v, ok := r.text(option, raw)
 	if !ok {
 		return standard
@@ -120,4 +120,9 @@ func validHost(host string) bool {
 func isPlainPath(p string) bool {
 	escaped := (&url.URL{Path: p}).EscapedPath()
 	return strings.HasPrefix(p, "/") && p != "/" && path.Clean(p) == p && escaped == p
+}
+
+// inDomain tells whether host equals domain or lies below it.
+func inDomain(host, domain string) bool {
+	return host == domain || strings.HasSuffix(host, "."+domain)
 }
