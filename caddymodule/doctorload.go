@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // loadedConfig is a configuration that is provisioned and not running.
@@ -171,7 +173,7 @@ func findLiterals(node any, option string, found map[string]bool) {
 			findLiterals(child, option, found)
 		}
 	case string:
-		if slices.Contains(secretOptions, option) && strings.TrimSpace(node) != "" && !sourcePlaceholder.MatchString(node) {
+		if slices.Contains(secretOptions, option) && strings.TrimSpace(node) != "" && !conf.SourcePlaceholder.MatchString(node) {
 			found[option] = true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
@@ -169,5 +170,5 @@ func hostMark(host string) string {
 
 func hostInDomain(host, domain string) bool {
 	u, err := url.Parse("//" + host)
-	return err == nil && inDomain(strings.ToLower(u.Hostname()), domain)
+	return err == nil && conf.InDomain(strings.ToLower(u.Hostname()), domain)
 }

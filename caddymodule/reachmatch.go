@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // certainty is what can be said of a match without the request itself.
@@ -77,5 +79,5 @@ func (w *reachWalk) ask(matcher caddyhttp.RequestMatcherWithError, known bool) c
 // isVariable reports whether a pattern has placeholders that depend on the
 // request.
 func isVariable(pattern string) bool {
-	return strings.Contains(sourcePlaceholder.ReplaceAllString(pattern, ""), "{")
+	return strings.Contains(conf.SourcePlaceholder.ReplaceAllString(pattern, ""), "{")
 }

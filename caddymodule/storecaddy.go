@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -68,11 +69,11 @@ func (s *CaddyStore) Cleanup() error {
 //	store caddy
 func (s *CaddyStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	b := newBlock(httpcaddyfile.Helper{Dispenser: d}, "caddy store", nil)
+	b := conf.NewBlock(httpcaddyfile.Helper{Dispenser: d}, "caddy store", nil)
 	if b.NextArg() {
-		return b.wrongCount("store caddy", "takes no address; see the storage global option")
+		return b.WrongCount("store caddy", "takes no address; see the storage global option")
 	}
-	return b.lines((*block).unrecognized)
+	return b.Lines((*conf.Block).Unrecognized)
 }
 
 // Load implements [zoompkce.Store].

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
@@ -18,27 +20,27 @@ import (
 // Several URLs are nodes of one Cluster, or Sentinels if there is a master_name.
 func (s *RedisStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	b := newBlock(httpcaddyfile.Helper{Dispenser: d}, "redis store", nil)
-	if err := b.list(&s.URLs); err != nil {
+	b := conf.NewBlock(httpcaddyfile.Helper{Dispenser: d}, "redis store", nil)
+	if err := b.List(&s.URLs); err != nil {
 		return err
 	}
-	return b.lines(s.subdirective)
+	return b.Lines(s.subdirective)
 }
 
-func (s *RedisStore) subdirective(b *block) error {
+func (s *RedisStore) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "username":
-		return b.text(&s.Username)
+		return b.Text(&s.Username)
 	case "password":
-		return b.text(&s.Password)
+		return b.Text(&s.Password)
 	case "master_name":
-		return b.text(&s.MasterName)
+		return b.Text(&s.MasterName)
 	case "cluster":
-		return b.onOff(&s.Cluster)
+		return b.OnOff(&s.Cluster)
 	case "tls_ca":
-		return b.text(&s.TLSCA)
+		return b.Text(&s.TLSCA)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // redisURL is what one URL says about a server.
@@ -45,13 +47,13 @@ func (s *RedisStore) options(repl *caddy.Replacer) (*redis.UniversalOptions, err
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
-	r := &Resolver{Repl: repl}
-	username, _ := r.text("username", s.Username)
-	password, _ := r.secret("password", s.Password)
-	master, _ := r.text("master_name", s.MasterName)
-	o.Username, o.Password, o.MasterName = username.text, password.text, master.text
+	r := &conf.Resolver{Repl: repl}
+	username, _ := r.Text("username", s.Username)
+	password, _ := r.Secret("password", s.Password)
+	master, _ := r.Text("master_name", s.MasterName)
+	o.Username, o.Password, o.MasterName = username.Text, password.Text, master.Text
 	if s.Cluster && s.MasterName != "" {
-		r.failf("cluster", "excludes master_name: a Cluster has no Sentinels")
+		r.Failf("cluster", "excludes master_name: a Cluster has no Sentinels")
 	}
 
 	server := s.resolveURLs(r, o)
@@ -60,12 +62,12 @@ func (s *RedisStore) options(repl *caddy.Replacer) (*redis.UniversalOptions, err
 		o.SentinelUsername, o.SentinelPassword = server.login.username, server.login.password
 	case server.login == redisLogin{}:
 	case o.Username != "" || o.Password != "":
-		r.failf("username and password", "stand in the URL too: leave one out")
+		r.Failf("username and password", "stand in the URL too: leave one out")
 	default:
 		o.Username, o.Password = server.login.username, server.login.password
 	}
 	if o.DB = server.db; o.DB != 0 && o.MasterName == "" && (s.Cluster || len(o.Addrs) > 1) {
-		r.failf("urls", "a Cluster has no databases to choose from")
+		r.Failf("urls", "a Cluster has no databases to choose from")
 	}
 	if server.tls {
 		// Without a server name: it is that of the node dialed, which Sentinel
@@ -73,18 +75,18 @@ func (s *RedisStore) options(repl *caddy.Replacer) (*redis.UniversalOptions, err
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	s.resolveCA(r, o)
-	return o, r.err()
+	return o, r.Err()
 }
 
 // resolveURLs adds the addresses to o, and returns what the URLs say otherwise.
-func (s *RedisStore) resolveURLs(r *Resolver, o *redis.UniversalOptions) (server redisURL) {
+func (s *RedisStore) resolveURLs(r *conf.Resolver, o *redis.UniversalOptions) (server redisURL) {
 	if len(s.URLs) == 0 {
-		r.failf("urls", "are required: where Redis is")
+		r.Failf("urls", "are required: where Redis is")
 	}
-	for _, v := range r.secrets("urls", s.URLs) {
-		parsed, err := parseRedisURL(v.text, s.MasterName != "")
+	for _, v := range r.Secrets("urls", s.URLs) {
+		parsed, err := parseRedisURL(v.Text, s.MasterName != "")
 		if err != nil {
-			r.fail(v, "%w", err)
+			r.Fail(v, "%w", err)
 			continue
 		}
 		o.Addrs = append(o.Addrs, parsed.addr)
@@ -92,7 +94,7 @@ func (s *RedisStore) resolveURLs(r *Resolver, o *redis.UniversalOptions) (server
 			server = parsed
 		}
 		if parsed != server {
-			r.fail(v, "differs from the first one in credentials, database or TLS")
+			r.Fail(v, "differs from the first one in credentials, database or TLS")
 		}
 	}
 	return server
@@ -121,22 +123,22 @@ func parseRedisURL(raw string, sentinel bool) (redisURL, error) {
 	return redisURL{o.Addr, redisLogin{o.Username, o.Password}, o.DB, o.TLSConfig != nil}, nil
 }
 
-func (s *RedisStore) resolveCA(r *Resolver, o *redis.UniversalOptions) {
-	v, ok := r.text("tls_ca", s.TLSCA)
+func (s *RedisStore) resolveCA(r *conf.Resolver, o *redis.UniversalOptions) {
+	v, ok := r.Text("tls_ca", s.TLSCA)
 	switch {
 	case !ok:
 		return
 	case o.TLSConfig == nil:
-		r.fail(v, "is for rediss:// URLs")
+		r.Fail(v, "is for rediss:// URLs")
 		return
 	}
-	pem, err := os.ReadFile(v.text)
+	pem, err := os.ReadFile(v.Text)
 	if err != nil {
-		r.fail(v, "%w", err)
+		r.Fail(v, "%w", err)
 		return
 	}
 	o.TLSConfig.RootCAs = x509.NewCertPool()
 	if !o.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-		r.fail(v, "is not a PEM file with certificates")
+		r.Fail(v, "is not a PEM file with certificates")
 	}
 }

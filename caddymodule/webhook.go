@@ -1,5 +1,9 @@
 package caddymodule
 
+import (
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+)
+
 // Webhook configures the endpoint that receives Zoom's events.
 type Webhook struct {
 	// The secret tokens of the app's event subscriptions; a delivery has to be
@@ -12,12 +16,12 @@ type webhookSettings struct {
 	secretTokens [][]byte
 }
 
-func (w *Webhook) subdirective(b *block) error {
+func (w *Webhook) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "secret_token":
-		return b.list(&w.SecretToken)
+		return b.List(&w.SecretToken)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 
@@ -27,11 +31,11 @@ func (w *Webhook) resolve(r *resolver) *webhookSettings {
 		return nil
 	}
 	if len(w.SecretToken) == 0 {
-		r.failf("webhook secret_token", "is required: without it anybody could send events")
+		r.Failf("webhook secret_token", "is required: without it anybody could send events")
 	}
 	s := new(webhookSettings)
-	for _, v := range r.secrets("webhook secret_token", w.SecretToken) {
-		s.secretTokens = append(s.secretTokens, []byte(v.text))
+	for _, v := range r.Secrets("webhook secret_token", w.SecretToken) {
+		s.secretTokens = append(s.secretTokens, []byte(v.Text))
 	}
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -109,7 +110,7 @@ func isZoomPage(page string) bool {
 		return false
 	}
 	host := strings.ToLower(u.Hostname())
-	return inDomain(host, "zoom.us") || inDomain(host, "zoomgov.com")
+	return conf.InDomain(host, "zoom.us") || conf.InDomain(host, "zoomgov.com")
 }
 
 // pageSecurity is what all our pages have in their headers. Those of a Zoom App

@@ -1,4 +1,7 @@
-package caddymodule
+// Package conf turns what operators write into checked values: blocks of a Caddyfile,
+// placeholders, URLs and hosts, and what was probably meant by a misspelled word. What
+// only one option needs stays with the option.
+package conf
 
 import (
 	"regexp"
@@ -11,24 +14,24 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// block reads the lines of one Caddyfile block. Its methods read the arguments
+// Block reads the lines of one Caddyfile block. Its methods read the arguments
 // of the line whose first token is the current one. Their errors carry file and
 // line but no argument of a line that takes free text: it may be a secret.
-type block struct {
+type Block struct {
 	httpcaddyfile.Helper
 	name  string                      // of the subdirective that opened it, for messages
 	names func(block string) []string // what a block takes, nil if that is not told
 	seen  map[string]bool             // subdirectives that take one value
 }
 
-// newBlock returns the block called name that follows the current token. names, which
+// NewBlock returns the block called name that follows the current token. names, which
 // may be nil, lists the subdirectives that a block of a name takes, for "did you mean".
-func newBlock(helper httpcaddyfile.Helper, name string, names func(block string) []string) *block {
-	return &block{Helper: helper, name: name, names: names}
+func NewBlock(helper httpcaddyfile.Helper, name string, names func(block string) []string) *Block {
+	return &Block{Helper: helper, name: name, names: names}
 }
 
-// lines calls line for each line of the block that follows the current token.
-func (b *block) lines(line func(*block) error) error {
+// Lines calls line for each line of the block that follows the current token.
+func (b *Block) Lines(line func(*Block) error) error {
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
 		if err := line(b); err != nil {
 			return err
@@ -37,28 +40,28 @@ func (b *block) lines(line func(*block) error) error {
 	return nil
 }
 
-// nested reads a subdirective that takes a block and nothing else.
-func (b *block) nested(line func(*block) error) error {
-	if name := b.Val(); b.CountRemainingArgs() == 0 && !b.opensBlock() {
-		return b.wrongCount(name, "takes a block")
+// Nested reads a subdirective that takes a block and nothing else.
+func (b *Block) Nested(line func(*Block) error) error {
+	if name := b.Val(); b.CountRemainingArgs() == 0 && !b.OpensBlock() {
+		return b.WrongCount(name, "takes a block")
 	}
-	return b.optional(line)
+	return b.Optional(line)
 }
 
-// optional reads a subdirective that takes a block or nothing.
-func (b *block) optional(line func(*block) error) error {
+// Optional reads a subdirective that takes a block or nothing.
+func (b *Block) Optional(line func(*Block) error) error {
 	name := b.Val()
-	if err := b.once(); err != nil {
+	if err := b.Once(); err != nil {
 		return err
 	}
 	if b.NextArg() {
-		return b.wrongCount(name, "takes only a block")
+		return b.WrongCount(name, "takes only a block")
 	}
-	inner := newBlock(b.Helper, name, b.names)
-	return inner.lines(line)
+	inner := NewBlock(b.Helper, name, b.names)
+	return inner.Lines(line)
 }
 
-func (b *block) opensBlock() bool {
+func (b *Block) OpensBlock() bool {
 	if !b.Next() {
 		return false
 	}
@@ -66,8 +69,8 @@ func (b *block) opensBlock() bool {
 	return b.Val() == "{"
 }
 
-// once refuses a second line of a subdirective that takes one value.
-func (b *block) once() error {
+// Once refuses a second line of a subdirective that takes one value.
+func (b *Block) Once() error {
 	name := b.Val()
 	if b.seen[name] {
 		return b.Errf("%s already specified", name)
@@ -79,14 +82,14 @@ func (b *block) once() error {
 	return nil
 }
 
-func (b *block) unrecognized() error {
+func (b *Block) Unrecognized() error {
 	if name := b.similar(b.Val()); name != "" {
 		return b.Errf("unrecognized %s subdirective '%s' (did you mean '%s'?)", b.name, b.Val(), name)
 	}
 	return b.Errf("unrecognized %s subdirective '%s'", b.name, b.Val())
 }
 
-func (b *block) wrongCount(option, takes string) error {
+func (b *Block) WrongCount(option, takes string) error {
 	return b.Errf("wrong argument count for %s: it %s", option, takes)
 }
 
@@ -94,7 +97,7 @@ func (b *block) wrongCount(option, takes string) error {
 // the text of the Caddyfile, nothing is left if the variable is not set.
 const thereIsNone = "; there is none: is a {$NAME} in it unset?"
 
-func (b *block) notEmpty(option string, args ...string) error {
+func (b *Block) NotEmpty(option string, args ...string) error {
 	if slices.Contains(args, "") {
 		return b.Errf("%s: an argument is empty; is a {$NAME} in it unset? If not, leave the line out", option)
 	}
@@ -102,58 +105,58 @@ func (b *block) notEmpty(option string, args ...string) error {
 }
 
 // argument reads the only argument of a line that may appear once.
-func (b *block) argument() (string, error) {
+func (b *Block) argument() (string, error) {
 	option := b.Val()
-	if err := b.once(); err != nil {
+	if err := b.Once(); err != nil {
 		return "", err
 	}
 	args := b.RemainingArgs()
 	switch len(args) {
 	case 0:
-		return "", b.wrongCount(option, "takes one argument"+thereIsNone)
+		return "", b.WrongCount(option, "takes one argument"+thereIsNone)
 	case 1:
-		return args[0], b.notEmpty(option, args...)
+		return args[0], b.NotEmpty(option, args...)
 	default:
-		return "", b.wrongCount(option, "takes one argument; quote it if it contains spaces")
+		return "", b.WrongCount(option, "takes one argument; quote it if it contains spaces")
 	}
 }
 
-func (b *block) text(into *string) error {
+func (b *Block) Text(into *string) error {
 	text, err := b.argument()
 	*into = text
 	return err
 }
 
-// list appends the arguments, so that repeated lines accumulate.
-func (b *block) list(into *[]string) error {
+// List appends the arguments, so that repeated lines accumulate.
+func (b *Block) List(into *[]string) error {
 	option := b.Val()
 	args := b.RemainingArgs()
 	if len(args) == 0 {
-		return b.wrongCount(option, "takes one argument or more"+thereIsNone)
+		return b.WrongCount(option, "takes one argument or more"+thereIsNone)
 	}
 	*into = append(*into, args...)
-	return b.notEmpty(option, args...)
+	return b.NotEmpty(option, args...)
 }
 
-// placeholder matches what Caddy may replace.
-var placeholder = regexp.MustCompile(`\{[^{}\s]+\}`)
+// Placeholder matches what Caddy may replace.
+var Placeholder = regexp.MustCompile(`\{[^{}\s]+\}`)
 
-// oneOf reads one of a few words. A placeholder is checked when the
+// OneOf reads one of a few words. A placeholder is checked when the
 // configuration loads.
-func (b *block) oneOf(into *string, allowed ...string) error {
+func (b *Block) OneOf(into *string, allowed ...string) error {
 	option := b.Val()
 	word, err := b.argument()
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(allowed, word) && !placeholder.MatchString(word) {
+	if !slices.Contains(allowed, word) && !Placeholder.MatchString(word) {
 		return b.Errf("%s takes %s, not '%s'", option, strings.Join(allowed, " or "), word)
 	}
 	*into = word
 	return nil
 }
 
-func (b *block) onOff(into *bool) error {
+func (b *Block) OnOff(into *bool) error {
 	option := b.Val()
 	word, err := b.argument()
 	if err != nil {
@@ -166,11 +169,11 @@ func (b *block) onOff(into *bool) error {
 	return nil
 }
 
-// duration reads a duration of more than 0.
-func (b *block) duration(into *caddy.Duration) error {
+// Duration reads a duration of more than 0.
+func (b *Block) Duration(into *caddy.Duration) error {
 	option := b.Val()
 	var d *caddy.Duration
-	if err := b.durationOrZero(&d); err != nil {
+	if err := b.DurationOrZero(&d); err != nil {
 		return err
 	}
 	if *d == 0 {
@@ -180,7 +183,7 @@ func (b *block) duration(into *caddy.Duration) error {
 	return nil
 }
 
-func (b *block) durationOrZero(into **caddy.Duration) error {
+func (b *Block) DurationOrZero(into **caddy.Duration) error {
 	option := b.Val()
 	word, err := b.argument()
 	if err != nil {
@@ -198,7 +201,7 @@ func (b *block) durationOrZero(into **caddy.Duration) error {
 	return nil
 }
 
-func (b *block) count(into *int) error {
+func (b *Block) Count(into *int) error {
 	option := b.Val()
 	word, err := b.argument()
 	if err != nil {
@@ -212,9 +215,9 @@ func (b *block) count(into *int) error {
 	return nil
 }
 
-// matcherSet appends the matcher of the line: a matcher token, an inline
+// MatcherSet appends the matcher of the line: a matcher token, an inline
 // matcher or a block of matchers. An empty set matches every request.
-func (b *block) matcherSet(into *caddyhttp.RawMatcherSets) error {
+func (b *Block) MatcherSet(into *caddyhttp.RawMatcherSets) error {
 	option := b.Val()
 	segment := b.NewFromNextSegment()
 	segment.Next()
@@ -223,7 +226,7 @@ func (b *block) matcherSet(into *caddyhttp.RawMatcherSets) error {
 	case err != nil:
 		return b.WrapErr(err)
 	case isToken && segment.Next():
-		return b.wrongCount(option, "takes one matcher token, or matchers by name")
+		return b.WrongCount(option, "takes one matcher token, or matchers by name")
 	case isToken && set == nil:
 		set = caddy.ModuleMap{}
 	case !isToken:
@@ -233,7 +236,7 @@ func (b *block) matcherSet(into *caddyhttp.RawMatcherSets) error {
 			return err
 		}
 		if len(set) == 0 {
-			return b.wrongCount(option, "takes a matcher")
+			return b.WrongCount(option, "takes a matcher")
 		}
 	}
 	*into = append(*into, set)

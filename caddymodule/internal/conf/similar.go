@@ -1,8 +1,8 @@
-package caddymodule
+package conf
 
 // similar returns the subdirective that a misspelled word is nearest to, "" if it
 // is near none.
-func (b *block) similar(word string) (nearest string) {
+func (b *Block) similar(word string) (nearest string) {
 	if b.names == nil {
 		return ""
 	}
