@@ -80,20 +80,23 @@ func exercise(ctx context.Context, store zoompkce.Store, appID string) error {
 	return nil
 }
 
+// onStorage is a session store on one of Caddy's storages.
+type onStorage interface{ Storage() certmagic.Storage }
+
 // removeProbe cleans up where records are not forgotten by themselves.
 func removeProbe(ctx context.Context, store zoompkce.Store, key string) {
-	if s, ok := store.(*CaddyStore); ok {
-		_ = s.storage.Delete(ctx, key)
+	if s, ok := store.(onStorage); ok {
+		_ = s.Storage().Delete(ctx, key)
 	}
 }
 
 // storeName names a session store, without its address, which can hold a password.
 func storeName(store zoompkce.Store) string {
-	if s, ok := store.(*CaddyStore); ok {
-		if files, ok := s.storage.(*certmagic.FileStorage); ok {
+	if s, ok := store.(onStorage); ok {
+		if files, ok := s.Storage().(*certmagic.FileStorage); ok {
 			return "session store caddy in " + files.Path
 		}
-		return fmt.Sprintf("session store caddy on %T", s.storage)
+		return fmt.Sprintf("session store caddy on %T", s.Storage())
 	}
 	if module, ok := store.(caddy.Module); ok {
 		return "session store " + module.CaddyModule().ID.Name()
@@ -105,11 +108,11 @@ func storeName(store zoompkce.Store) string {
 // who is asking, and asking would leave files behind that the owner cannot
 // change: root can write everywhere.
 func foreignDirectory(store zoompkce.Store) (path, owner string) {
-	s, ok := store.(*CaddyStore)
+	s, ok := store.(onStorage)
 	if !ok || os.Geteuid() != 0 {
 		return "", ""
 	}
-	files, ok := s.storage.(*certmagic.FileStorage)
+	files, ok := s.Storage().(*certmagic.FileStorage)
 	if !ok {
 		return "", ""
 	}

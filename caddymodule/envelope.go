@@ -2,9 +2,6 @@ package caddymodule
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"strconv"
@@ -14,8 +11,6 @@ import (
 // envelopeMark begins every file of this format. Whatever does not is not ours
 // to overwrite.
 const envelopeMark = "zoom_pkce/1"
-
-var errDamaged = errors.New("record is damaged: restore it from a backup, or delete it to sign its user out")
 
 // envelope is a record as it lies in a storage that knows neither versions nor
 // expiry: one line of text and the value.
@@ -37,14 +32,6 @@ func newEnvelope(value []byte, expires time.Time) envelope {
 		e.expires = max(1, expires.UnixMilli())
 	}
 	return e
-}
-
-// newVersion returns 128 random bits as 32 hexadecimal digits, all lower case,
-// because they become the name of a lock and file systems fold case.
-func newVersion() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
 }
 
 func (e envelope) marshal() []byte {
@@ -86,13 +73,4 @@ func (e envelope) live() string {
 		return ""
 	}
 	return e.version
-}
-
-func isHexName(s string, digits int) bool {
-	for _, c := range []byte(s) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return len(s) == digits
 }

@@ -2,11 +2,9 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
 	"time"
 
@@ -57,6 +55,9 @@ func (s *CaddyStore) Provision(ctx caddy.Context) error {
 	*s = *newCaddyStore(ctx.Storage(), ctx.Logger())
 	return nil
 }
+
+// Storage returns where the store keeps its records.
+func (s *CaddyStore) Storage() certmagic.Storage { return s.storage }
 
 // Cleanup closes the store.
 func (s *CaddyStore) Cleanup() error {
@@ -149,13 +150,6 @@ func (s *CaddyStore) list(ctx context.Context, dir string) (keys []string, err e
 		}
 	}
 	return found, nil
-}
-
-// isUserKey reports whether key ends in a shard and a SHA-256, as all records
-// of users do; temporary files and directories do not.
-func isUserKey(key string) bool {
-	dir, name := path.Split(key)
-	return isHexName(name, sha256.Size*2) && isHexName(path.Base(dir), 2)
 }
 
 // Interface guards
