@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -96,7 +97,7 @@ func TestVisitorLeavesDuringTheCallback(t *testing.T) {
 	<-gate.Arrived()
 	c.Close()
 	gate.Release()
-	eventually(t, "the sign-in to be finished", 5*time.Second, func() bool { return strings.Contains(w.logged(), `"msg":"signed in"`) })
+	testkit.Eventually(t, "the sign-in to be finished", 5*time.Second, func() bool { return strings.Contains(w.logged(), `"msg":"signed in"`) })
 	// The code is used up; the visitor comes again and is signed in by another.
 	again := b.open(callback)
 	wantRedirect(t, b.open(b.consent(again, "user-ada")), "/page")

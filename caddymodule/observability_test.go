@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 const observability = "../examples/observability/"
@@ -110,7 +112,7 @@ func TestAlertsAndDashboardAskForWhatExists(t *testing.T) {
 func TestPrometheusAcceptsTheExamples(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		missing(t, "there is no promtool; it comes with prometheus")
+		testkit.Missing(t, "there is no promtool; it comes with prometheus")
 	}
 	var b strings.Builder
 	b.WriteString("groups:\n  - name: dashboard\n    rules:\n")

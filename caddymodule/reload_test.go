@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -40,7 +41,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		browsers = append(browsers, w.signedIn(id))
 	}
 	seconds := 5
-	if thorough() {
+	if testkit.Thorough() {
 		seconds = 60
 	}
 	traffic := w.traffic(200, w.url, browsers, users)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -68,7 +69,7 @@ func TestSwitchingAccounts(t *testing.T) {
 		t.Errorf("signed in as %q at %q", got.Header.Get("X-Zoom-User-Id"), got.URI)
 	}
 	// The session of before is replaced, not left behind.
-	eventually(t, "the replaced session to end", 5*time.Second, func() bool {
+	testkit.Eventually(t, "the replaced session to end", 5*time.Second, func() bool {
 		thief := w.browser()
 		return thief.fetch("GET", "/", "Cookie", old).StatusCode == http.StatusUnauthorized
 	})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,19 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
-
-// thorough reports whether tests may take as long as the numbers they prove.
-func thorough() bool { return os.Getenv("ZOOM_PKCE_E2E") == "1" || os.Getenv("CI") != "" }
-
-// missing skips a test for want of something, unless ZOOM_PKCE_E2E=1 says
-// that nothing may be wanting.
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("ZOOM_PKCE_E2E") == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
 
 // signedIn is a browser of a user who has signed in.
 func (w *world) signedIn(userID string) *browser {
@@ -66,16 +52,6 @@ func (b *browser) cookieLine() string {
 		r.AddCookie(c)
 	}
 	return r.Header.Get("Cookie")
-}
-
-// eventually waits for something that another goroutine does.
-func eventually(t *testing.T, what string, limit time.Duration, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(limit); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain for %s", limit, what)
-		}
-	}
 }
 
 // plain is a client that knows nothing of cookies.
