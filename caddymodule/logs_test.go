@@ -93,15 +93,6 @@ func TestLogsSayWhatWhyAndWhatToDo(t *testing.T) {
 	}
 }
 
-// Who is sent to do something has to be told what.
-func TestEveryTroubleHasAdvice(t *testing.T) {
-	for c := range outcomes {
-		if c.status() >= 500 && c.advice() == "" {
-			t.Errorf("%s: no advice", c)
-		}
-	}
-}
-
 // Without the scope for users/me visitors have only ids. That is said, and where
 // allow turns on an address it is said again.
 func TestVisitorsWithIDsOnly(t *testing.T) {

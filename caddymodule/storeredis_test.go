@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/goleak"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
