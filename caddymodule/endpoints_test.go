@@ -51,7 +51,7 @@ func TestSessionEndpoint(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site())
 	b := w.browser()
-	if p := b.fetch("GET", "/zoom_pkce/session").problem(t); p.Code != codeSignInRequired || p.LoginURL != "/zoom_pkce/login" {
+	if p := b.fetch("GET", "/zoom_pkce/session").problem(t); p.Code != "sign_in_required" || p.LoginURL != "/zoom_pkce/login" {
 		t.Errorf("signed out: %+v", p)
 	}
 	got := b.signIn("/", "user-ada").received(t).Header

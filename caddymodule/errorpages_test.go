@@ -23,7 +23,7 @@ func TestErrorPagesOff(t *testing.T) {
 			c := ""
 			if _, rest, ok := strings.Cut(a.body, "<code>"); ok && !strings.Contains(a.Header.Get("Content-Type"), "json") {
 				for part := range strings.SplitSeq(rest, "<code>") {
-					if text, _, _ := strings.Cut(part, "</code>"); outcomes[code(text)].status != 0 {
+					if text, _, _ := strings.Cut(part, "</code>"); statusOf[text] != 0 {
 						c = text
 					}
 				}

@@ -139,7 +139,7 @@ func TestSignatureRefuses(t *testing.T) {
 		{name: "JSON that says it is text", body: `{}`, want: "$body", header: []string{"Content-Type", "text/plain"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			before := decisions(t, string(codeBadRequest))
+			before := decisions(t, "bad_request")
 			a := b.post("signature", tt.body, tt.header...)
 			var got signatureErrors
 			if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.StatusCode != http.StatusBadRequest {
@@ -161,7 +161,7 @@ func TestSignatureRefuses(t *testing.T) {
 			if strings.Contains(a.body, "eyJ") {
 				t.Errorf("a signature: %s", a.body)
 			}
-			if n := decisions(t, string(codeBadRequest)) - before; n != 1 {
+			if n := decisions(t, "bad_request") - before; n != 1 {
 				t.Errorf("counted %v times", n)
 			}
 		})

@@ -10,9 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 )
 
 // signedIn is a browser of a user who has signed in.
@@ -77,15 +74,6 @@ func hit(client *http.Client, url, cookies, userID string) error {
 		return fmt.Errorf("the request did not arrive as %s: %w %s", userID, err, line)
 	}
 	return nil
-}
-
-func counted(t *testing.T, c prometheus.Counter) float64 {
-	t.Helper()
-	var m dto.Metric
-	if err := c.Write(&m); err != nil {
-		t.Fatal(err)
-	}
-	return m.GetCounter().GetValue()
 }
 
 // traffic sends requests until it is stopped, at a steady rate.
