@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
@@ -15,7 +16,7 @@ import (
 
 // withAdmin turns the admin API of a configuration on.
 func (w *world) withAdmin(caddyfile string) (config, adminURL string) {
-	address := closedPort(w.t)
+	address := "127.0.0.1:" + testkit.FreePort(w.t)
 	return strings.Replace(caddyfile, "admin off", "admin "+address, 1), "http://" + address
 }
 

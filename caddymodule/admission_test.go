@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -50,11 +49,11 @@ func TestAllow(t *testing.T) {
 			if n := w.upstream.requests.Load(); n != 0 {
 				t.Errorf("%d requests reached the upstream", n)
 			}
-			wantRefusal(t, a, outcome.NotAllowed)
+			wantRefusal(t, a, "not_allowed")
 			if !strings.Contains(a.body, `href="`+w.zoom.URL+`/logout"`) || !strings.Contains(a.body, "return_to=/page") {
 				t.Errorf("no way on: %s", a.body)
 			}
-			if p := b.fetch("GET", "/api").problem(t); p.Code != outcome.NotAllowed || p.Status != 403 || p.LoginURL != "" {
+			if p := b.fetch("GET", "/api").problem(t); p.Code != "not_allowed" || p.Status != 403 || p.LoginURL != "" {
 				t.Errorf("%+v", p)
 			}
 			if a := b.fetch("POST", "/zoom_pkce/logout"); a.StatusCode != http.StatusSeeOther {

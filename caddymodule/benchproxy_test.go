@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 // proxyPair is one Caddy with two sites before the same upstream: signed, with
@@ -31,7 +33,7 @@ type proxyTarget struct {
 func newProxyPair(tb testing.TB, users int) proxyPair {
 	tb.Helper()
 	w := newWorld(tb)
-	plainAddr := closedPort(tb)
+	plainAddr := "127.0.0.1:" + testkit.FreePort(tb)
 	pair := func(headers string) string {
 		return w.quietly("zoom_pkce {\n"+w.options()+"}\nreverse_proxy "+w.upstream.addr) +
 			fmt.Sprintf("http://%s {\nbind 127.0.0.1\n%sreverse_proxy %s\n}\n", plainAddr, headers, w.upstream.addr)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 // browserPatience bounds one step in a browser.
@@ -23,7 +25,7 @@ func startChromium(t *testing.T) *chromium {
 	t.Helper()
 	path, err := findChromium()
 	if err != nil {
-		missing(t, err.Error())
+		testkit.Missing(t, err.Error())
 	}
 	profile := t.TempDir()
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -197,7 +198,7 @@ func browserHTTPS(t *testing.T, c *chromium) {
 	}
 }
 `, w.storage, w.logs, url, testClientID, testClientSecret, url, w.zoom.URL, w.upstream.addr))
-	eventually(t, "Caddy's certificate", 30*time.Second, func() bool {
+	testkit.Eventually(t, "Caddy's certificate", 30*time.Second, func() bool {
 		conn, err := tls.Dial("tcp", w.addr, &tls.Config{ServerName: "localhost", InsecureSkipVerify: true})
 		if err == nil {
 			conn.Close()

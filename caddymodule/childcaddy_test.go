@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 // childConfig names the configuration for a process that is to be a Caddy.
@@ -53,7 +55,7 @@ type child struct {
 // begin starts a process with a site's Caddyfile, listening on a port of its own.
 func (w *world) begin(caddyfile string) *child {
 	w.t.Helper()
-	c := &child{w: w, addr: "127.0.0.1:" + freePort(w.t), ready: make(chan bool, 1), gone: make(chan struct{})}
+	c := &child{w: w, addr: "127.0.0.1:" + testkit.FreePort(w.t), ready: make(chan bool, 1), gone: make(chan struct{})}
 	dir := w.t.TempDir()
 	config := changed(w.t, caddyfile, func(config map[string]any) {
 		server := config["apps"].(map[string]any)["http"].(map[string]any)["servers"].(map[string]any)["srv0"].(map[string]any)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -73,7 +74,7 @@ func (v *crashVisitor) get(ctx context.Context, target string) (*http.Response, 
 // and refreshes.
 func TestKilledAtAnyMoment(t *testing.T) {
 	kills := 10
-	if thorough() {
+	if testkit.Thorough() {
 		kills = 200
 	}
 	w := newWorld(t)

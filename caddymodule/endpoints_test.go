@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 // Every endpoint answers the methods it has and no other, in a request of any
@@ -53,7 +51,7 @@ func TestSessionEndpoint(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site())
 	b := w.browser()
-	if p := b.fetch("GET", "/zoom_pkce/session").problem(t); p.Code != outcome.SignInRequired || p.LoginURL != "/zoom_pkce/login" {
+	if p := b.fetch("GET", "/zoom_pkce/session").problem(t); p.Code != "sign_in_required" || p.LoginURL != "/zoom_pkce/login" {
 		t.Errorf("signed out: %+v", p)
 	}
 	got := b.signIn("/", "user-ada").received(t).Header

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -13,8 +15,8 @@ import (
 func fleets(t *testing.T, test func(t *testing.T, w *world, store string)) {
 	t.Run("caddy storage", func(t *testing.T) { test(t, newWorld(t), "caddy") })
 	t.Run("redis", func(t *testing.T) {
-		redis := startRedis(t)
-		test(t, newWorld(t), "redis "+redis.url())
+		redis := redistest.Start(t)
+		test(t, newWorld(t), "redis "+redis.URL())
 	})
 }
 
@@ -82,7 +84,7 @@ func TestFleet(t *testing.T) {
 		seen := func(what string, b *visitor) {
 			t.Helper()
 			began := time.Now()
-			eventually(t, what+" to be seen by the other Caddy", 10*time.Second, func() bool {
+			testkit.Eventually(t, what+" to be seen by the other Caddy", 10*time.Second, func() bool {
 				return b.open("/").StatusCode == http.StatusSeeOther
 			})
 			if took := time.Since(began); took > syncInterval+time.Second {
@@ -116,15 +118,15 @@ func TestFleet(t *testing.T) {
 
 // TestKilledNeighbour kills one of two Caddys on one Redis under load.
 func TestKilledNeighbour(t *testing.T) {
-	redis := startRedis(t)
+	redis := redistest.Start(t)
 	w := newWorld(t)
 	// Tokens are refreshed when half of their life is over, by whoever is first.
 	// In a thorough run the victim may die with a lease: it runs out after 3
 	// seconds, and whoever has met it tries again after 5.
 	site := w.site("zoom_timeout 1s",
-		"session {\nstore redis "+redis.url()+"\nsync_interval 500ms\n}", "zak {\nmax_age 1s\n}")
+		"session {\nstore redis "+redis.URL()+"\nsync_interval 500ms\n}", "zak {\nmax_age 1s\n}")
 	life, rounds := 4*time.Second, 1
-	if thorough() {
+	if testkit.Thorough() {
 		life, rounds = 16*time.Second, 4
 	}
 	victim, other := w.begin(site), w.begin(site)
@@ -144,13 +146,13 @@ func TestKilledNeighbour(t *testing.T) {
 	for range rounds {
 		notNoticed := w.traffic(100, "http://"+other.addr, browsers, users)
 		killed := w.traffic(100, "http://"+victim.addr, browsers, users)
-		if thorough() {
+		if testkit.Thorough() {
 			// One of the two is just about to spend a refresh token. A token that
 			// Zoom has given to a process that is killed is lost, so the others,
 			// which are refreshed in the same moment, are given time to be saved.
 			w.zoom.Fail(zoomtest.CallRefresh, 1, zoomtest.Hang())
 			before := w.zoom.Count(zoomtest.CallRefresh)
-			eventually(t, "a refresh", life, func() bool { return w.zoom.Count(zoomtest.CallRefresh) > before })
+			testkit.Eventually(t, "a refresh", life, func() bool { return w.zoom.Count(zoomtest.CallRefresh) > before })
 			time.Sleep(400 * time.Millisecond)
 		} else {
 			time.Sleep(life / 4)

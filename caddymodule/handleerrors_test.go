@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 // The pages of one's own that the README shows are those of our refusals, with
@@ -36,7 +38,7 @@ func TestHandleErrorsOfREADME(t *testing.T) {
 	}
 
 	b.signIn("/", "user-ada")
-	w.load(w.documented(t, text, "reverse_proxy 127.0.0.1:"+freePort(t)))
+	w.load(w.documented(t, text, "reverse_proxy 127.0.0.1:"+testkit.FreePort(t)))
 	if a := b.open("/"); a.StatusCode != http.StatusBadGateway || a.body != "502 Bad Gateway" {
 		t.Errorf("the app is down: got %d %q", a.StatusCode, a.body)
 	}

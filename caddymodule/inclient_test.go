@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -130,7 +129,7 @@ func TestInClientSignIn(t *testing.T) {
 					t.Errorf("the login cookie is still there: %s", cookie)
 				}
 			}
-			if again := b.post("app/onauthorized", eventBody(event)); again.problem(t).Code != outcome.CookiesMissing {
+			if again := b.post("app/onauthorized", eventBody(event)); again.problem(t).Code != "cookies_missing" {
 				t.Errorf("a second use got %s", again.body)
 			}
 		})
@@ -152,52 +151,52 @@ func TestOnAuthorizedRefuses(t *testing.T) {
 
 	for name, test := range map[string]struct {
 		send func(b *visitor, e zoomtest.OnAuthorized) answer
-		want outcome.Code
+		want string
 	}{
 		"without the login cookie": {func(_ *visitor, e zoomtest.OnAuthorized) answer {
 			return w.browser().post(path, body(e, keep))
-		}, outcome.CookiesMissing},
+		}, "cookies_missing"},
 		"another browser's login": {func(_ *visitor, e zoomtest.OnAuthorized) answer {
 			other := w.browser()
 			other.authorize()
 			return other.post(path, body(e, keep))
-		}, outcome.CookiesMissing},
+		}, "cookies_missing"},
 		"another state": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.State = strings.ToUpper(e.State) }))
-		}, outcome.CookiesMissing},
+		}, "cookies_missing"},
 		"a foreign redirectUri": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.RedirectURI = "https://evil.example/zoom_pkce/callback" }))
-		}, outcome.BadRequest},
+		}, "bad_request"},
 		"a redirectUri that is longer": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.RedirectURI += "/" }))
-		}, outcome.BadRequest},
+		}, "bad_request"},
 		"no code": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.Code = "" }))
-		}, outcome.BadRequest},
+		}, "bad_request"},
 		"an endless code": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.Code = strings.Repeat("c", maxCode+1) }))
-		}, outcome.BadRequest},
+		}, "bad_request"},
 		"too much": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, func(e *zoomtest.OnAuthorized) { e.State = strings.Repeat("s", maxRequestJSON) }))
-		}, outcome.BadRequest},
+		}, "bad_request"},
 		"no JSON": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, "code="+e.Code)
-		}, outcome.BadRequest},
+		}, "bad_request"},
 		"a code that is a number": {func(b *visitor, _ zoomtest.OnAuthorized) answer {
 			return b.post(path, `{"code":1}`)
-		}, outcome.BadRequest},
+		}, "bad_request"},
 		"a form": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, keep), "Content-Type", "text/plain")
-		}, outcome.BadRequest},
+		}, "bad_request"},
 		"another site": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, keep), "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
-		}, outcome.CrossSite},
+		}, "cross_site"},
 		"a neighbour": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.post(path, body(e, keep), "Sec-Fetch-Site", "same-site")
-		}, outcome.CrossSite},
+		}, "cross_site"},
 		"a link": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			return b.fetch(http.MethodGet, "/zoom_pkce/"+path)
-		}, outcome.MethodNotAllowed},
+		}, "method_not_allowed"},
 		"the browser's callback": {func(b *visitor, e zoomtest.OnAuthorized) answer {
 			// A login of one flow is worth nothing in the other.
 			a := b.open("/zoom_pkce/callback?code=" + e.Code + "&state=" + e.State)
@@ -205,7 +204,7 @@ func TestOnAuthorizedRefuses(t *testing.T) {
 				t.Errorf("the callback took it: %d", a.StatusCode)
 			}
 			return b.post(path, "{}")
-		}, outcome.BadRequest},
+		}, "bad_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := w.browser()
@@ -213,7 +212,7 @@ func TestOnAuthorizedRefuses(t *testing.T) {
 			exchanges := w.zoom.Count(zoomtest.CallCode)
 			a := test.send(b, e)
 			p := a.problem(t)
-			if p.Code != test.want || p.Status != test.want.Status() || a.StatusCode != p.Status || p.Detail == "" || p.RequestID == "" {
+			if p.Code != test.want || p.Status != statusOf[test.want] || a.StatusCode != p.Status || p.Detail == "" || p.RequestID == "" {
 				t.Errorf("got %d %s, want %s", a.StatusCode, a.body, test.want)
 			}
 			if strings.Contains(a.body, e.Code) || len(a.Header["Set-Cookie"]) > 0 {
@@ -250,7 +249,7 @@ func TestInClientCodeIsUsedOnce(t *testing.T) {
 		line = append(line, c.Name+"="+c.Value)
 	}
 	a := thief.post("app/onauthorized", eventBody(e), "Cookie", strings.Join(line, "; "))
-	if p := a.problem(t); p.Code != outcome.CodeRefused {
+	if p := a.problem(t); p.Code != "code_refused" {
 		t.Errorf("a replay of cookie and code got %s", a.body)
 	}
 	if !w.isSignedIn(b) {
@@ -263,7 +262,7 @@ func TestZoomAppIsOffByDefault(t *testing.T) {
 	w.load(w.site())
 	b := w.browser()
 	for _, path := range []string{"authorize", "onauthorized"} {
-		if a := b.post("app/"+path, "{}"); a.problem(t).Code != outcome.NotFound {
+		if a := b.post("app/"+path, "{}"); a.problem(t).Code != "not_found" {
 			t.Errorf("%s: got %s", path, a.body)
 		}
 	}
@@ -312,9 +311,9 @@ func (b *visitor) forget(name string) {
 func TestInClientAnswersWhenZoomFails(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("zoom_app"))
-	for status, want := range map[int]outcome.Code{
-		http.StatusInternalServerError: outcome.ZoomUnavailable,
-		http.StatusTooManyRequests:     outcome.ZoomRateLimited,
+	for status, want := range map[int]string{
+		http.StatusInternalServerError: "zoom_unavailable",
+		http.StatusTooManyRequests:     "zoom_rate_limited",
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			b := w.browser()

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -76,7 +75,7 @@ func TestInsideZoomNothingLeadsToZoom(t *testing.T) {
 	t.Run("reject", func(t *testing.T) {
 		w := newWorld(t)
 		w.load(options(w, "reject"))
-		if a := w.browser().open("/", insideZoom...); a.problem(t).Code != outcome.SignInRequired {
+		if a := w.browser().open("/", insideZoom...); a.problem(t).Code != "sign_in_required" {
 			t.Errorf("got %s", a.body)
 		}
 	})
@@ -94,7 +93,7 @@ func TestPretendingToBeInsideZoom(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("zoom_app"))
 	b := w.browser()
-	if a := b.fetch(http.MethodGet, "/", insideZoom...); a.problem(t).Code != outcome.SignInRequired {
+	if a := b.fetch(http.MethodGet, "/", insideZoom...); a.problem(t).Code != "sign_in_required" {
 		t.Errorf("a fetch got %s", a.body)
 	}
 	for _, referer := range []string{"", "https://evil.example/", "https://zoom.us.evil.example/", "https://evilzoom.us/", "http://zoom.us/", "https://zoom.us@evil.example/"} {

@@ -6,13 +6,15 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 )
 
 // TestNothingIsLeftBehind looks for goroutines after all that can happen to a
 // configuration.
 func TestNothingIsLeftBehind(t *testing.T) {
 	w := newWorld(t)
-	redis := startRedis(t)
+	redis := redistest.Start(t)
 	// What Caddy and the Go runtime start once for a process is there now.
 	w.load(w.caddyfile("respond hello"))
 	w.browser().open("/")
@@ -33,7 +35,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			t.Errorf("an app that fails at %s was loaded", at)
 		}
 	}
-	onRedis := w.site("session {\nstore redis " + redis.url() + "\n}")
+	onRedis := w.site("session {\nstore redis " + redis.URL() + "\n}")
 	w.load(onRedis)
 	w.signedIn("user-bob").fetch(http.MethodPost, "/zoom_pkce/logout")
 	adapted, err := adapt(onRedis)

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -25,7 +24,7 @@ func TestLoopBreaker(t *testing.T) {
 	for round := 1; ; round++ {
 		a := b.open("/page")
 		if a.StatusCode == http.StatusTooManyRequests {
-			wantRefusal(t, a, outcome.TooManyLogins)
+			wantRefusal(t, a, "too_many_logins")
 			if round != 7 {
 				t.Errorf("stopped in round %d, want 7: after more than 5 lost sign-ins", round)
 			}

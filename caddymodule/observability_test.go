@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 const observability = "../examples/observability/"
@@ -112,7 +113,7 @@ func TestAlertsAndDashboardAskForWhatExists(t *testing.T) {
 func TestPrometheusAcceptsTheExamples(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		missing(t, "there is no promtool; it comes with prometheus")
+		testkit.Missing(t, "there is no promtool; it comes with prometheus")
 	}
 	var b strings.Builder
 	b.WriteString("groups:\n  - name: dashboard\n    rules:\n")

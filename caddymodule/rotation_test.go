@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -78,21 +80,21 @@ func TestUnopenableRecordsStay(t *testing.T) {
 // it is switched back.
 func TestSwitchingTheStore(t *testing.T) {
 	w := newWorld(t)
-	redis := startRedis(t)
+	redis := redistest.Start(t)
 	settings := "sync_interval 50ms\n"
 	onFiles := w.site(secrets(oldSecret), "session {\n"+settings+"}")
-	onRedis := w.site(secrets(oldSecret), "session {\nstore redis "+redis.url()+"\n"+settings+"}")
+	onRedis := w.site(secrets(oldSecret), "session {\nstore redis "+redis.URL()+"\n"+settings+"}")
 	w.load(onFiles)
 	b := w.signedIn("user-ada")
 	w.load(onRedis)
-	eventually(t, "the sessions of the other store to end", 5*time.Second, func() bool {
+	testkit.Eventually(t, "the sessions of the other store to end", 5*time.Second, func() bool {
 		return b.open("/").StatusCode == http.StatusSeeOther
 	})
 	again := w.signedIn("user-bob")
 	w.load(onRedis)
 	again.wantUser("user-bob")
 	w.load(onFiles)
-	eventually(t, "the sessions of the other store to end", 5*time.Second, func() bool {
+	testkit.Eventually(t, "the sessions of the other store to end", 5*time.Second, func() bool {
 		return again.open("/").StatusCode == http.StatusSeeOther
 	})
 	w.signedIn("user-ada").wantUser("user-ada")

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 // Every answer that extends the session says so, and to when.
@@ -47,7 +49,7 @@ func TestNoRefreshAhead(t *testing.T) {
 	}
 	w.load(w.site("refresh_margin 2h"))
 	b.wantUser("user-ada")
-	eventually(t, "a refresh within a margin longer than the token lives", 5*time.Second, refreshAhead)
+	testkit.Eventually(t, "a refresh within a margin longer than the token lives", 5*time.Second, refreshAhead)
 }
 
 func TestIdleTimeoutBeyondTheLifetime(t *testing.T) {

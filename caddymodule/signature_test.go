@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 // verify opens the JWT of an answer to POST signature.
@@ -141,7 +139,7 @@ func TestSignatureRefuses(t *testing.T) {
 		{name: "JSON that says it is text", body: `{}`, want: "$body", header: []string{"Content-Type", "text/plain"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			before := decisions(t, string(outcome.BadRequest))
+			before := decisions(t, "bad_request")
 			a := b.post("signature", tt.body, tt.header...)
 			var got signatureErrors
 			if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.StatusCode != http.StatusBadRequest {
@@ -163,7 +161,7 @@ func TestSignatureRefuses(t *testing.T) {
 			if strings.Contains(a.body, "eyJ") {
 				t.Errorf("a signature: %s", a.body)
 			}
-			if n := decisions(t, string(outcome.BadRequest)) - before; n != 1 {
+			if n := decisions(t, "bad_request") - before; n != 1 {
 				t.Errorf("counted %v times", n)
 			}
 		})

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 // attributes are those by which browsers tell cookies apart, and demand of a
@@ -213,7 +211,7 @@ func TestCrossSiteGuard(t *testing.T) {
 		if reached := w.upstream.requests.Load() != before; reached != (tt.want == 200) {
 			t.Errorf("%s: reached the upstream: %v", tt.name, reached)
 		}
-		if tt.want == 403 && a.problem(t).Code != outcome.CrossSite {
+		if tt.want == 403 && a.problem(t).Code != "cross_site" {
 			t.Errorf("%s: %s", tt.name, a.body)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -76,8 +77,8 @@ func BenchmarkRedisStore(b *testing.B) {
 	if testing.Short() {
 		b.Skip("stores 100,000 users first")
 	}
-	server := startRedis(b)
-	store := &RedisStore{URLs: []string{server.url()}}
+	server := redistest.Start(b)
+	store := &RedisStore{URLs: []string{server.URL()}}
 	if err := store.Provision(caddy.Context{}); err != nil {
 		b.Fatal(err)
 	}

@@ -12,14 +12,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
 func TestRedisDownAndBack(t *testing.T) {
-	server := startRedis(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	server := redistest.Start(t)
+	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
 	checkStoreWorks(t, store)
-	server.stopAndWait(t)
+	server.Stop(t)
 
 	began := time.Now()
 	if _, _, err := store.Load(t.Context(), testKey(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
@@ -31,9 +32,7 @@ func TestRedisDownAndBack(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %v to see that nobody listens", took)
 	}
-	if !server.start(t) {
-		t.Fatal("redis-server did not start again")
-	}
+	server.Restart(t)
 	var err error
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if _, err = store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil {
@@ -44,13 +43,11 @@ func TestRedisDownAndBack(t *testing.T) {
 }
 
 func TestRedisRestartGoesUnnoticed(t *testing.T) {
-	server := startRedis(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	server := redistest.Start(t)
+	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
 	checkStoreWorks(t, store)
-	server.stopAndWait(t)
-	if !server.start(t) {
-		t.Fatal("redis-server did not start again")
-	}
+	server.Stop(t)
+	server.Restart(t)
 	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err != nil {
 		t.Error(err)
 	}
@@ -103,11 +100,11 @@ func TestRedisThatRefusesWrites(t *testing.T) {
 		"no disk": {before: []any{"config", "set", "min-replicas-to-write", "1"}, err: "NOREPLICAS"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := startRedis(t, test.args...)
+			server := redistest.Start(t, test.args...)
 			if test.before != nil {
-				server.do(t, test.before...)
+				server.Do(t, test.before...)
 			}
-			store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+			store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
 			_, err := store.Swap(t.Context(), testKey(1), "", []byte("x"), time.Time{})
 			if err == nil || !strings.Contains(err.Error(), test.err) || errors.Is(err, zoompkce.ErrConflict) {
 				t.Errorf("got %v", err)
@@ -119,8 +116,8 @@ func TestRedisThatRefusesWrites(t *testing.T) {
 // A conflict after a swap that succeeded would have the caller believe that
 // somebody else took the lease, or that its new refresh token is not saved.
 func TestRedisLostAnswerIsNoConflict(t *testing.T) {
-	server := startRedis(t)
-	proxy := startLossyProxy(t, "127.0.0.1:"+server.port)
+	server := redistest.Start(t)
+	proxy := startLossyProxy(t, "127.0.0.1:"+server.Port)
 	store := openRedis(t, &RedisStore{URLs: []string{"redis://" + proxy.addr}})
 	checkStoreWorks(t, store)
 	version := loadVersion(t, store)

@@ -1,55 +1,58 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/storetest"
 )
 
 func TestRedisStore(t *testing.T) {
-	server := startRedis(t)
+	server := redistest.Start(t)
 	storetest.Run(t, func(t *testing.T) storetest.Backend {
-		server.do(t, "flushall")
-		store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+		server.Do(t, "flushall")
+		store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
 		return storetest.Backend{
 			Store:  store,
-			Other:  openRedis(t, &RedisStore{URLs: []string{server.url()}}),
-			Damage: func(t *testing.T, key string) { server.do(t, "set", key, "zoom_pkce/1 garbage") },
+			Other:  openRedis(t, &RedisStore{URLs: []string{server.URL()}}),
+			Damage: func(t *testing.T, key string) { server.Do(t, "set", key, "zoom_pkce/1 garbage") },
 			Close:  store.Cleanup,
 		}
 	})
 }
 
 func TestRedisCluster(t *testing.T) {
-	nodes := startRedisCluster(t, 2)
+	nodes := redistest.StartCluster(t, 2)
 	storetest.Run(t, func(t *testing.T) storetest.Backend {
 		for _, node := range nodes {
-			node.do(t, "flushall")
+			node.Do(t, "flushall")
 		}
-		store := openRedis(t, &RedisStore{URLs: []string{nodes[0].url(), nodes[1].url()}})
+		store := openRedis(t, &RedisStore{URLs: []string{nodes[0].URL(), nodes[1].URL()}})
 		return storetest.Backend{
 			Store: store,
-			Other: openRedis(t, &RedisStore{URLs: []string{nodes[1].url()}, Cluster: true}),
+			Other: openRedis(t, &RedisStore{URLs: []string{nodes[1].URL()}, Cluster: true}),
 			Close: store.Cleanup,
 		}
 	})
-	if nodes[0].do(t, "info", "commandstats") == nodes[1].do(t, "info", "commandstats") {
+	if nodes[0].Do(t, "info", "commandstats") == nodes[1].Do(t, "info", "commandstats") {
 		t.Error("one of the nodes was never used")
 	}
 }
 
 func TestRedisSentinel(t *testing.T) {
-	master := startRedis(t, "--requirepass", "master pass")
-	sentinel := startSentinel(t, master, "requirepass sentinelpass", `sentinel auth-pass mymaster "master pass"`)
+	master := redistest.Start(t, "--requirepass", "master pass")
+	sentinel := redistest.StartSentinel(t, master, "requirepass sentinelpass", `sentinel auth-pass mymaster "master pass"`)
 	store := openRedis(t, &RedisStore{
-		URLs:       []string{"redis://:sentinelpass@127.0.0.1:" + sentinel.port},
+		URLs:       []string{"redis://:sentinelpass@127.0.0.1:" + sentinel.Port},
 		MasterName: "mymaster",
 		Password:   "master pass",
 	})
@@ -77,28 +80,28 @@ func checkStoreWorks(t *testing.T, store zoompkce.Store) {
 var redisACL = []any{"acl", "setuser", "zoom", "on", ">p@ss:w/rd {1}", "~zoom_pkce/*", "+get", "+set", "+del", "+eval", "+evalsha", "+scan"}
 
 func TestRedisCredentials(t *testing.T) {
-	server := startRedis(t)
-	server.do(t, redisACL...)
-	server.do(t, "config", "set", "requirepass", "default pass")
+	server := redistest.Start(t)
+	server.Do(t, redisACL...)
+	server.Do(t, "config", "set", "requirepass", "default pass")
 	for name, test := range map[string]struct {
 		store RedisStore
 		err   string
 	}{
 		"password in the URL": {
-			store: RedisStore{URLs: []string{"redis://:default%20pass@127.0.0.1:" + server.port}},
+			store: RedisStore{URLs: []string{"redis://:default%20pass@127.0.0.1:" + server.Port}},
 		},
 		"password beside it": {
-			store: RedisStore{URLs: []string{server.url()}, Password: "default pass"},
+			store: RedisStore{URLs: []string{server.URL()}, Password: "default pass"},
 		},
 		"narrow user": {
-			store: RedisStore{URLs: []string{server.url()}, Username: "zoom", Password: `p@ss:w/rd \{1\}`},
+			store: RedisStore{URLs: []string{server.URL()}, Username: "zoom", Password: `p@ss:w/rd \{1\}`},
 		},
 		"wrong password": {
-			store: RedisStore{URLs: []string{server.url()}, Password: "wr0ng-secret"},
+			store: RedisStore{URLs: []string{server.URL()}, Password: "wr0ng-secret"},
 			err:   "WRONGPASS",
 		},
 		"no password": {
-			store: RedisStore{URLs: []string{server.url()}},
+			store: RedisStore{URLs: []string{server.URL()}},
 			err:   "NOAUTH",
 		},
 	} {
@@ -135,9 +138,9 @@ func loadVersion(t *testing.T, store zoompkce.Store) string {
 
 func TestRedisOverTLS(t *testing.T) {
 	ca, cert, key := testCertificate(t)
-	server := startRedis(t, "--tls-cert-file", cert, "--tls-key-file", key,
+	server := redistest.Start(t, "--tls-cert-file", cert, "--tls-key-file", key,
 		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no")
-	url := "rediss://127.0.0.1:" + server.port
+	url := "rediss://127.0.0.1:" + server.Port
 	checkStoreWorks(t, openRedis(t, &RedisStore{URLs: []string{url}, TLSCA: ca}))
 
 	unknown := openRedis(t, &RedisStore{URLs: []string{url}})
@@ -147,26 +150,26 @@ func TestRedisOverTLS(t *testing.T) {
 }
 
 func TestRedisExpiresByItself(t *testing.T) {
-	server := startRedis(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	server := redistest.Start(t)
+	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
 	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if ttl := server.do(t, "pttl", testKey(1)).(int64); ttl < 50_000 || ttl > 60_000 {
+	if ttl := server.Do(t, "pttl", testKey(1)).(int64); ttl < 50_000 || ttl > 60_000 {
 		t.Errorf("it lives %d ms", ttl)
 	}
 	if _, err := store.Swap(t.Context(), testKey(1), loadVersion(t, store), nil, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if ttl := server.do(t, "pttl", testKey(1)).(int64); ttl != -1 {
+	if ttl := server.Do(t, "pttl", testKey(1)).(int64); ttl != -1 {
 		t.Errorf("for ever is %d ms", ttl)
 	}
 }
 
 func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
-	server := startRedis(t)
-	server.do(t, "hset", testKey(1), "a", "b")
-	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	server := redistest.Start(t)
+	server.Do(t, "hset", testKey(1), "a", "b")
+	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
 	if _, _, err := store.Load(t.Context(), testKey(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
 		t.Errorf("load: %v", err)
 	}
@@ -176,10 +179,10 @@ func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
 }
 
 func TestRedisForgottenScriptIsSentAgain(t *testing.T) {
-	server := startRedis(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.url()}})
+	server := redistest.Start(t)
+	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
 	checkStoreWorks(t, store)
-	server.do(t, "script", "flush")
+	server.Do(t, "script", "flush")
 	if _, err := store.Swap(t.Context(), testKey(1), loadVersion(t, store), nil, time.Time{}); err != nil {
 		t.Error(err)
 	}
@@ -198,10 +201,10 @@ func TestRedisStoreWithoutProvision(t *testing.T) {
 }
 
 func TestRedisCleanupLeavesNothingBehind(t *testing.T) {
-	server := startRedis(t)
+	server := redistest.Start(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	store := new(RedisStore)
-	store.URLs = []string{server.url()}
+	store.URLs = []string{server.URL()}
 	openRedis(t, store)
 	checkStoreWorks(t, store)
 	for range 2 {
@@ -218,4 +221,16 @@ func TestRedisStorePrintsNoPassword(t *testing.T) {
 			t.Errorf("%s gives %s", format, got)
 		}
 	}
+}
+
+// openRedis provisions a store, to be cleaned up after the test.
+func openRedis(t *testing.T, s *RedisStore) *RedisStore {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	t.Cleanup(cancel)
+	if err := s.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Cleanup() })
+	return s
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -90,7 +92,7 @@ func TestStoreDownInFlight(t *testing.T) {
 		t.Error("the refresh token was spent, though its successor could not have been saved")
 	}
 	noTrouble()
-	eventually(t, "the user to go on", 15*time.Second, func() bool { return known.open("/").StatusCode == http.StatusOK })
+	testkit.Eventually(t, "the user to go on", 15*time.Second, func() bool { return known.open("/").StatusCode == http.StatusOK })
 	known.wantUser("user-ada")
 	if n := w.zoom.Count(zoomtest.CallRefresh); n != 1 {
 		t.Errorf("%d refreshes, want 1", n)
@@ -103,7 +105,7 @@ func TestStoreDownInFlight(t *testing.T) {
 func TestStoreFull(t *testing.T) {
 	for name, cause := range map[string]error{"full": syscall.ENOSPC, "read-only": syscall.EROFS} {
 		t.Run(name, func(t *testing.T) {
-			if errors.Is(cause, syscall.EROFS) && !thorough() {
+			if errors.Is(cause, syscall.EROFS) && !testkit.Thorough() {
 				t.Skip("the same as full, for a run that may take longer")
 			}
 			w := newWorld(t)
@@ -128,10 +130,10 @@ func TestStoreFull(t *testing.T) {
 			out := b.fetch(http.MethodPost, "/zoom_pkce/logout")
 			w.wantUnavailable("a sign-out", out)
 			noTrouble()
-			if !thorough() {
+			if !testkit.Thorough() {
 				return // a refresh that failed is tried again after 5 seconds
 			}
-			eventually(t, "the user to go on", 15*time.Second, func() bool { return b.open("/").StatusCode == http.StatusOK })
+			testkit.Eventually(t, "the user to go on", 15*time.Second, func() bool { return b.open("/").StatusCode == http.StatusOK })
 		})
 	}
 }
@@ -167,7 +169,7 @@ func TestStoreFillsUpDuringARefresh(t *testing.T) {
 		b.wantUser("user-ada")
 	}
 	noTrouble()
-	eventually(t, "the tokens to be saved", 20*time.Second, func() bool {
+	testkit.Eventually(t, "the tokens to be saved", 20*time.Second, func() bool {
 		for _, sites := range runningApps() {
 			return sites[0].state.UnsavedUsers() == 0
 		}
@@ -219,7 +221,7 @@ func TestStoreSlow(t *testing.T) {
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("a store that hangs was waited for %s", took)
 	}
-	if !thorough() {
+	if !testkit.Thorough() {
 		return
 	}
 	began = time.Now()
@@ -232,12 +234,12 @@ func TestStoreSlow(t *testing.T) {
 
 // TestRedisDown is what happens with a real server.
 func TestRedisDown(t *testing.T) {
-	redis := startRedis(t)
+	redis := redistest.Start(t)
 	w := newWorld(t)
-	site := w.site("session {\nstore redis "+redis.url()+"\nsync_interval 100ms\n}", secrets(oldSecret))
+	site := w.site("session {\nstore redis "+redis.URL()+"\nsync_interval 100ms\n}", secrets(oldSecret))
 	w.load(site)
 	known := w.signedIn("user-ada")
-	redis.stopAndWait(t)
+	redis.Stop(t)
 	time.Sleep(200 * time.Millisecond)
 	known.wantUser("user-ada")
 	w.load(site) // reloads and starts without it
@@ -246,11 +248,9 @@ func TestRedisDown(t *testing.T) {
 	callback := pending.consent(pending.open("/"), "user-bob")
 	w.wantUnavailable("a sign-in", pending.open(callback))
 	w.wantAdvice("connection refused")
-	if !redis.start(t) {
-		t.Fatal("redis does not start again")
-	}
+	redis.Restart(t)
 	// This Redis kept nothing, so everybody signs in again.
-	eventually(t, "sign-ins to work", 15*time.Second, func() bool {
+	testkit.Eventually(t, "sign-ins to work", 15*time.Second, func() bool {
 		return known.open("/").StatusCode == http.StatusSeeOther
 	})
 	known.signIn("/", "user-ada")

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -125,25 +124,6 @@ func (a *failingApp) Start() error {
 
 func (a *failingApp) Stop() error { return nil }
 
-// changed is a Caddyfile as JSON with something changed in it.
-func changed(t testing.TB, caddyfile string, change func(config map[string]any)) []byte {
-	t.Helper()
-	adapted, err := adapt(caddyfile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var config map[string]any
-	if err := json.Unmarshal(adapted, &config); err != nil {
-		t.Fatal(err)
-	}
-	change(config)
-	adapted, err = json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return adapted
-}
-
 // onTestStorage makes a configuration use a testStorage in the same place.
 func (w *world) onTestStorage(config map[string]any) {
 	config["storage"] = map[string]any{"module": "zoom_pkce_test", "root": w.storage}
@@ -152,14 +132,6 @@ func (w *world) onTestStorage(config map[string]any) {
 // failingAt makes a configuration fail.
 func failingAt(config map[string]any, at string) {
 	config["apps"].(map[string]any)["zoom_pkce_test_failing"] = map[string]any{"at": at}
-}
-
-func (w *world) loadJSON(config []byte) {
-	w.t.Helper()
-	defer awaitHandover()
-	if err := caddy.Load(config, true); err != nil {
-		w.t.Fatalf("loading Caddy: %v", err)
-	}
 }
 
 // Interface guards

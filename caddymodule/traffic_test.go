@@ -5,31 +5,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 )
 
-// thorough reports whether tests may take as long as the numbers they prove.
-func thorough() bool { return os.Getenv("ZOOM_PKCE_E2E") == "1" || os.Getenv("CI") != "" }
-
-// missing skips a test for want of something, unless ZOOM_PKCE_E2E=1 says
-// that nothing may be wanting.
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("ZOOM_PKCE_E2E") == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
-
-// SignedIn is a browser of a user who has signed in.
+// signedIn is a browser of a user who has signed in.
 func (w *world) signedIn(userID string) *visitor {
 	w.t.Helper()
 	b := w.browser()
@@ -68,16 +51,6 @@ func (b *visitor) cookieLine() string {
 	return r.Header.Get("Cookie")
 }
 
-// eventually waits for something that another goroutine does.
-func eventually(t *testing.T, what string, limit time.Duration, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(limit); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain for %s", limit, what)
-		}
-	}
-}
-
 // plain is a client that knows nothing of cookies.
 var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 
@@ -101,15 +74,6 @@ func hit(client *http.Client, url, cookies, userID string) error {
 		return fmt.Errorf("the request did not arrive as %s: %w %s", userID, err, line)
 	}
 	return nil
-}
-
-func counted(t *testing.T, c prometheus.Counter) float64 {
-	t.Helper()
-	var m dto.Metric
-	if err := c.Write(&m); err != nil {
-		t.Fatal(err)
-	}
-	return m.GetCounter().GetValue()
 }
 
 // traffic sends requests until it is stopped, at a steady rate.

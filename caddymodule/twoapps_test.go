@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -143,7 +142,7 @@ func TestTwoDirectivesOfOneApp(t *testing.T) {
 	if a := ada.signIn("/", "user-ada"); a.StatusCode != http.StatusOK {
 		t.Fatalf("got %d", a.StatusCode)
 	}
-	wantRefusal(t, ada.open("/admin/x"), outcome.NotAllowed)
+	wantRefusal(t, ada.open("/admin/x"), "not_allowed")
 	bob.signIn("/", "user-bob")
 	w.zoom.ResetCounts()
 	if got := bob.open("/admin/x").received(t).Header; got.Get("X-Zoom-User-Id") != "user-bob" || got.Get("X-Zoom-Zak") == "" {

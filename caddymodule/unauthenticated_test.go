@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
 // kinds are requests as browsers and programs send them, with what a visitor
@@ -107,7 +105,7 @@ func checkSignedOut(t *testing.T, w *world, want, method string, a answer) {
 	switch {
 	case want == "problem" && method == "HEAD":
 	case want == "problem":
-		if p := a.problem(t); p.Code != outcome.SignInRequired || p.LoginURL != login || p.Status != 401 || p.RequestID == "" {
+		if p := a.problem(t); p.Code != "sign_in_required" || p.LoginURL != login || p.Status != 401 || p.RequestID == "" {
 			t.Errorf("problem: %+v", p)
 		}
 	case !strings.Contains(a.Header.Get("Content-Type"), "text/html") || !strings.Contains(a.body, `href="`+login+`"`):

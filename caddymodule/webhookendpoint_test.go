@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -69,7 +68,7 @@ func TestWebhookURLValidation(t *testing.T) {
 	// A challenge that would make us sign a delivery for anybody.
 	for _, token := range []string{"", "v0:1739923528:{}", strings.Repeat("a", 129), "é", `a\nb`} {
 		body := fmt.Sprintf(`{"event":"endpoint.url_validation","payload":{"plainToken":"%s"}}`, token)
-		if a := w.deliver(webhookSecret, time.Now(), body); a.problem(t).Code != outcome.BadRequest || strings.Contains(a.body, "encryptedToken") {
+		if a := w.deliver(webhookSecret, time.Now(), body); a.problem(t).Code != "bad_request" || strings.Contains(a.body, "encryptedToken") {
 			t.Errorf("%q got %s", token, a.body)
 		}
 	}
@@ -193,7 +192,7 @@ func TestWebhookRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := send()
-			if p := a.problem(t); p.Code != outcome.BadRequest || a.StatusCode != http.StatusBadRequest || a.Header.Get("Cache-Control") != "no-store" {
+			if p := a.problem(t); p.Code != "bad_request" || a.StatusCode != http.StatusBadRequest || a.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("got %d %s", a.StatusCode, a.body)
 			}
 			if !w.isSignedIn(b) {
@@ -201,14 +200,14 @@ func TestWebhookRefuses(t *testing.T) {
 			}
 		})
 	}
-	if a := b.fetch(http.MethodGet, "/zoom_pkce/webhook"); a.problem(t).Code != outcome.MethodNotAllowed {
+	if a := b.fetch(http.MethodGet, "/zoom_pkce/webhook"); a.problem(t).Code != "method_not_allowed" {
 		t.Errorf("GET got %s", a.body)
 	}
 	if strings.Contains(w.logged(), webhookSecret) {
 		t.Error("the log shows the secret token")
 	}
 	w.load(w.site("zoom_app"))
-	if a := w.deliver(webhookSecret, now, good); a.problem(t).Code != outcome.NotFound {
+	if a := w.deliver(webhookSecret, now, good); a.problem(t).Code != "not_found" {
 		t.Errorf("without webhook got %s", a.body)
 	}
 }
@@ -226,7 +225,7 @@ func TestDeauthorizationOfAnUnopenableRecord(t *testing.T) {
 	time.Sleep(2 * time.Millisecond)
 	w.load(w.site(secret("b")))
 	a := w.deliver(webhookSecret, time.Now(), deauthorization(testClientID, "user-ada", time.Now()))
-	if a.problem(t).Code != outcome.StoreUnavailable || a.Header.Get("Retry-After") == "" {
+	if a.problem(t).Code != "store_unavailable" || a.Header.Get("Retry-After") == "" {
 		t.Errorf("got %d %s", a.StatusCode, a.body)
 	}
 	w.load(w.site(secret("a")))

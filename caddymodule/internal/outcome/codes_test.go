@@ -36,3 +36,12 @@ func TestCodes(t *testing.T) {
 		t.Errorf("unknown code has status %d", got)
 	}
 }
+
+// Who is sent to do something has to be told what.
+func TestEveryTroubleHasAdvice(t *testing.T) {
+	for _, c := range All() {
+		if c.Status() >= 500 && c.Advice() == "" {
+			t.Errorf("%s: no advice", c)
+		}
+	}
+}
