@@ -1,8 +1,8 @@
 package caddymodule
 
-import "strings"
-
 import (
+	"strings"
+
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 

@@ -38,6 +38,8 @@ type CaddyStore struct {
 // configurations have a store each, on the same records.
 var processLocks = newRecordLocks()
 
+// newCaddyStore returns a store on storage, as Provision makes one on the storage of a
+// configuration. Cleanup closes it.
 func newCaddyStore(storage certmagic.Storage, logger *zap.Logger) *CaddyStore {
 	return &CaddyStore{storage: storage, logger: logger, calls: newStoreCalls(), locks: processLocks}
 }

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+
 	"github.com/caddyserver/certmagic"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -21,7 +23,7 @@ func TestSwapsOfOneProcessNeitherReuseNorAwaitLocks(t *testing.T) {
 	store := newOtherProcess(storage)
 	reloaded := newOtherProcess(storage)
 	reloaded.locks = store.locks
-	version, err := store.Swap(t.Context(), testKey(1), "", []byte{0}, time.Time{})
+	version, err := store.Swap(t.Context(), storebench.Key(1), "", []byte{0}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,9 +34,9 @@ func TestSwapsOfOneProcessNeitherReuseNorAwaitLocks(t *testing.T) {
 		group.Go(func() {
 			for range 20 {
 				for {
-					_, version, err := s.Load(t.Context(), testKey(1))
+					_, version, err := s.Load(t.Context(), storebench.Key(1))
 					if err == nil {
-						_, err = s.Swap(t.Context(), testKey(1), version, []byte{0}, time.Time{})
+						_, err = s.Swap(t.Context(), storebench.Key(1), version, []byte{0}, time.Time{})
 					}
 					if err == nil {
 						done.Add(1)
@@ -75,11 +77,11 @@ func TestFailedSaveReleasesTheLock(t *testing.T) {
 		return nil
 	}
 	store := newOtherProcess(storage)
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); !errors.Is(err, full) {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); !errors.Is(err, full) {
 		t.Fatalf("got %v", err)
 	}
 	storage.before = nil
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err != nil {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -87,19 +89,19 @@ func TestFailedSaveReleasesTheLock(t *testing.T) {
 func TestAbandonedSwapChangesNothing(t *testing.T) {
 	storage := newMemStorage()
 	store := newOtherProcess(storage)
-	name := lockName(testKey(1), envelope{})
+	name := lockName(storebench.Key(1), envelope{})
 	if err := storage.Lock(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := store.Swap(ctx, testKey(1), "", nil, time.Time{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := store.Swap(ctx, storebench.Key(1), "", nil, time.Time{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v", err)
 	}
 	if err := storage.Unlock(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	store.calls.running.Wait()
+	store.calls.wait()
 	if storage.count("store") != 0 || len(storage.locks) != 0 {
 		t.Errorf("%d records stored, %d locks left", storage.count("store"), len(storage.locks))
 	}
@@ -116,7 +118,7 @@ func TestUnlockIsTriedAgain(t *testing.T) {
 			return nil
 		}
 		store := newOtherProcess(storage)
-		if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err != nil {
+		if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err != nil {
 			t.Fatalf("what is stored is stored: %v", err)
 		}
 		time.Sleep(11 * time.Second)
@@ -132,20 +134,20 @@ func TestUnlockIsTriedAgain(t *testing.T) {
 func TestCreatingTakesTheLockOfWhatIsThere(t *testing.T) {
 	storage := newMemStorage()
 	store := newOtherProcess(storage)
-	put(t, store, testKey(1), time.Now().Add(-time.Second))
+	put(t, store, storebench.Key(1), time.Now().Add(-time.Second))
 	var swept atomic.Bool
 	storage.before = func(operation, _ string) error {
 		storage.mu.Lock()
 		defer storage.mu.Unlock()
 		if operation == "lock" && !swept.Swap(true) {
-			delete(storage.files, testKey(1))
+			delete(storage.files, storebench.Key(1))
 		}
-		if operation == "store" && storage.locks[lockName(testKey(1), envelope{})] == nil {
+		if operation == "store" && storage.locks[lockName(storebench.Key(1), envelope{})] == nil {
 			t.Error("created without the lock of creators")
 		}
 		return nil
 	}
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err != nil {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -161,10 +163,10 @@ func TestSaveIsNotCutOffHalfWay(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := store.Swap(ctx, testKey(1), "", []byte("x"), time.Time{}); err != nil && !errors.Is(err, context.Canceled) {
+	if _, err := store.Swap(ctx, storebench.Key(1), "", []byte("x"), time.Time{}); err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	store.calls.running.Wait()
+	store.calls.wait()
 	if storage.size() != 1 || len(storage.locks) != 0 {
 		t.Errorf("%d records and %d locks are there, want a record and no lock", storage.size(), len(storage.locks))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -23,10 +24,6 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/storetest"
 )
-
-const testApp = "zoom_pkce/1a2b3c4d/"
-
-func testKey(n int) string { return fmt.Sprintf("%s%02x/%064x", testApp, n%256, n) }
 
 // newOtherProcess returns a store that shares nothing but the storage, as that
 // of another process does.
@@ -84,10 +81,10 @@ func TestCaddyStoreIsLoadedByCaddy(t *testing.T) {
 		t.Errorf("provisioning wrote %v; it also happens for `caddy validate`", entries)
 	}
 	store := module.(zoompkce.Store)
-	if _, err := store.Swap(t.Context(), testKey(1), "", []byte("x"), time.Time{}); err != nil {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", []byte("x"), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(testKey(1)))); err != nil {
+	if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(storebench.Key(1)))); err != nil {
 		t.Errorf("the record is not where Caddy's storage is: %v", err)
 	}
 	if err := module.(caddy.CleanerUpper).Cleanup(); err != nil {
@@ -120,26 +117,26 @@ func TestStorageTroubleIsNotAbsence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			storage := newMemStorage()
 			store := newOtherProcess(storage)
-			if _, err := store.Swap(t.Context(), testKey(1), "", []byte("precious"), time.Time{}); err != nil {
+			if _, err := store.Swap(t.Context(), storebench.Key(1), "", []byte("precious"), time.Time{}); err != nil {
 				t.Fatal(err)
 			}
-			before := string(storage.files[testKey(1)])
+			before := string(storage.files[storebench.Key(1)])
 			storage.before = func(operation, _ string) error {
 				if operation == "load" || operation == "list" {
 					return trouble
 				}
 				return nil
 			}
-			if _, _, err := store.Load(t.Context(), testKey(1)); !errors.Is(err, trouble) || errors.Is(err, zoompkce.ErrNotFound) {
+			if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, trouble) || errors.Is(err, zoompkce.ErrNotFound) {
 				t.Errorf("load: %v", err)
 			}
-			if _, err := store.Swap(t.Context(), testKey(1), "", []byte("over"), time.Time{}); !errors.Is(err, trouble) || errors.Is(err, zoompkce.ErrConflict) {
+			if _, err := store.Swap(t.Context(), storebench.Key(1), "", []byte("over"), time.Time{}); !errors.Is(err, trouble) || errors.Is(err, zoompkce.ErrConflict) {
 				t.Errorf("swap: %v", err)
 			}
-			if _, _, err := store.List(t.Context(), testApp, ""); !errors.Is(err, trouble) {
+			if _, _, err := store.List(t.Context(), storebench.App, ""); !errors.Is(err, trouble) {
 				t.Errorf("list: %v", err)
 			}
-			if string(storage.files[testKey(1)]) != before {
+			if string(storage.files[storebench.Key(1)]) != before {
 				t.Error("the record was overwritten")
 			}
 		})
@@ -148,10 +145,10 @@ func TestStorageTroubleIsNotAbsence(t *testing.T) {
 
 func TestCaddyStoreWithoutProvision(t *testing.T) {
 	store := new(CaddyStore)
-	if _, _, err := store.Load(t.Context(), testKey(1)); !errors.Is(err, zoompkce.ErrStoreClosed) {
+	if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, zoompkce.ErrStoreClosed) {
 		t.Errorf("load: %v", err)
 	}
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); !errors.Is(err, zoompkce.ErrStoreClosed) {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); !errors.Is(err, zoompkce.ErrStoreClosed) {
 		t.Errorf("swap: %v", err)
 	}
 	for range 2 {
@@ -167,7 +164,7 @@ func TestListingAShardThatIsBeingWritten(t *testing.T) {
 	const records = 50
 	versions := make([]string, records)
 	for n := range versions {
-		versions[n], _ = store.Swap(t.Context(), testKey(n*256), "", nil, time.Time{})
+		versions[n], _ = store.Swap(t.Context(), storebench.Key(n*256), "", nil, time.Time{})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
@@ -178,14 +175,14 @@ func TestListingAShardThatIsBeingWritten(t *testing.T) {
 				if w != i%4 {
 					continue
 				}
-				if version, err := store.Swap(ctx, testKey(i*256), versions[i], nil, time.Time{}); err == nil {
+				if version, err := store.Swap(ctx, storebench.Key(i*256), versions[i], nil, time.Time{}); err == nil {
 					versions[i] = version
 				}
 			}
 		})
 	}
 	for range 200 {
-		keys, _, err := store.List(t.Context(), testApp+"00/", "")
+		keys, _, err := store.List(t.Context(), storebench.App+"00/", "")
 		if err != nil || len(keys) != records {
 			t.Errorf("%d of %d records, %v", len(keys), records, err)
 			break
@@ -203,7 +200,7 @@ func TestCaddyCleanupLeavesNothingBehind(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(),
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh")) // ends within 5 seconds
 	store := newOtherProcess(&certmagic.FileStorage{Path: t.TempDir()})
-	checkStoreWorks(t, store)
+	storebench.Works(t, store)
 	if err := store.Cleanup(); err != nil {
 		t.Error(err)
 	}

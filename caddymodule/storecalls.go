@@ -121,7 +121,7 @@ func (c *storeCalls) close() {
 
 	idle := make(chan struct{})
 	go func() {
-		c.running.Wait()
+		c.wait()
 		close(idle)
 	}()
 	patience := time.NewTimer(storeCloseLimit)
@@ -132,6 +132,9 @@ func (c *storeCalls) close() {
 	}
 	c.cancel()
 }
+
+// wait waits until no call is under way.
+func (c *storeCalls) wait() { c.running.Wait() }
 
 // keepTrying runs f in the background until it succeeds, as long as the store
 // is open and has a place for it.

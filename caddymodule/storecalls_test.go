@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -35,11 +37,11 @@ func TestHangingStorageHoldsNobodyLongerThanItsContext(t *testing.T) {
 				var err error
 				switch n % 3 {
 				case 0:
-					_, _, err = store.Load(ctx, testKey(n))
+					_, _, err = store.Load(ctx, storebench.Key(n))
 				case 1:
-					_, err = store.Swap(ctx, testKey(n), "", nil, time.Time{})
+					_, err = store.Swap(ctx, storebench.Key(n), "", nil, time.Time{})
 				case 2:
-					_, _, err = store.List(ctx, testApp, "")
+					_, _, err = store.List(ctx, storebench.App, "")
 				}
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
@@ -50,10 +52,10 @@ func TestHangingStorageHoldsNobodyLongerThanItsContext(t *testing.T) {
 		if took := time.Since(began); took != 2*time.Second {
 			t.Errorf("took %v", took)
 		}
-		if n := hanging.Load(); n != maxStoreReads+maxStoreChanges {
-			t.Errorf("%d calls hang, want %d", n, maxStoreReads+maxStoreChanges)
+		if n := hanging.Load(); n != 2*128 {
+			t.Errorf("%d calls hang, want %d", n, 2*128)
 		}
-		if _, _, err := store.Load(context.Background(), testKey(1)); !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, err := store.Load(context.Background(), storebench.Key(1)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("without a deadline: %v", err)
 		}
 
@@ -77,11 +79,11 @@ func TestPanicOfAStorageIsAnError(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err == nil {
 		t.Fatal("no error")
 	}
 	storage.before = nil
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err != nil {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err != nil {
 		t.Fatalf("the record stayed locked: %v", err)
 	}
 }
@@ -98,10 +100,10 @@ func TestClosedStoreLeavesTheStorageAlone(t *testing.T) {
 		t.Errorf("%s of %s", operation, key)
 		return nil
 	}
-	store.Load(t.Context(), testKey(1))
-	store.Swap(t.Context(), testKey(1), "", nil, time.Time{})
-	store.List(t.Context(), testApp, "")
-	store.SweepShard(t.Context(), testApp+"01/")
+	store.Load(t.Context(), storebench.Key(1))
+	store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{})
+	store.List(t.Context(), storebench.App, "")
+	store.SweepShard(t.Context(), storebench.App+"01/")
 }
 
 func TestClosingWaitsForASave(t *testing.T) {
@@ -124,7 +126,7 @@ func TestClosingWaitsForASave(t *testing.T) {
 				store := newOtherProcess(storage)
 				saved := make(chan error, 1)
 				go func() {
-					_, err := store.Swap(context.Background(), testKey(1), "", nil, time.Time{})
+					_, err := store.Swap(context.Background(), storebench.Key(1), "", nil, time.Time{})
 					saved <- err
 				}()
 				synctest.Wait()
@@ -132,7 +134,7 @@ func TestClosingWaitsForASave(t *testing.T) {
 				if err := store.Cleanup(); err != nil {
 					t.Fatal(err)
 				}
-				if took := time.Since(began); took > storeCloseLimit {
+				if took := time.Since(began); took > 5*time.Second {
 					t.Errorf("closing took %v", took)
 				}
 				err := <-saved

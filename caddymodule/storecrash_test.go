@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+
 	"github.com/caddyserver/certmagic"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -38,7 +40,7 @@ func TestCrashChild(t *testing.T) {
 				n := rand.IntN(crashRecords)
 				// Short, because one that was killed may have left its lock.
 				ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-				if counter, err := countUp(ctx, store, testKey(n)); err == nil {
+				if counter, err := countUp(ctx, store, storebench.Key(n)); err == nil {
 					mu.Lock()
 					fmt.Println(n, counter)
 					mu.Unlock()
@@ -104,7 +106,7 @@ func TestKilledProcessesLeaveOldOrNewRecords(t *testing.T) {
 			// A lock that was left is stale after 10 seconds.
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			counter, err := countUp(ctx, store, testKey(n))
+			counter, err := countUp(ctx, store, storebench.Key(n))
 			if err != nil {
 				t.Errorf("record %d: %v", n, err)
 			} else if counter <= least {

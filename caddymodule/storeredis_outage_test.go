@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
@@ -19,14 +21,14 @@ import (
 func TestRedisDownAndBack(t *testing.T) {
 	server := redistest.Start(t)
 	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
-	checkStoreWorks(t, store)
+	storebench.Works(t, store)
 	server.Stop(t)
 
 	began := time.Now()
-	if _, _, err := store.Load(t.Context(), testKey(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
+	if _, _, err := store.Load(t.Context(), storebench.Key(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
 		t.Errorf("load: %v", err)
 	}
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
 		t.Errorf("swap: %v", err)
 	}
 	if took := time.Since(began); took > 5*time.Second {
@@ -35,7 +37,7 @@ func TestRedisDownAndBack(t *testing.T) {
 	server.Restart(t)
 	var err error
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if _, err = store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil {
+		if _, err = store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err == nil {
 			return
 		}
 	}
@@ -45,10 +47,10 @@ func TestRedisDownAndBack(t *testing.T) {
 func TestRedisRestartGoesUnnoticed(t *testing.T) {
 	server := redistest.Start(t)
 	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
-	checkStoreWorks(t, store)
+	storebench.Works(t, store)
 	server.Stop(t)
 	server.Restart(t)
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err != nil {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -79,7 +81,7 @@ func TestRedisThatHangs(t *testing.T) {
 			}
 			defer cancel()
 			began := time.Now()
-			if _, _, err := store.Load(ctx, testKey(1)); !errors.Is(err, cause) {
+			if _, _, err := store.Load(ctx, storebench.Key(1)); !errors.Is(err, cause) {
 				t.Errorf("load: %v", err)
 			}
 			if took := time.Since(began); took > time.Second {
@@ -105,7 +107,7 @@ func TestRedisThatRefusesWrites(t *testing.T) {
 				server.Do(t, test.before...)
 			}
 			store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
-			_, err := store.Swap(t.Context(), testKey(1), "", []byte("x"), time.Time{})
+			_, err := store.Swap(t.Context(), storebench.Key(1), "", []byte("x"), time.Time{})
 			if err == nil || !strings.Contains(err.Error(), test.err) || errors.Is(err, zoompkce.ErrConflict) {
 				t.Errorf("got %v", err)
 			}
@@ -119,18 +121,18 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := startLossyProxy(t, "127.0.0.1:"+server.Port)
 	store := openRedis(t, &RedisStore{URLs: []string{"redis://" + proxy.addr}})
-	checkStoreWorks(t, store)
+	storebench.Works(t, store)
 	version := loadVersion(t, store)
 
 	proxy.lose.Store(true)
-	next, err := store.Swap(t.Context(), testKey(1), version, []byte("three"), time.Time{})
+	next, err := store.Swap(t.Context(), storebench.Key(1), version, []byte("three"), time.Time{})
 	if proxy.lose.Load() {
 		t.Fatal("no answer was lost: nothing was tested")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if value, now, err := store.Load(t.Context(), testKey(1)); err != nil || string(value) != "three" || now != next {
+	if value, now, err := store.Load(t.Context(), storebench.Key(1)); err != nil || string(value) != "three" || now != next {
 		t.Errorf("got %q at %q, %v", value, now, err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
 
@@ -56,24 +58,7 @@ func TestRedisSentinel(t *testing.T) {
 		MasterName: "mymaster",
 		Password:   "master pass",
 	})
-	checkStoreWorks(t, store)
-}
-
-func checkStoreWorks(t *testing.T, store zoompkce.Store) {
-	t.Helper()
-	version, err := store.Swap(t.Context(), testKey(1), "", []byte("one"), time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err = store.Swap(t.Context(), testKey(1), version, []byte("two"), time.Now().Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if value, _, err := store.Load(t.Context(), testKey(1)); err != nil || string(value) != "two" {
-		t.Fatalf("got %q, %v", value, err)
-	}
-	if keys, _, err := store.List(t.Context(), testApp, ""); err != nil || len(keys) != 1 {
-		t.Fatalf("listed %v, %v", keys, err)
-	}
+	storebench.Works(t, store)
 }
 
 // The commands a user needs who is allowed nothing else.
@@ -108,15 +93,15 @@ func TestRedisCredentials(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			store := openRedis(t, &test.store)
 			if test.err == "" {
-				checkStoreWorks(t, store)
+				storebench.Works(t, store)
 				// As the user that may do so.
 				version := loadVersion(t, store)
-				if _, err := store.Swap(t.Context(), testKey(1), version, nil, time.Now().Add(-time.Second)); err != nil {
+				if _, err := store.Swap(t.Context(), storebench.Key(1), version, nil, time.Now().Add(-time.Second)); err != nil {
 					t.Fatal(err)
 				}
 				return
 			}
-			_, _, err := store.Load(t.Context(), testKey(1))
+			_, _, err := store.Load(t.Context(), storebench.Key(1))
 			if err == nil || !strings.Contains(err.Error(), test.err) || errors.Is(err, zoompkce.ErrNotFound) {
 				t.Errorf("got %v", err)
 			}
@@ -129,7 +114,7 @@ func TestRedisCredentials(t *testing.T) {
 
 func loadVersion(t *testing.T, store zoompkce.Store) string {
 	t.Helper()
-	_, version, err := store.Load(t.Context(), testKey(1))
+	_, version, err := store.Load(t.Context(), storebench.Key(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,10 +126,10 @@ func TestRedisOverTLS(t *testing.T) {
 	server := redistest.Start(t, "--tls-cert-file", cert, "--tls-key-file", key,
 		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no")
 	url := "rediss://127.0.0.1:" + server.Port
-	checkStoreWorks(t, openRedis(t, &RedisStore{URLs: []string{url}, TLSCA: ca}))
+	storebench.Works(t, openRedis(t, &RedisStore{URLs: []string{url}, TLSCA: ca}))
 
 	unknown := openRedis(t, &RedisStore{URLs: []string{url}})
-	if _, _, err := unknown.Load(t.Context(), testKey(1)); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if _, _, err := unknown.Load(t.Context(), storebench.Key(1)); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("a server nobody vouches for: %v", err)
 	}
 }
@@ -152,28 +137,28 @@ func TestRedisOverTLS(t *testing.T) {
 func TestRedisExpiresByItself(t *testing.T) {
 	server := redistest.Start(t)
 	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Now().Add(time.Minute)); err != nil {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if ttl := server.Do(t, "pttl", testKey(1)).(int64); ttl < 50_000 || ttl > 60_000 {
+	if ttl := server.Do(t, "pttl", storebench.Key(1)).(int64); ttl < 50_000 || ttl > 60_000 {
 		t.Errorf("it lives %d ms", ttl)
 	}
-	if _, err := store.Swap(t.Context(), testKey(1), loadVersion(t, store), nil, time.Time{}); err != nil {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), loadVersion(t, store), nil, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if ttl := server.Do(t, "pttl", testKey(1)).(int64); ttl != -1 {
+	if ttl := server.Do(t, "pttl", storebench.Key(1)).(int64); ttl != -1 {
 		t.Errorf("for ever is %d ms", ttl)
 	}
 }
 
 func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
 	server := redistest.Start(t)
-	server.Do(t, "hset", testKey(1), "a", "b")
+	server.Do(t, "hset", storebench.Key(1), "a", "b")
 	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
-	if _, _, err := store.Load(t.Context(), testKey(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
+	if _, _, err := store.Load(t.Context(), storebench.Key(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
 		t.Errorf("load: %v", err)
 	}
-	if _, err := store.Swap(t.Context(), testKey(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
 		t.Errorf("swap: %v", err)
 	}
 }
@@ -181,16 +166,16 @@ func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
 func TestRedisForgottenScriptIsSentAgain(t *testing.T) {
 	server := redistest.Start(t)
 	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
-	checkStoreWorks(t, store)
+	storebench.Works(t, store)
 	server.Do(t, "script", "flush")
-	if _, err := store.Swap(t.Context(), testKey(1), loadVersion(t, store), nil, time.Time{}); err != nil {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), loadVersion(t, store), nil, time.Time{}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestRedisStoreWithoutProvision(t *testing.T) {
 	store := new(RedisStore)
-	if _, _, err := store.Load(t.Context(), testKey(1)); !errors.Is(err, zoompkce.ErrStoreClosed) {
+	if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, zoompkce.ErrStoreClosed) {
 		t.Errorf("load: %v", err)
 	}
 	for range 2 {
@@ -206,7 +191,7 @@ func TestRedisCleanupLeavesNothingBehind(t *testing.T) {
 	store := new(RedisStore)
 	store.URLs = []string{server.URL()}
 	openRedis(t, store)
-	checkStoreWorks(t, store)
+	storebench.Works(t, store)
 	for range 2 {
 		if err := store.Cleanup(); err != nil {
 			t.Error(err)

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -30,17 +32,17 @@ func TestSweepShardRemovesOnlyWhatHasExpired(t *testing.T) {
 	storage := newMemStorage()
 	store := newOtherProcess(storage)
 	past := time.Now().Add(-time.Second)
-	shard := testApp + "01/"
-	keep := map[string]bool{testKey(1): true, testKey(257): true}
-	put(t, store, testKey(1), time.Time{})
-	put(t, store, testKey(257), time.Now().Add(time.Hour))
-	put(t, store, testKey(513), past)
-	put(t, store, testKey(769), past)
+	shard := storebench.App + "01/"
+	keep := map[string]bool{storebench.Key(1): true, storebench.Key(257): true}
+	put(t, store, storebench.Key(1), time.Time{})
+	put(t, store, storebench.Key(257), time.Now().Add(time.Hour))
+	put(t, store, storebench.Key(513), past)
+	put(t, store, storebench.Key(769), past)
 	for _, other := range []string{
-		testKey(2),                      // another shard
+		storebench.Key(2),               // another shard
 		shard + "1234567890",            // a temporary file
 		shard + strings.Repeat("A", 64), // no name of ours
-		testApp + "secret",
+		storebench.App + "secret",
 		"zoom_pkce/ffffffff/01/" + strings.Repeat("0", 64),
 	} {
 		put(t, store, other, past)
@@ -70,17 +72,17 @@ func TestSweepAndCreationOfOneRecord(t *testing.T) {
 	for range 200 {
 		storage := newMemStorage()
 		store, sweeping := newOtherProcess(storage), newOtherProcess(storage)
-		put(t, store, testKey(1), time.Now().Add(-time.Second))
+		put(t, store, storebench.Key(1), time.Now().Add(-time.Second))
 		var group sync.WaitGroup
 		var created atomic.Int32
 		group.Go(func() {
-			if _, err := sweeping.SweepShard(t.Context(), testApp+"01/"); err != nil {
+			if _, err := sweeping.SweepShard(t.Context(), storebench.App+"01/"); err != nil {
 				t.Error(err)
 			}
 		})
 		for range 2 {
 			group.Go(func() {
-				_, err := store.Swap(t.Context(), testKey(1), "", []byte("new"), time.Time{})
+				_, err := store.Swap(t.Context(), storebench.Key(1), "", []byte("new"), time.Time{})
 				if err == nil {
 					created.Add(1)
 				} else if !errors.Is(err, zoompkce.ErrConflict) {
@@ -89,7 +91,7 @@ func TestSweepAndCreationOfOneRecord(t *testing.T) {
 			})
 		}
 		group.Wait()
-		value, _, err := store.Load(t.Context(), testKey(1))
+		value, _, err := store.Load(t.Context(), storebench.Key(1))
 		if created.Load() != 1 || err != nil || string(value) != "new" {
 			t.Fatalf("%d created it, then %q, %v", created.Load(), value, err)
 		}
@@ -99,28 +101,28 @@ func TestSweepAndCreationOfOneRecord(t *testing.T) {
 func TestSweepLeavesWhatWasReplacedMeanwhile(t *testing.T) {
 	storage := newMemStorage()
 	store := newOtherProcess(storage)
-	put(t, store, testKey(1), time.Now().Add(-time.Second))
+	put(t, store, storebench.Key(1), time.Now().Add(-time.Second))
 	var replaced atomic.Bool
 	storage.before = func(operation, _ string) error {
 		if operation == "lock" && !replaced.Swap(true) {
-			put(t, newOtherProcess(storage), testKey(1), time.Time{})
+			put(t, newOtherProcess(storage), storebench.Key(1), time.Time{})
 		}
 		return nil
 	}
-	if removed, err := store.SweepShard(t.Context(), testApp+"01/"); removed != 0 || err != nil {
+	if removed, err := store.SweepShard(t.Context(), storebench.App+"01/"); removed != 0 || err != nil {
 		t.Errorf("removed %d, %v", removed, err)
 	}
-	if _, _, err := store.Load(t.Context(), testKey(1)); err != nil {
+	if _, _, err := store.Load(t.Context(), storebench.Key(1)); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestSweepEndsWithItsContext(t *testing.T) {
 	store := newOtherProcess(newMemStorage())
-	put(t, store, testKey(1), time.Now().Add(-time.Second))
+	put(t, store, storebench.Key(1), time.Now().Add(-time.Second))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := store.SweepShard(ctx, testApp+"01/"); !errors.Is(err, context.Canceled) {
+	if _, err := store.SweepShard(ctx, storebench.App+"01/"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -153,8 +155,8 @@ func TestSweepOfSeveralProcesses(t *testing.T) {
 				storage := newMemStorage()
 				store := newOtherProcess(storage)
 				for n := range 512 {
-					put(t, store, testKey(n), time.Now().Add(time.Hour))
-					put(t, store, testKey(1000+n), time.Time{})
+					put(t, store, storebench.Key(n), time.Now().Add(time.Hour))
+					put(t, store, storebench.Key(1000+n), time.Time{})
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				sweeps := overlap{nil, t, new(atomic.Int32), new(sync.Mutex), make(map[string]int)}
@@ -225,10 +227,10 @@ func TestSweepSurvivesNonsense(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := newOtherProcess(newMemStorage())
-				if _, err := store.Swap(t.Context(), testApp+"sweep", "", []byte(record), time.Time{}); err != nil {
+				if _, err := store.Swap(t.Context(), storebench.App+"sweep", "", []byte(record), time.Time{}); err != nil {
 					t.Fatal(err)
 				}
-				put(t, store, testKey(1), time.Now())
+				put(t, store, storebench.Key(1), time.Now())
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer cancel()
 				newSweep(store, "1a2b3c4d", zap.NewNop()).Run(ctx)
