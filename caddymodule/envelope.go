@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"strconv"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 )
 
 // envelopeMark begins every file of this format. Whatever does not is not ours
@@ -27,7 +29,7 @@ type envelope struct {
 }
 
 func newEnvelope(value []byte, expires time.Time) envelope {
-	e := envelope{version: newVersion(), value: value}
+	e := envelope{version: storecall.NewVersion(), value: value}
 	if !expires.IsZero() {
 		e.expires = max(1, expires.UnixMilli())
 	}
@@ -45,13 +47,13 @@ func (e envelope) marshal() []byte {
 func parseEnvelope(data []byte) (envelope, error) {
 	head, value, found := bytes.Cut(data, []byte("\n"))
 	fields := bytes.Split(head, []byte(" "))
-	if !found || len(fields) != 4 || string(fields[0]) != envelopeMark || !isHexName(string(fields[1]), 32) {
-		return envelope{}, errDamaged
+	if !found || len(fields) != 4 || string(fields[0]) != envelopeMark || !storecall.IsHexName(string(fields[1]), 32) {
+		return envelope{}, storecall.ErrDamaged
 	}
 	expires, err := strconv.ParseInt(string(fields[2]), 10, 64)
 	sum := envelopeSum(head[:len(head)-len(fields[3])], value)
 	if err != nil || string(fields[3]) != fmt.Sprintf("%08x", sum) {
-		return envelope{}, errDamaged
+		return envelope{}, storecall.ErrDamaged
 	}
 	return envelope{version: string(fields[1]), expires: expires, value: value}, nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 )
 
 func TestEnvelopeRoundTrip(t *testing.T) {
@@ -44,15 +46,15 @@ func TestEnvelopeNoticesAnyDamagedByte(t *testing.T) {
 		for _, bit := range []byte{0x01, 0x08, 0x80} {
 			damaged := append([]byte(nil), data...)
 			damaged[i] ^= bit
-			if _, err := parseEnvelope(damaged); !errors.Is(err, errDamaged) {
+			if _, err := parseEnvelope(damaged); !errors.Is(err, storecall.ErrDamaged) {
 				t.Errorf("byte %d, bit %#x: %v", i, bit, err)
 			}
 		}
-		if _, err := parseEnvelope(data[:i]); !errors.Is(err, errDamaged) {
+		if _, err := parseEnvelope(data[:i]); !errors.Is(err, storecall.ErrDamaged) {
 			t.Errorf("cut off after %d bytes: %v", i, err)
 		}
 	}
-	if _, err := parseEnvelope(append(data, 0)); !errors.Is(err, errDamaged) {
+	if _, err := parseEnvelope(append(data, 0)); !errors.Is(err, storecall.ErrDamaged) {
 		t.Errorf("with a byte too many: %v", err)
 	}
 }

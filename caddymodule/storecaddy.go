@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -30,7 +31,7 @@ func init() {
 type CaddyStore struct {
 	storage certmagic.Storage
 	logger  *zap.Logger
-	calls   *storeCalls
+	calls   *storecall.Calls
 	locks   *recordLocks
 }
 
@@ -41,7 +42,7 @@ var processLocks = newRecordLocks()
 // newCaddyStore returns a store on storage, as Provision makes one on the storage of a
 // configuration. Cleanup closes it.
 func newCaddyStore(storage certmagic.Storage, logger *zap.Logger) *CaddyStore {
-	return &CaddyStore{storage: storage, logger: logger, calls: newStoreCalls(), locks: processLocks}
+	return &CaddyStore{storage: storage, logger: logger, calls: storecall.New(), locks: processLocks}
 }
 
 // CaddyModule returns the Caddy module information.
@@ -63,7 +64,7 @@ func (s *CaddyStore) Storage() certmagic.Storage { return s.storage }
 
 // Cleanup closes the store.
 func (s *CaddyStore) Cleanup() error {
-	s.calls.close()
+	s.calls.Close()
 	return nil
 }
 
@@ -93,7 +94,7 @@ func (s *CaddyStore) Load(ctx context.Context, key string) ([]byte, string, erro
 }
 
 func (s *CaddyStore) load(ctx context.Context, key string) (envelope, error) {
-	return callStore(ctx, s.calls, storeRead, func(ctx context.Context) (envelope, error) {
+	return storecall.Do(ctx, s.calls, storecall.Read, func(ctx context.Context) (envelope, error) {
 		return s.read(ctx, key)
 	})
 }
@@ -115,7 +116,7 @@ func (s *CaddyStore) read(ctx context.Context, key string) (envelope, error) {
 // List implements [zoompkce.Store]. It returns the records of users, those
 // below a shard of two hexadecimal digits, and ignores whatever else lies there.
 func (s *CaddyStore) List(ctx context.Context, prefix, _ string) ([]string, string, error) {
-	keys, err := callStore(ctx, s.calls, storeRead, func(ctx context.Context) ([]string, error) {
+	keys, err := storecall.Do(ctx, s.calls, storecall.Read, func(ctx context.Context) ([]string, error) {
 		return s.list(ctx, strings.TrimSuffix(prefix, "/"))
 	})
 	if err != nil {
@@ -147,7 +148,7 @@ func (s *CaddyStore) list(ctx context.Context, dir string) (keys []string, err e
 	}
 	found := keys[:0]
 	for _, key := range keys {
-		if isUserKey(key) {
+		if storecall.IsUserKey(key) {
 			found = append(found, key)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -48,19 +49,19 @@ func (s *CaddyStore) remove(ctx context.Context, key string) error {
 // change runs apply if what is stored under key is wanted, and lets nobody else
 // change it in between, in this process or another.
 func (s *CaddyStore) change(ctx context.Context, key string, wanted func(envelope) bool, apply func(context.Context) error) error {
-	if err := s.calls.usable(ctx); err != nil {
+	if err := s.calls.Usable(ctx); err != nil {
 		return err
 	}
 	release, err := s.locks.lock(ctx, key)
 	if err != nil {
 		return err
 	}
-	ctx, end, err := s.calls.begin(ctx, storeChange)
+	ctx, end, err := s.calls.Begin(ctx, storecall.Change)
 	if err != nil {
 		release()
 		return err
 	}
-	_, err = awaitStore(ctx, end, func() (struct{}, error) {
+	_, err = storecall.Await(ctx, end, func() (struct{}, error) {
 		defer release()
 		return struct{}{}, s.compareAndApply(ctx, key, wanted, apply)
 	})
@@ -132,7 +133,7 @@ func (s *CaddyStore) unlock(ctx context.Context, name string) {
 		return
 	}
 	s.logger.Warn("session record stays locked, trying again", zap.String("lock", name), zap.Error(err))
-	s.calls.keepTrying(unlockEvery, unlockTries, func() bool { return try() == nil })
+	s.calls.KeepTrying(unlockEvery, unlockTries, func() bool { return try() == nil })
 }
 
 // lockName names the storage lock under which stored may be replaced. It

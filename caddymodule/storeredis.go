@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -58,7 +59,7 @@ type RedisStore struct {
 	TLSCA string `json:"tls_ca,omitempty"`
 
 	client redis.UniversalClient
-	calls  *storeCalls
+	calls  *storecall.Calls
 }
 
 // CaddyModule returns the Caddy module information.
@@ -77,13 +78,13 @@ func (s *RedisStore) Provision(caddy.Context) error {
 	}
 	redisLogOnce.Do(func() { redis.SetLogger(redisLog{}) })
 	s.client = redis.NewUniversalClient(options)
-	s.calls = newStoreCalls()
+	s.calls = storecall.New()
 	return nil
 }
 
 // Cleanup closes the store and its connections.
 func (s *RedisStore) Cleanup() error {
-	s.calls.close()
+	s.calls.Close()
 	if s.client == nil {
 		return nil
 	}
@@ -137,14 +138,14 @@ return 'done'
 
 // Load implements [zoompkce.Store].
 func (s *RedisStore) Load(ctx context.Context, key string) ([]byte, string, error) {
-	stored, err := callStore(ctx, s.calls, storeRead, func(ctx context.Context) (string, error) {
+	stored, err := storecall.Do(ctx, s.calls, storecall.Read, func(ctx context.Context) (string, error) {
 		return s.client.Get(ctx, key).Result()
 	})
 	if errors.Is(err, redis.Nil) {
 		return nil, "", zoompkce.ErrNotFound
 	}
 	if err == nil && (len(stored) < redisHead || !strings.HasPrefix(stored, redisMark) || stored[redisHead-1] != '\n') {
-		err = errDamaged
+		err = storecall.ErrDamaged
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("loading %s from redis: %w", key, err)
@@ -154,11 +155,11 @@ func (s *RedisStore) Load(ctx context.Context, key string) ([]byte, string, erro
 
 // Swap implements [zoompkce.Store].
 func (s *RedisStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	version := newVersion()
+	version := storecall.NewVersion()
 	stored := make([]byte, 0, redisHead+len(value))
 	stored = append(stored, redisMark+version+"\n"...)
 	stored = append(stored, value...)
-	answer, err := callStore(ctx, s.calls, storeChange, func(ctx context.Context) (string, error) {
+	answer, err := storecall.Do(ctx, s.calls, storecall.Change, func(ctx context.Context) (string, error) {
 		lives := ""
 		if !expires.IsZero() {
 			lives = fmt.Sprint(time.Until(expires).Milliseconds())
@@ -172,7 +173,7 @@ func (s *RedisStore) Swap(ctx context.Context, key, old string, value []byte, ex
 	case answer == "conflict":
 		err = zoompkce.ErrConflict
 	case answer == "damaged":
-		err = errDamaged
+		err = storecall.ErrDamaged
 	default:
 		err = errors.New("unexpected answer of the script")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 )
 
 func BenchmarkRedisStore(b *testing.B) {
@@ -20,7 +21,7 @@ func BenchmarkRedisStore(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer store.Cleanup()
-	stored := redisMark + newVersion() + "\n" + string(storebench.Value)
+	stored := redisMark + storecall.NewVersion() + "\n" + string(storebench.Value)
 	for n := 0; n < storebench.Users; n += 1000 {
 		pipe := store.client.Pipeline()
 		for i := range 1000 {

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 )
 
 // redisPage is how many keys Redis looks at for one page of a listing.
@@ -31,7 +33,7 @@ func (s *RedisStore) List(ctx context.Context, prefix, cursor string) ([]string,
 		keys []string
 		next string
 	}
-	p, err := callStore(ctx, s.calls, storeRead, func(ctx context.Context) (page, error) {
+	p, err := storecall.Do(ctx, s.calls, storecall.Read, func(ctx context.Context) (page, error) {
 		keys, next, err := s.scan(ctx, prefix, cursor)
 		return page{keys, next}, err
 	})
@@ -64,7 +66,7 @@ func (s *RedisStore) scan(ctx context.Context, prefix, cursor string) (keys []st
 	if err != nil {
 		return nil, "", err
 	}
-	keys = slices.DeleteFunc(keys, func(key string) bool { return !isUserKey(key) })
+	keys = slices.DeleteFunc(keys, func(key string) bool { return !storecall.IsUserKey(key) })
 	if at.cursor == 0 {
 		i, _ := slices.BinarySearch(names, at.node)
 		if i+1 == len(names) {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -53,7 +54,7 @@ func TestSweepShardRemovesOnlyWhatHasExpired(t *testing.T) {
 	keep[damaged] = true
 
 	removed, err := store.SweepShard(t.Context(), shard)
-	if removed != 2 || !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), damaged) {
+	if removed != 2 || !errors.Is(err, storecall.ErrDamaged) || !strings.Contains(err.Error(), damaged) {
 		t.Errorf("removed %d, %v; want 2 and the damaged one named", removed, err)
 	}
 	for key := range storage.files {

@@ -1,4 +1,7 @@
-package caddymodule
+// Package storecall is what both session stores stand on: calls that come back when
+// their caller has given up, places for them, versions and names of records. What a
+// store does in a call is the store's business.
+package storecall
 
 import (
 	"context"
@@ -11,35 +14,35 @@ import (
 )
 
 const (
-	// maxStoreReads and maxStoreChanges are how many calls of a kind a store has
+	// maxReads and maxChanges are how many calls of a kind a store has
 	// under way. What hangs in a dead file system or server can pile up to this
 	// and no further. Changes, which may wait for somebody else's lock, cannot take
 	// the places of reads.
-	maxStoreReads   = 128
-	maxStoreChanges = 128
+	maxReads   = 128
+	maxChanges = 128
 
-	// maxStoreRetries is how many locks a store tries to get rid of at a time.
-	maxStoreRetries = 64
+	// maxRetries is how many locks a store tries to get rid of at a time.
+	maxRetries = 64
 
-	// storeCallLimit ends calls of callers that brought no deadline of their own.
-	storeCallLimit = 30 * time.Second
+	// callLimit ends calls of callers that brought no deadline of their own.
+	callLimit = 30 * time.Second
 
-	// storeCloseLimit is how long closing waits for calls under way.
-	storeCloseLimit = 5 * time.Second
+	// closeLimit is how long closing waits for calls under way.
+	closeLimit = 5 * time.Second
 )
 
-// storeCallKind is what a call does to the store.
-type storeCallKind int
+// Kind is what a call does to the store.
+type Kind int
 
 const (
-	storeRead storeCallKind = iota
-	storeChange
+	Read Kind = iota
+	Change
 )
 
-// storeCalls runs the calls of a store such that a caller is back soon after its
+// Calls runs the calls of a store such that a caller is back soon after its
 // context is done, even where the storage below knows no context, as a file
 // system that hangs.
-type storeCalls struct {
+type Calls struct {
 	slots   [2]chan struct{}
 	retries chan struct{}
 
@@ -51,24 +54,24 @@ type storeCalls struct {
 	running sync.WaitGroup
 }
 
-func newStoreCalls() *storeCalls {
+func New() *Calls {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &storeCalls{
-		slots:   [2]chan struct{}{make(chan struct{}, maxStoreReads), make(chan struct{}, maxStoreChanges)},
-		retries: make(chan struct{}, maxStoreRetries),
+	return &Calls{
+		slots:   [2]chan struct{}{make(chan struct{}, maxReads), make(chan struct{}, maxChanges)},
+		retries: make(chan struct{}, maxRetries),
 		ctx:     ctx,
 		cancel:  cancel,
 	}
 }
 
-// begin waits for a place. The returned context is for the call; end has to be
+// Begin waits for a place. The returned context is for the call; end has to be
 // called when the call is over, whether or not anybody still waits for it.
-func (c *storeCalls) begin(ctx context.Context, kind storeCallKind) (callCtx context.Context, end func(), err error) {
-	if err := c.usable(ctx); err != nil {
+func (c *Calls) Begin(ctx context.Context, kind Kind) (callCtx context.Context, end func(), err error) {
+	if err := c.Usable(ctx); err != nil {
 		return nil, nil, err
 	}
 	closable, cut := context.WithCancelCause(ctx)
-	callCtx, cancel := context.WithTimeout(closable, storeCallLimit)
+	callCtx, cancel := context.WithTimeout(closable, callLimit)
 	slots := c.slots[kind]
 	select {
 	case slots <- struct{}{}:
@@ -96,8 +99,8 @@ func (c *storeCalls) begin(ctx context.Context, kind storeCallKind) (callCtx con
 	}, nil
 }
 
-// usable is also safe on the nil value of a store that was never provisioned.
-func (c *storeCalls) usable(ctx context.Context) error {
+// Usable is also safe on the nil value of a store that was never provisioned.
+func (c *Calls) Usable(ctx context.Context) error {
 	if c == nil {
 		return zoompkce.ErrStoreClosed
 	}
@@ -109,9 +112,9 @@ func (c *storeCalls) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// close makes later calls fail and gives those under way a few seconds: cut
+// Close makes later calls fail and gives those under way a few seconds: cut
 // off, a refresh token that Zoom gave out once might not be saved.
-func (c *storeCalls) close() {
+func (c *Calls) Close() {
 	if c == nil {
 		return
 	}
@@ -121,10 +124,10 @@ func (c *storeCalls) close() {
 
 	idle := make(chan struct{})
 	go func() {
-		c.wait()
+		c.Wait()
 		close(idle)
 	}()
-	patience := time.NewTimer(storeCloseLimit)
+	patience := time.NewTimer(closeLimit)
 	defer patience.Stop()
 	select {
 	case <-idle:
@@ -133,12 +136,12 @@ func (c *storeCalls) close() {
 	c.cancel()
 }
 
-// wait waits until no call is under way.
-func (c *storeCalls) wait() { c.running.Wait() }
+// Wait waits until no call is under way.
+func (c *Calls) Wait() { c.running.Wait() }
 
-// keepTrying runs f in the background until it succeeds, as long as the store
+// KeepTrying runs f in the background until it succeeds, as long as the store
 // is open and has a place for it.
-func (c *storeCalls) keepTrying(every time.Duration, tries int, f func() bool) {
+func (c *Calls) KeepTrying(every time.Duration, tries int, f func() bool) {
 	select {
 	case c.retries <- struct{}{}:
 	default:
@@ -152,27 +155,27 @@ func (c *storeCalls) keepTrying(every time.Duration, tries int, f func() bool) {
 			case <-c.ctx.Done():
 				return
 			}
-			if c.usable(context.Background()) != nil || f() {
+			if c.Usable(context.Background()) != nil || f() {
 				return
 			}
 		}
 	}()
 }
 
-// callStore runs f in a place of its kind.
-func callStore[T any](ctx context.Context, c *storeCalls, kind storeCallKind, f func(context.Context) (T, error)) (T, error) {
-	ctx, end, err := c.begin(ctx, kind)
+// Do runs f in a place of its kind.
+func Do[T any](ctx context.Context, c *Calls, kind Kind, f func(context.Context) (T, error)) (T, error) {
+	ctx, end, err := c.Begin(ctx, kind)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	return awaitStore(ctx, end, func() (T, error) { return f(ctx) })
+	return Await(ctx, end, func() (T, error) { return f(ctx) })
 }
 
-// awaitStore runs f, the call that begin let in, and waits for it no longer than
+// Await runs f, the call that begin let in, and waits for it no longer than
 // ctx allows. A panic in f, which runs somebody else's storage, must not end the
 // server.
-func awaitStore[T any](ctx context.Context, end func(), f func() (T, error)) (T, error) {
+func Await[T any](ctx context.Context, end func(), f func() (T, error)) (T, error) {
 	type outcome struct {
 		value T
 		err   error
