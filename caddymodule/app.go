@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 )
 
@@ -131,7 +132,7 @@ func (a *App) Start() error {
 		for _, s := range sites {
 			running.enter(s)
 		}
-		a.sweeps.Go(func() { newSweep(first.store, id, first.logger).Run(ctx) })
+		a.sweeps.Go(func() { caddystore.NewSweeper(first.store, id, first.logger).Run(ctx) })
 
 		var uris []string
 		for _, s := range sites {

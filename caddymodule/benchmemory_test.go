@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -162,7 +163,7 @@ func BenchmarkColdSession(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	store := newCaddyStore(&certmagic.FileStorage{Path: b.TempDir()}, zap.NewNop())
+	store := caddystore.New(&certmagic.FileStorage{Path: b.TempDir()}, zap.NewNop())
 	b.Cleanup(func() { _ = store.Cleanup() })
 	newManager := func() (*zoompkce.Manager, func()) {
 		state := zoompkce.NewState()

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -32,7 +33,7 @@ func TestDoctorWarnsOfAGeneratedSecretInTheStore(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				store := newCaddyStore(&certmagic.FileStorage{Path: p.storage}, zap.NewNop())
+				store := caddystore.New(&certmagic.FileStorage{Path: p.storage}, zap.NewNop())
 				if _, err := zoompkce.GeneratedSecret(t.Context(), store, client.AppID()); err != nil {
 					t.Fatal(err)
 				}

@@ -1,4 +1,4 @@
-package caddymodule
+package caddystore
 
 import (
 	"context"
@@ -26,7 +26,7 @@ const (
 // SweepShard removes what has expired below prefix, which names a shard and
 // ends in a slash. Records that cannot be read stay; the first of their errors
 // is returned when all others were seen to.
-func (s *CaddyStore) SweepShard(ctx context.Context, prefix string) (removed int, err error) {
+func (s *Store) SweepShard(ctx context.Context, prefix string) (removed int, err error) {
 	keys, _, err := s.List(ctx, prefix, "")
 	if err != nil {
 		return 0, err
@@ -57,10 +57,10 @@ type shardSweeper interface {
 	SweepShard(ctx context.Context, prefix string) (removed int, err error)
 }
 
-// sweeper removes the expired records of one app, a shard at a time, in turns
+// Sweeper removes the expired records of one app, a shard at a time, in turns
 // with all other processes on the same store. Who takes the next turn is decided
 // by swapping the record of the last one.
-type sweeper struct {
+type Sweeper struct {
 	store   zoompkce.Store
 	prefix  string
 	logger  *zap.Logger
@@ -73,14 +73,15 @@ type sweepTurn struct {
 	Claimed time.Time `json:"claimed"`
 }
 
-func newSweep(store zoompkce.Store, appID string, logger *zap.Logger) *sweeper {
-	return &sweeper{store: store, prefix: "zoom_pkce/" + appID + "/", logger: logger}
+// NewSweeper returns what sweeps the records of one app in store.
+func NewSweeper(store zoompkce.Store, appID string, logger *zap.Logger) *Sweeper {
+	return &Sweeper{store: store, prefix: "zoom_pkce/" + appID + "/", logger: logger}
 }
 
 // Run sweeps until ctx is done. It returns at once for a store that needs no
 // sweep. Nothing is looked at right at the start, which is when a server has
 // other things to do.
-func (s *sweeper) Run(ctx context.Context) {
+func (s *Sweeper) Run(ctx context.Context) {
 	store, ok := s.store.(shardSweeper)
 	if !ok {
 		return
@@ -103,7 +104,7 @@ func (s *sweeper) Run(ctx context.Context) {
 
 // turn sweeps one shard if it is time and nobody else does, and returns how long
 // to wait for the next turn.
-func (s *sweeper) turn(ctx context.Context, store shardSweeper) (wait time.Duration, err error) {
+func (s *Sweeper) turn(ctx context.Context, store shardSweeper) (wait time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepEvery)
 	defer cancel()
 	key := s.prefix + "sweep"
@@ -140,7 +141,7 @@ func (s *sweeper) turn(ctx context.Context, store shardSweeper) (wait time.Durat
 }
 
 // report logs trouble when it begins and when it is over, not every few seconds.
-func (s *sweeper) report(err error) {
+func (s *Sweeper) report(err error) {
 	switch {
 	case err != nil && !s.failing:
 		s.logger.Warn("sweeping expired session records failed; will keep trying", zap.Error(err))
@@ -151,4 +152,4 @@ func (s *sweeper) report(err error) {
 }
 
 // Interface guards
-var _ shardSweeper = (*CaddyStore)(nil)
+var _ shardSweeper = (*Store)(nil)

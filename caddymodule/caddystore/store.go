@@ -1,4 +1,7 @@
-package caddymodule
+// Package caddystore keeps user records in Caddy's own storage: an envelope for version
+// and expiry, a swap under the storage's locks, and the sweep of what has expired. What
+// is in a record it cannot read.
+package caddystore
 
 import (
 	"context"
@@ -20,15 +23,15 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(new(CaddyStore))
+	caddy.RegisterModule(new(Store))
 }
 
-// CaddyStore keeps sessions where Caddy keeps its certificates: in the file
+// Store keeps sessions where Caddy keeps its certificates: in the file
 // system by default, or in any storage plugin, which several Caddy instances may
 // share. It has no options of its own; see the `storage` global option.
 //
 // Records that have expired are removed within about an hour.
-type CaddyStore struct {
+type Store struct {
 	storage certmagic.Storage
 	logger  *zap.Logger
 	calls   *storecall.Calls
@@ -39,31 +42,31 @@ type CaddyStore struct {
 // configurations have a store each, on the same records.
 var processLocks = newRecordLocks()
 
-// newCaddyStore returns a store on storage, as Provision makes one on the storage of a
+// New returns a store on storage, as Provision makes one on the storage of a
 // configuration. Cleanup closes it.
-func newCaddyStore(storage certmagic.Storage, logger *zap.Logger) *CaddyStore {
-	return &CaddyStore{storage: storage, logger: logger, calls: storecall.New(), locks: processLocks}
+func New(storage certmagic.Storage, logger *zap.Logger) *Store {
+	return &Store{storage: storage, logger: logger, calls: storecall.New(), locks: processLocks}
 }
 
 // CaddyModule returns the Caddy module information.
-func (CaddyStore) CaddyModule() caddy.ModuleInfo {
+func (Store) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.zoom_pkce.session_stores.caddy",
-		New: func() caddy.Module { return new(CaddyStore) },
+		New: func() caddy.Module { return new(Store) },
 	}
 }
 
 // Provision sets up the store. It does not touch the storage.
-func (s *CaddyStore) Provision(ctx caddy.Context) error {
-	*s = *newCaddyStore(ctx.Storage(), ctx.Logger())
+func (s *Store) Provision(ctx caddy.Context) error {
+	*s = *New(ctx.Storage(), ctx.Logger())
 	return nil
 }
 
 // Storage returns where the store keeps its records.
-func (s *CaddyStore) Storage() certmagic.Storage { return s.storage }
+func (s *Store) Storage() certmagic.Storage { return s.storage }
 
 // Cleanup closes the store.
-func (s *CaddyStore) Cleanup() error {
+func (s *Store) Cleanup() error {
 	s.calls.Close()
 	return nil
 }
@@ -71,7 +74,7 @@ func (s *CaddyStore) Cleanup() error {
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //
 //	store caddy
-func (s *CaddyStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	b := conf.NewBlock(httpcaddyfile.Helper{Dispenser: d}, "caddy store", nil)
 	if b.NextArg() {
@@ -81,7 +84,7 @@ func (s *CaddyStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // Load implements [zoompkce.Store].
-func (s *CaddyStore) Load(ctx context.Context, key string) ([]byte, string, error) {
+func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	stored, err := s.load(ctx, key)
 	if err != nil {
 		return nil, "", fmt.Errorf("loading %s: %w", key, err)
@@ -93,7 +96,7 @@ func (s *CaddyStore) Load(ctx context.Context, key string) ([]byte, string, erro
 	return stored.value, version, nil
 }
 
-func (s *CaddyStore) load(ctx context.Context, key string) (envelope, error) {
+func (s *Store) load(ctx context.Context, key string) (envelope, error) {
 	return storecall.Do(ctx, s.calls, storecall.Read, func(ctx context.Context) (envelope, error) {
 		return s.read(ctx, key)
 	})
@@ -102,7 +105,7 @@ func (s *CaddyStore) load(ctx context.Context, key string) (envelope, error) {
 // read returns what is stored, expired or not. Only the storage's word that
 // there is nothing counts as absent: taking trouble for absence would overwrite
 // a user's only refresh token.
-func (s *CaddyStore) read(ctx context.Context, key string) (envelope, error) {
+func (s *Store) read(ctx context.Context, key string) (envelope, error) {
 	data, err := s.storage.Load(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return envelope{}, nil
@@ -115,7 +118,7 @@ func (s *CaddyStore) read(ctx context.Context, key string) (envelope, error) {
 
 // List implements [zoompkce.Store]. It returns the records of users, those
 // below a shard of two hexadecimal digits, and ignores whatever else lies there.
-func (s *CaddyStore) List(ctx context.Context, prefix, _ string) ([]string, string, error) {
+func (s *Store) List(ctx context.Context, prefix, _ string) ([]string, string, error) {
 	keys, err := storecall.Do(ctx, s.calls, storecall.Read, func(ctx context.Context) ([]string, error) {
 		return s.list(ctx, strings.TrimSuffix(prefix, "/"))
 	})
@@ -125,7 +128,7 @@ func (s *CaddyStore) List(ctx context.Context, prefix, _ string) ([]string, stri
 	return keys, "", nil
 }
 
-func (s *CaddyStore) list(ctx context.Context, dir string) (keys []string, err error) {
+func (s *Store) list(ctx context.Context, dir string) (keys []string, err error) {
 	// certmagic's FileStorage walks the directory and answers "not exist" not
 	// only where there is none, but also if a file goes away under its feet, and
 	// every atomic write makes a temporary one.
@@ -157,8 +160,8 @@ func (s *CaddyStore) list(ctx context.Context, dir string) (keys []string, err e
 
 // Interface guards
 var (
-	_ caddy.Provisioner     = (*CaddyStore)(nil)
-	_ caddy.CleanerUpper    = (*CaddyStore)(nil)
-	_ caddyfile.Unmarshaler = (*CaddyStore)(nil)
-	_ zoompkce.Store        = (*CaddyStore)(nil)
+	_ caddy.Provisioner     = (*Store)(nil)
+	_ caddy.CleanerUpper    = (*Store)(nil)
+	_ caddyfile.Unmarshaler = (*Store)(nil)
+	_ zoompkce.Store        = (*Store)(nil)
 )

@@ -1,4 +1,4 @@
-package caddymodule
+package caddystore
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func TestSwapsOfOneProcessNeitherReuseNorAwaitLocks(t *testing.T) {
 	var done atomic.Int32
 	var group sync.WaitGroup
 	for i := range 8 {
-		s := []*CaddyStore{store, reloaded}[i%2]
+		s := []*Store{store, reloaded}[i%2]
 		group.Go(func() {
 			for range 20 {
 				for {

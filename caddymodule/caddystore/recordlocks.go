@@ -1,4 +1,4 @@
-package caddymodule
+package caddystore
 
 import (
 	"context"

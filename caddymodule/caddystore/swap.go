@@ -1,4 +1,4 @@
-package caddymodule
+package caddystore
 
 import (
 	"context"
@@ -25,7 +25,7 @@ const (
 )
 
 // Swap implements [zoompkce.Store].
-func (s *CaddyStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
+func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
 	next := newEnvelope(value, expires)
 	err := s.change(ctx, key,
 		func(stored envelope) bool { return stored.live() == old },
@@ -37,7 +37,7 @@ func (s *CaddyStore) Swap(ctx context.Context, key, old string, value []byte, ex
 }
 
 // remove deletes a record that has expired, unless it was replaced meanwhile.
-func (s *CaddyStore) remove(ctx context.Context, key string) error {
+func (s *Store) remove(ctx context.Context, key string) error {
 	err := s.change(ctx, key, envelope.expired,
 		func(ctx context.Context) error { return s.storage.Delete(ctx, key) })
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *CaddyStore) remove(ctx context.Context, key string) error {
 
 // change runs apply if what is stored under key is wanted, and lets nobody else
 // change it in between, in this process or another.
-func (s *CaddyStore) change(ctx context.Context, key string, wanted func(envelope) bool, apply func(context.Context) error) error {
+func (s *Store) change(ctx context.Context, key string, wanted func(envelope) bool, apply func(context.Context) error) error {
 	if err := s.calls.Usable(ctx); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (s *CaddyStore) change(ctx context.Context, key string, wanted func(envelop
 	return err
 }
 
-func (s *CaddyStore) compareAndApply(ctx context.Context, key string, wanted func(envelope) bool, apply func(context.Context) error) error {
+func (s *Store) compareAndApply(ctx context.Context, key string, wanted func(envelope) bool, apply func(context.Context) error) error {
 	// A record can go from expired to swept to created anew while this waits,
 	// each with a lock of its own, so the lock has to be chosen again. Nothing
 	// alive changes more than once under a caller who still gets what it wanted.
@@ -92,7 +92,7 @@ func (s *CaddyStore) compareAndApply(ctx context.Context, key string, wanted fun
 
 // locked takes the storage lock that goes with before. It answers false if the
 // record was replaced until it had it.
-func (s *CaddyStore) locked(ctx context.Context, key string, before envelope, wanted func(envelope) bool, apply func(context.Context) error) (applied bool, err error) {
+func (s *Store) locked(ctx context.Context, key string, before envelope, wanted func(envelope) bool, apply func(context.Context) error) (applied bool, err error) {
 	name := lockName(key, before)
 	if err := s.storage.Lock(ctx, name); err != nil {
 		return false, fmt.Errorf("locking: %w", err)
@@ -119,7 +119,7 @@ func (s *CaddyStore) locked(ctx context.Context, key string, before envelope, wa
 // unlock does not give up at once, because certmagic keeps a file lock fresh
 // for as long as its file exists: after a short outage it could stay locked until
 // this process ends.
-func (s *CaddyStore) unlock(ctx context.Context, name string) {
+func (s *Store) unlock(ctx context.Context, name string) {
 	try := func() error {
 		ctx, cancel := context.WithTimeout(ctx, saveLimit)
 		defer cancel()

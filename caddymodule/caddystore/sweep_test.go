@@ -1,4 +1,4 @@
-package caddymodule
+package caddystore
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
-func put(t *testing.T, s *CaddyStore, key string, expires time.Time) string {
+func put(t *testing.T, s *Store, key string, expires time.Time) string {
 	t.Helper()
 	version, err := s.Swap(t.Context(), key, "", []byte("x"), expires)
 	if err != nil {
@@ -130,7 +130,7 @@ func TestSweepEndsWithItsContext(t *testing.T) {
 
 // overlap counts sweeps and notices two at a time.
 type overlap struct {
-	*CaddyStore
+	*Store
 	t       *testing.T
 	running *atomic.Int32
 	mu      *sync.Mutex
@@ -146,7 +146,7 @@ func (o overlap) SweepShard(ctx context.Context, prefix string) (int, error) {
 	o.mu.Lock()
 	o.swept[prefix]++
 	o.mu.Unlock()
-	return o.CaddyStore.SweepShard(ctx, prefix)
+	return o.Store.SweepShard(ctx, prefix)
 }
 
 func TestSweepOfSeveralProcesses(t *testing.T) {
@@ -164,8 +164,8 @@ func TestSweepOfSeveralProcesses(t *testing.T) {
 				var group sync.WaitGroup
 				for range processes {
 					process := sweeps
-					process.CaddyStore = newOtherProcess(storage)
-					group.Go(func() { newSweep(process, "1a2b3c4d", zap.NewNop()).Run(ctx) })
+					process.Store = newOtherProcess(storage)
+					group.Go(func() { NewSweeper(process, "1a2b3c4d", zap.NewNop()).Run(ctx) })
 				}
 				reads := storage.count("load")
 				time.Sleep(sweepEvery - time.Second)
@@ -210,7 +210,7 @@ func TestSweepGoesOnWhereAnotherProcessStopped(t *testing.T) {
 		for range 4 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour/4+2*sweepEvery)
 			process := overlap{newOtherProcess(storage), t, new(atomic.Int32), new(sync.Mutex), seen}
-			newSweep(process, "1a2b3c4d", zap.NewNop()).Run(ctx)
+			NewSweeper(process, "1a2b3c4d", zap.NewNop()).Run(ctx)
 			cancel()
 		}
 		if len(seen) < sweepShards-8 {
@@ -234,7 +234,7 @@ func TestSweepSurvivesNonsense(t *testing.T) {
 				put(t, store, storebench.Key(1), time.Now())
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer cancel()
-				newSweep(store, "1a2b3c4d", zap.NewNop()).Run(ctx)
+				NewSweeper(store, "1a2b3c4d", zap.NewNop()).Run(ctx)
 				if n := store.storage.(*memStorage).size(); n != 1 {
 					t.Errorf("%d records are left", n)
 				}
@@ -256,7 +256,7 @@ func TestSweepLogsTroubleOnce(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		newSweep(newOtherProcess(storage), "1a2b3c4d", zap.New(core)).Run(ctx)
+		NewSweeper(newOtherProcess(storage), "1a2b3c4d", zap.New(core)).Run(ctx)
 		if logs.Len() != 2 || logs.All()[0].Level != zap.WarnLevel || logs.All()[1].Level != zap.InfoLevel {
 			t.Errorf("logged %v", logs.All())
 		}
@@ -264,5 +264,5 @@ func TestSweepLogsTroubleOnce(t *testing.T) {
 }
 
 func TestSweepIsNotForStoresThatExpire(t *testing.T) {
-	newSweep(zoompkce.NewMemoryStore(), "1a2b3c4d", zap.NewNop()).Run(t.Context())
+	NewSweeper(zoompkce.NewMemoryStore(), "1a2b3c4d", zap.NewNop()).Run(t.Context())
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package caddystore
 
 import (
 	"context"
@@ -27,8 +27,8 @@ import (
 
 // newOtherProcess returns a store that shares nothing but the storage, as that
 // of another process does.
-func newOtherProcess(storage certmagic.Storage) *CaddyStore {
-	s := newCaddyStore(storage, zap.NewNop())
+func newOtherProcess(storage certmagic.Storage) *Store {
+	s := New(storage, zap.NewNop())
 	s.locks = newRecordLocks()
 	return s
 }
@@ -99,7 +99,7 @@ func TestCaddyStoreCaddyfile(t *testing.T) {
 		"with options":    {"caddy {\n path /x\n}", "unrecognized caddy store subdirective 'path'"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := new(CaddyStore).UnmarshalCaddyfile(caddyfile.NewTestDispenser(test.input))
+			err := new(Store).UnmarshalCaddyfile(caddyfile.NewTestDispenser(test.input))
 			if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
 				t.Errorf("got %v, want %q", err, test.err)
 			}
@@ -144,7 +144,7 @@ func TestStorageTroubleIsNotAbsence(t *testing.T) {
 }
 
 func TestCaddyStoreWithoutProvision(t *testing.T) {
-	store := new(CaddyStore)
+	store := new(Store)
 	if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, zoompkce.ErrStoreClosed) {
 		t.Errorf("load: %v", err)
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package caddystore
 
 import (
 	"os"
@@ -32,7 +32,7 @@ func BenchmarkCaddyStore(b *testing.B) {
 		}
 	}
 	exec.Command("sync").Run() // where there is one: else the disk has yet to write all that
-	store := newCaddyStore(storage, zap.NewNop())
+	store := New(storage, zap.NewNop())
 	storebench.Measure(b, store)
 	b.Run("sweep a shard, none expired", func(b *testing.B) {
 		shard := 0
