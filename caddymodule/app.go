@@ -14,6 +14,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
+	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule/redisstore" // registered with us: one --with is enough
 )
 
 func init() {

@@ -1,4 +1,7 @@
-package caddymodule
+// Package redisstore keeps user records in Redis: a swap in Lua, expiry by Redis itself,
+// and the options of a single server, Sentinel and Cluster. What is in a record it
+// cannot read.
+package redisstore
 
 import (
 	"context"
@@ -17,10 +20,10 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(new(RedisStore))
+	caddy.RegisterModule(new(Store))
 }
 
-// RedisStore keeps sessions in Redis, or a server that speaks its protocol and
+// Store keeps sessions in Redis, or a server that speaks its protocol and
 // runs Lua scripts, such as Valkey: a single server, one guarded by Sentinel, or a
 // Cluster. Records expire by themselves.
 //
@@ -31,7 +34,7 @@ func init() {
 //
 // Placeholders such as `{env.REDIS_PASSWORD}` and `{file./run/secrets/redis}` are
 // replaced in all values when the configuration is loaded.
-type RedisStore struct {
+type Store struct {
 	// Where Redis is: `redis://host:6379/0`, with TLS `rediss://host:6379/0`, or
 	// `unix:///run/redis.sock?db=0`. User name and password may stand in the URL,
 	// percent-encoded. With `master_name` these are the URLs of the Sentinels,
@@ -63,15 +66,15 @@ type RedisStore struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (RedisStore) CaddyModule() caddy.ModuleInfo {
+func (Store) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.zoom_pkce.session_stores.redis",
-		New: func() caddy.Module { return new(RedisStore) },
+		New: func() caddy.Module { return new(Store) },
 	}
 }
 
 // Provision sets up the client. It does not connect to Redis.
-func (s *RedisStore) Provision(caddy.Context) error {
+func (s *Store) Provision(caddy.Context) error {
 	options, err := s.options(caddy.NewReplacer())
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func (s *RedisStore) Provision(caddy.Context) error {
 }
 
 // Cleanup closes the store and its connections.
-func (s *RedisStore) Cleanup() error {
+func (s *Store) Cleanup() error {
 	s.calls.Close()
 	if s.client == nil {
 		return nil
@@ -95,10 +98,10 @@ func (s *RedisStore) Cleanup() error {
 }
 
 // String says what this is, without its passwords.
-func (s *RedisStore) String() string { return "redis session store" }
+func (s *Store) String() string { return "redis session store" }
 
 // GoString is String, for %#v.
-func (s *RedisStore) GoString() string { return s.String() }
+func (s *Store) GoString() string { return s.String() }
 
 // redisMark, the version and a line feed stand before a value in Redis.
 const redisMark = "zoom_pkce/1 "
@@ -137,7 +140,7 @@ return 'done'
 `)
 
 // Load implements [zoompkce.Store].
-func (s *RedisStore) Load(ctx context.Context, key string) ([]byte, string, error) {
+func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	stored, err := storecall.Do(ctx, s.calls, storecall.Read, func(ctx context.Context) (string, error) {
 		return s.client.Get(ctx, key).Result()
 	})
@@ -154,7 +157,7 @@ func (s *RedisStore) Load(ctx context.Context, key string) ([]byte, string, erro
 }
 
 // Swap implements [zoompkce.Store].
-func (s *RedisStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
+func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
 	version := storecall.NewVersion()
 	stored := make([]byte, 0, redisHead+len(value))
 	stored = append(stored, redisMark+version+"\n"...)
@@ -196,9 +199,9 @@ func (redisLog) Printf(_ context.Context, format string, args ...any) {
 
 // Interface guards
 var (
-	_ caddy.Provisioner  = (*RedisStore)(nil)
-	_ caddy.CleanerUpper = (*RedisStore)(nil)
-	_ zoompkce.Store     = (*RedisStore)(nil)
-	_ fmt.Stringer       = (*RedisStore)(nil)
-	_ fmt.GoStringer     = (*RedisStore)(nil)
+	_ caddy.Provisioner  = (*Store)(nil)
+	_ caddy.CleanerUpper = (*Store)(nil)
+	_ zoompkce.Store     = (*Store)(nil)
+	_ fmt.Stringer       = (*Store)(nil)
+	_ fmt.GoStringer     = (*Store)(nil)
 )

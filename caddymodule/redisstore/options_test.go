@@ -1,4 +1,4 @@
-package caddymodule
+package redisstore
 
 import (
 	"crypto/ecdsa"
@@ -24,53 +24,53 @@ func TestRedisOptions(t *testing.T) {
 	t.Setenv("TEST_REDIS_PASSWORD", "from env")
 	t.Setenv("TEST_REDIS_URL", "redis://a:6380/7")
 	for name, test := range map[string]struct {
-		store RedisStore
+		store Store
 		want  func(*redis.UniversalOptions) bool
 	}{
 		"everything in the URL": {
-			RedisStore{URLs: []string{"redis://ann:p%40ss@db.internal:6380/3"}},
+			Store{URLs: []string{"redis://ann:p%40ss@db.internal:6380/3"}},
 			func(o *redis.UniversalOptions) bool {
 				return slices.Equal(o.Addrs, []string{"db.internal:6380"}) && o.Username == "ann" &&
 					o.Password == "p@ss" && o.DB == 3 && o.TLSConfig == nil && !o.IsClusterMode
 			},
 		},
 		"placeholders": {
-			RedisStore{URLs: []string{"{env.TEST_REDIS_URL}"}, Password: "{env.TEST_REDIS_PASSWORD}"},
+			Store{URLs: []string{"{env.TEST_REDIS_URL}"}, Password: "{env.TEST_REDIS_PASSWORD}"},
 			func(o *redis.UniversalOptions) bool {
 				return o.Addrs[0] == "a:6380" && o.DB == 7 && o.Password == "from env"
 			},
 		},
 		"a password with braces": {
-			RedisStore{URLs: []string{"redis://a"}, Password: `pa\{ss\}word`},
+			Store{URLs: []string{"redis://a"}, Password: `pa\{ss\}word`},
 			func(o *redis.UniversalOptions) bool { return o.Password == "pa{ss}word" },
 		},
 		"TLS, without the server's name": {
-			RedisStore{URLs: []string{"rediss://a", "rediss://b"}},
+			Store{URLs: []string{"rediss://a", "rediss://b"}},
 			func(o *redis.UniversalOptions) bool {
 				return o.TLSConfig != nil && o.TLSConfig.ServerName == "" && !o.TLSConfig.InsecureSkipVerify
 			},
 		},
 		"a socket": {
-			RedisStore{URLs: []string{"unix:///run/redis.sock?db=2"}},
+			Store{URLs: []string{"unix:///run/redis.sock?db=2"}},
 			func(o *redis.UniversalOptions) bool { return o.Addrs[0] == "/run/redis.sock" && o.DB == 2 },
 		},
 		"Sentinels have their own port and password": {
-			RedisStore{URLs: []string{"redis://:sent@s1/4", "redis://:sent@s2:1/4"}, MasterName: "m", Password: "main"},
+			Store{URLs: []string{"redis://:sent@s1/4", "redis://:sent@s2:1/4"}, MasterName: "m", Password: "main"},
 			func(o *redis.UniversalOptions) bool {
 				return slices.Equal(o.Addrs, []string{"s1:26379", "s2:1"}) && o.MasterName == "m" &&
 					o.SentinelPassword == "sent" && o.Password == "main" && o.DB == 4
 			},
 		},
 		"a Sentinel's password is not the master's": {
-			RedisStore{URLs: []string{"redis://:sent@s1"}, MasterName: "m"},
+			Store{URLs: []string{"redis://:sent@s1"}, MasterName: "m"},
 			func(o *redis.UniversalOptions) bool { return o.Password == "" },
 		},
 		"a Cluster behind one name": {
-			RedisStore{URLs: []string{"rediss://cluster.internal"}, Cluster: true},
+			Store{URLs: []string{"rediss://cluster.internal"}, Cluster: true},
 			func(o *redis.UniversalOptions) bool { return o.IsClusterMode },
 		},
 		"contexts count, old servers are spared": {
-			RedisStore{URLs: []string{"redis://a"}},
+			Store{URLs: []string{"redis://a"}},
 			func(o *redis.UniversalOptions) bool {
 				return o.ContextTimeoutEnabled && o.DisableIdentity && o.ClientName == "" && o.Protocol == 2
 			},
@@ -90,24 +90,24 @@ func TestRedisOptions(t *testing.T) {
 
 func TestRedisOptionsMistakes(t *testing.T) {
 	for name, test := range map[string]struct {
-		store RedisStore
+		store Store
 		err   string
 	}{
-		"no URL":          {RedisStore{}, "urls: are required"},
-		"not a URL":       {RedisStore{URLs: []string{"redis://:hunter2%zz@a"}}, "urls: is not a URL"},
-		"a host only":     {RedisStore{URLs: []string{"hunter2.internal:6379"}}, "urls: is not"},
-		"another scheme":  {RedisStore{URLs: []string{"http://hunter2@a"}}, "urls: is not like redis://"},
-		"a path":          {RedisStore{URLs: []string{"redis://a/hunter2"}}, "urls: is not like redis://"},
-		"parameters":      {RedisStore{URLs: []string{"rediss://a?skip_verify=true&x=hunter2"}}, "urls: has parameters"},
-		"unset variable":  {RedisStore{URLs: []string{"redis://a"}, Password: "{env.TEST_REDIS_UNSET}"}, "password: placeholder {env.TEST_REDIS_UNSET} is empty"},
-		"password braces": {RedisStore{URLs: []string{"redis://a"}, Password: "x{hunter2}y"}, "password: braces"},
-		"twice":           {RedisStore{URLs: []string{"redis://:hunter2@a"}, Password: "hunter2"}, "stand in the URL too"},
-		"unequal URLs":    {RedisStore{URLs: []string{"redis://:hunter2@a", "redis://b"}}, "urls (number 2): differs"},
-		"Cluster, db":     {RedisStore{URLs: []string{"redis://a/1", "redis://b/1"}}, "urls: a Cluster has no databases"},
-		"both":            {RedisStore{URLs: []string{"redis://a"}, Cluster: true, MasterName: "m"}, "cluster: excludes master_name"},
-		"CA without TLS":  {RedisStore{URLs: []string{"redis://a"}, TLSCA: "ca.pem"}, "is for rediss:// URLs"},
-		"no such CA":      {RedisStore{URLs: []string{"rediss://a"}, TLSCA: "/nonexistent/ca.pem"}, "no such file"},
-		"no CA":           {RedisStore{URLs: []string{"rediss://a"}, TLSCA: os.DevNull}, "is not a PEM file"},
+		"no URL":          {Store{}, "urls: are required"},
+		"not a URL":       {Store{URLs: []string{"redis://:hunter2%zz@a"}}, "urls: is not a URL"},
+		"a host only":     {Store{URLs: []string{"hunter2.internal:6379"}}, "urls: is not"},
+		"another scheme":  {Store{URLs: []string{"http://hunter2@a"}}, "urls: is not like redis://"},
+		"a path":          {Store{URLs: []string{"redis://a/hunter2"}}, "urls: is not like redis://"},
+		"parameters":      {Store{URLs: []string{"rediss://a?skip_verify=true&x=hunter2"}}, "urls: has parameters"},
+		"unset variable":  {Store{URLs: []string{"redis://a"}, Password: "{env.TEST_REDIS_UNSET}"}, "password: placeholder {env.TEST_REDIS_UNSET} is empty"},
+		"password braces": {Store{URLs: []string{"redis://a"}, Password: "x{hunter2}y"}, "password: braces"},
+		"twice":           {Store{URLs: []string{"redis://:hunter2@a"}, Password: "hunter2"}, "stand in the URL too"},
+		"unequal URLs":    {Store{URLs: []string{"redis://:hunter2@a", "redis://b"}}, "urls (number 2): differs"},
+		"Cluster, db":     {Store{URLs: []string{"redis://a/1", "redis://b/1"}}, "urls: a Cluster has no databases"},
+		"both":            {Store{URLs: []string{"redis://a"}, Cluster: true, MasterName: "m"}, "cluster: excludes master_name"},
+		"CA without TLS":  {Store{URLs: []string{"redis://a"}, TLSCA: "ca.pem"}, "is for rediss:// URLs"},
+		"no such CA":      {Store{URLs: []string{"rediss://a"}, TLSCA: "/nonexistent/ca.pem"}, "no such file"},
+		"no CA":           {Store{URLs: []string{"rediss://a"}, TLSCA: os.DevNull}, "is not a PEM file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := test.store.options(caddy.NewReplacer())

@@ -1,4 +1,4 @@
-package caddymodule
+package redisstore
 
 import (
 	"context"
@@ -28,7 +28,7 @@ type redisPosition struct {
 
 // List implements [zoompkce.Store]. Redis looks at all its keys for that, those
 // of other programs too. Like the Caddy store, it returns the records of users.
-func (s *RedisStore) List(ctx context.Context, prefix, cursor string) ([]string, string, error) {
+func (s *Store) List(ctx context.Context, prefix, cursor string) ([]string, string, error) {
 	type page struct {
 		keys []string
 		next string
@@ -43,7 +43,7 @@ func (s *RedisStore) List(ctx context.Context, prefix, cursor string) ([]string,
 	return p.keys, p.next, nil
 }
 
-func (s *RedisStore) scan(ctx context.Context, prefix, cursor string) (keys []string, next string, err error) {
+func (s *Store) scan(ctx context.Context, prefix, cursor string) (keys []string, next string, err error) {
 	nodes, err := s.nodes(ctx)
 	if err != nil {
 		return nil, "", err
@@ -78,7 +78,7 @@ func (s *RedisStore) scan(ctx context.Context, prefix, cursor string) (keys []st
 }
 
 // nodes returns the clients of all servers that hold a part of the records.
-func (s *RedisStore) nodes(ctx context.Context) (map[string]redis.Cmdable, error) {
+func (s *Store) nodes(ctx context.Context) (map[string]redis.Cmdable, error) {
 	cluster, ok := s.client.(*redis.ClusterClient)
 	if !ok {
 		return map[string]redis.Cmdable{"": s.client}, nil

@@ -1,4 +1,4 @@
-package caddymodule
+package redisstore
 
 import (
 	"testing"
@@ -16,7 +16,7 @@ func BenchmarkRedisStore(b *testing.B) {
 		b.Skip("stores 100,000 users first")
 	}
 	server := redistest.Start(b)
-	store := &RedisStore{URLs: []string{server.URL()}}
+	store := &Store{URLs: []string{server.URL()}}
 	if err := store.Provision(caddy.Context{}); err != nil {
 		b.Fatal(err)
 	}

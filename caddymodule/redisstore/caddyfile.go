@@ -1,4 +1,4 @@
-package caddymodule
+package redisstore
 
 import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -18,7 +18,7 @@ import (
 //	}
 //
 // Several URLs are nodes of one Cluster, or Sentinels if there is a master_name.
-func (s *RedisStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	b := conf.NewBlock(httpcaddyfile.Helper{Dispenser: d}, "redis store", nil)
 	if err := b.List(&s.URLs); err != nil {
@@ -27,7 +27,7 @@ func (s *RedisStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return b.Lines(s.subdirective)
 }
 
-func (s *RedisStore) subdirective(b *conf.Block) error {
+func (s *Store) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "username":
 		return b.Text(&s.Username)
@@ -45,4 +45,4 @@ func (s *RedisStore) subdirective(b *conf.Block) error {
 }
 
 // Interface guards
-var _ caddyfile.Unmarshaler = (*RedisStore)(nil)
+var _ caddyfile.Unmarshaler = (*Store)(nil)

@@ -1,4 +1,4 @@
-package caddymodule
+package redisstore
 
 import (
 	"crypto/tls"
@@ -28,7 +28,7 @@ type redisLogin struct{ username, password string }
 
 // options turns the configuration into the client's. No error contains a URL or
 // a password.
-func (s *RedisStore) options(repl *caddy.Replacer) (*redis.UniversalOptions, error) {
+func (s *Store) options(repl *caddy.Replacer) (*redis.UniversalOptions, error) {
 	o := &redis.UniversalOptions{
 		IsClusterMode: s.Cluster,
 
@@ -79,7 +79,7 @@ func (s *RedisStore) options(repl *caddy.Replacer) (*redis.UniversalOptions, err
 }
 
 // resolveURLs adds the addresses to o, and returns what the URLs say otherwise.
-func (s *RedisStore) resolveURLs(r *conf.Resolver, o *redis.UniversalOptions) (server redisURL) {
+func (s *Store) resolveURLs(r *conf.Resolver, o *redis.UniversalOptions) (server redisURL) {
 	if len(s.URLs) == 0 {
 		r.Failf("urls", "are required: where Redis is")
 	}
@@ -123,7 +123,7 @@ func parseRedisURL(raw string, sentinel bool) (redisURL, error) {
 	return redisURL{o.Addr, redisLogin{o.Username, o.Password}, o.DB, o.TLSConfig != nil}, nil
 }
 
-func (s *RedisStore) resolveCA(r *conf.Resolver, o *redis.UniversalOptions) {
+func (s *Store) resolveCA(r *conf.Resolver, o *redis.UniversalOptions) {
 	v, ok := r.Text("tls_ca", s.TLSCA)
 	switch {
 	case !ok:

@@ -1,12 +1,10 @@
-package caddymodule
+package redisstore
 
 import (
 	"encoding/json"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -33,7 +31,7 @@ func TestRedisStoreCaddyfile(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := new(RedisStore)
+			store := new(Store)
 			if err := store.UnmarshalCaddyfile(caddyfile.NewTestDispenser(test.input)); err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +53,7 @@ func TestRedisStoreCaddyfileMistakes(t *testing.T) {
 		"neither":          {"redis redis://a {\n cluster maybe\n}", "cluster takes on or off"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := new(RedisStore).UnmarshalCaddyfile(caddyfile.NewTestDispenser(test.input))
+			err := new(Store).UnmarshalCaddyfile(caddyfile.NewTestDispenser(test.input))
 			if err == nil || !strings.Contains(err.Error(), test.err) || !strings.Contains(err.Error(), "Testfile:") {
 				t.Fatalf("got %v, want %q with file and line", err, test.err)
 			}
@@ -63,43 +61,5 @@ func TestRedisStoreCaddyfileMistakes(t *testing.T) {
 				t.Errorf("the error tells a secret: %v", err)
 			}
 		})
-	}
-}
-
-// Neither adapting nor validating a configuration needs a Redis.
-func TestRedisStoreInASite(t *testing.T) {
-	const input = `{
-	admin off
-	storage file_system {$TEST_STORAGE_DIR}
-}
-http://127.0.0.1:0 {
-	zoom_pkce {
-		client_id id
-		redirect_uri http://127.0.0.1/zoom_pkce/callback
-		session {
-			store redis redis://127.0.0.1:1 {
-				password {env.TEST_REDIS_PASSWORD}
-			}
-			idle_timeout 1h
-		}
-	}
-}
-`
-	t.Setenv("TEST_STORAGE_DIR", t.TempDir())
-	t.Setenv("TEST_REDIS_PASSWORD", "hunter2")
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(input), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `"store":{"module":"redis","password":"{env.TEST_REDIS_PASSWORD}","urls":["redis://127.0.0.1:1"]}`
-	if !strings.Contains(string(adapted), want) {
-		t.Errorf("got %s", adapted)
-	}
-	config := new(caddy.Config)
-	if err := json.Unmarshal(adapted, config); err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Validate(config); err != nil {
-		t.Error(err)
 	}
 }

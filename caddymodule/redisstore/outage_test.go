@@ -1,4 +1,4 @@
-package caddymodule
+package redisstore
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 
 func TestRedisDownAndBack(t *testing.T) {
 	server := redistest.Start(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
 	storebench.Works(t, store)
 	server.Stop(t)
 
@@ -46,7 +46,7 @@ func TestRedisDownAndBack(t *testing.T) {
 
 func TestRedisRestartGoesUnnoticed(t *testing.T) {
 	server := redistest.Start(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
 	storebench.Works(t, store)
 	server.Stop(t)
 	server.Restart(t)
@@ -70,7 +70,7 @@ func TestRedisThatHangs(t *testing.T) {
 			defer conn.Close()
 		}
 	}()
-	store := openRedis(t, &RedisStore{URLs: []string{"redis://" + listener.Addr().String()}})
+	store := openRedis(t, &Store{URLs: []string{"redis://" + listener.Addr().String()}})
 	for name, cause := range map[string]error{"deadline": context.DeadlineExceeded, "cancel": context.Canceled} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -106,7 +106,7 @@ func TestRedisThatRefusesWrites(t *testing.T) {
 			if test.before != nil {
 				server.Do(t, test.before...)
 			}
-			store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
+			store := openRedis(t, &Store{URLs: []string{server.URL()}})
 			_, err := store.Swap(t.Context(), storebench.Key(1), "", []byte("x"), time.Time{})
 			if err == nil || !strings.Contains(err.Error(), test.err) || errors.Is(err, zoompkce.ErrConflict) {
 				t.Errorf("got %v", err)
@@ -120,7 +120,7 @@ func TestRedisThatRefusesWrites(t *testing.T) {
 func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := startLossyProxy(t, "127.0.0.1:"+server.Port)
-	store := openRedis(t, &RedisStore{URLs: []string{"redis://" + proxy.addr}})
+	store := openRedis(t, &Store{URLs: []string{"redis://" + proxy.addr}})
 	storebench.Works(t, store)
 	version := loadVersion(t, store)
 

@@ -1,4 +1,4 @@
-package caddymodule
+package redisstore
 
 import (
 	"context"
@@ -22,10 +22,10 @@ func TestRedisStore(t *testing.T) {
 	server := redistest.Start(t)
 	storetest.Run(t, func(t *testing.T) storetest.Backend {
 		server.Do(t, "flushall")
-		store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
+		store := openRedis(t, &Store{URLs: []string{server.URL()}})
 		return storetest.Backend{
 			Store:  store,
-			Other:  openRedis(t, &RedisStore{URLs: []string{server.URL()}}),
+			Other:  openRedis(t, &Store{URLs: []string{server.URL()}}),
 			Damage: func(t *testing.T, key string) { server.Do(t, "set", key, "zoom_pkce/1 garbage") },
 			Close:  store.Cleanup,
 		}
@@ -38,10 +38,10 @@ func TestRedisCluster(t *testing.T) {
 		for _, node := range nodes {
 			node.Do(t, "flushall")
 		}
-		store := openRedis(t, &RedisStore{URLs: []string{nodes[0].URL(), nodes[1].URL()}})
+		store := openRedis(t, &Store{URLs: []string{nodes[0].URL(), nodes[1].URL()}})
 		return storetest.Backend{
 			Store: store,
-			Other: openRedis(t, &RedisStore{URLs: []string{nodes[1].URL()}, Cluster: true}),
+			Other: openRedis(t, &Store{URLs: []string{nodes[1].URL()}, Cluster: true}),
 			Close: store.Cleanup,
 		}
 	})
@@ -53,7 +53,7 @@ func TestRedisCluster(t *testing.T) {
 func TestRedisSentinel(t *testing.T) {
 	master := redistest.Start(t, "--requirepass", "master pass")
 	sentinel := redistest.StartSentinel(t, master, "requirepass sentinelpass", `sentinel auth-pass mymaster "master pass"`)
-	store := openRedis(t, &RedisStore{
+	store := openRedis(t, &Store{
 		URLs:       []string{"redis://:sentinelpass@127.0.0.1:" + sentinel.Port},
 		MasterName: "mymaster",
 		Password:   "master pass",
@@ -69,24 +69,24 @@ func TestRedisCredentials(t *testing.T) {
 	server.Do(t, redisACL...)
 	server.Do(t, "config", "set", "requirepass", "default pass")
 	for name, test := range map[string]struct {
-		store RedisStore
+		store Store
 		err   string
 	}{
 		"password in the URL": {
-			store: RedisStore{URLs: []string{"redis://:default%20pass@127.0.0.1:" + server.Port}},
+			store: Store{URLs: []string{"redis://:default%20pass@127.0.0.1:" + server.Port}},
 		},
 		"password beside it": {
-			store: RedisStore{URLs: []string{server.URL()}, Password: "default pass"},
+			store: Store{URLs: []string{server.URL()}, Password: "default pass"},
 		},
 		"narrow user": {
-			store: RedisStore{URLs: []string{server.URL()}, Username: "zoom", Password: `p@ss:w/rd \{1\}`},
+			store: Store{URLs: []string{server.URL()}, Username: "zoom", Password: `p@ss:w/rd \{1\}`},
 		},
 		"wrong password": {
-			store: RedisStore{URLs: []string{server.URL()}, Password: "wr0ng-secret"},
+			store: Store{URLs: []string{server.URL()}, Password: "wr0ng-secret"},
 			err:   "WRONGPASS",
 		},
 		"no password": {
-			store: RedisStore{URLs: []string{server.URL()}},
+			store: Store{URLs: []string{server.URL()}},
 			err:   "NOAUTH",
 		},
 	} {
@@ -126,9 +126,9 @@ func TestRedisOverTLS(t *testing.T) {
 	server := redistest.Start(t, "--tls-cert-file", cert, "--tls-key-file", key,
 		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no")
 	url := "rediss://127.0.0.1:" + server.Port
-	storebench.Works(t, openRedis(t, &RedisStore{URLs: []string{url}, TLSCA: ca}))
+	storebench.Works(t, openRedis(t, &Store{URLs: []string{url}, TLSCA: ca}))
 
-	unknown := openRedis(t, &RedisStore{URLs: []string{url}})
+	unknown := openRedis(t, &Store{URLs: []string{url}})
 	if _, _, err := unknown.Load(t.Context(), storebench.Key(1)); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("a server nobody vouches for: %v", err)
 	}
@@ -136,7 +136,7 @@ func TestRedisOverTLS(t *testing.T) {
 
 func TestRedisExpiresByItself(t *testing.T) {
 	server := redistest.Start(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
 	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestRedisExpiresByItself(t *testing.T) {
 func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
 	server := redistest.Start(t)
 	server.Do(t, "hset", storebench.Key(1), "a", "b")
-	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
 	if _, _, err := store.Load(t.Context(), storebench.Key(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
 		t.Errorf("load: %v", err)
 	}
@@ -165,7 +165,7 @@ func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
 
 func TestRedisForgottenScriptIsSentAgain(t *testing.T) {
 	server := redistest.Start(t)
-	store := openRedis(t, &RedisStore{URLs: []string{server.URL()}})
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
 	storebench.Works(t, store)
 	server.Do(t, "script", "flush")
 	if _, err := store.Swap(t.Context(), storebench.Key(1), loadVersion(t, store), nil, time.Time{}); err != nil {
@@ -174,7 +174,7 @@ func TestRedisForgottenScriptIsSentAgain(t *testing.T) {
 }
 
 func TestRedisStoreWithoutProvision(t *testing.T) {
-	store := new(RedisStore)
+	store := new(Store)
 	if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, zoompkce.ErrStoreClosed) {
 		t.Errorf("load: %v", err)
 	}
@@ -188,7 +188,7 @@ func TestRedisStoreWithoutProvision(t *testing.T) {
 func TestRedisCleanupLeavesNothingBehind(t *testing.T) {
 	server := redistest.Start(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	store := new(RedisStore)
+	store := new(Store)
 	store.URLs = []string{server.URL()}
 	openRedis(t, store)
 	storebench.Works(t, store)
@@ -200,7 +200,7 @@ func TestRedisCleanupLeavesNothingBehind(t *testing.T) {
 }
 
 func TestRedisStorePrintsNoPassword(t *testing.T) {
-	store := &RedisStore{URLs: []string{"redis://:hunter2@127.0.0.1"}, Password: "hunter2"}
+	store := &Store{URLs: []string{"redis://:hunter2@127.0.0.1"}, Password: "hunter2"}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		if got := fmt.Sprintf(format, store); strings.Contains(got, "hunter2") {
 			t.Errorf("%s gives %s", format, got)
@@ -209,7 +209,7 @@ func TestRedisStorePrintsNoPassword(t *testing.T) {
 }
 
 // openRedis provisions a store, to be cleaned up after the test.
-func openRedis(t *testing.T, s *RedisStore) *RedisStore {
+func openRedis(t *testing.T, s *Store) *Store {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	t.Cleanup(cancel)
