@@ -121,7 +121,7 @@ func (a *App) Start() error {
 	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
 		routes = app.(*caddyhttp.App)
 	}
-	if err := findClash(routes); err != nil {
+	if err := findClash(routes, findSite); err != nil {
 		return err
 	}
 	a.events.Start()
@@ -151,7 +151,7 @@ func (a *App) Start() error {
 			first.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
 				zap.String("domain", domain), zap.String("client_id", first.clientID))
 		}
-		stray := findStrayURIs(routes, sites)
+		stray := findStrayURIs(routes, findSite, inRoutes(sites))
 		for _, uri := range stray.byHost {
 			first.logger.Warn(strayByHost, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
 		}
@@ -160,6 +160,32 @@ func (a *App) Start() error {
 		}
 	}
 	return nil
+}
+
+// findSite tells what of a handler matters in routes.
+func findSite(handler caddyhttp.MiddlewareHandler) *routeSite {
+	if h, ok := handler.(*Handler); ok {
+		return h.site.inRoutes()
+	}
+	return nil
+}
+
+func (s *site) inRoutes() *routeSite {
+	found := &routeSite{
+		appID: s.client.AppID(), clientID: s.clientID, callbackPath: s.callbackPath, pathPrefix: s.pathPrefix,
+		headers: s.headerNames(),
+	}
+	for _, uri := range s.redirectURIs {
+		found.redirectURIs = append(found.redirectURIs, routeURI{uri: uri.uri, host: uri.host})
+	}
+	return found
+}
+
+func inRoutes(sites []*site) (found []*routeSite) {
+	for _, s := range sites {
+		found = append(found, s.inRoutes())
+	}
+	return found
 }
 
 func compact(list []string) (unique []string) {

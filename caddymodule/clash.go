@@ -16,10 +16,10 @@ import (
 // first of them would answer for both, or remove what the other one has set.
 // Handlers inside the routes of other handlers than `subroute` and `invoke` are
 // not seen.
-func findClash(app *caddyhttp.App) error {
+func findClash(app *caddyhttp.App, find siteFinder) error {
 	for _, name := range slices.Sorted(maps.Keys(app.Servers)) {
 		server := app.Servers[name]
-		w := &routeWalk{named: server.NamedRoutes, invoked: make(map[string]bool)}
+		w := &clashWalk{find: find, named: newNamedRoutes(server)}
 		met := w.routes(server.Routes)
 		if server.Errors != nil {
 			w.join(met, w.routes(server.Errors.Routes))
@@ -31,23 +31,23 @@ func findClash(app *caddyhttp.App) error {
 	return nil
 }
 
-// routeWalk finds the handlers in the routes of one server and compares those
+// clashWalk finds the handlers in the routes of one server and compares those
 // that one request can meet.
-type routeWalk struct {
-	named   map[string]*caddyhttp.Route
-	invoked map[string]bool // named routes under way
-	clash   error           // the first one
+type clashWalk struct {
+	find  siteFinder
+	named namedRoutes
+	clash error // the first one
 }
 
 // metHandler is a handler and, for each matcher of hosts on the way to it,
 // which ones those are.
 type metHandler struct {
-	site  *site
+	site  *routeSite
 	hosts [][]string
 }
 
 // routes returns the handlers that requests going through list can meet.
-func (w *routeWalk) routes(list caddyhttp.RouteList) (all []metHandler) {
+func (w *clashWalk) routes(list caddyhttp.RouteList) (all []metHandler) {
 	inRoute := make([][]metHandler, len(list))
 	for i := range list {
 		for _, handler := range list[i].Handlers {
@@ -74,35 +74,28 @@ func excludes(route, later *caddyhttp.Route) bool {
 }
 
 // handler returns what requests meet inside one handler of a route.
-func (w *routeWalk) handler(handler caddyhttp.MiddlewareHandler) (met []metHandler) {
-	switch h := handler.(type) {
-	case *Handler:
-		return []metHandler{{site: h.site}}
-	case *caddyhttp.Subroute:
-		met = w.routes(h.Routes)
-		if h.Errors != nil {
-			met = w.join(met, w.routes(h.Errors.Routes))
-		}
-	case *caddyhttp.Invoke:
-		if route := w.named[h.Name]; route != nil && !w.invoked[h.Name] {
-			w.invoked[h.Name] = true
-			met = w.routes(caddyhttp.RouteList{*route})
-			delete(w.invoked, h.Name)
-		}
+func (w *clashWalk) handler(handler caddyhttp.MiddlewareHandler) (met []metHandler) {
+	if site := w.find(handler); site != nil {
+		return []metHandler{{site: site}}
 	}
-	return met
+	inside, leave, ok := w.named.enter(handler)
+	if !ok {
+		return nil
+	}
+	defer leave()
+	return w.join(w.routes(inside.routes), w.routes(inside.errors))
 }
 
 // join puts together what the same request can meet.
-func (w *routeWalk) join(a, b []metHandler) []metHandler {
+func (w *clashWalk) join(a, b []metHandler) []metHandler {
 	w.compare(a, b)
 	return append(a, b...)
 }
 
-func (w *routeWalk) compare(a, b []metHandler) {
+func (w *clashWalk) compare(a, b []metHandler) {
 	for i := range a {
 		for j := range b {
-			if w.clash == nil && a[i].site.client.AppID() != b[j].site.client.AppID() && a[i].sharesHost(&b[j]) {
+			if w.clash == nil && a[i].site.appID != b[j].site.appID && a[i].sharesHost(&b[j]) {
 				w.clash = clashOf(a[i].site, b[j].site)
 			}
 		}
@@ -143,7 +136,7 @@ func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
 }
 
 // clashOf says what two sites of different apps both claim.
-func clashOf(a, b *site) error {
+func clashOf(a, b *routeSite) error {
 	refuse := func(what, value, option string) error {
 		return fmt.Errorf("two Zoom apps in one site: the zoom_pkce handlers with client_id %s and client_id %s both %s %s; give one of them another %s",
 			a.clientID, b.clientID, what, value, option)
@@ -160,8 +153,8 @@ func clashOf(a, b *site) error {
 	case isBelow(b.callbackPath, a.pathPrefix):
 		return refuse("answer at", b.callbackPath, "path of redirect_uri or path_prefix")
 	}
-	for _, name := range a.headerNames() {
-		for _, other := range b.headerNames() {
+	for _, name := range a.headers {
+		for _, other := range b.headers {
 			if scrub.FoldName(name) == scrub.FoldName(other) {
 				return refuse("set the header", name, "header name, or turn the header off")
 			}

@@ -77,7 +77,7 @@ func provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, error) {
 		loaded.http = app.(*caddyhttp.App)
 	}
 	// What only starting would find out.
-	if err := findClash(loaded.http); err != nil {
+	if err := findClash(loaded.http, findSite); err != nil {
 		cancel()
 		return nil, err
 	}

@@ -4,7 +4,7 @@ import "github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 // strayFindings tell which redirect URIs lead past the handlers.
 func strayFindings(app *caddyhttp.App, sites []*site) (found []finding) {
-	stray := findStrayURIs(app, sites)
+	stray := findStrayURIs(app, findSite, inRoutes(sites))
 	if len(stray.byPath) > 0 {
 		found = append(found, finding{
 			ClientID: sites[0].clientID, Check: "redirect_uris", Status: verdictFail,

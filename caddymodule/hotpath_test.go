@@ -39,6 +39,22 @@ func hotRequest(cookie string, handler caddyhttp.MiddlewareHandler) func() int {
 	}
 }
 
+func handlerIn(list caddyhttp.RouteList) *Handler {
+	for i := range list {
+		for _, handler := range list[i].Handlers {
+			switch h := handler.(type) {
+			case *Handler:
+				return h
+			case *caddyhttp.Subroute:
+				if inside := handlerIn(h.Routes); inside != nil {
+					return inside
+				}
+			}
+		}
+	}
+	return nil
+}
+
 func loadedHandler(tb testing.TB) *Handler {
 	tb.Helper()
 	app, err := caddy.ActiveContext().App("http")
@@ -46,9 +62,8 @@ func loadedHandler(tb testing.TB) *Handler {
 		tb.Fatal(err)
 	}
 	for _, server := range app.(*caddyhttp.App).Servers {
-		w := &routeWalk{named: server.NamedRoutes, invoked: make(map[string]bool)}
-		if met := w.routes(server.Routes); len(met) > 0 {
-			return &Handler{site: met[0].site}
+		if h := handlerIn(server.Routes); h != nil {
+			return h
 		}
 	}
 	tb.Fatal("no handler is loaded")

@@ -28,7 +28,7 @@ const (
 // findStrayURIs follows a made-up request for each redirect URI of an app's
 // handlers through the routes of all servers. The further URIs of zoom_app are
 // pages.
-func findStrayURIs(app *caddyhttp.App, sites []*site) (stray strayURIs) {
+func findStrayURIs(app *caddyhttp.App, find siteFinder, sites []*routeSite) (stray strayURIs) {
 	looked := make(map[string]bool)
 	for _, s := range sites {
 		for i := range s.redirectURIs {
@@ -46,7 +46,7 @@ func findStrayURIs(app *caddyhttp.App, sites []*site) (stray strayURIs) {
 				// Without a connection and without a server, which could ask
 				// others for the addresses of trusted proxies.
 				request: caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, nil),
-				target:  s, hostKnown: true, pathKnown: true,
+				find:    find, target: s, hostKnown: true, pathKnown: true,
 			}
 			anyHost, anywhere := walk, walk
 			anyHost.hostKnown = false
@@ -67,14 +67,14 @@ func findStrayURIs(app *caddyhttp.App, sites []*site) (stray strayURIs) {
 
 // reachWalk looks for the handlers that a request for a callback can meet.
 type reachWalk struct {
+	find      siteFinder
 	request   *http.Request
-	target    *site // whose callback it is
-	hostKnown bool  // no handler so far may have changed it
+	target    *routeSite // whose callback it is
+	hostKnown bool       // no handler so far may have changed it
 	pathKnown bool
 	blind     bool // every route may be taken
 
-	named   map[string]*caddyhttp.Route
-	invoked map[string]bool // named routes under way
+	named   namedRoutes
 	groups  map[string]bool // of which a route was taken
 	steps   int
 	arrived bool
@@ -89,7 +89,7 @@ const maxReachSteps = 100_000
 func (w reachWalk) arrives(app *caddyhttp.App) bool {
 	for _, server := range app.Servers {
 		walk := w
-		walk.named, walk.invoked, walk.groups = server.NamedRoutes, make(map[string]bool), make(map[string]bool)
+		walk.named, walk.groups = newNamedRoutes(server), make(map[string]bool)
 		walk.routes(server.Routes)
 		if server.Errors != nil {
 			walk.errorRoutes(server.Errors.Routes)
@@ -145,23 +145,15 @@ func (w *reachWalk) errorRoutes(list caddyhttp.RouteList) {
 // handler follows the request into one handler and reports whether it surely
 // does not come out of it.
 func (w *reachWalk) handler(handler caddyhttp.MiddlewareHandler) (ended bool) {
-	switch h := handler.(type) {
-	case *Handler:
+	if site := w.find(handler); site != nil {
 		// The path counts as the visitor sent it, whatever was rewritten.
-		w.arrived = w.arrived || h.site.callbackPath == w.target.callbackPath && h.site.client.AppID() == w.target.client.AppID()
+		w.arrived = w.arrived || site.callbackPath == w.target.callbackPath && site.appID == w.target.appID
 		return w.arrived
-	case *caddyhttp.Subroute:
-		ended = w.routes(h.Routes)
-		if h.Errors != nil {
-			w.errorRoutes(h.Errors.Routes)
-		}
-		return ended
-	case *caddyhttp.Invoke:
-		if route := w.named[h.Name]; route != nil && !w.invoked[h.Name] {
-			w.invoked[h.Name] = true
-			ended = w.routes(caddyhttp.RouteList{*route})
-			delete(w.invoked, h.Name)
-		}
+	}
+	if inside, leave, ok := w.named.enter(handler); ok {
+		defer leave()
+		ended = w.routes(inside.routes)
+		w.errorRoutes(inside.errors)
 		return ended
 	}
 	w.passThrough(handler)

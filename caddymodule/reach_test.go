@@ -63,7 +63,7 @@ func TestReachThroughGroupsAndTerminalRoutes(t *testing.T) {
 		}, true},
 	} {
 		server := &caddyhttp.Server{Routes: tt.routes}
-		found := findStrayURIs(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{"": server}}, sites)
+		found := findStrayURIs(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{"": server}}, findSite, inRoutes(sites))
 		if got := len(found.byPath) > 0; got != tt.stray || len(found.byHost) > 0 {
 			t.Errorf("%s: found %v, want %v", name, found, tt.stray)
 		}
@@ -96,7 +96,7 @@ func TestReachIsBounded(t *testing.T) {
 			{Handlers: []caddyhttp.MiddlewareHandler{&caddyhttp.Invoke{Name: name}}}, inHandle,
 		}
 		began := time.Now()
-		found := findStrayURIs(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{"": server}}, sites)
+		found := findStrayURIs(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{"": server}}, findSite, inRoutes(sites))
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("%s: took %s", name, took)
 		}

@@ -12,7 +12,7 @@ var endpoints = []string{
 	"app/authorize", "app/onauthorized", "webhook",
 }
 
-// RedirectURI is one URI to which Zoom sends visitors back.
+// redirectURI is one URI to which Zoom sends visitors back.
 type redirectURI struct {
 	raw      string // as configured, for messages
 	uri      string // byte for byte what is registered: Zoom compares strings
