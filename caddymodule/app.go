@@ -117,11 +117,11 @@ func disagreement(a, b *site) string {
 func (a *App) Start() error {
 	// Only now all routes are known. There may be handlers without an http app:
 	// another app can have routes of its own.
-	routes := new(caddyhttp.App)
+	http := new(caddyhttp.App)
 	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
-		routes = app.(*caddyhttp.App)
+		http = app.(*caddyhttp.App)
 	}
-	if err := findClash(routes, findSite); err != nil {
+	if err := findClash(http, findSite); err != nil {
 		return err
 	}
 	a.events.Start()
@@ -151,7 +151,7 @@ func (a *App) Start() error {
 			first.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
 				zap.String("domain", domain), zap.String("client_id", first.clientID))
 		}
-		stray := findStrayURIs(routes, findSite, inRoutes(sites))
+		stray := findStrayURIs(http, findSite, inRoutes(sites))
 		for _, uri := range stray.byHost {
 			first.logger.Warn(strayByHost, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
 		}
