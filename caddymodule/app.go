@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule/redisstore" // registered with us: one --with is enough
 )
@@ -121,7 +122,7 @@ func (a *App) Start() error {
 	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
 		http = app.(*caddyhttp.App)
 	}
-	if err := findClash(http, findSite); err != nil {
+	if err := routes.Clash(http, findSite); err != nil {
 		return err
 	}
 	a.events.Start()
@@ -151,37 +152,37 @@ func (a *App) Start() error {
 			first.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
 				zap.String("domain", domain), zap.String("client_id", first.clientID))
 		}
-		stray := findStrayURIs(http, findSite, inRoutes(sites))
-		for _, uri := range stray.byHost {
-			first.logger.Warn(strayByHost, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
+		stray := routes.Stray(http, findSite, inRoutes(sites))
+		for _, uri := range stray.ByHost {
+			first.logger.Warn(routes.StrayByHost, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
 		}
-		for _, uri := range stray.byPath {
-			first.logger.Warn(strayByPath, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
+		for _, uri := range stray.ByPath {
+			first.logger.Warn(routes.StrayByPath, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
 		}
 	}
 	return nil
 }
 
 // findSite tells what of a handler matters in routes.
-func findSite(handler caddyhttp.MiddlewareHandler) *routeSite {
+func findSite(handler caddyhttp.MiddlewareHandler) *routes.Site {
 	if h, ok := handler.(*Handler); ok {
 		return h.site.inRoutes()
 	}
 	return nil
 }
 
-func (s *site) inRoutes() *routeSite {
-	found := &routeSite{
-		appID: s.client.AppID(), clientID: s.clientID, callbackPath: s.callbackPath, pathPrefix: s.pathPrefix,
-		headers: s.headerNames(),
+func (s *site) inRoutes() *routes.Site {
+	found := &routes.Site{
+		AppID: s.client.AppID(), ClientID: s.clientID, CallbackPath: s.callbackPath, PathPrefix: s.pathPrefix,
+		Headers: s.headerNames(),
 	}
 	for _, uri := range s.redirectURIs {
-		found.redirectURIs = append(found.redirectURIs, routeURI{uri: uri.uri, host: uri.host})
+		found.RedirectURIs = append(found.RedirectURIs, routes.RedirectURI{URI: uri.uri, Host: uri.host})
 	}
 	return found
 }
 
-func inRoutes(sites []*site) (found []*routeSite) {
+func inRoutes(sites []*site) (found []*routes.Site) {
 	for _, s := range sites {
 		found = append(found, s.inRoutes())
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 )
 
 // loadedConfig is a configuration that is provisioned and not running.
@@ -77,7 +78,7 @@ func provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, error) {
 		loaded.http = app.(*caddyhttp.App)
 	}
 	// What only starting would find out.
-	if err := findClash(loaded.http, findSite); err != nil {
+	if err := routes.Clash(loaded.http, findSite); err != nil {
 		cancel()
 		return nil, err
 	}

@@ -2,22 +2,26 @@ package caddymodule
 
 import "github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+import (
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
+)
+
 // strayFindings tell which redirect URIs lead past the handlers.
 func strayFindings(app *caddyhttp.App, sites []*site) (found []finding) {
-	stray := findStrayURIs(app, findSite, inRoutes(sites))
-	if len(stray.byPath) > 0 {
+	stray := routes.Stray(app, findSite, inRoutes(sites))
+	if len(stray.ByPath) > 0 {
 		found = append(found, finding{
 			ClientID: sites[0].clientID, Check: "redirect_uris", Status: verdictFail,
 			Message: "requests for this redirect URI do not reach this handler: zoom_pkce stands inside a handle or route with a matcher",
-			Values:  stray.byPath,
+			Values:  stray.ByPath,
 			Advice:  "put `zoom_pkce <matcher>` at the top of the site instead",
 		})
 	}
-	if len(stray.byHost) > 0 {
+	if len(stray.ByHost) > 0 {
 		found = append(found, finding{
 			ClientID: sites[0].clientID, Check: "redirect_uris", Status: verdictWarn,
 			Message: "requests for this redirect URI do not reach this handler: its site has another address",
-			Values:  stray.byHost,
+			Values:  stray.ByHost,
 			Advice: "give the site the address of the redirect URI or the other way round; " +
 				"nothing is wrong if another Caddy serves that host, or a proxy in front rewrites Host",
 		})

@@ -8,6 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 )
 
 const startMessage = "register exactly these redirect URIs at Zoom, in the app's OAuth allow list"
@@ -22,15 +24,15 @@ func TestStartWarnsOfRedirectURIsThatLeadPastTheHandler(t *testing.T) {
 	}{
 		{"at the top", "", "ZP", ""},
 		{"at the top, protecting a part", "", "zoom_pkce /app/* {\nOPTIONS}\nrespond ok", ""},
-		{"in a handle for some paths", "", "handle /app/* {\nZP\n}\nhandle {\nrespond ok\n}", strayByPath},
-		{"in a handle_path", "", "handle_path /app/* {\nZP\n}", strayByPath},
-		{"in a route with a matcher", "", "route /app/* {\nZP\n}", strayByPath},
-		{"in a route with a named matcher", "", "@app path_regexp ^/app/\nroute @app {\nZP\n}", strayByPath},
-		{"in a handle for all but the callback", "", "@app not path /zoom_pkce/*\nhandle @app {\nZP\n}", strayByPath},
-		{"after another handle that takes the callback", "", "handle /zoom_pkce/* {\nrespond ok\n}\nhandle {\nZP\n}", strayByPath},
-		{"in a named route that is invoked for some paths", "", "invoke /app/* named", strayByPath},
-		{"in a handle for a placeholder of the environment", "", "@app path {env.REACH_PREFIX}/*\nhandle @app {\nZP\n}", strayByPath},
-		{"in two handles for some paths", "", "handle /a/* {\nZP\n}\nhandle /b/* {\nZP\n}", strayByPath},
+		{"in a handle for some paths", "", "handle /app/* {\nZP\n}\nhandle {\nrespond ok\n}", routes.StrayByPath},
+		{"in a handle_path", "", "handle_path /app/* {\nZP\n}", routes.StrayByPath},
+		{"in a route with a matcher", "", "route /app/* {\nZP\n}", routes.StrayByPath},
+		{"in a route with a named matcher", "", "@app path_regexp ^/app/\nroute @app {\nZP\n}", routes.StrayByPath},
+		{"in a handle for all but the callback", "", "@app not path /zoom_pkce/*\nhandle @app {\nZP\n}", routes.StrayByPath},
+		{"after another handle that takes the callback", "", "handle /zoom_pkce/* {\nrespond ok\n}\nhandle {\nZP\n}", routes.StrayByPath},
+		{"in a named route that is invoked for some paths", "", "invoke /app/* named", routes.StrayByPath},
+		{"in a handle for a placeholder of the environment", "", "@app path {env.REACH_PREFIX}/*\nhandle @app {\nZP\n}", routes.StrayByPath},
+		{"in two handles for some paths", "", "handle /a/* {\nZP\n}\nhandle /b/* {\nZP\n}", routes.StrayByPath},
 
 		{"in a handle for everything", "", "handle /api/* {\nrespond ok\n}\nhandle {\nZP\n}", ""},
 		{"in a handle that the callback matches", "", "handle /zoom_pkce/* {\nZP\n}\nhandle {\nrespond ok\n}", ""},
@@ -46,9 +48,9 @@ func TestStartWarnsOfRedirectURIsThatLeadPastTheHandler(t *testing.T) {
 		{"for a host that a directive sets", "", "request_header Host app.example\n@host host app.example\nhandle @host {\nZP\n}", ""},
 		{"in handle_errors", "", "respond 404\nhandle_errors {\nZP\n}", ""},
 
-		{"on another host", "http://localhost:PORT", "ZP", strayByHost},
-		{"on another host, and this one serves something else", "http://127.0.0.1:PORT {\nbind 127.0.0.1\nrespond ok\n}\nhttp://localhost:PORT", "ZP", strayByHost},
-		{"on another host and in a handle", "http://localhost:PORT", "handle /app/* {\nZP\n}", strayByPath},
+		{"on another host", "http://localhost:PORT", "ZP", routes.StrayByHost},
+		{"on another host, and this one serves something else", "http://127.0.0.1:PORT {\nbind 127.0.0.1\nrespond ok\n}\nhttp://localhost:PORT", "ZP", routes.StrayByHost},
+		{"on another host and in a handle", "http://localhost:PORT", "handle /app/* {\nZP\n}", routes.StrayByPath},
 		{"on any host", "http://:PORT", "ZP", ""},
 		{"on two hosts", "http://localhost:PORT, http://127.0.0.1:PORT", "ZP", ""},
 		{"on a host of the environment", "http://:PORT", "@host host {env.REACH_HOST}\nhandle @host {\nZP\n}", ""},
@@ -71,7 +73,7 @@ func TestStartWarnsOfRedirectURIsThatLeadPastTheHandler(t *testing.T) {
 			if len(w.logLines(startMessage)) != 1 {
 				t.Fatal("the redirect URIs to register are not logged")
 			}
-			for _, message := range []string{strayByHost, strayByPath} {
+			for _, message := range []string{routes.StrayByHost, routes.StrayByPath} {
 				lines := w.logLines(message)
 				if message != tt.want {
 					if len(lines) > 0 {
@@ -101,7 +103,7 @@ func TestReachWarningIsTrue(t *testing.T) {
 		w.load(w.caddyfile(strings.ReplaceAll(site, "ZP", "zoom_pkce {\n"+w.options()+"}")))
 		b := w.browser()
 		a := b.open(b.consent(b.open("/app/x"), "user-ada"))
-		if warned := len(w.logLines(strayByPath)) > 0; a.StatusCode != want || warned != (want == http.StatusOK) {
+		if warned := len(w.logLines(routes.StrayByPath)) > 0; a.StatusCode != want || warned != (want == http.StatusOK) {
 			t.Errorf("the callback answers %d, want %d; warned: %v\n%s", a.StatusCode, want, warned, site)
 		}
 	}

@@ -19,7 +19,7 @@ type ZoomApp struct {
 }
 
 type zoomAppSettings struct {
-	// redirectURIs are those of the directive in their order, own in number,
+	// RedirectURIs are those of the directive in their order, own in number,
 	// then the further ones: an in-client exchange that names none means the first.
 	redirectURIs      []string
 	own               int

@@ -1,4 +1,4 @@
-package caddymodule
+package routes
 
 import (
 	"fmt"
@@ -11,12 +11,12 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 )
 
-// findClash looks for handlers of different Zoom apps that see the same
+// Clash looks for handlers of different Zoom apps that see the same
 // requests and would take each other's paths or headers for their own: the
 // first of them would answer for both, or remove what the other one has set.
 // Handlers inside the routes of other handlers than `subroute` and `invoke` are
 // not seen.
-func findClash(app *caddyhttp.App, find siteFinder) error {
+func Clash(app *caddyhttp.App, find Finder) error {
 	for _, name := range slices.Sorted(maps.Keys(app.Servers)) {
 		server := app.Servers[name]
 		w := &clashWalk{find: find, named: newNamedRoutes(server)}
@@ -34,7 +34,7 @@ func findClash(app *caddyhttp.App, find siteFinder) error {
 // clashWalk finds the handlers in the routes of one server and compares those
 // that one request can meet.
 type clashWalk struct {
-	find  siteFinder
+	find  Finder
 	named namedRoutes
 	clash error // the first one
 }
@@ -42,7 +42,7 @@ type clashWalk struct {
 // metHandler is a handler and, for each matcher of hosts on the way to it,
 // which ones those are.
 type metHandler struct {
-	site  *routeSite
+	site  *Site
 	hosts [][]string
 }
 
@@ -95,7 +95,7 @@ func (w *clashWalk) join(a, b []metHandler) []metHandler {
 func (w *clashWalk) compare(a, b []metHandler) {
 	for i := range a {
 		for j := range b {
-			if w.clash == nil && a[i].site.appID != b[j].site.appID && a[i].sharesHost(&b[j]) {
+			if w.clash == nil && a[i].site.AppID != b[j].site.AppID && a[i].sharesHost(&b[j]) {
 				w.clash = clashOf(a[i].site, b[j].site)
 			}
 		}
@@ -136,25 +136,25 @@ func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
 }
 
 // clashOf says what two sites of different apps both claim.
-func clashOf(a, b *routeSite) error {
+func clashOf(a, b *Site) error {
 	refuse := func(what, value, option string) error {
 		return fmt.Errorf("two Zoom apps in one site: the zoom_pkce handlers with client_id %s and client_id %s both %s %s; give one of them another %s",
-			a.clientID, b.clientID, what, value, option)
+			a.ClientID, b.ClientID, what, value, option)
 	}
 	switch {
-	case a.callbackPath == b.callbackPath:
-		return refuse("have the callback", a.callbackPath, "path of redirect_uri")
-	case isBelow(a.pathPrefix, b.pathPrefix):
-		return refuse("answer below", a.pathPrefix, "path_prefix")
-	case isBelow(b.pathPrefix, a.pathPrefix):
-		return refuse("answer below", b.pathPrefix, "path_prefix")
-	case isBelow(a.callbackPath, b.pathPrefix):
-		return refuse("answer at", a.callbackPath, "path of redirect_uri or path_prefix")
-	case isBelow(b.callbackPath, a.pathPrefix):
-		return refuse("answer at", b.callbackPath, "path of redirect_uri or path_prefix")
+	case a.CallbackPath == b.CallbackPath:
+		return refuse("have the callback", a.CallbackPath, "path of redirect_uri")
+	case isBelow(a.PathPrefix, b.PathPrefix):
+		return refuse("answer below", a.PathPrefix, "path_prefix")
+	case isBelow(b.PathPrefix, a.PathPrefix):
+		return refuse("answer below", b.PathPrefix, "path_prefix")
+	case isBelow(a.CallbackPath, b.PathPrefix):
+		return refuse("answer at", a.CallbackPath, "path of redirect_uri or path_prefix")
+	case isBelow(b.CallbackPath, a.PathPrefix):
+		return refuse("answer at", b.CallbackPath, "path of redirect_uri or path_prefix")
 	}
-	for _, name := range a.headers {
-		for _, other := range b.headers {
+	for _, name := range a.Headers {
+		for _, other := range b.Headers {
 			if scrub.FoldName(name) == scrub.FoldName(other) {
 				return refuse("set the header", name, "header name, or turn the header off")
 			}

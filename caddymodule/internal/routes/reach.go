@@ -1,4 +1,4 @@
-package caddymodule
+package routes
 
 import (
 	"maps"
@@ -10,38 +10,38 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// strayURIs are the redirect URIs of an app at which a visitor who comes back
+// StrayURIs are the redirect URIs of an app at which a visitor who comes back
 // from Zoom does not meet the handler that sent them there. What cannot be told
 // without the request itself counts as meeting it.
-type strayURIs struct {
-	byHost []string // would meet it if they had another host
-	byPath []string // would meet it on no host
+type StrayURIs struct {
+	ByHost []string // would meet it if they had another host
+	ByPath []string // would meet it on no host
 }
 
 const (
-	strayByHost = "requests for this redirect URI do not reach this handler: its site has another address; " +
+	StrayByHost = "requests for this redirect URI do not reach this handler: its site has another address; " +
 		"give the site the address of the redirect URI or the other way round, unless another Caddy serves that host or a proxy in front rewrites Host"
-	strayByPath = "requests for this redirect URI do not reach this handler: zoom_pkce stands inside a handle or route " +
+	StrayByPath = "requests for this redirect URI do not reach this handler: zoom_pkce stands inside a handle or route " +
 		"with a matcher; put `zoom_pkce <matcher>` at the top of the site instead"
 )
 
-// findStrayURIs follows a made-up request for each redirect URI of an app's
+// Stray follows a made-up request for each redirect URI of an app's
 // handlers through the routes of all servers. The further URIs of zoom_app are
 // pages.
-func findStrayURIs(app *caddyhttp.App, find siteFinder, sites []*routeSite) (stray strayURIs) {
+func Stray(app *caddyhttp.App, find Finder, sites []*Site) (stray StrayURIs) {
 	looked := make(map[string]bool)
 	for _, s := range sites {
-		for i := range s.redirectURIs {
-			uri := &s.redirectURIs[i]
-			if looked[uri.uri] {
+		for i := range s.RedirectURIs {
+			uri := &s.RedirectURIs[i]
+			if looked[uri.URI] {
 				continue
 			}
-			looked[uri.uri] = true
-			r, err := http.NewRequest(http.MethodGet, uri.uri, nil)
+			looked[uri.URI] = true
+			r, err := http.NewRequest(http.MethodGet, uri.URI, nil)
 			if err != nil {
 				continue
 			}
-			r.Host, r.RequestURI = uri.host, s.callbackPath
+			r.Host, r.RequestURI = uri.Host, s.CallbackPath
 			walk := reachWalk{
 				// Without a connection and without a server, which could ask
 				// others for the addresses of trusted proxies.
@@ -56,9 +56,9 @@ func findStrayURIs(app *caddyhttp.App, find siteFinder, sites []*routeSite) (str
 			// `subroute` and `invoke` or outside the http app, may be met there.
 			case walk.arrives(app) || !anywhere.arrives(app):
 			case anyHost.arrives(app):
-				stray.byHost = append(stray.byHost, uri.uri)
+				stray.ByHost = append(stray.ByHost, uri.URI)
 			default:
-				stray.byPath = append(stray.byPath, uri.uri)
+				stray.ByPath = append(stray.ByPath, uri.URI)
 			}
 		}
 	}
@@ -67,10 +67,10 @@ func findStrayURIs(app *caddyhttp.App, find siteFinder, sites []*routeSite) (str
 
 // reachWalk looks for the handlers that a request for a callback can meet.
 type reachWalk struct {
-	find      siteFinder
+	find      Finder
 	request   *http.Request
-	target    *routeSite // whose callback it is
-	hostKnown bool       // no handler so far may have changed it
+	target    *Site // whose callback it is
+	hostKnown bool  // no handler so far may have changed it
 	pathKnown bool
 	blind     bool // every route may be taken
 
@@ -147,7 +147,7 @@ func (w *reachWalk) errorRoutes(list caddyhttp.RouteList) {
 func (w *reachWalk) handler(handler caddyhttp.MiddlewareHandler) (ended bool) {
 	if site := w.find(handler); site != nil {
 		// The path counts as the visitor sent it, whatever was rewritten.
-		w.arrived = w.arrived || site.callbackPath == w.target.callbackPath && site.appID == w.target.appID
+		w.arrived = w.arrived || site.CallbackPath == w.target.CallbackPath && site.AppID == w.target.AppID
 		return w.arrived
 	}
 	if inside, leave, ok := w.named.enter(handler); ok {

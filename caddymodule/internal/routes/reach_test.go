@@ -1,4 +1,4 @@
-package caddymodule
+package routes
 
 import (
 	"net/http"
@@ -10,27 +10,27 @@ import (
 )
 
 // ours is a handler of ours.
-type ours struct{ *routeSite }
+type ours struct{ *Site }
 
 func (ours) ServeHTTP(http.ResponseWriter, *http.Request, caddyhttp.Handler) error { return nil }
 
-func findOurs(handler caddyhttp.MiddlewareHandler) *routeSite {
+func findOurs(handler caddyhttp.MiddlewareHandler) *Site {
 	if h, ok := handler.(ours); ok {
-		return h.routeSite
+		return h.Site
 	}
 	return nil
 }
 
-var ourSite = &routeSite{
-	appID: "1a2b3c4d", clientID: "client", callbackPath: "/zoom_pkce/callback", pathPrefix: "/zoom_pkce",
-	redirectURIs: []routeURI{{uri: "http://127.0.0.1:8080/zoom_pkce/callback", host: "127.0.0.1:8080"}},
+var ourSite = &Site{
+	AppID: "1a2b3c4d", ClientID: "client", CallbackPath: "/zoom_pkce/callback", PathPrefix: "/zoom_pkce",
+	RedirectURIs: []RedirectURI{{URI: "http://127.0.0.1:8080/zoom_pkce/callback", Host: "127.0.0.1:8080"}},
 }
 
 // Routes as only JSON can have them.
 func TestReachThroughGroupsAndTerminalRoutes(t *testing.T) {
 	handlers := func(list ...caddyhttp.MiddlewareHandler) []caddyhttp.MiddlewareHandler { return list }
 	elsewhere := *ourSite
-	elsewhere.callbackPath = "/another/callback"
+	elsewhere.CallbackPath = "/another/callback"
 	here := handlers(ours{ourSite})
 	visitors := caddyhttp.MatcherSets{{&caddyhttp.MatchHeader{"X": {"y"}}}}
 	group := &caddyhttp.Subroute{Routes: caddyhttp.RouteList{{Group: "g"}}}
@@ -55,8 +55,8 @@ func TestReachThroughGroupsAndTerminalRoutes(t *testing.T) {
 		}, true},
 	} {
 		server := &caddyhttp.Server{Routes: tt.routes}
-		found := findStrayURIs(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{"": server}}, findOurs, []*routeSite{ourSite})
-		if got := len(found.byPath) > 0; got != tt.stray || len(found.byHost) > 0 {
+		found := Stray(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{"": server}}, findOurs, []*Site{ourSite})
+		if got := len(found.ByPath) > 0; got != tt.stray || len(found.ByHost) > 0 {
 			t.Errorf("%s: found %v, want %v", name, found, tt.stray)
 		}
 	}
@@ -80,11 +80,11 @@ func TestReachIsBounded(t *testing.T) {
 			{Handlers: []caddyhttp.MiddlewareHandler{&caddyhttp.Invoke{Name: name}}}, inHandle,
 		}
 		began := time.Now()
-		found := findStrayURIs(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{"": server}}, findOurs, []*routeSite{ourSite})
+		found := Stray(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{"": server}}, findOurs, []*Site{ourSite})
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("%s: took %s", name, took)
 		}
-		if got := len(found.byPath) > 0; got != stray {
+		if got := len(found.ByPath) > 0; got != stray {
 			t.Errorf("%s: found %v, want %v: what was not looked at may be right", name, got, stray)
 		}
 	}

@@ -1,22 +1,25 @@
-package caddymodule
+// Package routes walks over Caddy's routes: which handlers of ours one request can meet,
+// and whether a callback reaches the one that waits for it. It is told what a handler
+// is; it never serves a request.
+package routes
 
 import "github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-// routeSite is what has to be known of one of our handlers to find it in routes.
-type routeSite struct {
-	appID        string
-	clientID     string
-	callbackPath string
-	pathPrefix   string
-	headers      []string // the names of those it sets
-	redirectURIs []routeURI
+// Site is what has to be known of one of our handlers to find it in routes.
+type Site struct {
+	AppID        string
+	ClientID     string
+	CallbackPath string
+	PathPrefix   string
+	Headers      []string // the names of those it sets
+	RedirectURIs []RedirectURI
 }
 
-// routeURI is a redirect URI and the host that browsers send for it.
-type routeURI struct{ uri, host string }
+// RedirectURI is a redirect URI and the host that browsers send for it.
+type RedirectURI struct{ URI, Host string }
 
-// siteFinder tells what a handler is of ours, nil if it is another one.
-type siteFinder func(caddyhttp.MiddlewareHandler) *routeSite
+// Finder tells what a handler is of ours, nil if it is another one.
+type Finder func(caddyhttp.MiddlewareHandler) *Site
 
 // insides are the routes inside a handler: those that requests take, and those
 // that some take after an error.
