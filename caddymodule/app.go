@@ -136,18 +136,11 @@ func (a *App) Start() error {
 		}
 		a.sweeps.Go(func() { caddystore.NewSweeper(first.store, id, first.logger).Run(ctx) })
 
-		var uris []string
 		for _, s := range sites {
-			for _, uri := range s.redirectURIs {
-				uris = append(uris, uri.uri)
-			}
-			if s.zoomApp != nil {
-				uris = append(uris, s.zoomApp.redirectURIs...)
-			}
 			s.warnOpenSignatures()
 		}
 		first.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
-			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", compact(uris)))
+			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", redirectURIsOf(sites)))
 		if domain := first.cookie.domain; domain != "" {
 			first.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
 				zap.String("domain", domain), zap.String("client_id", first.clientID))
@@ -187,17 +180,6 @@ func inRoutes(sites []*site) (found []*routes.Site) {
 		found = append(found, s.inRoutes())
 	}
 	return found
-}
-
-func compact(list []string) (unique []string) {
-	seen := make(map[string]bool)
-	for _, s := range list {
-		if !seen[s] {
-			seen[s] = true
-			unique = append(unique, s)
-		}
-	}
-	return unique
 }
 
 // Stop ends the background work. It is the last moment at which all stores are

@@ -76,17 +76,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	s.relay = &relay{site: s}
-	s.client, err = zoomapi.NewClient(zoomapi.Config{
-		ClientID:     s.clientID,
-		ClientSecret: string(s.clientSecret),
-		OAuthURL:     s.oauthURL,
-		APIURL:       s.apiURL,
-		AuthorizeURL: s.authorizeURL,
-		Scopes:       s.scopes,
-		Timeout:      s.zoomTimeout,
-		HTTPClient:   zoomHTTP(),
-		Trace:        telemetry.TraceZoom,
-	})
+	zoom := s.zoomConfig()
+	zoom.HTTPClient, zoom.Trace = zoomHTTP(), telemetry.TraceZoom
+	s.client, err = zoomapi.NewClient(zoom)
 	if err != nil {
 		return err
 	}

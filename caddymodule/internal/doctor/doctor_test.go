@@ -1,22 +1,31 @@
-package caddymodule
+package doctor_test
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/spf13/cobra"
+
+	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 const (
+	testClientID      = "AbCdEfGhIjKlMnOpQrStU"
+	testClientSecret  = "a-client-secret-that-no-log-may-show"
 	doctorRedirectURI = "http://127.0.0.1:8080/zoom_pkce/callback"
 	doctorSecret      = "Lq3vQ9xZ_t1RrC8mWb0yJ5nKpE7uDgAiSoHfV2XwTzM"
 )
@@ -74,43 +83,85 @@ func (p *patient) write(t *testing.T) string {
 
 func (p *patient) logFile() string { return filepath.Join(p.dir, "logs", "caddy.log") }
 
-// examine runs the doctor and returns its findings by check.
-func (p *patient) examine(t *testing.T, d doctor) (found map[string][]finding, healthy bool) {
+// finding is the outcome of one check, as the command tells it.
+type finding struct {
+	ClientID string   `json:"client_id"`
+	Check    string   `json:"check"`
+	Status   string   `json:"status"`
+	Message  string   `json:"message"`
+	Advice   string   `json:"advice"`
+	Values   []string `json:"values"`
+}
+
+// diagnosis is all that the command tells.
+type diagnosis struct {
+	OK     bool      `json:"ok"`
+	User   string    `json:"user"`
+	Checks []finding `json:"checks"`
+}
+
+// run runs a subcommand of `caddy zoom-pkce` in this process.
+func run(t *testing.T, args ...string) (stdout string, err error) {
 	t.Helper()
-	if d.config == "" {
-		d.config = p.write(t)
-	}
-	d.json = true
 	var out bytes.Buffer
-	err := d.run(t.Context(), &out)
-	if err != nil && !errors.Is(err, errUnhealthy) {
-		t.Fatal(err)
-	}
-	for _, secret := range []string{testClientSecret, doctorSecret} {
-		if strings.Contains(out.String(), secret) {
-			t.Errorf("a secret is printed:\n%s", out.String())
-		}
-	}
+	cmd := &cobra.Command{Use: "zoom-pkce"}
+	caddycmd.Commands()["zoom-pkce"].CobraFunc(cmd)
+	cmd.SetArgs(args)
+	cmd.SetOut(&out)
+	cmd.SetErr(io.Discard)
+	err = cmd.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+// diagnose runs the doctor.
+func (p *patient) diagnose(t *testing.T, args ...string) diagnosis {
+	t.Helper()
+	out, err := run(t, append([]string{"doctor", "--json", "--config", p.write(t)}, args...)...)
 	var all diagnosis
-	if err := json.Unmarshal(out.Bytes(), &all); err != nil {
-		t.Fatalf("%v\n%s", err, out.String())
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	if all.OK != (err == nil) {
 		t.Errorf("ok is %v, the error %v", all.OK, err)
 	}
-	if all.User != osUser() {
-		t.Errorf("checked as %q, want %q", all.User, osUser())
+	if all.User != osUser(t) {
+		t.Errorf("checked as %q, want %q", all.User, osUser(t))
 	}
-	found = make(map[string][]finding)
-	for _, f := range all.Checks {
+	return all
+}
+
+// examine runs the doctor and returns its findings by check.
+func (p *patient) examine(t *testing.T, args ...string) (found map[string][]finding, healthy bool) {
+	t.Helper()
+	all := p.diagnose(t, args...)
+	for _, secret := range []string{testClientSecret, doctorSecret} {
+		if strings.Contains(fmt.Sprint(all), secret) {
+			t.Errorf("a secret is printed: %+v", all)
+		}
+	}
+	return all.byCheck(), all.OK
+}
+
+func (d diagnosis) byCheck() map[string][]finding {
+	found := make(map[string][]finding)
+	for _, f := range d.Checks {
 		found[f.Check] = append(found[f.Check], f)
 	}
-	return found, err == nil
+	return found
+}
+
+func osUser(t *testing.T) string {
+	t.Helper()
+	current, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return current.Username
 }
 
 func TestDoctorFindsNothingWrong(t *testing.T) {
 	p := newPatient(t)
-	found, healthy := p.examine(t, doctor{})
+	found, healthy := p.examine(t)
 	if !healthy {
 		t.Errorf("a healthy configuration fails: %+v", found)
 	}
@@ -119,7 +170,7 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 			t.Errorf("%s was not checked", check)
 		}
 		for _, f := range found[check] {
-			if f.Status != verdictOK {
+			if f.Status != "ok" {
 				t.Errorf("%s: %+v", check, f)
 			}
 		}
@@ -208,7 +259,7 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			if err := os.WriteFile(p.storage, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, "storage", osUser(), "let the user"},
+		}, "storage", osUser(t), "let the user"},
 		{"storage cannot be reached", func(t *testing.T, p *patient) {
 			p.options["session"] = "{\nstore redis redis://" + closedPort(t) + "\n}"
 		}, "storage", "redis", "reach the store"},
@@ -231,13 +282,13 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPatient(t)
 			test.damage(t, p)
-			found, healthy := p.examine(t, doctor{})
+			found, healthy := p.examine(t)
 			if healthy {
 				t.Error("nothing failed")
 			}
 			var failed []finding
 			for _, f := range found[test.check] {
-				if f.Status == verdictFail {
+				if f.Status == "fail" {
 					failed = append(failed, f)
 				}
 			}
@@ -253,7 +304,7 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 			}
 			for check, findings := range found {
 				for _, f := range findings {
-					if f.Status == verdictFail && check != test.check {
+					if f.Status == "fail" && check != test.check {
 						t.Errorf("fails as well: %+v", f)
 					}
 				}
@@ -277,25 +328,15 @@ func TestDoctorSkipsWhatCannotBeKnown(t *testing.T) {
 	p := newPatient(t)
 	p.zoom.Fail(zoomtest.CallCode, -1, zoomtest.RateLimited("", false))
 	p.options["client_secret"] = testClientSecret
-	d := doctor{config: p.write(t)}
-	found, healthy := diagnosisOf(t, d)
-	if !healthy || found["credentials"][0].Status != verdictSkipped {
+	all := p.diagnose(t)
+	found, healthy := all.byCheck(), all.OK
+	if !healthy || found["credentials"][0].Status != "skipped" {
 		t.Errorf("asked to pause: %+v", found["credentials"])
 	}
 	literal := found["secrets"][0]
-	if literal.Status != verdictWarn || fmt.Sprint(literal.Values) != "[client_secret]" {
+	if literal.Status != "warn" || fmt.Sprint(literal.Values) != "[client_secret]" {
 		t.Errorf("a secret in the configuration itself: %+v", literal)
 	}
-}
-
-func diagnosisOf(t *testing.T, d doctor) (map[string][]finding, bool) {
-	t.Helper()
-	found := d.diagnose(t.Context())
-	by := make(map[string][]finding)
-	for _, f := range found.Checks {
-		by[f.Check] = append(by[f.Check], f)
-	}
-	return by, found.OK
 }
 
 func TestDoctorWarnsAboutFilesOfRoot(t *testing.T) {
@@ -309,9 +350,9 @@ func TestDoctorWarnsAboutFilesOfRoot(t *testing.T) {
 	if err := os.Chown(p.storage, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	found, _ := p.examine(t, doctor{})
+	found, _ := p.examine(t)
 	storage := found["storage"][0]
-	if storage.Status != verdictSkipped || !strings.Contains(storage.Advice, "sudo -u") {
+	if storage.Status != "skipped" || !strings.Contains(storage.Advice, "sudo -u") {
 		t.Errorf("got %+v", storage)
 	}
 	if left, _ := os.ReadDir(p.storage); len(left) > 0 {
@@ -322,24 +363,23 @@ func TestDoctorWarnsAboutFilesOfRoot(t *testing.T) {
 func TestDoctorPrintsALineForEachCheck(t *testing.T) {
 	p := newPatient(t)
 	t.Setenv("DOCTOR_CLIENT_SECRET", "the-secret-of-development")
-	d := doctor{config: p.write(t)}
-	var out bytes.Buffer
-	if err := d.run(t.Context(), &out); !errors.Is(err, errUnhealthy) {
-		t.Errorf("error %v, want %v", err, errUnhealthy)
+	out, err := run(t, "doctor", "--config", p.write(t))
+	if err == nil {
+		t.Error("no error")
 	}
 	for _, want := range []string{
 		"ok       configuration", "Zoom app " + testClientID, "fail     credentials", " -> ", doctorRedirectURI,
-		"something failed (checked as " + osUser() + ")",
+		"something failed (checked as " + osUser(t) + ")",
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q is missing:\n%s", want, out.String())
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing:\n%s", want, out)
 		}
 	}
-	if lines := strings.Count(out.String(), "\n"); lines > 24 {
-		t.Errorf("%d lines are more than a screen:\n%s", lines, out.String())
+	if lines := strings.Count(out, "\n"); lines > 24 {
+		t.Errorf("%d lines are more than a screen:\n%s", lines, out)
 	}
-	if strings.Contains(out.String(), "the-secret-of") {
-		t.Errorf("a secret is printed:\n%s", out.String())
+	if strings.Contains(out, "the-secret-of") {
+		t.Errorf("a secret is printed:\n%s", out)
 	}
 }
 
@@ -352,12 +392,12 @@ func TestDoctorChecksEveryApp(t *testing.T) {
 	p.file = fmt.Sprintf("{\nadmin off\nstorage file_system %q\n}\nhttp://127.0.0.1:8080 {\nzoom_pkce /a/* {\n%sredirect_uri %s\n}\n}\n"+
 		"http://localhost:8080 {\nzoom_pkce {\n%sredirect_uri http://localhost:8080/zoom_pkce/callback\n}\n}\n"+
 		"http://127.0.0.1:8081 {\nzoom_pkce {\n%s}\n}\n", p.storage, first, doctorRedirectURI, first, second)
-	found, _ := p.examine(t, doctor{})
+	found, _ := p.examine(t)
 	if len(found["credentials"]) != 2 || len(found["storage"]) != 2 {
 		t.Fatalf("got %+v", found)
 	}
 	for _, f := range found["credentials"] {
-		if f.Status != verdictOK {
+		if f.Status != "ok" {
 			t.Errorf("got %+v", f)
 		}
 	}

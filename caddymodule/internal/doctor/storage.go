@@ -1,4 +1,4 @@
-package caddymodule
+package doctor
 
 import (
 	"bytes"
@@ -23,10 +23,10 @@ import (
 const storageProbeLife = time.Minute
 
 // storageFinding writes, reads, replaces and removes a record.
-func storageFinding(ctx context.Context, s *site) finding {
-	f := finding{ClientID: s.clientID, Check: "storage", Status: verdictFail}
-	name := storeName(s.store)
-	if path, owner := foreignDirectory(s.store); owner != "" {
+func storageFinding(ctx context.Context, s *Site) finding {
+	f := finding{ClientID: s.Zoom.ClientID, Check: "storage", Status: verdictFail}
+	name := storeName(s.Store)
+	if path, owner := foreignDirectory(s.Store); owner != "" {
 		f.Status = verdictSkipped
 		f.Message = fmt.Sprintf("%s, not written to: %s belongs to %s, and what %s creates there %s could not change",
 			name, path, owner, osUser(), owner)
@@ -36,7 +36,7 @@ func storageFinding(ctx context.Context, s *site) finding {
 	ctx, cancel := context.WithTimeout(ctx, storageProbePatience)
 	defer cancel()
 	began := time.Now()
-	if err := exercise(ctx, s.store, s.client.AppID()); err != nil {
+	if err := exercise(ctx, s.Store, s.AppID); err != nil {
 		f.Message = fmt.Sprintf("%s, as %s: %s", name, osUser(), oneLine(err.Error()))
 		f.Advice = "let the user that Caddy runs as write there, or let Caddy reach the store; without it nobody can sign in"
 		return f

@@ -1,8 +1,10 @@
-package caddymodule
+package doctor
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // neededScope is a scope that a feature needs.
@@ -16,16 +18,15 @@ type neededScope struct {
 // scopesOf lists the scopes that the chosen features of an app's handlers need
 // (developers.zoom.us/docs/integrations/oauth-scopes-overview; the two ZAK
 // endpoints need different ones).
-func scopesOf(sites []*site) (needed []neededScope) {
+func scopesOf(sites []*Site) (needed []neededScope) {
 	var profile, zak, pageZAK, token, pageOBF bool
 	for _, s := range sites {
-		lasting := s.zak != nil && s.zak.lifetime > 0
-		profile = profile || s.allow != nil && s.allow.asksForEmail()
-		zak = zak || s.zak != nil && !lasting
+		profile = profile || s.AllowsByEmail
+		zak = zak || s.ZAK && !s.LastingZAK
 		// Pages may ask for a ZAK where requests carry none.
-		pageZAK = pageZAK || s.pageTokens && !lasting
-		token = token || lasting || s.obf != nil
-		pageOBF = pageOBF || s.pageTokens
+		pageZAK = pageZAK || s.PageTokens && !s.LastingZAK
+		token = token || s.LastingZAK || s.OBF
+		pageOBF = pageOBF || s.PageTokens
 	}
 	needed = append(needed, neededScope{
 		"user:read:user", []string{"user:read", "user_info:read", "user_profile"}, "name and e-mail address", profile,
@@ -55,10 +56,10 @@ func (n neededScope) asked(scopes []string) bool {
 	})
 }
 
-func scopeFinding(sites []*site, probe zoomProbe) finding {
+func scopeFinding(sites []*Site, probe zoomProbe) finding {
 	s := sites[0]
 	f := finding{
-		ClientID: s.clientID, Check: "scopes", Status: verdictOK,
+		ClientID: s.Zoom.ClientID, Check: "scopes", Status: verdictOK,
 		Message: "not checked, please compare at marketplace.zoom.us: the app needs",
 		Advice:  "add there under Scopes what is missing; which ones the app has shows only when somebody signs in",
 	}
@@ -77,12 +78,12 @@ func scopeFinding(sites []*site, probe zoomProbe) finding {
 	}
 	var vital, useful []string
 	for _, one := range sites {
-		if len(one.scopes) == 0 {
+		if len(one.Zoom.Scopes) == 0 {
 			continue // the app's own
 		}
-		for _, n := range scopesOf([]*site{one}) {
+		for _, n := range scopesOf([]*Site{one}) {
 			switch {
-			case n.asked(one.scopes):
+			case n.asked(one.Zoom.Scopes):
 			case n.vital:
 				vital = append(vital, n.name+" ("+n.why+")")
 			default:
@@ -92,10 +93,10 @@ func scopeFinding(sites []*site, probe zoomProbe) finding {
 	}
 	switch {
 	case len(vital) > 0:
-		f.Status, f.Values = verdictFail, compact(append(vital, useful...))
+		f.Status, f.Values = verdictFail, conf.Unique(append(vital, useful...))
 		f.Message, f.Advice = "the option scopes leaves out", "add them to scopes, or remove scopes to ask for all that the app has"
 	case len(useful) > 0:
-		f.Status, f.Values = verdictWarn, compact(useful)
+		f.Status, f.Values = verdictWarn, conf.Unique(useful)
 		f.Message, f.Advice = "the option scopes leaves out", "what stands in parentheses is missing without it; add it to scopes, or remove scopes"
 	}
 	return f

@@ -1,4 +1,4 @@
-package caddymodule
+package doctor
 
 import (
 	"encoding/json"
@@ -20,7 +20,7 @@ import (
 type loadedConfig struct {
 	raw    []byte
 	http   *caddyhttp.App // its routes; empty if there is none
-	apps   [][]*site      // by Zoom app
+	apps   [][]*Site      // by Zoom app
 	unload func()
 }
 
@@ -46,13 +46,13 @@ func (d *doctor) load() (*loadedConfig, error) {
 	if err := caddy.StrictUnmarshalJSON(raw, &cfg); err != nil {
 		return nil, fmt.Errorf("decoding config: %w", err)
 	}
-	return provisionOnly(raw, cfg)
+	return d.provisionOnly(raw, cfg)
 }
 
 // provisionOnly provisions a configuration in a context that can be ended
 // again, which caddy.ProvisionContext alone does not offer. Its logs are not
 // opened: run as root, the doctor would create log files that Caddy itself then cannot write.
-func provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, error) {
+func (d *doctor) provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, error) {
 	apps := cfg.AppsRaw
 	cfg.AppsRaw = nil
 	cfg.Logging = noLogging()
@@ -78,11 +78,11 @@ func provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, error) {
 		loaded.http = app.(*caddyhttp.App)
 	}
 	// What only starting would find out.
-	if err := routes.Clash(loaded.http, findSite); err != nil {
+	if err := routes.Clash(loaded.http, d.module.Find); err != nil {
 		cancel()
 		return nil, err
 	}
-	byID := app.(*App).sites()
+	byID := d.module.Sites(app.(caddy.App))
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
 		loaded.apps = append(loaded.apps, byID[id])
 	}

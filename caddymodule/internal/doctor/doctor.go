@@ -1,4 +1,7 @@
-package caddymodule
+// Package doctor is the command `caddy zoom-pkce`: it examines a configuration that is
+// loaded and not running, and makes secrets. What a handler is it is told; it changes
+// nothing but a record of its own in the session store.
+package doctor
 
 import (
 	"context"
@@ -13,6 +16,7 @@ import (
 
 // doctor is one run of the command `caddy zoom-pkce doctor`.
 type doctor struct {
+	module   Module
 	config   string
 	adapter  string
 	envFiles []string
@@ -95,7 +99,7 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 	for _, sites := range loaded.apps {
 		probe := probeZoom(ctx, sites)
 		found.add(probe.credentials, probe.clock, redirectURIFinding(sites, probe))
-		found.add(strayFindings(loaded.http, sites)...)
+		found.add(d.strayFindings(loaded.http, sites)...)
 		storage := storageFinding(ctx, sites[0])
 		found.add(scopeFinding(sites, probe), storage, secretFinding(sites))
 		found.add(generatedSecretFindings(ctx, sites[0], storage)...)

@@ -1,4 +1,4 @@
-package caddymodule
+package doctor_test
 
 import (
 	"os"
@@ -10,12 +10,12 @@ import (
 func TestDoctorFindsStrayRedirectURIs(t *testing.T) {
 	for _, tt := range []struct {
 		name, address, before, after string
-		status                       verdict
+		status                       string
 		message, advice              string
 	}{
-		{"in a handle", "http://127.0.0.1:8080", "handle /app/* {\n", "}\n", verdictFail, "do not reach this handler: zoom_pkce stands inside a handle or route", "at the top of the site"},
-		{"on another host", "http://localhost:8080", "", "", verdictWarn, "do not reach this handler: its site has another address", "rewrites Host"},
-		{"as it should be", "http://127.0.0.1:8080", "", "", verdictOK, "", ""},
+		{"in a handle", "http://127.0.0.1:8080", "handle /app/* {\n", "}\n", "fail", "do not reach this handler: zoom_pkce stands inside a handle or route", "at the top of the site"},
+		{"on another host", "http://localhost:8080", "", "", "warn", "do not reach this handler: its site has another address", "rewrites Host"},
+		{"as it should be", "http://127.0.0.1:8080", "", "", "ok", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPatient(t)
@@ -25,17 +25,17 @@ func TestDoctorFindsStrayRedirectURIs(t *testing.T) {
 			}
 			text := strings.Replace(string(file), "http://127.0.0.1:8080 {\n", tt.address+" {\n"+tt.before, 1)
 			p.file = strings.TrimSuffix(text, "}\n") + tt.after + "}\n"
-			found, healthy := p.examine(t, doctor{})
-			if healthy != (tt.status != verdictFail) {
+			found, healthy := p.examine(t)
+			if healthy != (tt.status != "fail") {
 				t.Errorf("healthy: %v", healthy)
 			}
 			var stray []finding
 			for _, f := range found["redirect_uris"] {
-				if f.Status != verdictOK {
+				if f.Status != "ok" {
 					stray = append(stray, f)
 				}
 			}
-			if tt.status == verdictOK {
+			if tt.status == "ok" {
 				if len(stray) > 0 {
 					t.Errorf("found %+v", stray)
 				}

@@ -1,4 +1,4 @@
-package caddymodule
+package doctor
 
 import (
 	"bytes"
@@ -11,19 +11,19 @@ import (
 
 // secretFinding judges the secrets that an operator has chosen. Client secret,
 // SDK secret and webhook token come from Zoom.
-func secretFinding(sites []*site) finding {
+func secretFinding(sites []*Site) finding {
 	s := sites[0]
 	f := finding{
-		ClientID: s.clientID, Check: "secrets", Status: verdictOK,
+		ClientID: s.Zoom.ClientID, Check: "secrets", Status: verdictOK,
 		Message: "cookie secret is generated and kept in the session store",
 	}
-	if n := len(s.cookie.secrets); n > 0 {
+	if n := len(s.CookieSecrets); n > 0 {
 		f.Message = times(n, "cookie secret") + " of good quality"
 	}
 	var weak []string
-	for i, secret := range s.cookie.secrets {
+	for i, secret := range s.CookieSecrets {
 		reason := weakness(secret)
-		if bytes.Equal(secret, s.clientSecret) {
+		if string(secret) == s.Zoom.ClientSecret {
 			reason = "is the client_secret"
 		}
 		if reason != "" {
@@ -39,22 +39,22 @@ func secretFinding(sites []*site) finding {
 
 // generatedSecretFindings warn of users whose records a secret of the operator's
 // own came too late for. It only reads; trouble is for the storage check to tell.
-func generatedSecretFindings(ctx context.Context, s *site, storage finding) []finding {
-	if len(s.cookie.secrets) == 0 || storage.Status == verdictFail {
+func generatedSecretFindings(ctx context.Context, s *Site, storage finding) []finding {
+	if len(s.CookieSecrets) == 0 || storage.Status == verdictFail {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storageProbePatience)
 	defer cancel()
-	key := zoompkce.SecretKey(s.client.AppID())
-	if _, _, err := s.store.Load(ctx, key); err != nil {
+	key := zoompkce.SecretKey(s.AppID)
+	if _, _, err := s.Store.Load(ctx, key); err != nil {
 		return nil
 	}
 	return []finding{{
-		ClientID: s.clientID, Check: "secrets", Status: verdictWarn,
+		ClientID: s.Zoom.ClientID, Check: "secrets", Status: verdictWarn,
 		Message: "the session store still holds a generated cookie secret: what was sealed with it cannot be opened with yours, " +
 			"and users who signed in before get 503",
 		Advice: fmt.Sprintf("end these users with DELETE /zoom_pkce/apps/%s/users/<user id> at Caddy's admin API, "+
-			"or take cookie secret out again; once none is left, remove %s from the store", s.clientID, key),
+			"or take cookie secret out again; once none is left, remove %s from the store", s.Zoom.ClientID, key),
 	}}
 }
 

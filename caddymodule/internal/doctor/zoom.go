@@ -1,4 +1,4 @@
-package caddymodule
+package doctor
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
@@ -33,28 +34,26 @@ const (
 
 // probeZoom asks Zoom about an app, as anybody may: it redeems a code that was
 // never given out, and opens the authorization page for each redirect URI.
-func probeZoom(ctx context.Context, sites []*site) zoomProbe {
+func probeZoom(ctx context.Context, sites []*Site) zoomProbe {
 	s := sites[0]
 	watch := &clockWatch{base: zoomapi.NewHTTPClient().Transport}
 	hc := &http.Client{Transport: watch, CheckRedirect: zoomapi.NewHTTPClient().CheckRedirect}
 	defer hc.CloseIdleConnections()
 
 	probe := zoomProbe{page: make(map[string]pageAnswer)}
-	client, err := zoomapi.NewClient(zoomapi.Config{
-		ClientID: s.clientID, ClientSecret: string(s.clientSecret),
-		OAuthURL: s.oauthURL, APIURL: s.apiURL, AuthorizeURL: s.authorizeURL,
-		Scopes: s.scopes, Timeout: s.zoomTimeout, HTTPClient: hc,
-	})
+	cfg := s.Zoom
+	cfg.HTTPClient = hc
+	client, err := zoomapi.NewClient(cfg)
 	if err == nil {
-		_, err = client.Exchange(ctx, s.redirectURIs[0].uri, randomText(), randomText())
+		_, err = client.Exchange(ctx, s.RedirectURIs[0], randomText(), randomText())
 	}
 	probe.credentials = credentialFinding(s, err)
 	probe.clock = watch.finding(s)
 	// Zoom's page refuses everything of an app that it does not know, which says
 	// nothing about redirect URIs and scopes.
 	if watch.answered() && probe.credentials.Status != verdictFail {
-		for _, uri := range redirectURIsOf(sites) {
-			probe.page[uri] = askPage(ctx, hc, client.AuthCodeURL(uri, randomText(), randomText()), s.zoomTimeout)
+		for _, uri := range redirectURIs(sites) {
+			probe.page[uri] = askPage(ctx, hc, client.AuthCodeURL(uri, randomText(), randomText()), s.Zoom.Timeout)
 		}
 	}
 	return probe
@@ -62,8 +61,8 @@ func probeZoom(ctx context.Context, sites []*site) zoomProbe {
 
 // credentialFinding reads what Zoom answered to the made-up code. Only who is
 // accepted as the app gets to hear that its code is worth nothing.
-func credentialFinding(s *site, err error) finding {
-	f := finding{ClientID: s.clientID, Check: "credentials", Status: verdictFail}
+func credentialFinding(s *Site, err error) finding {
+	f := finding{ClientID: s.Zoom.ClientID, Check: "credentials", Status: verdictFail}
 	var trackingID string
 	if zoom, ok := errors.AsType[*zoomapi.Error](err); ok && zoom.TrackingID != "" {
 		trackingID = "; Zoom's tracking id is " + zoom.TrackingID
@@ -71,24 +70,24 @@ func credentialFinding(s *site, err error) finding {
 	switch kind := zoomapi.KindOf(err); kind {
 	case zoomapi.KindInvalidGrant, zoomapi.KindRedirectMismatch:
 		f.Status, f.Message = verdictOK, "Zoom accepts client_id and client_secret"
-		if s.client.Public() {
+		if s.public() {
 			f.Message = "Zoom accepts client_id as a public client"
 		}
 	case zoomapi.KindInvalidClient:
 		f.Message = "Zoom does not accept client_id and client_secret" + trackingID
 		f.Advice = "copy both from the same page of the app at marketplace.zoom.us: " +
 			"development and production have different ones; look whether the app is active"
-		if s.client.Public() {
+		if s.public() {
 			f.Message = "Zoom does not accept client_id as a public client" + trackingID
 			f.Advice = "use the app's public client id, which is not its client id, or set client_secret"
 		}
 	case zoomapi.KindRateLimited:
 		f.Status, f.Message, f.Advice = verdictSkipped, "Zoom asks for a pause", "try again in a minute"
 	case zoomapi.KindUnavailable:
-		f.Message = fmt.Sprintf("Zoom cannot be reached at %s: %v", s.oauthURL, err)
+		f.Message = fmt.Sprintf("Zoom cannot be reached at %s: %v", s.Zoom.OAuthURL, err)
 		f.Advice = "check oauth_url, DNS, firewall and HTTPS_PROXY on this machine"
 	default:
-		f.Message = fmt.Sprintf("%s does not answer as Zoom does: %v", s.oauthURL, err)
+		f.Message = fmt.Sprintf("%s does not answer as Zoom does: %v", s.Zoom.OAuthURL, err)
 		f.Advice = "check oauth_url, and whether a proxy answers in Zoom's place"
 	}
 	return f
@@ -134,10 +133,10 @@ func (c *clockWatch) answered() bool {
 	return c.heard
 }
 
-func (c *clockWatch) finding(s *site) finding {
+func (c *clockWatch) finding(s *Site) finding {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := finding{ClientID: s.clientID, Check: "clock", Status: verdictOK, Message: "agrees with Zoom's"}
+	f := finding{ClientID: s.Zoom.ClientID, Check: "clock", Status: verdictOK, Message: "agrees with Zoom's"}
 	direction := "ahead of"
 	if c.ahead < 0 {
 		direction = "behind"
@@ -202,29 +201,24 @@ func askPage(ctx context.Context, hc *http.Client, url string, timeout time.Dura
 	return pageRefusesSomething
 }
 
-// redirectURIsOf are all URIs that Zoom has to know.
-func redirectURIsOf(sites []*site) (uris []string) {
+// redirectURIs are all URIs that Zoom has to know.
+func redirectURIs(sites []*Site) (uris []string) {
 	for _, s := range sites {
-		for _, uri := range s.redirectURIs {
-			uris = append(uris, uri.uri)
-		}
-		if s.zoomApp != nil {
-			uris = append(uris, s.zoomApp.redirectURIs...)
-		}
+		uris = append(uris, s.RedirectURIs...)
 	}
-	return compact(uris)
+	return conf.Unique(uris)
 }
 
-func redirectURIFinding(sites []*site, probe zoomProbe) finding {
+func redirectURIFinding(sites []*Site, probe zoomProbe) finding {
 	s := sites[0]
 	f := finding{
-		ClientID: s.clientID, Check: "redirect_uris", Status: verdictOK,
+		ClientID: s.Zoom.ClientID, Check: "redirect_uris", Status: verdictOK,
 		Message: "not checked, please compare at marketplace.zoom.us: the app must have exactly these",
-		Values:  redirectURIsOf(sites),
+		Values:  redirectURIs(sites),
 		Advice:  "each belongs there as redirect URL and in the OAuth allow list, letter by letter; from outside they cannot be seen",
 	}
 	if probe.credentials.Status != verdictFail {
-		f.Advice += ": open " + s.redirectURIs[0].origin + s.pathPrefix + "/login, and Zoom shows error 4,700 if one is missing"
+		f.Advice += ": open " + s.LoginURL + ", and Zoom shows error 4,700 if one is missing"
 	}
 	var refused []string
 	for _, uri := range f.Values {

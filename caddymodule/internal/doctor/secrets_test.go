@@ -1,4 +1,4 @@
-package caddymodule
+package doctor_test
 
 import (
 	"strings"
@@ -38,13 +38,13 @@ func TestDoctorWarnsOfAGeneratedSecretInTheStore(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			found, healthy := p.examine(t, doctor{})
+			found, healthy := p.examine(t)
 			if !healthy {
 				t.Errorf("fails: %+v", found)
 			}
 			warned := false
 			for _, f := range found["secrets"] {
-				if f.Status == verdictWarn {
+				if f.Status == "warn" {
 					warned = true
 					if !strings.Contains(f.Message, "generated cookie secret") || !strings.Contains(f.Advice, "/zoom_pkce/apps/"+testClientID+"/users/") {
 						t.Errorf("found %+v", f)

@@ -1,4 +1,4 @@
-package caddymodule
+package doctor
 
 import (
 	"errors"
@@ -8,8 +8,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func init() {
-	caddycmd.RegisterCommand(caddycmd.Command{
+// Command is `caddy zoom-pkce`, for configurations of module.
+func Command(module Module) caddycmd.Command {
+	return caddycmd.Command{
 		Name:  "zoom-pkce",
 		Usage: "<doctor|keygen>",
 		Short: "Checks the Zoom sign-in of a configuration, makes cookie secrets",
@@ -19,11 +20,11 @@ Tools for operators of sites with the zoom_pkce directive.
 doctor loads a configuration as 'caddy validate' does, without starting it, and
 checks what a sign-in depends on. keygen prints a fresh secret for the option
 'cookie secret'.`,
-		CobraFunc: addCommands,
-	})
+		CobraFunc: func(cmd *cobra.Command) { addCommands(cmd, module) },
+	}
 }
 
-func addCommands(cmd *cobra.Command) {
+func addCommands(cmd *cobra.Command, module Module) {
 	doctor := &cobra.Command{
 		Use:   "doctor [--config <path> [--adapter <name>]] [--envfile <path>] [--json]",
 		Short: "Checks everything a sign-in at Zoom depends on",
@@ -40,7 +41,7 @@ anything fails.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			flags := cmd.Flags()
-			var d doctor
+			d := doctor{module: module}
 			var errs [4]error
 			d.config, errs[0] = flags.GetString("config")
 			d.adapter, errs[1] = flags.GetString("adapter")

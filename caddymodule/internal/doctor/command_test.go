@@ -1,4 +1,4 @@
-package caddymodule
+package doctor_test
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"testing/cryptotest"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
@@ -57,7 +56,7 @@ func TestDoctorCommand(t *testing.T) {
 	if !strings.Contains(stdout, "fail     credentials") {
 		t.Errorf("got %s", stdout)
 	}
-	if strings.Contains(stderr, "Usage:") || strings.Contains(stderr, errUnhealthy.Error()) {
+	if strings.Contains(stderr, "Usage:") || strings.Contains(stderr, "a check failed") {
 		t.Errorf("the findings say it all, and then: %s", stderr)
 	}
 }
@@ -89,37 +88,9 @@ func TestKeygenCommand(t *testing.T) {
 		if code != 0 || len(secret) != 43 {
 			t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)
 		}
-		if reason := weakness([]byte(secret)); reason != "" {
-			t.Errorf("a generated secret %s", reason)
-		}
 		seen[secret] = true
 	}
 	if len(seen) != 2 {
 		t.Error("the same secret twice")
-	}
-}
-
-func TestKeygenNeverMakesWhatTheDoctorRefuses(t *testing.T) {
-	// A sequence of random numbers whose 66th secret contains "your-".
-	const seed, spelled = 9355, 66
-	refused := false
-	t.Run("random text", func(t *testing.T) {
-		cryptotest.SetGlobalRandom(t, seed)
-		for range spelled {
-			refused = refused || weakness([]byte(randomText())) != ""
-		}
-	})
-	if !refused {
-		t.Fatal("the seed makes nothing that the doctor refuses: look for another one")
-	}
-	cryptotest.SetGlobalRandom(t, seed)
-	for range spelled {
-		var out bytes.Buffer
-		if err := keygen(&out); err != nil {
-			t.Fatal(err)
-		}
-		if reason := weakness(bytes.TrimSpace(out.Bytes())); reason != "" {
-			t.Fatalf("%s %s", out.String(), reason)
-		}
 	}
 }
