@@ -46,6 +46,7 @@ func TestTabsFinishInAnyOrder(t *testing.T) {
 		for _, page := range pages {
 			callbacks = append(callbacks, b.consent(b.open(page), "user-ada"))
 		}
+		time.Sleep(2 * time.Millisecond) // cookies hold times in milliseconds
 		for _, tab := range order {
 			wantRedirect(t, b.open(callbacks[tab]), pages[tab])
 		}
