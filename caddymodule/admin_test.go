@@ -16,8 +16,13 @@ import (
 
 // withAdmin turns the admin API of a configuration on.
 func (w *world) withAdmin(caddyfile string) (config, adminURL string) {
-	address := "127.0.0.1:" + testkit.FreePort(w.t)
-	return strings.Replace(caddyfile, "admin off", "admin "+address, 1), "http://" + address
+	adminURL = "http://127.0.0.1:" + testkit.FreePort(w.t)
+	return w.administered(caddyfile, adminURL), adminURL
+}
+
+// administered turns the admin API of a further configuration on.
+func (w *world) administered(caddyfile, adminURL string) string {
+	return strings.Replace(caddyfile, "admin off", "admin "+strings.TrimPrefix(adminURL, "http://"), 1)
 }
 
 func userURL(admin, clientID, userID string) string {
@@ -35,6 +40,28 @@ func (w *world) operator() *browser {
 func (b *browser) admin(method, target string, header ...string) answer {
 	b.w.t.Helper()
 	return b.do(b.request(method, target, header...))
+}
+
+// status is what the admin API tells of all Zoom apps.
+func (w *world) status(admin string) (all struct{ Apps []adminApp }) {
+	w.t.Helper()
+	a := w.operator().admin(http.MethodGet, admin+"/zoom_pkce/status")
+	if err := json.Unmarshal([]byte(a.body), &all); err != nil || a.StatusCode != http.StatusOK {
+		w.t.Fatalf("%d, %v\n%s", a.StatusCode, err, a.body)
+	}
+	return all
+}
+
+// adminApp is what the admin API tells of one Zoom app.
+type adminApp struct {
+	ClientID       string    `json:"client_id"`
+	OAuthURL       string    `json:"oauth_url"`
+	AppID          string    `json:"app_id"`
+	RedirectURIs   []string  `json:"redirect_uris"`
+	Handlers       int       `json:"handlers"`
+	CachedUsers    int       `json:"cached_users"`
+	UnsavedUsers   int       `json:"unsaved_users"`
+	ZAKPausedUntil time.Time `json:"zak_paused_until"`
 }
 
 func TestAdminShowsAndEndsAUser(t *testing.T) {
@@ -91,15 +118,7 @@ func TestAdminStatus(t *testing.T) {
 	w.load(strings.Replace(config, "zoom_pkce {", "zoom_pkce /a/* {", 1))
 	b := w.browser()
 	b.signIn("/a/", "user-ada")
-	operator := w.operator()
-	status := func() (all struct{ Apps []appStatus }) {
-		a := operator.admin(http.MethodGet, admin+"/zoom_pkce/status")
-		if err := json.Unmarshal([]byte(a.body), &all); err != nil || a.StatusCode != http.StatusOK {
-			t.Fatalf("%d, %v\n%s", a.StatusCode, err, a.body)
-		}
-		return all
-	}
-	all := status()
+	all := w.status(admin)
 	if len(all.Apps) != 1 {
 		t.Fatalf("got %+v", all)
 	}
@@ -112,20 +131,18 @@ func TestAdminStatus(t *testing.T) {
 
 	w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.RateLimited("90", true))
 	w.browser().signIn("/a/", "user-bob")
-	if app := status().Apps[0]; time.Until(app.ZAKPausedUntil) < time.Minute {
+	if app := w.status(admin).Apps[0]; time.Until(app.ZAKPausedUntil) < time.Minute {
 		t.Errorf("Zoom wants a pause of 90 s: %+v", app)
 	}
 
 	w.load(strings.Replace(config, "zoom_pkce {", "respond /b/* ok\nzoom_pkce /c/* {\n"+
 		"client_id SecondApp0123456789abc\npath_prefix /other\nredirect_uri "+w.url+"/other/callback\n"+
 		"headers {\naccess_token X-B1\nuser_id X-B2\naccount_id X-B3\nemail X-B4\nname X-B5\n}\nzak off\n}\nzoom_pkce {", 1))
-	if all := status(); len(all.Apps) != 2 || all.Apps[0].AppID > all.Apps[1].AppID {
+	if all := w.status(admin); len(all.Apps) != 2 || all.Apps[0].AppID > all.Apps[1].AppID {
 		t.Errorf("after a reload: %+v", all)
 	}
-	config, _ = w.withAdmin(w.caddyfile("respond ok"))
-	address := strings.TrimPrefix(admin, "http://")
-	w.load(strings.Replace(config, config[strings.Index(config, "admin "):strings.Index(config, "\n\tpersist")], "admin "+address, 1))
-	if all := status(); all.Apps == nil || len(all.Apps) != 0 {
+	w.load(w.administered(w.caddyfile("respond ok"), admin))
+	if all := w.status(admin); all.Apps == nil || len(all.Apps) != 0 {
 		t.Errorf("without the directive: %+v", all)
 	}
 }
@@ -169,11 +186,10 @@ func TestAdminRefuses(t *testing.T) {
 // Whoever has lost the cookie secret ends the sessions that it sealed.
 func TestAdminEndsWhatCannotBeOpened(t *testing.T) {
 	w := newWorld(t)
-	cookie := func(secret string) string { return "cookie {\nsecret " + secret + "\n}" }
-	config, admin := w.withAdmin(w.site(cookie(doctorSecret)))
+	config, admin := w.withAdmin(w.site(secrets(oldSecret)))
 	w.load(config)
 	w.browser().signIn("/", "user-ada")
-	w.load(strings.Replace(config, doctorSecret, strings.ToLower(doctorSecret), 1))
+	w.load(strings.Replace(config, oldSecret, newSecret, 1))
 
 	operator := w.operator()
 	user := userURL(admin, testClientID, "user-ada")

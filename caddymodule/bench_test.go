@@ -49,11 +49,34 @@ func (w *world) signedInCookies(users int) (cookies []string) {
 // runningHandler is the handler of the running configuration.
 func runningHandler(tb testing.TB) *Handler {
 	tb.Helper()
-	apps := runningApps()
-	if len(apps) != 1 || len(apps[0]) != 1 {
-		tb.Fatalf("%d apps are running", len(apps))
+	ctx := caddy.ActiveContext()
+	app, err := ctx.App("http")
+	if err != nil {
+		tb.Fatal(err)
 	}
-	return &Handler{site: apps[0][0]}
+	for _, server := range app.(*caddyhttp.App).Servers {
+		if h := handlerIn(server.Routes); h != nil {
+			return h
+		}
+	}
+	tb.Fatal("no handler is running")
+	return nil
+}
+
+func handlerIn(routes caddyhttp.RouteList) *Handler {
+	for _, route := range routes {
+		for _, handler := range route.Handlers {
+			switch h := handler.(type) {
+			case *Handler:
+				return h
+			case *caddyhttp.Subroute:
+				if found := handlerIn(h.Routes); found != nil {
+					return found
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // bareRequests makes requests as Caddy's server hands them to its handlers.

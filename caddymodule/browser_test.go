@@ -147,7 +147,7 @@ socket.onmessage = (event) => out(event.data);
 socket.onerror = () => out("refused");`)
 	page := *w.upstream.handler.Load()
 	w.upstream.serveWith(func(rw http.ResponseWriter, r *http.Request) {
-		if isWebSocket(r) {
+		if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 			echoWebSocket(t, rw, r)
 			return
 		}

@@ -119,7 +119,7 @@ func (w *world) webview(p *person, userID string) *webview {
 	}()
 	if err == nil {
 		_, err = cdp.Call(v.ctx, target, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{
-			{URLPattern: zoomSDK}, {ResourceType: "Document"},
+			{URLPattern: sdkURL}, {ResourceType: "Document"},
 		}})
 	}
 	if err != nil {
@@ -130,14 +130,14 @@ func (w *world) webview(p *person, userID string) *webview {
 
 // answer answers a request for the SDK, and adds the context to one for a page.
 func (v *webview) answer(target *chromedp.Target, request fetch.EventRequestPaused) error {
-	if request.Request.URL == zoomSDK {
+	if request.Request.URL == sdkURL {
 		_, err := cdp.Call(v.ctx, target, fetch.FulfillRequest, fetch.FulfillRequestParams{
 			RequestID: request.RequestID, ResponseCode: 200, Body: []byte(sdkStub),
 			ResponseHeaders: []*fetch.HeaderEntry{{Name: "Content-Type", Value: "text/javascript"}},
 		})
 		return err
 	}
-	headers := []*fetch.HeaderEntry{{Name: appContextHeader, Value: v.w.context(zoomtest.AppContext{UID: v.userID})}}
+	headers := []*fetch.HeaderEntry{{Name: contextHeader, Value: v.w.context(zoomtest.AppContext{UID: v.userID})}}
 	for name, value := range request.Request.Headers {
 		headers = append(headers, &fetch.HeaderEntry{Name: name, Value: fmt.Sprint(value)})
 	}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -122,7 +121,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 
 	// A lock that a killed process has left is stale after 10 seconds.
 	w.tokensLive(time.Hour)
-	w.load(site)
+	config, admin := w.withAdmin(site)
+	w.load(config)
 	for _, v := range visitors {
 		v.client.Transport = plain.Transport
 		deadline := time.Now().Add(25 * time.Second)
@@ -143,10 +143,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	logins, refused := 0, 0
 	for _, v := range visitors {
 		logins, refused = logins+v.logins, refused+v.refused
-		for _, sites := range runningApps() {
-			if _, err := sites[0].manager.UserStatus(t.Context(), v.user); err != nil && !errors.Is(err, zoompkce.ErrNotFound) {
-				t.Errorf("the record of %s: %v", v.user, err)
-			}
+		a := w.operator().admin(http.MethodGet, userURL(admin, testClientID, v.user))
+		if a.StatusCode != http.StatusOK && a.StatusCode != http.StatusNotFound {
+			t.Errorf("the record of %s: %d %s", v.user, a.StatusCode, a.body)
 		}
 	}
 	t.Logf("%d kills, %d pages, %d logins, %d refreshes, %d times asked to wait",

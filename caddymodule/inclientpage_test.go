@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,8 +19,8 @@ func TestInsideZoomNothingLeadsToZoom(t *testing.T) {
 	stranger := w.zoom.AppContext(testClientID, zoomtest.AppContext{UID: "user-nobody"})
 	inside := map[string][]string{
 		"by its User-Agent": insideZoom,
-		"with a context":    {appContextHeader, stranger},
-		"with a forged one": {appContextHeader, "forged"},
+		"with a context":    {contextHeader, stranger},
+		"with a forged one": {contextHeader, "forged"},
 		"in the web client": {"Sec-Fetch-Dest", "iframe", "Sec-Fetch-Site", "cross-site", "Referer", "https://app.zoom.us/"},
 	}
 	w.load(options(w, "redirect"))
@@ -131,10 +133,14 @@ func TestEmbedding(t *testing.T) {
 			}
 		})
 	}
-	script := w.browser().open("/", insideZoom...).Header.Get("Content-Security-Policy")
-	want := "script-src https://appssdk.zoom.us/sdk.min.js " + pageScripts["inclient.js"].source + "; connect-src 'self'"
-	if !strings.Contains(script, want) {
-		t.Errorf("the policy is %s", script)
+	page := w.browser().open("/", insideZoom...)
+	_, script, _ := strings.Cut(page.body, "<script data-")
+	_, script, _ = strings.Cut(script, ">")
+	script, _, _ = strings.Cut(script, "</script>")
+	sum := sha256.Sum256([]byte(script))
+	want := "script-src " + sdkURL + " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; connect-src 'self'"
+	if policy := page.Header.Get("Content-Security-Policy"); script == "" || !strings.Contains(policy, want) {
+		t.Errorf("the policy is %s, want %s", policy, want)
 	}
 	w.load(w.site())
 	if a := w.browser().open("/zoom_pkce/logout"); !strings.HasSuffix(a.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {

@@ -54,7 +54,6 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	zoomHTTP().CloseIdleConnections()
 	w.zoom.Client().CloseIdleConnections()
 	if err := goleak.Find(before,
 		// certmagic looks every 5 seconds whether a lock it had is gone.

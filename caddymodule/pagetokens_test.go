@@ -23,7 +23,19 @@ func (a answer) members(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(object))
 }
 
-func (a answer) zak(t *testing.T) (got zakAnswer) {
+// pageZAK is an answer of the endpoint zak, pageOBF one of obf.
+type pageZAK struct {
+	ZAK       string
+	FetchedAt time.Time `json:"fetched_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+type pageOBF struct {
+	Token     string    `json:"obf_token"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+func (a answer) zak(t *testing.T) (got pageZAK) {
 	t.Helper()
 	if got := a.members(t); !slices.Equal(got, []string{"expires_at", "fetched_at", "zak"}) {
 		t.Fatalf("got %q", got)
@@ -103,7 +115,7 @@ func TestPageOBF(t *testing.T) {
 			if got := a.members(t); !slices.Equal(got, []string{"expires_at", "obf_token"}) {
 				t.Fatalf("got %q", got)
 			}
-			var got obfAnswer
+			var got pageOBF
 			if err := json.Unmarshal([]byte(a.body), &got); err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +134,7 @@ func TestPageOBFLifetime(t *testing.T) {
 	w.load(w.site("page_tokens on", "obf {\nmeeting_id {http.request.uri.query.meeting}\nlifetime 10m\n}"))
 	b := w.browser()
 	b.signIn("/", "user-ada")
-	var got obfAnswer
+	var got pageOBF
 	a := b.post("obf", `{"meeting_id":"123456789"}`)
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
 		t.Fatal(a.body)

@@ -10,7 +10,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-const startMessage = "register exactly these redirect URIs at Zoom, in the app's OAuth allow list"
+// What the log of a start says of a site: what to register, and what leads past
+// the handler.
+const (
+	startMessage = "register exactly these redirect URIs at Zoom, in the app's OAuth allow list"
+	otherHost    = "requests for this redirect URI do not reach this handler: its site has another address; " +
+		"give the site the address of the redirect URI or the other way round, unless another Caddy serves that host or a proxy in front rewrites Host"
+	insideHandle = "requests for this redirect URI do not reach this handler: zoom_pkce stands inside a handle or route " +
+		"with a matcher; put `zoom_pkce <matcher>` at the top of the site instead"
+)
 
 // ZP stands for the directive, the callback is /zoom_pkce/callback.
 func TestStartWarnsOfRedirectURIsThatLeadPastTheHandler(t *testing.T) {
@@ -22,15 +30,15 @@ func TestStartWarnsOfRedirectURIsThatLeadPastTheHandler(t *testing.T) {
 	}{
 		{"at the top", "", "ZP", ""},
 		{"at the top, protecting a part", "", "zoom_pkce /app/* {\nOPTIONS}\nrespond ok", ""},
-		{"in a handle for some paths", "", "handle /app/* {\nZP\n}\nhandle {\nrespond ok\n}", strayByPath},
-		{"in a handle_path", "", "handle_path /app/* {\nZP\n}", strayByPath},
-		{"in a route with a matcher", "", "route /app/* {\nZP\n}", strayByPath},
-		{"in a route with a named matcher", "", "@app path_regexp ^/app/\nroute @app {\nZP\n}", strayByPath},
-		{"in a handle for all but the callback", "", "@app not path /zoom_pkce/*\nhandle @app {\nZP\n}", strayByPath},
-		{"after another handle that takes the callback", "", "handle /zoom_pkce/* {\nrespond ok\n}\nhandle {\nZP\n}", strayByPath},
-		{"in a named route that is invoked for some paths", "", "invoke /app/* named", strayByPath},
-		{"in a handle for a placeholder of the environment", "", "@app path {env.REACH_PREFIX}/*\nhandle @app {\nZP\n}", strayByPath},
-		{"in two handles for some paths", "", "handle /a/* {\nZP\n}\nhandle /b/* {\nZP\n}", strayByPath},
+		{"in a handle for some paths", "", "handle /app/* {\nZP\n}\nhandle {\nrespond ok\n}", insideHandle},
+		{"in a handle_path", "", "handle_path /app/* {\nZP\n}", insideHandle},
+		{"in a route with a matcher", "", "route /app/* {\nZP\n}", insideHandle},
+		{"in a route with a named matcher", "", "@app path_regexp ^/app/\nroute @app {\nZP\n}", insideHandle},
+		{"in a handle for all but the callback", "", "@app not path /zoom_pkce/*\nhandle @app {\nZP\n}", insideHandle},
+		{"after another handle that takes the callback", "", "handle /zoom_pkce/* {\nrespond ok\n}\nhandle {\nZP\n}", insideHandle},
+		{"in a named route that is invoked for some paths", "", "invoke /app/* named", insideHandle},
+		{"in a handle for a placeholder of the environment", "", "@app path {env.REACH_PREFIX}/*\nhandle @app {\nZP\n}", insideHandle},
+		{"in two handles for some paths", "", "handle /a/* {\nZP\n}\nhandle /b/* {\nZP\n}", insideHandle},
 
 		{"in a handle for everything", "", "handle /api/* {\nrespond ok\n}\nhandle {\nZP\n}", ""},
 		{"in a handle that the callback matches", "", "handle /zoom_pkce/* {\nZP\n}\nhandle {\nrespond ok\n}", ""},
@@ -46,9 +54,9 @@ func TestStartWarnsOfRedirectURIsThatLeadPastTheHandler(t *testing.T) {
 		{"for a host that a directive sets", "", "request_header Host app.example\n@host host app.example\nhandle @host {\nZP\n}", ""},
 		{"in handle_errors", "", "respond 404\nhandle_errors {\nZP\n}", ""},
 
-		{"on another host", "http://localhost:PORT", "ZP", strayByHost},
-		{"on another host, and this one serves something else", "http://127.0.0.1:PORT {\nbind 127.0.0.1\nrespond ok\n}\nhttp://localhost:PORT", "ZP", strayByHost},
-		{"on another host and in a handle", "http://localhost:PORT", "handle /app/* {\nZP\n}", strayByPath},
+		{"on another host", "http://localhost:PORT", "ZP", otherHost},
+		{"on another host, and this one serves something else", "http://127.0.0.1:PORT {\nbind 127.0.0.1\nrespond ok\n}\nhttp://localhost:PORT", "ZP", otherHost},
+		{"on another host and in a handle", "http://localhost:PORT", "handle /app/* {\nZP\n}", insideHandle},
 		{"on any host", "http://:PORT", "ZP", ""},
 		{"on two hosts", "http://localhost:PORT, http://127.0.0.1:PORT", "ZP", ""},
 		{"on a host of the environment", "http://:PORT", "@host host {env.REACH_HOST}\nhandle @host {\nZP\n}", ""},
@@ -71,7 +79,7 @@ func TestStartWarnsOfRedirectURIsThatLeadPastTheHandler(t *testing.T) {
 			if len(w.logLines(startMessage)) != 1 {
 				t.Fatal("the redirect URIs to register are not logged")
 			}
-			for _, message := range []string{strayByHost, strayByPath} {
+			for _, message := range []string{otherHost, insideHandle} {
 				lines := w.logLines(message)
 				if message != tt.want {
 					if len(lines) > 0 {
@@ -101,7 +109,7 @@ func TestReachWarningIsTrue(t *testing.T) {
 		w.load(w.caddyfile(strings.ReplaceAll(site, "ZP", "zoom_pkce {\n"+w.options()+"}")))
 		b := w.browser()
 		a := b.open(b.consent(b.open("/app/x"), "user-ada"))
-		if warned := len(w.logLines(strayByPath)) > 0; a.StatusCode != want || warned != (want == http.StatusOK) {
+		if warned := len(w.logLines(insideHandle)) > 0; a.StatusCode != want || warned != (want == http.StatusOK) {
 			t.Errorf("the callback answers %d, want %d; warned: %v\n%s", a.StatusCode, want, warned, site)
 		}
 	}

@@ -15,11 +15,9 @@ import (
 )
 
 // sessionCookieOf is the session cookie that an answer sets, if it does.
-func sessionCookieOf(t *testing.T, a answer) *http.Cookie {
-	t.Helper()
-	name := runningCookieName(t)
+func (w *world) sessionCookieOf(a answer) *http.Cookie {
 	for _, c := range a.Cookies() {
-		if c.Name == name && c.MaxAge >= 0 {
+		if c.Name == w.sessionCookieName() && c.MaxAge >= 0 {
 			return c
 		}
 	}
@@ -60,7 +58,7 @@ func TestSessionCookieOfLongUserIDs(t *testing.T) {
 	for _, user := range []string{"user-ada", long} {
 		b := w.browser()
 		a := b.open(b.consent(b.open("/"), user))
-		c := sessionCookieOf(t, a)
+		c := w.sessionCookieOf(a)
 		if c == nil {
 			t.Fatalf("no session cookie for %s", user)
 		}
@@ -88,7 +86,7 @@ func TestSessionTimes(t *testing.T) {
 		if a.StatusCode != http.StatusOK {
 			t.Fatalf("a session that is used ended after %s: got %d", time.Since(began), a.StatusCode)
 		}
-		if sessionCookieOf(t, a) != nil {
+		if w.sessionCookieOf(a) != nil {
 			reissued++
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -66,12 +65,11 @@ func TestUnopenableRecordsStay(t *testing.T) {
 			t.Errorf("the log does not say %s: %s", want, last)
 		}
 	}
-	w.load(w.site(secrets(oldSecret)))
+	config, admin := w.withAdmin(w.site(secrets(oldSecret)))
+	w.load(config)
 	b.wantUser("user-ada")
-	for _, sites := range runningApps() {
-		if _, err := sites[0].manager.EndUser(t.Context(), "user-ada", time.Time{}); err != nil {
-			t.Error(err)
-		}
+	if a := w.operator().admin(http.MethodDelete, userURL(admin, testClientID, "user-ada")); a.StatusCode != http.StatusNoContent {
+		t.Errorf("ending the user: %d %s", a.StatusCode, a.body)
 	}
 	b.wantSignedOut()
 }
@@ -120,10 +118,14 @@ func TestTwoAppsInOneCaddy(t *testing.T) {
 		t.Errorf("the first app's page got %v", got)
 	}
 	w.load(w.caddyfile("route {\n" + second + proxy + "\n}"))
-	if n, _ := states.References(zoomapi.AppID(w.zoom.URL, testClientID)); n != 0 {
-		t.Errorf("%d references to the state of the app that was removed", n)
-	}
 	if got := b.open("/b/").received(t).Header.Get("X-Other-User-Id"); got != "user-bob" {
 		t.Errorf("the app that stayed has the user %q", got)
+	}
+	both, admin := w.withAdmin(w.caddyfile("route {\n" + first + second + proxy + "\n}"))
+	w.load(both)
+	for _, app := range w.status(admin).Apps {
+		if want := map[string]int{testClientID: 0, otherID: 1}[app.ClientID]; app.CachedUsers != want {
+			t.Errorf("%s remembers %d users after its removal, want %d", app.ClientID, app.CachedUsers, want)
+		}
 	}
 }

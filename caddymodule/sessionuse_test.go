@@ -9,6 +9,11 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
+// sessionState is the part of an answer of the endpoint session that changes.
+type sessionState struct {
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // Every answer that extends the session says so, and to when.
 func TestUseExtendsTheSession(t *testing.T) {
 	const idle = 10 * time.Second
@@ -27,7 +32,7 @@ func TestUseExtendsTheSession(t *testing.T) {
 		if use.path != "/zoom_pkce/session" {
 			continue
 		}
-		var got sessionAnswer
+		var got sessionState
 		if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.ExpiresAt.Sub(began) < idle-time.Second/100 {
 			t.Errorf("expires %v after the request, want %v (%v)", got.ExpiresAt.Sub(began), idle, err)
 		}
@@ -75,7 +80,7 @@ func TestInClientAnswerTellsTheExpiry(t *testing.T) {
 	w.load(w.site("zoom_app"))
 	began := time.Now()
 	a := w.browser().signInInside("user-ada")
-	var got sessionAnswer
+	var got sessionState
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.ExpiresAt.Sub(began)-24*time.Hour > time.Minute || got.ExpiresAt.Before(began) {
 		t.Errorf("expires at %v (%v)\n%s", got.ExpiresAt, err, a.body)
 	}

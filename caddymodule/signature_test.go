@@ -11,10 +11,17 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// signed is an answer of the endpoint signature, unsigned one that refuses.
+type signed struct{ Signature, SDKKey string }
+
+type unsigned struct {
+	Errors []struct{ Property, Reason string }
+}
+
 // verify opens the JWT of an answer to POST signature.
 func (a answer) verify(t *testing.T, key, secret string) jwt.MapClaims {
 	t.Helper()
-	var got signatureAnswer
+	var got signed
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.StatusCode != http.StatusOK {
 		t.Fatalf("got %d\n%s", a.StatusCode, a.body)
 	}
@@ -141,7 +148,7 @@ func TestSignatureRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			before := decisions(t, "bad_request")
 			a := b.post("signature", tt.body, tt.header...)
-			var got signatureErrors
+			var got unsigned
 			if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.StatusCode != http.StatusBadRequest {
 				t.Fatalf("got %d\n%s", a.StatusCode, a.body)
 			}
@@ -188,24 +195,24 @@ func TestSignaturesAreLogged(t *testing.T) {
 	b.signIn("/", "user-ada")
 	a := b.post("signature", `{"meetingNumber":"123 456 789","role":1}`)
 	b.post("signature", `{"meetingNumber":"123456789","role":5}`)
-	var signed []map[string]any
+	var lines []map[string]any
 	for line := range strings.Lines(w.logged()) {
 		var entry map[string]any
 		if json.Unmarshal([]byte(line), &entry) == nil && entry["msg"] == "signed a meeting sdk signature" {
-			signed = append(signed, entry)
+			lines = append(lines, entry)
 		}
 	}
-	if len(signed) != 1 {
-		t.Fatalf("%d signatures were logged, want 1", len(signed))
+	if len(lines) != 1 {
+		t.Fatalf("%d signatures were logged, want 1", len(lines))
 	}
 	for name, want := range map[string]any{
 		"level": "info", "logger": "http.handlers.zoom_pkce", "user_id": "user-ada", "meeting": "123456789", "role": 1.0,
 	} {
-		if got := signed[0][name]; got != want {
+		if got := lines[0][name]; got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
-	var got signatureAnswer
+	var got signed
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Signature == "" {
 		t.Fatal(a.body)
 	}

@@ -22,7 +22,7 @@ func (w *world) wantUnavailable(what string, a answer) {
 		w.t.Errorf("%s: got %d, want 503 with Retry-After\n%s", what, a.StatusCode, a.body)
 	}
 	for _, c := range a.Cookies() {
-		if c.MaxAge < 0 && c.Name == runningCookieName(w.t) {
+		if c.MaxAge < 0 && c.Name == w.sessionCookieName() {
 			w.t.Errorf("%s: the session cookie was deleted", what)
 		}
 	}
@@ -45,20 +45,11 @@ func TestStoreDownAtStart(t *testing.T) {
 	b := w.browser()
 	w.wantUnavailable("a page load", b.open("/"))
 	w.wantUnavailable("a fetch with a cookie nobody knows", b.fetch("GET", "/", "Cookie", "zoom_pkce_00000000=x; "+
-		runningCookieName(t)+"=x"))
+		w.sessionCookieName()+"=x"))
 	w.wantAdvice(down.Error())
 	noTrouble()
 	b.signIn("/", "user-ada")
 	b.wantUser("user-ada")
-}
-
-func runningCookieName(t testing.TB) string {
-	t.Helper()
-	for _, sites := range runningApps() {
-		return sites[0].manager.SessionCookieName()
-	}
-	t.Fatal("nothing is running")
-	return ""
 }
 
 // TestStoreDownInFlight: users in memory go on until their access token ends,
@@ -142,7 +133,8 @@ func TestStoreFull(t *testing.T) {
 // saved as soon as that is possible, also by the next configuration.
 func TestStoreFillsUpDuringARefresh(t *testing.T) {
 	w := newWorld(t)
-	config := changed(t, w.site("refresh_margin 1ms", "session {\nsync_interval 100ms\n}"), w.onTestStorage)
+	site, admin := w.withAdmin(w.site("refresh_margin 1ms", "session {\nsync_interval 100ms\n}"))
+	config := changed(t, site, w.onTestStorage)
 	w.loadJSON(config)
 	w.tokensLive(time.Second)
 	b := w.signedIn("user-ada")
@@ -170,10 +162,7 @@ func TestStoreFillsUpDuringARefresh(t *testing.T) {
 	}
 	noTrouble()
 	testkit.Eventually(t, "the tokens to be saved", 20*time.Second, func() bool {
-		for _, sites := range runningApps() {
-			return sites[0].state.UnsavedUsers() == 0
-		}
-		return false
+		return w.status(admin).Apps[0].UnsavedUsers == 0
 	})
 	// They are in the store: a process that remembers nothing goes on with them.
 	w.load(w.caddyfile("respond gone"))

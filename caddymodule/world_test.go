@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -63,6 +64,11 @@ func newWorld(t testing.TB) *world {
 // registerAt registers the redirect URIs of the app at Zoom, and no others.
 func (w *world) registerAt(uris ...string) {
 	w.zoom.AddApp(zoomtest.App{ClientID: testClientID, ClientSecret: testClientSecret, RedirectURIs: uris})
+}
+
+// sessionCookieName is the name of the session cookie on plain http.
+func (w *world) sessionCookieName() string {
+	return "zoom_pkce_" + zoomapi.AppID(w.zoom.URL, testClientID)
 }
 
 // logged is the end of what Caddy has logged.

@@ -18,7 +18,7 @@ func (w *world) context(c zoomtest.AppContext) string {
 func TestSignInFromContext(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("zoom_app {\nsign_in_from_context on\n}"))
-	if a := w.browser().open("/", appContextHeader, w.context(zoomtest.AppContext{UID: "user-ada"})); !a.isInClientPage(t) {
+	if a := w.browser().open("/", contextHeader, w.context(zoomtest.AppContext{UID: "user-ada"})); !a.isInClientPage(t) {
 		t.Fatalf("a user never seen got %d\n%s", a.StatusCode, a.body)
 	}
 	first := w.browser()
@@ -27,7 +27,7 @@ func TestSignInFromContext(t *testing.T) {
 	b := w.browser()
 	context := w.context(zoomtest.AppContext{UID: "user-ada", URLSafe: true})
 	for range 2 { // The second time the browser has a session.
-		a := b.open("/a", appContextHeader, context)
+		a := b.open("/a", contextHeader, context)
 		if got := a.received(t).Header; got.Get("X-Zoom-User-Id") != "user-ada" || got.Get("X-Zoom-Access-Token") == "" || got.Get("X-Zoom-Zak") == "" {
 			t.Fatalf("the upstream got %q", got)
 		}
@@ -35,7 +35,7 @@ func TestSignInFromContext(t *testing.T) {
 	if !w.isSignedIn(b) || !w.isSignedIn(first) {
 		t.Error("a session was lost")
 	}
-	if a := w.browser().open("/a", appContextHeader, context); !a.isInClientPage(t) || len(a.Header["Set-Cookie"]) > 0 {
+	if a := w.browser().open("/a", contextHeader, context); !a.isInClientPage(t) || len(a.Header["Set-Cookie"]) > 0 {
 		t.Errorf("a replay got %d with %q", a.StatusCode, a.Header["Set-Cookie"])
 	}
 	// The same context in other letters.
@@ -43,7 +43,7 @@ func TestSignInFromContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := w.browser().open("/a", appContextHeader, base64.StdEncoding.EncodeToString(envelope)); !a.isInClientPage(t) {
+	if a := w.browser().open("/a", contextHeader, base64.StdEncoding.EncodeToString(envelope)); !a.isInClientPage(t) {
 		t.Errorf("a replay in base64 got %d", a.StatusCode)
 	}
 	if n := w.zoom.Count(zoomtest.CallCode); n != 1 {
@@ -60,24 +60,24 @@ func TestContextThatOpensNothing(t *testing.T) {
 	ada := zoomtest.AppContext{UID: "user-ada"}
 	good := w.context(ada)
 	for name, header := range map[string][]string{
-		"forged":               {appContextHeader, strings.Repeat("A", 200)},
-		"nonsense":             {appContextHeader, "{}"},
-		"truncated":            {appContextHeader, good[:len(good)/2]},
-		"with a lie in it":     {appContextHeader, base64.StdEncoding.EncodeToString(append([]byte{12}, make([]byte, 90)...))},
-		"giant":                {appContextHeader, strings.Repeat("A", 9_000)},
-		"expired":              {appContextHeader, w.context(zoomtest.AppContext{UID: "user-ada", TS: time.Now().Add(-121 * time.Second)})},
-		"with a long promise":  {appContextHeader, w.context(zoomtest.AppContext{UID: "user-ada", TS: time.Now().Add(-time.Hour), Exp: time.Now().Add(time.Hour)})},
-		"from the future":      {appContextHeader, w.context(zoomtest.AppContext{UID: "user-ada", TS: time.Now().Add(time.Hour)})},
-		"another app's":        {appContextHeader, w.zoom.AppContext("another-app", ada)},
-		"for another app":      {appContextHeader, w.context(zoomtest.AppContext{UID: "user-ada", Aud: "another-app"})},
-		"of a guest":           {appContextHeader, w.context(zoomtest.AppContext{})},
-		"of a stranger":        {appContextHeader, w.context(zoomtest.AppContext{UID: "user-bob"})},
-		"by a frame":           {appContextHeader, good, "Sec-Fetch-Dest", "iframe"},
-		"by a prefetch":        {appContextHeader, good, "Sec-Purpose", "prefetch"},
-		"by a script":          {appContextHeader, good, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"},
-		"by an image":          {appContextHeader, good, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"},
-		"by a WebSocket":       {appContextHeader, good, "Connection", "Upgrade", "Upgrade", "websocket"},
-		"by an endpoint of us": {appContextHeader, good},
+		"forged":               {contextHeader, strings.Repeat("A", 200)},
+		"nonsense":             {contextHeader, "{}"},
+		"truncated":            {contextHeader, good[:len(good)/2]},
+		"with a lie in it":     {contextHeader, base64.StdEncoding.EncodeToString(append([]byte{12}, make([]byte, 90)...))},
+		"giant":                {contextHeader, strings.Repeat("A", 9_000)},
+		"expired":              {contextHeader, w.context(zoomtest.AppContext{UID: "user-ada", TS: time.Now().Add(-121 * time.Second)})},
+		"with a long promise":  {contextHeader, w.context(zoomtest.AppContext{UID: "user-ada", TS: time.Now().Add(-time.Hour), Exp: time.Now().Add(time.Hour)})},
+		"from the future":      {contextHeader, w.context(zoomtest.AppContext{UID: "user-ada", TS: time.Now().Add(time.Hour)})},
+		"another app's":        {contextHeader, w.zoom.AppContext("another-app", ada)},
+		"for another app":      {contextHeader, w.context(zoomtest.AppContext{UID: "user-ada", Aud: "another-app"})},
+		"of a guest":           {contextHeader, w.context(zoomtest.AppContext{})},
+		"of a stranger":        {contextHeader, w.context(zoomtest.AppContext{UID: "user-bob"})},
+		"by a frame":           {contextHeader, good, "Sec-Fetch-Dest", "iframe"},
+		"by a prefetch":        {contextHeader, good, "Sec-Purpose", "prefetch"},
+		"by a script":          {contextHeader, good, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"},
+		"by an image":          {contextHeader, good, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"},
+		"by a WebSocket":       {contextHeader, good, "Connection", "Upgrade", "Upgrade", "websocket"},
+		"by an endpoint of us": {contextHeader, good},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := w.browser()
@@ -96,11 +96,11 @@ func TestContextThatOpensNothing(t *testing.T) {
 		})
 	}
 	// None of these has used up the good one.
-	if got := w.browser().open("/", appContextHeader, good).received(t).Header; got.Get("X-Zoom-User-Id") != "user-ada" {
+	if got := w.browser().open("/", contextHeader, good).received(t).Header; got.Get("X-Zoom-User-Id") != "user-ada" {
 		t.Errorf("the upstream got %q", got)
 	}
 	r := first.request(http.MethodGet, "/", navigate...)
-	r.Header[appContextHeader] = []string{w.context(ada), w.context(ada)}
+	r.Header[contextHeader] = []string{w.context(ada), w.context(ada)}
 	if a := w.browser().do(r); !a.isInClientPage(t) {
 		t.Errorf("two contexts got %d", a.StatusCode)
 	}
@@ -127,7 +127,7 @@ func TestContextDoesNotUndoAnEnd(t *testing.T) {
 			b.signInInside("user-ada")
 			end(w, b)
 			for range 2 {
-				a := w.browser().open("/", appContextHeader, w.context(zoomtest.AppContext{UID: "user-ada"}))
+				a := w.browser().open("/", contextHeader, w.context(zoomtest.AppContext{UID: "user-ada"}))
 				if !a.isInClientPage(t) {
 					t.Errorf("got %d\n%s", a.StatusCode, a.body)
 				}
@@ -143,7 +143,7 @@ func TestSignInFromContextIsOffByDefault(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("zoom_app"))
 	w.browser().signInInside("user-ada")
-	if a := w.browser().open("/", appContextHeader, w.context(zoomtest.AppContext{UID: "user-ada"})); !a.isInClientPage(t) {
+	if a := w.browser().open("/", contextHeader, w.context(zoomtest.AppContext{UID: "user-ada"})); !a.isInClientPage(t) {
 		t.Errorf("got %d\n%s", a.StatusCode, a.body)
 	}
 }
@@ -152,7 +152,7 @@ func TestAllowAppliesToContexts(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site("zoom_app {\nsign_in_from_context on\n}", "allow {\nuser_id user-bob\n}"))
 	w.browser().signInInside("user-ada")
-	a := w.browser().open("/", appContextHeader, w.context(zoomtest.AppContext{UID: "user-ada"}))
+	a := w.browser().open("/", contextHeader, w.context(zoomtest.AppContext{UID: "user-ada"}))
 	if a.StatusCode != http.StatusForbidden || w.upstream.requests.Load() > 0 {
 		t.Errorf("got %d", a.StatusCode)
 	}
@@ -176,7 +176,7 @@ func TestContextPlaceholders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := b.request(http.MethodGet, "/", navigate...)
 			if test.header != "" {
-				r.Header.Set(appContextHeader, test.header)
+				r.Header.Set(contextHeader, test.header)
 			}
 			if got := b.do(r).received(t).Header.Get("X-Context"); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
