@@ -2,22 +2,27 @@ package caddymodule
 
 import (
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
+var readmeCaddyfile = regexp.MustCompile("(?ms)^```caddyfile[^\n]*\n(.*?)^```$")
+
 // snippetWith is the one Caddyfile of the README that has all the words.
 func snippetWith(t *testing.T, words ...string) string {
 	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var found []string
-	for _, s := range readmeSnippets(t) {
-		has := s.language == "caddyfile"
-		for _, word := range words {
-			has = has && strings.Contains(s.text, word)
-		}
-		if has {
-			found = append(found, s.text)
+	for _, match := range readmeCaddyfile.FindAllStringSubmatch(string(readme), -1) {
+		missing := func(word string) bool { return !strings.Contains(match[1], word) }
+		if !slices.ContainsFunc(words, missing) {
+			found = append(found, match[1])
 		}
 	}
 	if len(found) != 1 {
