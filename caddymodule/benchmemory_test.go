@@ -66,7 +66,7 @@ func cachedUserBytes(tb testing.TB, users int) (withoutZAK, withZAK float64) {
 		state := zoompkce.NewState()
 		state.SetCacheSize(users)
 		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{
-			Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(doctorSecret)},
+			Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(testCookieSecret)},
 		})
 		if err != nil {
 			tb.Fatal(err)
@@ -167,7 +167,7 @@ func BenchmarkColdSession(b *testing.B) {
 	b.Cleanup(func() { _ = store.Cleanup() })
 	newManager := func() (*zoompkce.Manager, func()) {
 		state := zoompkce.NewState()
-		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(doctorSecret)}})
+		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(testCookieSecret)}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 const (
 	testClientID     = "AbCdEfGhIjKlMnOpQrStU"
 	testClientSecret = "a-client-secret-that-no-log-may-show"
+	testCookieSecret = "Lq3vQ9xZ_t1RrC8mWb0yJ5nKpE7uDgAiSoHfV2XwTzM"
 )
 
 // adapt makes JSON of a Caddyfile.

@@ -101,7 +101,7 @@ func TestAbandonedSwapChangesNothing(t *testing.T) {
 	if err := storage.Unlock(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	store.calls.Wait()
+	_ = store.Cleanup() // waits for the calls under way
 	if storage.count("store") != 0 || len(storage.locks) != 0 {
 		t.Errorf("%d records stored, %d locks left", storage.count("store"), len(storage.locks))
 	}
@@ -166,7 +166,7 @@ func TestSaveIsNotCutOffHalfWay(t *testing.T) {
 	if _, err := store.Swap(ctx, storebench.Key(1), "", []byte("x"), time.Time{}); err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	store.calls.Wait()
+	_ = store.Cleanup() // waits for the calls under way
 	if storage.size() != 1 || len(storage.locks) != 0 {
 		t.Errorf("%d records and %d locks are there, want a record and no lock", storage.size(), len(storage.locks))
 	}

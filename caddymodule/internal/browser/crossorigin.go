@@ -49,7 +49,7 @@ func CrossSiteUnsafe(r *http.Request) bool {
 // 4.1); fetch metadata, where present, knows better than a Host that a front
 // proxy may have rewritten.
 func CrossSiteWebSocket(r *http.Request) bool {
-	if !IsWebSocket(r) {
+	if !isWebSocket(r) {
 		return false
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {

@@ -29,7 +29,7 @@ const (
 // a sign-in by itself: redirecting a fetch ends in a CORS error, redirecting
 // a POST loses its body, and both leave a pending login behind.
 func Classify(r *http.Request) navigation {
-	if SentMethod(r) != http.MethodGet || IsWebSocket(r) || IsSpeculative(r.Header) {
+	if SentMethod(r) != http.MethodGet || isWebSocket(r) || IsSpeculative(r.Header) {
 		return Other
 	}
 	if !hasFetchMetadata(r.Header) {
@@ -52,11 +52,11 @@ func Classify(r *http.Request) navigation {
 	return Other
 }
 
-// IsWebSocket reports whether r opens a WebSocket: by upgrade on HTTP/1
+// isWebSocket reports whether r opens a WebSocket: by upgrade on HTTP/1
 // (RFC 6455, section 4.1), by extended CONNECT on HTTP/2 and HTTP/3 (RFC 8441,
 // RFC 9220). Go hands the :protocol of the latter on as a header field, quic-go
 // as r.Proto.
-func IsWebSocket(r *http.Request) bool {
+func isWebSocket(r *http.Request) bool {
 	if r.Method == http.MethodConnect {
 		return strings.EqualFold(r.Header.Get(":protocol"), "websocket") || strings.EqualFold(r.Proto, "websocket")
 	}

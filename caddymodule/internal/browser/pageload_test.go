@@ -93,7 +93,7 @@ func TestIsWebSocket(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := IsWebSocket(tt.r); got != tt.want {
+			if got := isWebSocket(tt.r); got != tt.want {
 				t.Errorf("got %v", got)
 			}
 			if got := Classify(tt.r); got != Other {

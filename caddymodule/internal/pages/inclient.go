@@ -24,18 +24,18 @@ func (p InClient) Write(w http.ResponseWriter, security Security) {
 	if p.Wait {
 		p.Title, p.Message = "Sign in to continue", outcome.SignInRequired.Detail()
 	}
-	p.Script, p.SDK = "inclient.js", ZoomSDK
+	p.Script, p.SDK = "inclient.js", zoomSDK
 	if !isSafeLink(p.Next) {
 		p.Next = ""
 	}
-	security.script = p.SDK + " " + PageScripts[p.Script].Source
+	security.script = p.SDK + " " + pageScripts[p.Script].source
 	security.connect = "'self'"
 	// What Zoom's client makes of pages with other statuses is not documented.
 	writeHTML(w, http.StatusOK, "inclient.html", p, security)
 }
 
-// ZoomSDK is the one foreign script a page of ours loads: it is the way to
+// zoomSDK is the one foreign script a page of ours loads: it is the way to
 // talk to the Zoom client. It has no integrity hash, because Zoom changes it
 // to fit new clients (github.com/zoom/appssdk, README). Zoom for Government
 // publishes none of its own.
-const ZoomSDK = "https://appssdk.zoom.us/sdk.min.js"
+const zoomSDK = "https://appssdk.zoom.us/sdk.min.js"

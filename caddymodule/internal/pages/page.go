@@ -71,7 +71,7 @@ func (h hop) Write(w http.ResponseWriter, status int, security Security) {
 	if !isLocalPath(h.Next) {
 		h.Next = "/"
 	}
-	security.script = PageScripts[h.Script].Source
+	security.script = pageScripts[h.Script].source
 	writeHTML(w, status, "hop.html", h, security)
 }
 
@@ -82,7 +82,7 @@ func writeHTML(w http.ResponseWriter, status int, name string, data any, securit
 		body.WriteString("<!DOCTYPE html><title>Something went wrong</title><p>This page could not be shown.")
 		status = http.StatusInternalServerError
 	}
-	security.style = pageStyle.Source
+	security.style = pageStyle.source
 	SetSecurityHeaders(w.Header(), security)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
@@ -170,7 +170,7 @@ func isLocalPath(href string) bool {
 // that lets exactly these bytes through a Content-Security-Policy.
 type inline struct {
 	text   string
-	Source string
+	source string
 }
 
 func newInline(file string) inline {
@@ -184,14 +184,14 @@ func newInline(file string) inline {
 
 var (
 	pageStyle   = newInline("style.css")
-	PageScripts = map[string]inline{
+	pageScripts = map[string]inline{
 		"keep.js":     newInline("keep.js"),
 		"inclient.js": newInline("inclient.js"),
 	}
 
 	pageTemplates = template.Must(template.New("").Funcs(template.FuncMap{
 		"style":  func() template.HTML { return template.HTML("<style>" + pageStyle.text + "</style>") },
-		"script": func(file string) template.JS { return template.JS(PageScripts[file].text) },
+		"script": func(file string) template.JS { return template.JS(pageScripts[file].text) },
 		"mark":   func(m mark) template.HTML { return marks[m] },
 	}).ParseFS(pageFiles, "files/*.html"))
 )

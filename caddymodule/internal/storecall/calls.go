@@ -124,7 +124,7 @@ func (c *Calls) Close() {
 
 	idle := make(chan struct{})
 	go func() {
-		c.Wait()
+		c.running.Wait()
 		close(idle)
 	}()
 	patience := time.NewTimer(closeLimit)
@@ -135,9 +135,6 @@ func (c *Calls) Close() {
 	}
 	c.cancel()
 }
-
-// Wait waits until no call is under way.
-func (c *Calls) Wait() { c.running.Wait() }
 
 // KeepTrying runs f in the background until it succeeds, as long as the store
 // is open and has a place for it.

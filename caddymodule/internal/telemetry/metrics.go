@@ -21,15 +21,15 @@ import (
 // registered anew with the registry of each configuration. All labels have
 // closed sets of values, which are there from the start: a rate over a counter
 // that appears with its first failure misses that failure.
-var Metrics = NewMetrics()
+var Metrics = newMetrics()
 
 // MetricSet holds the metrics of this process.
 type MetricSet struct {
-	Logins          *prometheus.CounterVec
+	logins          *prometheus.CounterVec
 	refreshes       *prometheus.CounterVec
 	zakFetches      *prometheus.CounterVec
 	zoomDuration    *prometheus.HistogramVec
-	Requests        *prometheus.CounterVec
+	requests        *prometheus.CounterVec
 	rejectedCookies *prometheus.CounterVec
 	storeErrors     *prometheus.CounterVec
 	ZAKAge          prometheus.Histogram
@@ -49,14 +49,14 @@ const (
 	DecisionFragment    = "fragment_page" // sent on to the login by a script
 )
 
-// LoginOutcomes are the codes that a sign-in can end with.
-var LoginOutcomes = []outcome.Code{
+// loginOutcomes are the codes that a sign-in can end with.
+var loginOutcomes = []outcome.Code{
 	outcome.Declined, outcome.BadCallback, outcome.LoginExpired, outcome.CookiesMissing, outcome.BadRequest, outcome.TooManyLogins,
 	outcome.CodeRefused, outcome.ZoomMisconfigured, outcome.MissingScope, outcome.ZoomNonsense,
 	outcome.ZoomUnavailable, outcome.ZoomRateLimited, outcome.StoreUnavailable,
 }
 
-func NewMetrics() *MetricSet {
+func newMetrics() *MetricSet {
 	counter := func(name, help, label string, values ...string) *prometheus.CounterVec {
 		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "caddy", Subsystem: "zoom_pkce", Name: name, Help: help}, []string{label})
 		for _, value := range values {
@@ -72,17 +72,17 @@ func NewMetrics() *MetricSet {
 		decisionSignedIn, DecisionUnprotected, DecisionAnonymous, DecisionLogin, DecisionEndpoint, DecisionOtherHost, DecisionFragment,
 	}, codes...)
 	endings := []string{"ok"}
-	for _, c := range LoginOutcomes {
+	for _, c := range loginOutcomes {
 		endings = append(endings, string(c))
 	}
 	m := &MetricSet{
 		decisions: make(map[string]prometheus.Counter, len(decisions)),
-		Logins:    counter("logins_total", "Sign-ins that ended, by outcome.", "outcome", endings...),
+		logins:    counter("logins_total", "Sign-ins that ended, by outcome.", "outcome", endings...),
 		refreshes: counter("refreshes_total", "Refreshes of access tokens, by outcome.", "outcome",
 			"ok", "unsaved", "superseded", "invalid_grant", "failed", "store"),
 		zakFetches: counter("zak_fetches_total", "Fetches of ZAKs, by outcome.", "outcome",
 			"ok", "rate_limited", "missing_scope", "failed"),
-		Requests: counter("requests_total", "Requests, by what became of them.", "decision", decisions...),
+		requests: counter("requests_total", "Requests, by what became of them.", "decision", decisions...),
 		rejectedCookies: counter("rejected_cookies_total", "Session cookies that were worth nothing, by reason.", "reason",
 			"unopenable", "expired", "ended", "ambiguous"),
 		storeErrors: counter("store_errors_total", "Failed accesses to the session store, by operation.", "operation",
@@ -106,7 +106,7 @@ func NewMetrics() *MetricSet {
 		}
 	}
 	for _, decision := range decisions {
-		m.decisions[decision] = m.Requests.WithLabelValues(decision)
+		m.decisions[decision] = m.requests.WithLabelValues(decision)
 	}
 	m.SignedIn = m.decisions[decisionSignedIn]
 	return m
@@ -118,7 +118,7 @@ func (m *MetricSet) Register(registry *prometheus.Registry) error {
 		return nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.Logins, m.refreshes, m.zakFetches, m.zoomDuration, m.Requests, m.rejectedCookies, m.storeErrors, m.ZAKAge,
+		m.logins, m.refreshes, m.zakFetches, m.zoomDuration, m.requests, m.rejectedCookies, m.storeErrors, m.ZAKAge,
 	} {
 		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return err
@@ -135,13 +135,13 @@ func (m *MetricSet) Count(decision string) {
 }
 
 // LoginEnded counts a sign-in that came to nothing.
-func (m *MetricSet) LoginEnded(c outcome.Code) { m.Logins.WithLabelValues(string(c)).Inc() }
+func (m *MetricSet) LoginEnded(c outcome.Code) { m.logins.WithLabelValues(string(c)).Inc() }
 
 // Observe counts what the session manager tells.
 func (m *MetricSet) Observe(e zoompkce.Event) {
 	switch e.Kind {
 	case zoompkce.EventSignedIn:
-		m.Logins.WithLabelValues("ok").Inc()
+		m.logins.WithLabelValues("ok").Inc()
 	case zoompkce.EventRefresh:
 		m.refreshes.WithLabelValues(e.Outcome).Inc()
 	case zoompkce.EventZAK:
@@ -168,8 +168,8 @@ func (m *MetricSet) Observe(e zoompkce.Event) {
 // remote says.
 var zoomStatuses = []int{0, 200, 201, 204, 300, 400, 401, 403, 404, 429, 500, 502, 503, 504}
 
-// ZoomCall measures a call to Zoom.
-func (m *MetricSet) ZoomCall(call zoomapi.Call, status int, took time.Duration) {
+// zoomCall measures a call to Zoom.
+func (m *MetricSet) zoomCall(call zoomapi.Call, status int, took time.Duration) {
 	if !slices.Contains(zoomStatuses, status) {
 		status = min(max(status/100, 2), 5) * 100
 	}

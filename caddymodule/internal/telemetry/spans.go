@@ -13,10 +13,10 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// StartSpan begins a span below the one of the request, with the tracer
+// startSpan begins a span below the one of the request, with the tracer
 // provider of that one: whether and where to there is tracing is for Caddy's
 // `tracing` directive to say.
-func StartSpan(ctx context.Context, name string) (context.Context, trace.Span) {
+func startSpan(ctx context.Context, name string) (context.Context, trace.Span) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.SpanContext().IsValid() {
 		return ctx, nil
@@ -24,7 +24,7 @@ func StartSpan(ctx context.Context, name string) (context.Context, trace.Span) {
 	return parent.TracerProvider().Tracer("zoom_pkce").Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient))
 }
 
-func EndSpan(span trace.Span, err error) {
+func endSpan(span trace.Span, err error) {
 	if span == nil {
 		return
 	}
@@ -37,16 +37,16 @@ func EndSpan(span trace.Span, err error) {
 // TraceZoom measures a call to Zoom.
 func TraceZoom(ctx context.Context, call zoomapi.Call) (context.Context, func(int, error)) {
 	began := time.Now()
-	ctx, span := StartSpan(ctx, "zoom "+string(call))
+	ctx, span := startSpan(ctx, "zoom "+string(call))
 	return ctx, func(status int, err error) {
-		Metrics.ZoomCall(call, status, time.Since(began))
+		Metrics.zoomCall(call, status, time.Since(began))
 		if span != nil && status != 0 {
 			span.SetAttributes(attribute.Int("http.response.status_code", status))
 		}
 		if zoom, ok := errors.AsType[*zoomapi.Error](err); ok && span != nil && zoom.TrackingID != "" {
 			span.SetAttributes(attribute.String("zoom.tracking_id", zoom.TrackingID))
 		}
-		EndSpan(span, err)
+		endSpan(span, err)
 	}
 }
 
@@ -55,17 +55,17 @@ type TracedStore struct{ zoompkce.Store }
 
 // Load implements [zoompkce.Store].
 func (s TracedStore) Load(ctx context.Context, key string) ([]byte, string, error) {
-	ctx, span := StartSpan(ctx, "session store load")
+	ctx, span := startSpan(ctx, "session store load")
 	value, version, err := s.Store.Load(ctx, key)
-	EndSpan(span, storeTrouble(err))
+	endSpan(span, storeTrouble(err))
 	return value, version, err
 }
 
 // Swap implements [zoompkce.Store].
 func (s TracedStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	ctx, span := StartSpan(ctx, "session store swap")
+	ctx, span := startSpan(ctx, "session store swap")
 	version, err := s.Store.Swap(ctx, key, old, value, expires)
-	EndSpan(span, storeTrouble(err))
+	endSpan(span, storeTrouble(err))
 	return version, err
 }
 

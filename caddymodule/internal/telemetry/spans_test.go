@@ -1,4 +1,4 @@
-package caddymodule
+package telemetry
 
 import (
 	"context"
@@ -10,15 +10,14 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
 func TestNoSpanWithoutTracing(t *testing.T) {
-	if _, span := telemetry.StartSpan(t.Context(), "nothing"); span != nil {
+	if _, span := startSpan(t.Context(), "nothing"); span != nil {
 		t.Error("a span without a request that is traced")
 	}
-	telemetry.EndSpan(nil, errors.New("no span to end"))
+	endSpan(nil, errors.New("no span to end"))
 }
 
 // brokenStore fails with err.
@@ -46,7 +45,7 @@ func TestSpansOfStoreTrouble(t *testing.T) {
 			recorder := tracetest.NewSpanRecorder()
 			provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
 			ctx, span := provider.Tracer("test").Start(t.Context(), "request")
-			store := telemetry.TracedStore{Store: brokenStore{err: test.err}}
+			store := TracedStore{Store: brokenStore{err: test.err}}
 			if _, _, err := store.Load(ctx, "k"); !errors.Is(err, test.err) {
 				t.Errorf("load: %v", err)
 			}

@@ -1,4 +1,4 @@
-package caddymodule
+package telemetry
 
 import (
 	"encoding/json"
@@ -11,11 +11,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
-const observability = "../examples/observability/"
+const observability = "../../../examples/observability/"
 
 // dashboardQueries returns the queries of the Grafana dashboard, with what
 // Grafana fills in.
@@ -65,7 +64,7 @@ func TestAlertsAndDashboardAskForWhatExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	values := make(map[string]map[string][]string) // by metric and label
-	for series := range gather(t, telemetry.NewMetrics()) {
+	for series := range gather(t, newMetrics()) {
 		name, labels, _ := strings.Cut(strings.TrimSuffix(series, "}"), "{")
 		if values[name] == nil {
 			values[name] = make(map[string][]string)

@@ -1,4 +1,4 @@
-package caddymodule
+package telemetry
 
 import (
 	"fmt"
@@ -11,14 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
+
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // gather returns every series of a metric set with its value, histograms with
 // their count.
-func gather(t *testing.T, m *telemetry.MetricSet) map[string]float64 {
+func gather(t *testing.T, m *MetricSet) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	if err := m.Register(registry); err != nil {
@@ -43,7 +43,7 @@ func gather(t *testing.T, m *telemetry.MetricSet) map[string]float64 {
 }
 
 func TestMetricsAreThereBeforeAnythingHappens(t *testing.T) {
-	series := gather(t, telemetry.NewMetrics())
+	series := gather(t, newMetrics())
 	want := []string{"caddy_zoom_pkce_zak_age_seconds{}", "caddy_zoom_pkce_logins_total{outcome=ok}"}
 	for _, outcome := range []string{"ok", "unsaved", "superseded", "invalid_grant", "failed", "store"} {
 		want = append(want, "caddy_zoom_pkce_refreshes_total{outcome="+outcome+"}")
@@ -63,7 +63,7 @@ func TestMetricsAreThereBeforeAnythingHappens(t *testing.T) {
 	for _, c := range outcome.All() {
 		want = append(want, "caddy_zoom_pkce_requests_total{decision="+string(c)+"}")
 	}
-	for _, c := range telemetry.LoginOutcomes {
+	for _, c := range loginOutcomes {
 		want = append(want, "caddy_zoom_pkce_logins_total{outcome="+string(c)+"}")
 	}
 	for _, call := range []string{"code", "refresh", "revoke", "me", "zak", "obf"} {
@@ -79,10 +79,10 @@ func TestMetricsAreThereBeforeAnythingHappens(t *testing.T) {
 }
 
 func TestMetricsStayBounded(t *testing.T) {
-	m := telemetry.NewMetrics()
+	m := newMetrics()
 	before := len(gather(t, m))
 	for status := range 1200 {
-		m.ZoomCall(zoomapi.CallZAK, status-100, time.Millisecond)
+		m.zoomCall(zoomapi.CallZAK, status-100, time.Millisecond)
 	}
 	m.Count("something nobody has heard of")
 	series := gather(t, m)
@@ -121,7 +121,7 @@ func TestMetricsCountWhatTheManagerTells(t *testing.T) {
 		{zoompkce.Event{Kind: zoompkce.EventSignedOut}, ""},
 	} {
 		t.Run(string(test.event.Kind)+" "+test.event.Outcome, func(t *testing.T) {
-			m := telemetry.NewMetrics()
+			m := newMetrics()
 			m.Observe(test.event)
 			var counted []string
 			for name, value := range gather(t, m) {
