@@ -4,15 +4,10 @@ import (
 	"net/http"
 	"time"
 
-	"net/http"
-	"time"
-
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
-
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"

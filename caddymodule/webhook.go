@@ -6,10 +6,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
-
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )

@@ -1,8 +1,6 @@
 package caddymodule
 
-import (
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
-)
+import "github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 
 // ZoomApp configures the directive for a Zoom App, a page that runs inside the
 // Zoom client.

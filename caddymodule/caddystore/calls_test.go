@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
-
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 

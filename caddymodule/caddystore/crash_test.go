@@ -13,10 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
-
 	"github.com/caddyserver/certmagic"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 

@@ -9,10 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
-
 	"github.com/caddyserver/certmagic"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 

@@ -11,11 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
-
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )

@@ -12,9 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
-
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 

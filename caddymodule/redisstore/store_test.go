@@ -8,12 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
-
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/storetest"
 )

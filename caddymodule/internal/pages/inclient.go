@@ -2,9 +2,7 @@ package pages
 
 import "net/http"
 
-import (
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
-)
+import "github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 
 // InClient is the page that signs in inside the Zoom client.
 type InClient struct {

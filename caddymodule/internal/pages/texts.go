@@ -1,8 +1,6 @@
 package pages
 
-import (
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
-)
+import "github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 
 // Details are what the page for a code can tell and offer. Empty fields
 // are left out of the page.
