@@ -87,6 +87,8 @@ func IsSpeculative(h http.Header) bool {
 	return false
 }
 
+// IsSameOriginFetch reports whether a page of this very origin loads something,
+// as fetch metadata tells.
 func IsSameOriginFetch(h http.Header) bool {
 	values := h["Sec-Fetch-Site"]
 	return len(values) == 1 && values[0] == "same-origin"

@@ -61,6 +61,7 @@ func (b *Block) Optional(line func(*Block) error) error {
 	return inner.Lines(line)
 }
 
+// OpensBlock reports whether the next token opens a block.
 func (b *Block) OpensBlock() bool {
 	if !b.Next() {
 		return false
@@ -82,6 +83,7 @@ func (b *Block) Once() error {
 	return nil
 }
 
+// Unrecognized is the error for a subdirective that the block does not take.
 func (b *Block) Unrecognized() error {
 	if name := b.similar(b.Val()); name != "" {
 		return b.Errf("unrecognized %s subdirective '%s' (did you mean '%s'?)", b.name, b.Val(), name)
@@ -89,6 +91,7 @@ func (b *Block) Unrecognized() error {
 	return b.Errf("unrecognized %s subdirective '%s'", b.name, b.Val())
 }
 
+// WrongCount is the error for a line with too few or too many arguments.
 func (b *Block) WrongCount(option, takes string) error {
 	return b.Errf("wrong argument count for %s: it %s", option, takes)
 }
@@ -97,6 +100,7 @@ func (b *Block) WrongCount(option, takes string) error {
 // the text of the Caddyfile, nothing is left if the variable is not set.
 const thereIsNone = "; there is none: is a {$NAME} in it unset?"
 
+// NotEmpty refuses arguments that are empty.
 func (b *Block) NotEmpty(option string, args ...string) error {
 	if slices.Contains(args, "") {
 		return b.Errf("%s: an argument is empty; is a {$NAME} in it unset? If not, leave the line out", option)
@@ -121,6 +125,7 @@ func (b *Block) argument() (string, error) {
 	}
 }
 
+// Text reads the only argument of a line that may appear once.
 func (b *Block) Text(into *string) error {
 	text, err := b.argument()
 	*into = text
@@ -156,6 +161,7 @@ func (b *Block) OneOf(into *string, allowed ...string) error {
 	return nil
 }
 
+// OnOff reads on or off.
 func (b *Block) OnOff(into *bool) error {
 	option := b.Val()
 	word, err := b.argument()
@@ -183,6 +189,7 @@ func (b *Block) Duration(into *caddy.Duration) error {
 	return nil
 }
 
+// DurationOrZero reads a duration that is not negative.
 func (b *Block) DurationOrZero(into **caddy.Duration) error {
 	option := b.Val()
 	word, err := b.argument()
@@ -201,6 +208,7 @@ func (b *Block) DurationOrZero(into **caddy.Duration) error {
 	return nil
 }
 
+// Count reads a whole number of 1 or more.
 func (b *Block) Count(into *int) error {
 	option := b.Val()
 	word, err := b.argument()

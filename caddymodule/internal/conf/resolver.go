@@ -48,10 +48,12 @@ func (v Value) String() string {
 	}
 }
 
+// Fail notes what is wrong with a value.
 func (r *Resolver) Fail(v Value, format string, args ...any) {
 	r.Failf(v.String(), format, args...)
 }
 
+// Failf notes what is wrong with an option.
 func (r *Resolver) Failf(option, format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf("%s: %w", option, fmt.Errorf(format, args...)))
 }
@@ -147,6 +149,7 @@ func (r *Resolver) clean(v Value) bool {
 	return false
 }
 
+// Err joins all that was noted, nil if nothing was.
 func (r *Resolver) Err() error { return errors.Join(r.errs...) }
 
 // Duration returns d, or standard if it is unset, and refuses negative ones.

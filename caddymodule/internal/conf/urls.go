@@ -90,6 +90,7 @@ func IsLoopback(host string) bool {
 	return InDomain(strings.ToLower(host), "localhost")
 }
 
+// IsAddress tells whether host is an IP address without a zone.
 func IsAddress(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return err == nil && address.Zone() == ""

@@ -14,6 +14,7 @@ import (
 // closed and never contains text from elsewhere.
 type Code string
 
+// The codes of the directive. Monitors and clients are written against them.
 const (
 	SignInRequired    Code = "sign_in_required"
 	NotAllowed        Code = "not_allowed"

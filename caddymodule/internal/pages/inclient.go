@@ -17,6 +17,7 @@ type InClient struct {
 	Wait           bool   // for a click
 }
 
+// Write answers with the page.
 func (p InClient) Write(w http.ResponseWriter, security Security) {
 	p.Title, p.Message, p.Mark = "Signing you in", "One moment, Zoom is asked who you are.", markKey
 	if p.Wait {

@@ -18,6 +18,7 @@ type StrayURIs struct {
 	ByPath []string // would meet it on no host
 }
 
+// What an operator is told of them.
 const (
 	StrayByHost = "requests for this redirect URI do not reach this handler: its site has another address; " +
 		"give the site the address of the redirect URI or the other way round, unless another Caddy serves that host or a proxy in front rewrites Host"

@@ -34,6 +34,7 @@ const (
 // Kind is what a call does to the store.
 type Kind int
 
+// The kinds of calls.
 const (
 	Read Kind = iota
 	Change
@@ -54,6 +55,7 @@ type Calls struct {
 	running sync.WaitGroup
 }
 
+// New returns the calls of one store.
 func New() *Calls {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Calls{
