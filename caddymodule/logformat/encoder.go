@@ -44,8 +44,9 @@ type Encoder struct {
 
 	objectEncoder // adds to wrapped, fields that a logger has for all its entries
 
-	wrapped zapcore.Encoder
-	ctx     caddy.Context
+	wrapped   zapcore.Encoder
+	byDefault bool // wrapped is not what the configuration says: WrappedRaw is gone once loaded
+	ctx       caddy.Context
 }
 
 // CaddyModule returns the Caddy module information.
@@ -60,7 +61,7 @@ func (*Encoder) CaddyModule() caddy.ModuleInfo {
 func (e *Encoder) Provision(ctx caddy.Context) error {
 	e.ctx = ctx
 	noteUse(ctx)
-	if e.WrappedRaw == nil {
+	if e.byDefault = e.WrappedRaw == nil; e.byDefault {
 		standard := new(logging.JSONEncoder)
 		e.wrap(standard)
 		return standard.Provision(ctx)
@@ -80,7 +81,7 @@ func (e *Encoder) wrap(wrapped zapcore.Encoder) {
 // ConfigureDefaultFormat makes console the default on a terminal, as Caddy's
 // encoders that wrap another do, and lets a wrapped one do the same.
 func (e *Encoder) ConfigureDefaultFormat(writer caddy.WriterOpener) error {
-	if e.WrappedRaw != nil {
+	if !e.byDefault {
 		if wrapped, ok := e.wrapped.(caddy.ConfiguresFormatterDefault); ok {
 			return wrapped.ConfigureDefaultFormat(writer)
 		}

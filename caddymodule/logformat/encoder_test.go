@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -182,5 +184,36 @@ func TestAllocations(t *testing.T) {
 	plain := zapcore.NewJSONEncoder(zapcore.EncoderConfig{})
 	if ours, theirs := allocations(newEncoder(t, "")), allocations(plain); ours > theirs+1 {
 		t.Errorf("%v allocations a line, without the encoder %v", ours, theirs)
+	}
+}
+
+// On a terminal people read, unless the configuration says otherwise.
+func TestDefaultFormat(t *testing.T) {
+	terminal, err := os.Open(os.DevNull) // a character device, as terminals are
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	stderr := os.Stderr
+	os.Stderr = terminal
+	defer func() { os.Stderr = stderr }()
+	for _, test := range []struct {
+		wrap   string
+		writer caddy.WriterOpener
+		isJSON bool
+	}{
+		{"", caddy.StderrWriter{}, false},
+		{"", &logging.FileWriter{}, true},
+		{`{"format":"zoom_pkce"}`, caddy.StdoutWriter{}, false},
+		{`{"format":"json"}`, caddy.StderrWriter{}, true},
+	} {
+		e := newEncoder(t, test.wrap)
+		if err := e.ConfigureDefaultFormat(test.writer); err != nil {
+			t.Fatal(err)
+		}
+		line := encode(t, e, "hello", zap.String("uri", "?code="+marker))
+		if json.Valid([]byte(line)) != test.isJSON || strings.Contains(line, marker) {
+			t.Errorf("%s to %T: %s", test.wrap, test.writer, line)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package logformat
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -77,24 +78,25 @@ func (o *object) MarshalLogObject(to zapcore.ObjectEncoder) error {
 // redactedArray keeps the type that headers have, which filters of Caddy's look
 // for, and copies it only where something has to be taken out.
 func redactedArray(values zapcore.ArrayMarshaler) zapcore.ArrayMarshaler {
-	strings, ok := values.(caddyhttp.LoggableStringArray)
+	header, ok := values.(caddyhttp.LoggableStringArray)
 	if !ok {
 		return &array{from: values}
 	}
 	names := hidden.set.Load()
-	for i, value := range strings {
+	var changed caddyhttp.LoggableStringArray
+	for i, value := range header {
 		clean := names.text(value)
-		if clean == value {
-			continue
+		if clean != value && changed == nil {
+			changed = slices.Clone(header)
 		}
-		changed := append(caddyhttp.LoggableStringArray(nil), strings...)
-		changed[i] = clean
-		for i++; i < len(changed); i++ {
-			changed[i] = names.text(changed[i])
+		if changed != nil {
+			changed[i] = clean
 		}
-		return changed
 	}
-	return values
+	if changed == nil {
+		return values
+	}
+	return changed
 }
 
 // array is an array of an entry without the credentials in it.
