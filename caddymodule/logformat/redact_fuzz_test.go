@@ -35,7 +35,7 @@ func spelled(name string, spelling uint64) string {
 // inURL is a value as it can stand in a query without being encoded.
 func inURL(value string) string {
 	return strings.Map(func(c rune) rune {
-		if c <= ' ' || strings.ContainsRune(`&;#"<>`, c) {
+		if c <= ' ' || strings.ContainsRune(`&#"<>`, c) {
 			return -1
 		}
 		return c

@@ -107,15 +107,17 @@ func isNameByte(c byte) bool {
 }
 
 // valueLen is the length of a parameter's or a cookie's value. What may stand in
-// one undecoded belongs to it.
+// one undecoded belongs to it, quotes around it too; a semicolon does unless
+// nothing or a blank follows, as between cookies.
 func valueLen(value string) int {
-	end := strings.IndexFunc(value, func(c rune) bool {
-		return c <= ' ' || c == '&' || c == ';' || c == '#' || c == '"' || c == '<' || c == '>'
+	quotes := len(value) - len(strings.TrimLeft(value, `"\`))
+	end := strings.IndexFunc(value[quotes:], func(c rune) bool {
+		return c <= ' ' || c == '&' || c == '#' || c == '"' || c == '<' || c == '>'
 	})
-	if end < 0 {
-		return len(value)
+	if end >= 0 {
+		value = value[:quotes+end]
 	}
-	return end
+	return len(strings.TrimRight(value, ";"))
 }
 
 // jwtStart is what base64url makes of the `{"` that header and claims of a JWT
