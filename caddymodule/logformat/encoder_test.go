@@ -111,17 +111,25 @@ func TestRedaction(t *testing.T) {
 		"strings":               {zap.Strings("uris", []string{"/", "/cb?code=" + marker}), `{"uris":["/","/cb?code=REDACTED"]}`},
 		"strings of a header":   {zap.Strings("X-Zoom-Zak", []string{marker}), `{"X-Zoom-Zak":["REDACTED"]}`},
 		"objects in an array":   {zap.Objects("requests", []zapcore.ObjectMarshaler{headers("X-Zoom-Zak", marker)}), `{"requests":[{"X-Zoom-Zak":["REDACTED"]}]}`},
-		"inline":                {zap.Inline(headers("X-Zoom-Zak", marker)), `{"X-Zoom-Zak":["REDACTED"]}`},
-		"dictionary":            {zap.Dict("a", zap.Dict("b", zap.String("c", "?code="+marker))), `{"a":{"b":{"c":"?code=REDACTED"}}}`},
-		"reflected header":      {zap.Any("header", http.Header{"X-Zoom-Zak": {marker}, "Via": {"a"}}), `{"header":{"Via":["a"],"X-Zoom-Zak":"REDACTED"}}`},
-		"reflected string":      {zap.Reflect("uri", "/cb?code="+marker), `{"uri":"/cb?code=REDACTED"}`},
-		"configuration":         {zap.Reflect("http", json.RawMessage(`{"client_secret":"`+marker+`","headers":{"access_token":{"name":"X"}},"cookie":{"secret":["`+marker+`"]},"n":12345678901234567890}`)), `{"http":{"client_secret":"REDACTED","cookie":{"secret":"REDACTED"},"headers":{"access_token":{"name":"X"}},"n":12345678901234567890}}`},
-		"unchanged value":       {zap.Reflect("module", struct{ B, A int }{2, 1}), `{"module":{"B":2,"A":1}}`},
-		"nothing":               {zap.Reflect("x", nil), `{"x":null}`},
-		"no JSON":               {zap.Reflect("x", func() {}), `{"xError":"json: unsupported type: func()"}`},
-		"JWT under a new name":  {zap.Object("headers", headers("X-Renamed", "Bearer "+jwt)), `{"headers":{"X-Renamed":["Bearer REDACTED"]}}`},
-		"almost a JWT":          {zap.String("x", "eyJhbGci.eyJhdWQi eyJ a.b.c"), `{"x":"eyJhbGci.eyJhdWQi eyJ a.b.c"}`},
-		"numbers":               {zap.Dict("o", zap.Int("status", 200), zap.Bool("b", true)), `{"o":{"status":200,"b":true}}`},
+		"all in an array": {zap.Array("a", zapcore.ArrayMarshalerFunc(func(to zapcore.ArrayEncoder) error {
+			to.AppendByteString([]byte("?code=" + marker))
+			return errors.Join(
+				to.AppendReflected(map[string]string{"zak": marker}),
+				to.AppendReflected(nil),
+				to.AppendArray(caddyhttp.LoggableStringArray{"?code=" + marker}),
+			)
+		})), `{"a":["?code=REDACTED",{"zak":"REDACTED"},null,["?code=REDACTED"]]}`},
+		"inline":               {zap.Inline(headers("X-Zoom-Zak", marker)), `{"X-Zoom-Zak":["REDACTED"]}`},
+		"dictionary":           {zap.Dict("a", zap.Dict("b", zap.String("c", "?code="+marker))), `{"a":{"b":{"c":"?code=REDACTED"}}}`},
+		"reflected header":     {zap.Any("header", http.Header{"X-Zoom-Zak": {marker}, "Via": {"a"}}), `{"header":{"Via":["a"],"X-Zoom-Zak":"REDACTED"}}`},
+		"reflected string":     {zap.Reflect("uri", "/cb?code="+marker), `{"uri":"/cb?code=REDACTED"}`},
+		"configuration":        {zap.Reflect("http", json.RawMessage(`{"client_secret":"`+marker+`","headers":{"access_token":{"name":"X"}},"cookie":{"secret":["`+marker+`"]},"n":12345678901234567890}`)), `{"http":{"client_secret":"REDACTED","cookie":{"secret":"REDACTED"},"headers":{"access_token":{"name":"X"}},"n":12345678901234567890}}`},
+		"unchanged value":      {zap.Reflect("module", struct{ B, A int }{2, 1}), `{"module":{"B":2,"A":1}}`},
+		"nothing":              {zap.Reflect("x", nil), `{"x":null}`},
+		"no JSON":              {zap.Reflect("x", func() {}), `{"xError":"json: unsupported type: func()"}`},
+		"JWT under a new name": {zap.Object("headers", headers("X-Renamed", "Bearer "+jwt)), `{"headers":{"X-Renamed":["Bearer REDACTED"]}}`},
+		"almost a JWT":         {zap.String("x", "eyJhbGci.eyJhdWQi eyJ a.b.c"), `{"x":"eyJhbGci.eyJhdWQi eyJ a.b.c"}`},
+		"numbers":              {zap.Dict("o", zap.Int("status", 200), zap.Bool("b", true)), `{"o":{"status":200,"b":true}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for wrap, encoder := range map[string]zapcore.Encoder{

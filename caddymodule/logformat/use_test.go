@@ -28,6 +28,7 @@ func TestCaddyfile(t *testing.T) {
 		"filter {\nwrap zoom_pkce console\nuri delete\n}":  `"wrap":{"format":"zoom_pkce","wrap":{"format":"console"}}`,
 		"zoom_pkce {\n}":                                   `{"format":"zoom_pkce"}`,
 		"zoom_pkce nonsense":                               "error: getting module named 'caddy.logging.encoders.nonsense'",
+		"zoom_pkce {\nwrap nonsense\n}":                    "error: getting module named 'caddy.logging.encoders.nonsense'",
 		"zoom_pkce json console":                           "error: wrong argument count",
 		"zoom_pkce {\nwrap\n}":                             "error: wrong argument count",
 		"zoom_pkce {\nwrap json\nwrap json\n}":             "error: wrap is already specified",
@@ -59,6 +60,9 @@ func TestConfiguredIn(t *testing.T) {
 		if got, err := logformat.ConfiguredIn([]byte(config)); got != want || err != nil {
 			t.Errorf("%s: %v, %v", config, got, err)
 		}
+	}
+	if got, err := logformat.ConfiguredIn([]byte(`{"logging":{"logs":{"default":{"encoder":"zoom_pkce"}}}}`)); got || err != nil {
+		t.Errorf("an encoder that Caddy refuses: %v, %v", got, err)
 	}
 	if _, err := logformat.ConfiguredIn([]byte("caddyfile")); err == nil {
 		t.Error("text that is no JSON was taken for a configuration")
