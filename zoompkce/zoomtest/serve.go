@@ -21,11 +21,12 @@ const maxBody = 1 << 20
 // A request is a call with its parameters read.
 type request struct {
 	*http.Request
-	call  Call
-	query url.Values
-	form  url.Values // of a form body
-	body  []byte
-	err   error // unreadable parameters
+	call   Call
+	userID string // whose code or token came with it
+	query  url.Values
+	form   url.Values // of a form body
+	body   []byte
+	err    error // unreadable parameters
 }
 
 // An answer is what an endpoint decided, before anything is written.
@@ -66,6 +67,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) arrive(q *request) *Gate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	q.userID = s.userOf(q)
 	s.record(q)
 	return s.takeGate(q.call, Before)
 }
@@ -75,11 +77,11 @@ func (s *Server) arrive(q *request) *Gate {
 func (s *Server) process(q *request) (a answer, after *Gate, instead http.Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if fault := s.takeFault(q.call, Before); fault != nil {
+	if fault := s.takeFault(q, Before); fault != nil {
 		return answer{}, nil, fault
 	}
 	a = s.answer(q)
-	return a, s.takeGate(q.call, After), s.takeFault(q.call, After)
+	return a, s.takeGate(q.call, After), s.takeFault(q, After)
 }
 
 // enter counts a call in, unless the server is closed.
