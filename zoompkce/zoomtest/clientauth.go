@@ -26,10 +26,11 @@ func invalidClient() answer {
 // and no Authorization header (Zoom's announcement of public PKCE clients).
 func (s *Server) authenticate(q *request) (*App, bool) {
 	params := q.params()
-	if params.Has("client_secret") {
+	authorizations := len(q.Header.Values("Authorization"))
+	if params.Has("client_secret") || authorizations > 1 {
 		return nil, false
 	}
-	if q.Header.Values("Authorization") == nil {
+	if authorizations == 0 {
 		app := s.apps[params.Get("client_id")]
 		return app, app != nil && app.public()
 	}

@@ -57,6 +57,27 @@ func TestRefreshRefuses(t *testing.T) {
 	w.tokens(w.post("/oauth/token", w.app, refreshForm(w.app, tk.Refresh)))
 }
 
+func TestDeadRefreshTokensInOtherWords(t *testing.T) {
+	w := newWorld(t)
+	for _, tc := range []struct {
+		status int
+		code   string
+		want   string
+	}{
+		{400, "invalid_request", `{"reason":"Invalid Token!","error":"invalid_request"}`},
+		{401, "invalid_request", `{"reason":"Invalid Token!","error":"invalid_request"}`},
+		{401, "", `{"reason":"Invalid Token!"}`},
+		{400, "invalid_grant", invalidTokenBody},
+	} {
+		w.RefuseRefreshesWith(tc.status, tc.code)
+		tk := w.signIn(w.app)
+		old := tk.Refresh
+		w.tokens(w.post("/oauth/token", w.app, refreshForm(w.app, old))) // good ones are taken
+		status, body := w.post("/oauth/token", w.app, refreshForm(w.app, old))
+		expect(t, status, body, tc.status, tc.want)
+	}
+}
+
 func TestLaterSignInEndsTheEarlier(t *testing.T) {
 	w := newWorld(t)
 	other := w.signIn(w.public)

@@ -54,7 +54,13 @@ func TestAPIRefusesOtherTokens(t *testing.T) {
 			expect(t, status, body, 401, invalidAccessBody)
 		})
 	}
-	status, body := w.get("", "/v2/users/me?access_token="+tk.Access)
+	for _, token := range []string{"", tk.Access} {
+		status, body := w.get(token, "/v2/users/me?access_token="+tk.Access)
+		expect(t, status, body, 401, invalidAccessBody)
+	}
+	r, _ := http.NewRequest(http.MethodGet, w.URL+"/v2/users/me", nil)
+	r.Header["Authorization"] = []string{"Bearer " + tk.Access, "Bearer " + tk.Access}
+	status, body := w.send(r)
 	expect(t, status, body, 401, invalidAccessBody)
 }
 
@@ -181,6 +187,42 @@ func TestUserToken(t *testing.T) {
 			t.Errorf("%s: %d %s", query, status, body)
 		}
 	}
+}
+
+func TestOBFIsSingleUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		tk := w.signIn(w.app)
+		fetch := func(query string) string {
+			return w.meetingToken(w.get(tk.Access, "/v2/users/me/token?type=onbehalf"+query))
+		}
+		bound, free, other := fetch("&meeting_id=1234567890"), fetch(""), fetch("&meeting_id=1234567890")
+		if _, ok := w.UseOBF(bound, "9999999999"); ok {
+			t.Error("good for another meeting")
+		}
+		for _, obf := range []string{bound, free} {
+			if user, ok := w.UseOBF(obf, "1234567890"); !ok || user != "ada" {
+				t.Errorf("refused, or of %q", user)
+			}
+			if _, ok := w.UseOBF(obf, "1234567890"); ok {
+				t.Error("used twice")
+			}
+			if _, _, ok := w.ValidateOBF(obf); ok {
+				t.Error("still valid")
+			}
+		}
+		if _, _, ok := w.ValidateOBF(other); !ok {
+			t.Error("another token was used up")
+		}
+		time.Sleep(2 * time.Hour)
+		if _, ok := w.UseOBF(other, "1234567890"); ok {
+			t.Error("outlived its two hours")
+		}
+		zak := w.meetingToken(w.get(w.signIn(w.app).Access, "/v2/users/me/zak"))
+		if _, ok := w.UseOBF(zak, "1234567890"); ok {
+			t.Error("took a ZAK")
+		}
+	})
 }
 
 func lifetimeClaim(t *testing.T, token string) time.Duration {

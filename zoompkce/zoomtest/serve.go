@@ -24,6 +24,7 @@ type request struct {
 	call   Call
 	userID string // whose code or token came with it
 	query  url.Values
+	media  string     // type of the body
 	form   url.Values // of a form body
 	body   []byte
 	err    error // unreadable parameters
@@ -116,8 +117,11 @@ func (s *Server) answer(q *request) answer {
 	case CallDeeplink:
 		return s.deeplink(q)
 	}
-	if q.URL.Path == signOutPath {
+	switch q.URL.Path {
+	case signOutPath:
 		return s.signOut(q)
+	case metadataPath:
+		return s.metadata(q)
 	}
 	return apiError(http.StatusNotFound, 404, "Not found.")
 }
@@ -131,8 +135,8 @@ func readRequest(w http.ResponseWriter, r *http.Request) *request {
 	q.body, q.err = body, errors.Join(q.err, err)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if media == "application/x-www-form-urlencoded" {
+	q.media, _, _ = mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if q.media == "application/x-www-form-urlencoded" {
 		q.form, err = url.ParseQuery(string(body))
 		q.err = errors.Join(q.err, err)
 	}

@@ -195,6 +195,19 @@ func TestDeeplink(t *testing.T) {
 	if status, _ := post(tk.Access, "action=go"); status != 400 {
 		t.Errorf("not JSON: %d", status)
 	}
+	for _, bad := range []string{"", "null", "[]", `"go"`} {
+		if status, _ := post(tk.Access, bad); status != 400 {
+			t.Errorf("%s: %d", bad, status)
+		}
+	}
+	r, _ := http.NewRequest(http.MethodPost, w.URL+"/v2/zoomapp/deeplink", strings.NewReader(`{"action":"go"}`))
+	r.Header.Set("Authorization", "Bearer "+tk.Access)
+	if status, _ := w.send(r); status != 400 {
+		t.Errorf("not said to be JSON: %d", status)
+	}
+	w.Fail(CallDeeplink, 1, Deeplink("https://evil.example/?a&b"))
+	status, body = post(tk.Access, `{"action":"go"}`)
+	expect(t, status, body, 200, `{"deeplink":"https://evil.example/?a&b"}`)
 	status, body = post("nonsense", "{}")
 	expect(t, status, body, 401, invalidAccessBody)
 	if status, _ := w.get(tk.Access, "/v2/zoomapp/deeplink"); status != http.StatusMethodNotAllowed {
