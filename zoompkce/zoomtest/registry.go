@@ -15,6 +15,8 @@ type registry struct {
 	refresh shelf[*refreshToken]
 	zaks    shelf[*meetingToken]
 	obfs    shelf[*meetingToken]
+
+	assertions shelf[usedAssertion]
 }
 
 func newRegistry() registry {
