@@ -32,6 +32,16 @@ type App struct {
 	// is made up if empty.
 	WebhookURL    string
 	WebhookSecret string
+
+	// DeauthorizationURL receives app_deauthorized events in place of
+	// WebhookURL: Zoom describes its Deauthorization Notification Endpoint URL
+	// apart from event subscriptions. Empty means WebhookURL.
+	DeauthorizationURL string
+
+	// EventClientID is what app_deauthorized events name in place of ClientID.
+	// One app at Zoom has several client ids, the one of its public client
+	// among them, and an event may name another than the one that signs in.
+	EventClientID string
 }
 
 // DefaultScopes are the granular scopes for users/me and for ZAK and OBF tokens.

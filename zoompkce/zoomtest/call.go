@@ -28,6 +28,7 @@ const (
 	CallOBF       Call = "obf"        // GET /v2/users/me/token?type=onbehalf
 	CallUserToken Call = "user_token" // GET /v2/users/me/token, any other type
 	CallDeeplink  Call = "deeplink"   // POST /v2/zoomapp/deeplink
+	CallDownload  Call = "download"   // GET /rec/download/{id}, the file of a recording
 	CallOther     Call = "other"      // anything else
 )
 
@@ -128,6 +129,8 @@ func classify(path string, params url.Values) Call {
 	}
 	_, tail, ok := cutUserPath(path)
 	switch {
+	case strings.HasPrefix(path, downloadPath):
+		return CallDownload
 	case ok && tail == "":
 		return CallMe
 	case ok && tail == "zak":

@@ -17,6 +17,7 @@ type registry struct {
 	obfs    shelf[*meetingToken]
 
 	assertions shelf[usedAssertion]
+	recordings map[string]Recording
 }
 
 func newRegistry() registry {
@@ -25,6 +26,8 @@ func newRegistry() registry {
 		users:  map[string]*User{},
 		keys:   newSigningKeys(),
 		grants: map[grantKey][]*grant{},
+
+		recordings: map[string]Recording{},
 	}
 }
 

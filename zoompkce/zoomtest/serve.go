@@ -116,6 +116,8 @@ func (s *Server) answer(q *request) answer {
 		return s.userToken(q)
 	case CallDeeplink:
 		return s.deeplink(q)
+	case CallDownload:
+		return s.download(q)
 	}
 	switch q.URL.Path {
 	case signOutPath:

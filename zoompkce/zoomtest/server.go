@@ -52,7 +52,8 @@ type Server struct {
 	// promises it and zoom/arlo does not get it.
 	OmitInClientState bool
 
-	// WebhookClient delivers events; nil means a client with a 10 s limit.
+	// WebhookClient delivers events; nil means an ordinary client. Whichever
+	// it is, it waits 3 s for an answer and follows no redirect.
 	WebhookClient *http.Client
 
 	mu      sync.Mutex

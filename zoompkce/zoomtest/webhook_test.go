@@ -1,13 +1,16 @@
 package zoomtest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -70,13 +73,49 @@ func TestWebhookRetries(t *testing.T) {
 		var calls int
 		w := webhookWorld(t, func(rw http.ResponseWriter, _ *http.Request) {
 			calls++
+			rw.Header().Set("Location", "/elsewhere")
 			rw.WriteHeader(first)
 		})
-		w.WebhookClient.CheckRedirect = webhookClient.CheckRedirect
 		resp, err := w.Webhook(t.Context(), "hooked", "x", nil)
 		if err != nil || resp.StatusCode != first || calls != want {
 			t.Errorf("answered %d: %d calls, %v", first, calls, err)
 		}
+	}
+}
+
+// Who answers too late is taken for somebody who does not answer.
+func TestWebhookWaitsThreeSeconds(t *testing.T) {
+	for first, want := range map[time.Duration]int32{2 * time.Second: 1, 4 * time.Second: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			var calls atomic.Int32
+			w := webhookWorld(t, func(rw http.ResponseWriter, r *http.Request) {
+				if calls.Add(1) == 1 {
+					pause(r, first)
+				}
+			})
+			resp, err := w.Webhook(t.Context(), "hooked", "x", nil)
+			if err != nil || resp.StatusCode != 200 || calls.Load() != want {
+				t.Errorf("answered after %v: %d calls, %v", first, calls.Load(), err)
+			}
+		})
+	}
+}
+
+func TestWebhookIsGivenUp(t *testing.T) {
+	w := newWorld(t)
+	var calls atomic.Int32
+	w.AddApp(App{ClientID: "hooked", WebhookURL: "https://app.example/webhook"})
+	w.WebhookClient = &http.Client{Transport: NewTransport(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		calls.Add(1)
+		panic(http.ErrAbortHandler)
+	}))}
+	if _, err := w.Webhook(t.Context(), "hooked", "x", nil); err == nil || calls.Load() != 4 {
+		t.Errorf("%d calls, error %v", calls.Load(), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.Webhook(ctx, "hooked", "x", nil); err == nil || calls.Load() != 4 {
+		t.Errorf("%d calls, error %v", calls.Load(), err)
 	}
 }
 
