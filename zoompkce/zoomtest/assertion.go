@@ -5,10 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"math/big"
-	"strings"
 	"time"
 )
 
@@ -23,13 +20,6 @@ const (
 	maxClockSkew = time.Minute
 )
 
-// An assertion is a client assertion whose signature was not checked yet.
-type assertion struct {
-	header, claims map[string]any
-	sum            [sha256.Size]byte
-	signature      []byte
-}
-
 // A usedAssertion is remembered so that it is not taken again.
 type usedAssertion struct{ expires time.Time }
 
@@ -43,7 +33,7 @@ func (s *Server) asserted(q *request) (*App, bool) {
 	if q.query.Has("client_assertion") || q.form.Get("client_assertion_type") != assertionType {
 		return nil, false
 	}
-	a, ok := parseAssertion(q.form.Get("client_assertion"))
+	a, ok := parseJWT(q.form.Get("client_assertion"))
 	if !ok {
 		return nil, false
 	}
@@ -52,29 +42,29 @@ func (s *Server) asserted(q *request) (*App, bool) {
 	if app == nil || a.claims["sub"] != id || q.params().Has("client_id") && q.params().Get("client_id") != id {
 		return nil, false
 	}
-	if !a.signedBy(app.PublicKeys) || !s.takeAssertion(id, a.claims) {
+	if !a.signedBy(app.PublicKeys) || !s.takeAssertion(id, a) {
 		return nil, false
 	}
 	return app, true
 }
 
 // takeAssertion checks for whom and when an assertion is good, and uses it up.
-func (s *Server) takeAssertion(clientID string, claims map[string]any) bool {
+func (s *Server) takeAssertion(clientID string, a *unverifiedJWT) bool {
 	now := s.now()
-	expires, ok := timeClaim(claims, "exp")
+	expires, ok := a.time("exp")
 	if !ok || !now.Before(expires) || expires.After(now.Add(maxAssertionLife)) {
 		return false
 	}
 	for _, name := range []string{"iat", "nbf"} {
-		at, ok := timeClaim(claims, name)
-		if _, given := claims[name]; given && (!ok || at.After(now.Add(maxClockSkew))) {
+		at, ok := a.time(name)
+		if _, given := a.claims[name]; given && (!ok || at.After(now.Add(maxClockSkew))) {
 			return false
 		}
 	}
-	if !isAudience(claims["aud"], s.URL+"/oauth/token") {
+	if !isAudience(a.claims["aud"], s.URL+"/oauth/token") {
 		return false
 	}
-	jti, _ := claims["jti"].(string)
+	jti, _ := a.claims["jti"].(string)
 	key := clientID + " " + jti
 	if _, used := s.assertions.get(key); used || jti == "" {
 		return false
@@ -92,55 +82,34 @@ func isAudience(claim any, audience string) bool {
 	return claim == audience
 }
 
-func timeClaim(claims map[string]any, name string) (time.Time, bool) {
-	seconds, ok := claims[name].(float64)
-	return time.Unix(int64(seconds), 0), ok
-}
-
-func parseAssertion(text string) (assertion, bool) {
-	parts := strings.Split(text, ".")
-	if len(parts) != 3 {
-		return assertion{}, false
-	}
-	a := assertion{sum: sha256.Sum256([]byte(parts[0] + "." + parts[1]))}
-	var err error
-	a.signature, err = base64.RawURLEncoding.DecodeString(parts[2])
-	ok := err == nil && decodeJWTPart(parts[0], &a.header) && decodeJWTPart(parts[1], &a.claims)
-	return a, ok
-}
-
-func decodeJWTPart(part string, into *map[string]any) bool {
-	b, err := base64.RawURLEncoding.DecodeString(part)
-	return err == nil && json.Unmarshal(b, into) == nil
-}
-
 // signedBy reports whether one of the keys made the signature: the one with the
 // key id that the header names, if it names one. Only RS256 and ES256 count,
 // each for its kind of key, so neither "none" nor a public key taken for a
 // shared secret gets by. Extensions that must be understood are not (RFC 7515
 // section 4.1.11).
-func (a *assertion) signedBy(keys []PublicKey) bool {
-	kid, named := a.header["kid"]
-	if _, critical := a.header["crit"]; critical {
+func (j *unverifiedJWT) signedBy(keys []PublicKey) bool {
+	kid, named := j.header["kid"]
+	if _, critical := j.header["crit"]; critical {
 		return false
 	}
 	for _, key := range keys {
-		if (!named || kid == key.ID) && a.verify(key.Key) {
+		if (!named || kid == key.ID) && j.verifiedBy(key.Key) {
 			return true
 		}
 	}
 	return false
 }
 
-func (a *assertion) verify(key crypto.PublicKey) bool {
+func (j *unverifiedJWT) verifiedBy(key crypto.PublicKey) bool {
+	sum := sha256.Sum256([]byte(j.signed))
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		return a.header["alg"] == "RS256" &&
-			rsa.VerifyPKCS1v15(key, crypto.SHA256, a.sum[:], a.signature) == nil
+		return j.header["alg"] == "RS256" &&
+			rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], j.signature) == nil
 	case *ecdsa.PublicKey:
 		// r and s, 32 bytes each (RFC 7518 section 3.4).
-		return a.header["alg"] == "ES256" && len(a.signature) == 64 &&
-			ecdsa.Verify(key, a.sum[:], new(big.Int).SetBytes(a.signature[:32]), new(big.Int).SetBytes(a.signature[32:]))
+		return j.header["alg"] == "ES256" && len(j.signature) == 64 &&
+			ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(j.signature[:32]), new(big.Int).SetBytes(j.signature[32:]))
 	}
 	return false
 }
