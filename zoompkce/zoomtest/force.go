@@ -77,6 +77,21 @@ func (s *Server) ValidateAccessToken(token string) (clientID, userID string, ok 
 	return g.clientID, g.userID, true
 }
 
+// RefreshTokens returns the refresh tokens that a user's grants for an app have
+// left, the latest sign-in's last: one, unless KeepOlderSignIns is set. Whether
+// the answer with the token in it has reached anybody is another matter.
+func (s *Server) RefreshTokens(clientID, userID string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var live []string
+	for _, g := range s.grants[grantKey{clientID, userID}] {
+		if _, ok := s.liveRefresh(g.newest); ok {
+			live = append(live, g.newest)
+		}
+	}
+	return live
+}
+
 // ValidateZAK reports whether a meeting would accept a ZAK now, whose it is and
 // when it was fetched, on the server's clock.
 func (s *Server) ValidateZAK(zak string) (userID string, fetchedAt time.Time, ok bool) {

@@ -1,6 +1,7 @@
 package zoomtest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,35 @@ func TestRefreshRotates(t *testing.T) {
 		if _, _, ok := w.ValidateAccessToken(old.Access); !ok {
 			t.Error("the old access token died with the refresh")
 		}
+	}
+}
+
+func TestRefreshTokens(t *testing.T) {
+	w := newWorld(t)
+	left := func(want ...string) {
+		t.Helper()
+		if got := w.RefreshTokens("confidential", "ada"); !slices.Equal(got, want) {
+			t.Errorf("%d tokens left, want %d", len(got), len(want))
+		}
+	}
+	left()
+	first := w.signIn(w.app)
+	left(first.Refresh)
+	second := w.signIn(w.app)
+	left(second.Refresh)
+	second = w.tokens(w.post("/oauth/token", w.app, refreshForm(w.app, second.Refresh)))
+	left(second.Refresh)
+	w.KeepOlderSignIns = true
+	third := w.signIn(w.app)
+	left(second.Refresh, third.Refresh)
+	w.RevokeRefreshTokens("confidential", "ada")
+	left()
+
+	fourth := w.signIn(w.app)
+	w.FailAfter(CallRefresh, 1, Status(502, ""))
+	w.post("/oauth/token", w.app, refreshForm(w.app, fourth.Refresh))
+	if got := w.RefreshTokens("confidential", "ada"); len(got) != 1 || got[0] == fourth.Refresh {
+		t.Error("a lost answer changed nothing")
 	}
 }
 

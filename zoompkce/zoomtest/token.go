@@ -89,9 +89,8 @@ func (c *code) verified(verifier string) bool {
 // article 360060332931). Using it again changes nothing else.
 func (s *Server) refreshGrant(app *App, q *request) answer {
 	invalid := s.refusedRefresh.answer()
-	rt, ok := s.refresh.get(q.params().Get("refresh_token"))
-	if !ok || rt.dead || rt.grant.dead || rt.grant.clientID != app.ClientID ||
-		!s.now().Before(rt.expires) || s.users[rt.grant.userID] == nil {
+	rt, ok := s.liveRefresh(q.params().Get("refresh_token"))
+	if !ok || rt.grant.clientID != app.ClientID {
 		return invalid
 	}
 	for _, scope := range rt.grant.scopes {
