@@ -73,7 +73,8 @@ func (p *panel) addURL() string {
 // an act's name and user. A program reads what came of it in the answer.
 func (p *panel) change(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
-	said, ok := "", false
+	var said string
+	var ok bool
 	switch {
 	case r.PostFormValue("do") != "":
 		said, ok = p.act(r, r.PostFormValue("do"), r.PostFormValue("user"))

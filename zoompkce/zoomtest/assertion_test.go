@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -67,9 +68,7 @@ func (c *byokClient) call(path string, form url.Values) (status int, body string
 	c.t.Helper()
 	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 	form.Set("client_assertion", c.assertion())
-	for name, values := range c.changed {
-		form[name] = values
-	}
+	maps.Copy(form, c.changed)
 	return c.post(path, c.app, form)
 }
 
