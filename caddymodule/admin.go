@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -175,3 +176,16 @@ func adminAnswer(w http.ResponseWriter, value any) error {
 
 // Interface guards
 var _ caddy.AdminRouter = (*adminAPI)(nil)
+
+// redirectURIsOf are all URIs that Zoom has to know.
+func redirectURIsOf(sites []*site) (uris []string) {
+	for _, s := range sites {
+		for _, uri := range s.redirectURIs {
+			uris = append(uris, uri.uri)
+		}
+		if s.zoomApp != nil {
+			uris = append(uris, s.zoomApp.redirectURIs...)
+		}
+	}
+	return conf.Unique(uris)
+}

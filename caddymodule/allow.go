@@ -1,6 +1,10 @@
 package caddymodule
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+)
 
 // Allow lists who may pass after signing in. A user that any entry matches is
 // let in; everybody else gets a 403.
@@ -28,18 +32,18 @@ type allowRules struct {
 	emailDomains map[string]bool
 }
 
-func (a *Allow) subdirective(b *block) error {
+func (a *Allow) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "account_id":
-		return b.list(&a.AccountID)
+		return b.List(&a.AccountID)
 	case "user_id":
-		return b.list(&a.UserID)
+		return b.List(&a.UserID)
 	case "email":
-		return b.list(&a.Email)
+		return b.List(&a.Email)
 	case "email_domain":
-		return b.list(&a.EmailDomain)
+		return b.List(&a.EmailDomain)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 
@@ -49,7 +53,7 @@ func (a *Allow) resolve(r *resolver) *allowRules {
 		return nil
 	}
 	if len(a.AccountID)+len(a.UserID)+len(a.Email)+len(a.EmailDomain) == 0 {
-		r.failf("allow", "lists nobody; leave it out to let everybody in")
+		r.Failf("allow", "lists nobody; leave it out to let everybody in")
 	}
 	rules := &allowRules{
 		accountIDs:   r.allowed("allow account_id", a.AccountID),
@@ -57,17 +61,17 @@ func (a *Allow) resolve(r *resolver) *allowRules {
 		emails:       make(map[string]bool),
 		emailDomains: make(map[string]bool),
 	}
-	for _, v := range r.texts("allow email", a.Email) {
-		email := strings.ToLower(v.text)
+	for _, v := range r.Texts("allow email", a.Email) {
+		email := strings.ToLower(v.Text)
 		if _, ok := emailDomain(email); !ok {
-			r.fail(v, "is not an email address with exactly one @")
+			r.Fail(v, "is not an email address with exactly one @")
 		}
 		rules.emails[email] = true
 	}
-	for _, v := range r.texts("allow email_domain", a.EmailDomain) {
-		domain := strings.ToLower(v.text)
-		if !validHost(domain) {
-			r.fail(v, "is not a domain; write it without @ or a leading dot")
+	for _, v := range r.Texts("allow email_domain", a.EmailDomain) {
+		domain := strings.ToLower(v.Text)
+		if !conf.ValidHost(domain) {
+			r.Fail(v, "is not a domain; write it without @ or a leading dot")
 		}
 		rules.emailDomains[domain] = true
 	}
@@ -76,8 +80,8 @@ func (a *Allow) resolve(r *resolver) *allowRules {
 
 func (r *resolver) allowed(option string, raws []string) map[string]bool {
 	set := make(map[string]bool)
-	for _, v := range r.texts(option, raws) {
-		set[v.text] = true
+	for _, v := range r.Texts(option, raws) {
+		set[v.Text] = true
 	}
 	return set
 }

@@ -11,6 +11,11 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
+	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule/redisstore" // registered with us: one --with is enough
 )
 
 func init() {
@@ -29,7 +34,7 @@ type App struct {
 	mu   sync.Mutex
 	apps map[string][]*site // by app id
 
-	events *eventQueue
+	events *telemetry.EventQueue
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
 }
@@ -50,8 +55,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	a.events = newEventQueue(ctx, events.(*caddyevents.App), a.logger)
-	return metrics.register(ctx.GetMetricsRegistry())
+	a.events = telemetry.NewEventQueue(ctx, events.(*caddyevents.App), a.logger)
+	return telemetry.Metrics.Register(ctx.GetMetricsRegistry())
 }
 
 // sites returns all handlers by app id.
@@ -113,14 +118,14 @@ func disagreement(a, b *site) string {
 func (a *App) Start() error {
 	// Only now all routes are known. There may be handlers without an http app:
 	// another app can have routes of its own.
-	routes := new(caddyhttp.App)
+	http := new(caddyhttp.App)
 	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
-		routes = app.(*caddyhttp.App)
+		http = app.(*caddyhttp.App)
 	}
-	if err := findClash(routes); err != nil {
+	if err := routes.Clash(http, findSite); err != nil {
 		return err
 	}
-	a.events.start()
+	a.events.Start()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	for id, sites := range a.apps {
@@ -129,44 +134,52 @@ func (a *App) Start() error {
 		for _, s := range sites {
 			running.enter(s)
 		}
-		a.sweeps.Go(func() { newSweep(first.store, id, first.logger).Run(ctx) })
+		a.sweeps.Go(func() { caddystore.NewSweeper(first.store, id, first.logger).Run(ctx) })
 
-		var uris []string
 		for _, s := range sites {
-			for _, uri := range s.redirectURIs {
-				uris = append(uris, uri.uri)
-			}
-			if s.zoomApp != nil {
-				uris = append(uris, s.zoomApp.redirectURIs...)
-			}
 			s.warnOpenSignatures()
 		}
 		first.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
-			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", compact(uris)))
+			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", redirectURIsOf(sites)))
 		if domain := first.cookie.domain; domain != "" {
 			first.logger.Warn("cookie domain makes every host below it part of the sign-in: each of them can read and replace the cookies",
 				zap.String("domain", domain), zap.String("client_id", first.clientID))
 		}
-		stray := findStrayURIs(routes, sites)
-		for _, uri := range stray.byHost {
-			first.logger.Warn(strayByHost, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
+		stray := routes.Stray(http, findSite, inRoutes(sites))
+		for _, uri := range stray.ByHost {
+			first.logger.Warn(routes.StrayByHost, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
 		}
-		for _, uri := range stray.byPath {
-			first.logger.Warn(strayByPath, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
+		for _, uri := range stray.ByPath {
+			first.logger.Warn(routes.StrayByPath, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
 		}
 	}
 	return nil
 }
 
-func compact(list []string) (unique []string) {
-	seen := make(map[string]bool)
-	for _, s := range list {
-		if !seen[s] {
-			seen[s] = true
-			unique = append(unique, s)
-		}
+// findSite tells what of a handler matters in routes.
+func findSite(handler caddyhttp.MiddlewareHandler) *routes.Site {
+	if h, ok := handler.(*Handler); ok {
+		return h.site.inRoutes()
 	}
-	return unique
+	return nil
+}
+
+func (s *site) inRoutes() *routes.Site {
+	found := &routes.Site{
+		AppID: s.client.AppID(), ClientID: s.clientID, CallbackPath: s.callbackPath, PathPrefix: s.pathPrefix,
+		Headers: s.headerNames(),
+	}
+	for _, uri := range s.redirectURIs {
+		found.RedirectURIs = append(found.RedirectURIs, routes.RedirectURI{URI: uri.uri, Host: uri.host})
+	}
+	return found
+}
+
+func inRoutes(sites []*site) (found []*routes.Site) {
+	for _, s := range sites {
+		found = append(found, s.inRoutes())
+	}
+	return found
 }
 
 // Stop ends the background work. It is the last moment at which all stores are
@@ -186,7 +199,7 @@ func (a *App) Stop() error {
 		}
 	}
 	retiring.Wait()
-	a.events.close()
+	a.events.Close()
 	return nil
 }
 

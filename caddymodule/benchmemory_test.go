@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -65,7 +66,7 @@ func cachedUserBytes(tb testing.TB, users int) (withoutZAK, withZAK float64) {
 		state := zoompkce.NewState()
 		state.SetCacheSize(users)
 		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{
-			Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(doctorSecret)},
+			Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(testCookieSecret)},
 		})
 		if err != nil {
 			tb.Fatal(err)
@@ -162,11 +163,11 @@ func BenchmarkColdSession(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	store := newCaddyStore(&certmagic.FileStorage{Path: b.TempDir()}, zap.NewNop())
+	store := caddystore.New(&certmagic.FileStorage{Path: b.TempDir()}, zap.NewNop())
 	b.Cleanup(func() { _ = store.Cleanup() })
 	newManager := func() (*zoompkce.Manager, func()) {
 		state := zoompkce.NewState()
-		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(doctorSecret)}})
+		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(testCookieSecret)}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -2,10 +2,15 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 const directive = "zoom_pkce"
@@ -137,71 +142,98 @@ func (h *Handler) unmarshalCaddyfile(helper httpcaddyfile.Helper) error {
 	if helper.CountRemainingArgs() > 0 {
 		return helper.Errf("%s takes a matcher and a block, nothing else on its line", directive)
 	}
-	b := &block{Helper: helper, name: directive}
-	return b.lines(h.subdirective)
+	b := conf.NewBlock(helper, directive, subdirectivesOf)
+	return b.Lines(h.subdirective)
 }
 
-func (h *Handler) subdirective(b *block) error {
+func (h *Handler) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "client_id":
-		return b.text(&h.ClientID)
+		return b.Text(&h.ClientID)
 	case "client_secret":
-		return b.text(&h.ClientSecret)
+		return b.Text(&h.ClientSecret)
 	case "redirect_uri":
-		return b.list(&h.RedirectURI)
+		return b.List(&h.RedirectURI)
 	case "oauth_url":
-		return b.text(&h.OAuthURL)
+		return b.Text(&h.OAuthURL)
 	case "api_url":
-		return b.text(&h.APIURL)
+		return b.Text(&h.APIURL)
 	case "authorize_url":
-		return b.text(&h.AuthorizeURL)
+		return b.Text(&h.AuthorizeURL)
 	case "scopes":
-		return b.list(&h.Scopes)
+		return b.List(&h.Scopes)
 	case "zoom_timeout":
-		return b.duration(&h.ZoomTimeout)
+		return b.Duration(&h.ZoomTimeout)
 	case "refresh_margin":
-		return b.durationOrZero(&h.RefreshMargin)
+		return b.DurationOrZero(&h.RefreshMargin)
 	case "path_prefix":
-		return b.text(&h.PathPrefix)
+		return b.Text(&h.PathPrefix)
 	case "unauthenticated":
-		return b.oneOf(&h.Unauthenticated, unauthenticatedValues...)
+		return b.OneOf(&h.Unauthenticated, unauthenticatedValues...)
 	case "after_logout":
-		return b.text(&h.AfterLogout)
+		return b.Text(&h.AfterLogout)
 	case "keep_fragment":
-		return b.onOff(&h.KeepFragment)
+		return b.OnOff(&h.KeepFragment)
 	case "error_pages":
 		h.ErrorPages = new(bool)
-		return b.onOff(h.ErrorPages)
+		return b.OnOff(h.ErrorPages)
 	case "page_tokens":
-		return b.onOff(&h.PageTokens)
+		return b.OnOff(&h.PageTokens)
 	case "allow":
 		h.Allow = new(Allow)
-		return b.nested(h.Allow.subdirective)
+		return b.Nested(h.Allow.subdirective)
 	case "headers":
 		h.Headers = new(Headers)
-		return b.nested(h.Headers.subdirective)
+		return b.Nested(h.Headers.subdirective)
 	case "zak":
 		h.ZAK = new(ZAK)
 		return h.ZAK.unmarshalCaddyfile(b)
 	case "obf":
 		h.OBF = new(OBF)
-		return b.nested(h.OBF.subdirective)
+		return b.Nested(h.OBF.subdirective)
 	case "meeting_sdk":
 		h.MeetingSDK = new(MeetingSDK)
-		return b.optional(h.MeetingSDK.subdirective)
+		return b.Optional(h.MeetingSDK.subdirective)
 	case "zoom_app":
 		h.ZoomApp = new(ZoomApp)
-		return b.optional(h.ZoomApp.subdirective)
+		return b.Optional(h.ZoomApp.subdirective)
 	case "webhook":
 		h.Webhook = new(Webhook)
-		return b.nested(h.Webhook.subdirective)
+		return b.Nested(h.Webhook.subdirective)
 	case "session":
 		h.Session = new(Session)
-		return b.nested(h.Session.subdirective)
+		return b.Nested(h.Session.subdirective)
 	case "cookie":
 		h.Cookie = new(Cookie)
-		return b.nested(h.Cookie.subdirective)
+		return b.Nested(h.Cookie.subdirective)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
+}
+
+// subdirectivesOf lists what a block of the directive takes: the Caddyfile and
+// JSON have the same names.
+func subdirectivesOf(block string) (names []string) {
+	fields := slices.Collect(reflect.TypeFor[Handler]().Fields())
+	if block != directive {
+		i := slices.IndexFunc(fields, func(f reflect.StructField) bool {
+			return jsonKey(f) == block && f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct
+		})
+		if i < 0 {
+			return nil
+		}
+		fields = slices.Collect(fields[i].Type.Elem().Fields())
+	}
+	for _, field := range fields {
+		// A matcher, and the word `off`.
+		if key := jsonKey(field); key != "" && key != "protect" && key != "disabled" {
+			names = append(names, key)
+		}
+	}
+	return names
+}
+
+func jsonKey(field reflect.StructField) string {
+	key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	return key
 }

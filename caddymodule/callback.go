@@ -8,6 +8,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -17,18 +20,18 @@ const statelessLife = 30 * time.Second
 
 // serveCallback finishes a login: Zoom has sent the visitor back.
 func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
-	query, err := url.ParseQuery(sentURL(r).RawQuery)
+	query, err := url.ParseQuery(browser.SentURL(r).RawQuery)
 	if err != nil {
-		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("the query cannot be read")})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("the query cannot be read")})
 	}
 	states, codes := query["state"], query["code"]
 	switch {
 	case len(states) > 1 || len(codes) > 1:
-		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("state or code is repeated")})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("state or code is repeated")})
 	case query.Has("error"):
 		return s.declined(w, r, v, query.Get("state"))
 	case len(codes) == 0 || codes[0] == "":
-		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("there is no code")})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("there is no code")})
 	case len(states) == 0 || states[0] == "":
 		return s.startedElsewhere(w, r, v)
 	}
@@ -53,7 +56,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err == nil && previous.Created().After(login.Started) {
 		// Another tab was faster; the code is not needed.
 		http.SetCookie(w, s.manager.DropLogin(login))
-		return s.redirect(w, decisionEndpoint, login.ReturnURL)
+		return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
 	}
 	signedIn, err := s.manager.SignIn(r.Context(), login, code, previous)
 	if !errors.Is(err, zoompkce.ErrCodeUnused) {
@@ -64,13 +67,13 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	http.SetCookie(w, signedIn.Cookie)
 	http.SetCookie(w, s.countSignIn(v))
-	return s.redirect(w, decisionEndpoint, login.ReturnURL)
+	return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
 }
 
 // declined ends a login that the visitor, or Zoom, did not go through with. Nothing of
 // the query is shown: anybody can write such a link.
 func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state string) error {
-	f := refusal{code: codeDeclined}
+	f := refusal{code: outcome.Declined}
 	if login, _ := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state); login != nil {
 		http.SetCookie(w, s.manager.DropLogin(login))
 		f.returnURL = login.ReturnURL
@@ -80,7 +83,7 @@ func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state 
 
 // refuseLogin refuses what ends a sign-in.
 func (s *site) refuseLogin(w http.ResponseWriter, r *http.Request, f refusal) error {
-	metrics.loginEnded(f.code)
+	telemetry.Metrics.LoginEnded(f.code)
 	return s.refuse(w, r, f)
 }
 
@@ -90,10 +93,10 @@ func (s *site) refuseLogin(w http.ResponseWriter, r *http.Request, f refusal) er
 // visitor signs in once more, from here.
 func (s *site) startedElsewhere(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if s.manager.CookieValue(v.cookies, "start") != "" {
-		return s.refuseLogin(w, r, refusal{code: codeBadCallback, err: errors.New("a second callback without a state")})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("a second callback without a state")})
 	}
 	s.logStep(r, zap.InfoLevel, "a sign-in was begun at Zoom and begins once more here",
-		refusal{code: codeBadCallback, err: errors.New("the callback has no state")})
+		refusal{code: outcome.BadCallback, err: errors.New("the callback has no state")})
 	http.SetCookie(w, s.manager.Cookie("start", "1", statelessLife))
 	return s.startLogin(w, r, v, loginStart{returnURL: "/", restarted: true})
 }
@@ -106,7 +109,7 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 		return s.refuseLogin(w, r, refusalOf(err))
 	}
 	if _, err := s.sessionOf(r, v); err == nil {
-		return s.redirect(w, decisionEndpoint, "/")
+		return s.redirect(w, telemetry.DecisionEndpoint, "/")
 	} else if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuseLogin(w, r, refusalOf(err))
 	}
@@ -120,14 +123,14 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 	}
 	switch {
 	case !restarted:
-		metrics.loginEnded(codeLoginExpired)
+		telemetry.Metrics.LoginEnded(outcome.LoginExpired)
 		s.logStep(r, zap.InfoLevel, "a callback belongs to no sign-in of this browser, which begins once more",
-			refusal{code: codeLoginExpired, err: err})
+			refusal{code: outcome.LoginExpired, err: err})
 		return s.startLogin(w, r, v, loginStart{returnURL: returnURL, restarted: true})
 	case login != nil:
-		return s.refuseLogin(w, r, refusal{code: codeLoginExpired, err: err, returnURL: returnURL})
+		return s.refuseLogin(w, r, refusal{code: outcome.LoginExpired, err: err, returnURL: returnURL})
 	default:
-		return s.refuseLogin(w, r, refusal{code: codeCookiesMissing, err: err})
+		return s.refuseLogin(w, r, refusal{code: outcome.CookiesMissing, err: err})
 	}
 }
 
@@ -139,14 +142,14 @@ func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, lo
 	switch zoomapi.KindOf(err) {
 	case zoomapi.KindUnauthorized, zoomapi.KindUnknownUser:
 		// The token that the code brought was refused at once.
-		f.code = codeCodeRefused
+		f.code = outcome.CodeRefused
 	}
 	if errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
-		f.code = codeLoginExpired
+		f.code = outcome.LoginExpired
 	}
-	if again := f.code == codeCodeRefused || f.code == codeLoginExpired; again && !login.Restarted {
+	if again := f.code == outcome.CodeRefused || f.code == outcome.LoginExpired; again && !login.Restarted {
 		s.logStep(r, zap.WarnLevel, "a sign-in failed and begins once more", f)
-		metrics.loginEnded(f.code)
+		telemetry.Metrics.LoginEnded(f.code)
 		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})
 	}
 	return s.refuseLogin(w, r, f)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // minSecretSize keeps a cookie secret as strong as the 256-bit keys that are
@@ -46,12 +48,12 @@ type cookieSettings struct {
 	secrets  [][]byte // none: the generated secret
 }
 
-func (c *Cookie) subdirective(b *block) error {
+func (c *Cookie) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "name":
-		return b.text(&c.Name)
+		return b.Text(&c.Name)
 	case "domain":
-		return b.text(&c.Domain)
+		return b.Text(&c.Domain)
 	case "same_site":
 		if b.CountRemainingArgs() == 1 {
 			if b.NextArg(); b.Val() == "strict" {
@@ -59,11 +61,11 @@ func (c *Cookie) subdirective(b *block) error {
 			}
 			b.Prev()
 		}
-		return b.oneOf(&c.SameSite, sameSiteValues...)
+		return b.OneOf(&c.SameSite, sameSiteValues...)
 	case "secret":
-		return b.list(&c.Secret)
+		return b.List(&c.Secret)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 
@@ -81,50 +83,45 @@ func (c *Cookie) resolve(r *resolver, s *settings) cookieSettings {
 }
 
 func (r *resolver) cookieName(raw string) string {
-	v, ok := r.text("cookie name", raw)
+	v, ok := r.Text("cookie name", raw)
 	if !ok {
 		return "zoom_pkce"
 	}
 	// RFC 6265 section 4.1.1: cookie-name = token
-	if !isToken(v.text) || len(v.text) > maxCookieName {
-		r.fail(v, "is not a cookie name of at most %d letters, digits, - and _", maxCookieName)
+	if !isToken(v.Text) || len(v.Text) > maxCookieName {
+		r.Fail(v, "is not a cookie name of at most %d letters, digits, - and _", maxCookieName)
 	}
 	// Browsers compare these prefixes without regard to case.
-	name := strings.ToLower(v.text)
+	name := strings.ToLower(v.Text)
 	if strings.HasPrefix(name, "__host-") || strings.HasPrefix(name, "__secure-") {
-		r.fail(v, "leave the prefix out, the directive adds the one that fits")
+		r.Fail(v, "leave the prefix out, the directive adds the one that fits")
 	}
-	return v.text
+	return v.Text
 }
 
 // cookieDomain demands that every served host may set and receive the cookie: a
 // browser drops one for a foreign domain, and the sign-in would start over for
 // ever.
 func (r *resolver) cookieDomain(raw string, uris []redirectURI) string {
-	v, ok := r.text("cookie domain", raw)
+	v, ok := r.Text("cookie domain", raw)
 	if !ok {
 		return ""
 	}
 	// RFC 6265 section 4.1.2.3: a leading dot is ignored
-	domain := strings.ToLower(strings.TrimPrefix(v.text, "."))
-	if _, err := netip.ParseAddr(domain); err == nil || !validHost(domain) {
-		r.fail(v, "is not a domain name")
+	domain := strings.ToLower(strings.TrimPrefix(v.Text, "."))
+	if _, err := netip.ParseAddr(domain); err == nil || !conf.ValidHost(domain) {
+		r.Fail(v, "is not a domain name")
 		return ""
 	}
 	if !strings.Contains(domain, ".") && domain != "localhost" {
-		r.fail(v, "browsers refuse cookies for a whole top-level domain")
+		r.Fail(v, "browsers refuse cookies for a whole top-level domain")
 	}
 	for _, uri := range uris {
-		if !inDomain(uri.hostname, domain) {
-			r.fail(v, "the host of redirect_uri %q neither equals it nor lies below it", uri.raw)
+		if !conf.InDomain(uri.hostname, domain) {
+			r.Fail(v, "the host of redirect_uri %q neither equals it nor lies below it", uri.raw)
 		}
 	}
 	return domain
-}
-
-// inDomain tells whether host equals domain or lies below it.
-func inDomain(host, domain string) bool {
-	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
 var sameSiteValues = []string{"lax", "none"}
@@ -133,19 +130,19 @@ const strictReason = "cannot work: the way back from Zoom is a navigation from a
 	"in which browsers leave such cookies out, so no sign-in could be completed; use lax"
 
 func (r *resolver) sameSite(raw string) http.SameSite {
-	v, ok := r.text("cookie same_site", raw)
+	v, ok := r.Text("cookie same_site", raw)
 	if !ok {
 		return http.SameSiteLaxMode
 	}
-	switch v.text {
+	switch v.Text {
 	case "lax":
 		return http.SameSiteLaxMode
 	case "none":
 		return http.SameSiteNoneMode
 	case "strict":
-		r.fail(v, strictReason)
+		r.Fail(v, strictReason)
 	default:
-		r.fail(v, "is not one of %s", strings.Join(sameSiteValues, ", "))
+		r.Fail(v, "is not one of %s", strings.Join(sameSiteValues, ", "))
 	}
 	return http.SameSiteLaxMode
 }
@@ -153,14 +150,14 @@ func (r *resolver) sameSite(raw string) http.SameSite {
 func (r *resolver) cookieSecrets(raws []string) [][]byte {
 	var secrets [][]byte
 	seen := make(map[string]bool)
-	for _, v := range r.keys("cookie secret", raws) {
-		if len(v.text) < minSecretSize {
-			r.fail(v, "has %d bytes, it needs %d or more; caddy zoom-pkce keygen prints one",
-				len(v.text), minSecretSize)
+	for _, v := range r.Keys("cookie secret", raws) {
+		if len(v.Text) < minSecretSize {
+			r.Fail(v, "has %d bytes, it needs %d or more; caddy zoom-pkce keygen prints one",
+				len(v.Text), minSecretSize)
 		}
-		if !seen[v.text] {
-			seen[v.text] = true
-			secrets = append(secrets, []byte(v.text))
+		if !seen[v.Text] {
+			seen[v.Text] = true
+			secrets = append(secrets, []byte(v.Text))
 		}
 	}
 	return secrets

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -13,7 +15,7 @@ import (
 // endpoint is one of the paths at which the directive answers itself.
 type endpoint struct {
 	methods []string
-	// sameOrigin is set where state is changed or a credential returned.
+	// SameOrigin is set where state is changed or a credential returned.
 	sameOrigin bool
 	serve      func(*site, http.ResponseWriter, *http.Request, *visit) error
 	// on tells whether the configuration has it; nil: always.
@@ -51,14 +53,14 @@ var get, post = []string{http.MethodGet}, []string{http.MethodPost}
 func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, name string) error {
 	e, ok := endpointTable[name]
 	if !ok || e.on != nil && !e.on(s) {
-		return s.refuse(w, r, refusal{code: codeNotFound})
+		return s.refuse(w, r, refusal{code: outcome.NotFound})
 	}
-	if !slices.Contains(e.methods, sentMethod(r)) {
+	if !slices.Contains(e.methods, browser.SentMethod(r)) {
 		w.Header().Set("Allow", strings.Join(e.methods, ", "))
-		return s.refuse(w, r, refusal{code: codeMethodNotAllowed})
+		return s.refuse(w, r, refusal{code: outcome.MethodNotAllowed})
 	}
-	if e.sameOrigin && !sameOrigin(r) {
-		return s.refuse(w, r, refusal{code: codeCrossSite})
+	if e.sameOrigin && !browser.SameOrigin(r) {
+		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	return e.serve(s, w, r, v)
 }

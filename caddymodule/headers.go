@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"net/http"
 	"strings"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // Headers configures the request headers that carry identity and access token
@@ -76,33 +78,33 @@ type headerSettings struct {
 	name        string
 }
 
-func (h *Headers) subdirective(b *block) error {
+func (h *Headers) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "access_token":
 		h.AccessToken = new(TokenHeader)
-		return b.header(&h.AccessToken.Disabled, &h.AccessToken.Name, &h.AccessToken.Scheme)
+		return readHeader(b, &h.AccessToken.Disabled, &h.AccessToken.Name, &h.AccessToken.Scheme)
 	case "user_id":
 		h.UserID = new(Header)
-		return b.header(&h.UserID.Disabled, &h.UserID.Name, nil)
+		return readHeader(b, &h.UserID.Disabled, &h.UserID.Name, nil)
 	case "account_id":
 		h.AccountID = new(Header)
-		return b.header(&h.AccountID.Disabled, &h.AccountID.Name, nil)
+		return readHeader(b, &h.AccountID.Disabled, &h.AccountID.Name, nil)
 	case "email":
 		h.Email = new(Header)
-		return b.header(&h.Email.Disabled, &h.Email.Name, nil)
+		return readHeader(b, &h.Email.Disabled, &h.Email.Name, nil)
 	case "name":
 		h.Name = new(Header)
-		return b.header(&h.Name.Disabled, &h.Name.Name, nil)
+		return readHeader(b, &h.Name.Disabled, &h.Name.Name, nil)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 
-// header reads `off`, or a header name and, where scheme is not nil, perhaps a
+// readHeader reads `off`, or a header name and, where scheme is not nil, perhaps a
 // scheme.
-func (b *block) header(disabled *bool, name, scheme *string) error {
+func readHeader(b *conf.Block, disabled *bool, name, scheme *string) error {
 	option := b.Val()
-	if err := b.once(); err != nil {
+	if err := b.Once(); err != nil {
 		return err
 	}
 	args := b.RemainingArgs()
@@ -114,11 +116,11 @@ func (b *block) header(disabled *bool, name, scheme *string) error {
 	case len(args) == 2 && scheme != nil && args[0] != "off":
 		*name, *scheme = args[0], args[1]
 	case scheme != nil:
-		return b.wrongCount(option, "takes a header name and perhaps a scheme, or 'off'")
+		return b.WrongCount(option, "takes a header name and perhaps a scheme, or 'off'")
 	default:
-		return b.wrongCount(option, "takes a header name or 'off'")
+		return b.WrongCount(option, "takes a header name or 'off'")
 	}
-	return b.notEmpty(option, args...)
+	return b.NotEmpty(option, args...)
 }
 
 func (h *Headers) resolve(r *resolver) headerSettings {
@@ -151,48 +153,48 @@ func (h *Headers) resolve(r *resolver) headerSettings {
 }
 
 func (r *resolver) tokenPrefix(scheme string) string {
-	v, ok := r.text("headers access_token scheme", scheme)
+	v, ok := r.Text("headers access_token scheme", scheme)
 	if !ok {
 		return ""
 	}
 	// RFC 9110 section 11.1: auth-scheme = token
-	if !isToken(v.text) {
-		r.fail(v, "is not an authentication scheme such as Bearer")
+	if !isToken(v.Text) {
+		r.Fail(v, "is not an authentication scheme such as Bearer")
 	}
-	return v.text + " "
+	return v.Text + " "
 }
 
 // headerName resolves the name of a header that the directive sets. Every such
 // name is also deleted from what clients send, in all its spellings, so two
 // options must not meet in one name and none may be one that HTTP needs.
 func (r *resolver) headerName(option, raw, standard string) string {
-	v, ok := r.text(option, raw)
+	v, ok := r.Text(option, raw)
 	if !ok {
-		v = value{option: option, raw: standard, text: standard}
+		v = conf.Value{Option: option, Raw: standard, Text: standard}
 	}
-	switch folded := foldHeader(v.text); {
-	case !isToken(v.text):
-		r.fail(v, "is not a valid header name")
+	switch folded := foldHeader(v.Text); {
+	case !isToken(v.Text):
+		r.Fail(v, "is not a valid header name")
 		return standard
 	case reservedHeaders[folded], strings.HasPrefix(folded, "sec-"):
-		r.fail(v, "belongs to HTTP itself and cannot carry anything else")
+		r.Fail(v, "belongs to HTTP itself and cannot carry anything else")
 		return standard
 	}
-	r.claimHeader(v, v.text)
-	return http.CanonicalHeaderKey(v.text)
+	r.claimHeader(v, v.Text)
+	return http.CanonicalHeaderKey(v.Text)
 }
 
 // claimHeader refuses a name that is already taken by another option.
-func (r *resolver) claimHeader(v value, name string) {
+func (r *resolver) claimHeader(v conf.Value, name string) {
 	folded := foldHeader(name)
 	if other, taken := r.headers[folded]; taken {
-		r.fail(v, "the header %s is also set by %s (case and - _ . make no difference)", folded, other)
+		r.Fail(v, "the header %s is also set by %s (case and - _ . make no difference)", folded, other)
 		return
 	}
 	if r.headers == nil {
 		r.headers = make(map[string]string)
 	}
-	r.headers[folded] = v.option
+	r.headers[folded] = v.Option
 }
 
 // foldHeader maps all spellings that a server behind us may take for the same

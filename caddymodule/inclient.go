@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -52,24 +54,24 @@ func (s *site) serveInClientAuthorize(w http.ResponseWriter, r *http.Request, v 
 func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v *visit) error {
 	var got inClientCode
 	if err := readJSON(w, r, &got); err != nil {
-		return s.refuseLogin(w, r, refusal{code: codeBadRequest, err: err})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadRequest, err: err})
 	}
 	if got.Code == "" || len(got.Code) > maxCode {
-		return s.refuseLogin(w, r, refusal{code: codeBadRequest, err: errors.New("there is no code")})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadRequest, err: errors.New("there is no code")})
 	}
 	// Zoom names the page that called authorize(), which has to be one of ours:
 	// sources disagree on what the exchange has to repeat, and what the event
 	// says is the most likely to be it.
 	if got.RedirectURI != "" && !slices.Contains(s.zoomApp.redirectURIs, got.RedirectURI) {
-		return s.refuseLogin(w, r, refusal{code: codeBadRequest, err: unregistered(got.RedirectURI)})
+		return s.refuseLogin(w, r, refusal{code: outcome.BadRequest, err: unregistered(got.RedirectURI)})
 	}
 	login, err := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.AppFlow, got.State)
 	switch {
 	case errors.Is(err, zoompkce.ErrLoginExpired):
 		http.SetCookie(w, s.manager.DropLogin(login))
-		return s.refuseLogin(w, r, refusal{code: codeLoginExpired, err: err})
+		return s.refuseLogin(w, r, refusal{code: outcome.LoginExpired, err: err})
 	case errors.Is(err, zoompkce.ErrLoginUnknown):
-		return s.refuseLogin(w, r, refusal{code: codeCookiesMissing, err: err})
+		return s.refuseLogin(w, r, refusal{code: outcome.CookiesMissing, err: err})
 	case err != nil:
 		return s.refuseLogin(w, r, refusalOf(err))
 	}
@@ -98,10 +100,10 @@ func (s *site) inClientFailed(w http.ResponseWriter, r *http.Request, err error)
 	f := refusalOf(err)
 	switch kind := zoomapi.KindOf(err); {
 	case errors.Is(err, zoompkce.ErrSignedOutMeanwhile):
-		f.code = codeLoginExpired
+		f.code = outcome.LoginExpired
 	case kind == zoomapi.KindUnauthorized, kind == zoomapi.KindUnknownUser:
 		// The token that the code brought was refused at once.
-		f.code = codeCodeRefused
+		f.code = outcome.CodeRefused
 	}
 	return s.refuseLogin(w, r, f)
 }
@@ -111,5 +113,5 @@ func (s *site) inClientFailed(w http.ResponseWriter, r *http.Request, err error)
 func unregistered(redirectURI string) error {
 	redirectURI, _, _ = strings.Cut(redirectURI, "?")
 	return fmt.Errorf("redirectUri %q is none of redirect_uri and zoom_app redirect_uri: "+
-		"if it is a page of this app, add it to zoom_app redirect_uri, and at Zoom to the OAuth allow list", shorten(redirectURI))
+		"if it is a page of this app, add it to zoom_app redirect_uri, and at Zoom to the OAuth allow list", pages.Shorten(redirectURI))
 }

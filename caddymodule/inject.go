@@ -4,11 +4,11 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -17,7 +17,7 @@ import (
 type grants struct {
 	accessToken string
 	zak         string
-	zakError    code // why there is no ZAK
+	zakError    outcome.Code // why there is no ZAK
 	obf         string
 }
 
@@ -104,17 +104,6 @@ func (s *site) inject(r *http.Request, v *visit, p zoomapi.Profile, g grants) {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		v.identify(repl, p)
 	}
-}
-
-// withoutControls makes one line of text that a user has written, for places that
-// do not encode it: a line break in a header would be the end of the request.
-func withoutControls(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
-			return -1
-		}
-		return r
-	}, text)
 }
 
 // encodeHeaderText makes any text a header value: bytes outside printable

@@ -8,6 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -33,14 +38,14 @@ func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, star
 	for _, cookie := range cookies {
 		http.SetCookie(w, cookie)
 	}
-	return s.redirect(w, decisionLogin, s.manager.AuthorizeURL(login))
+	return s.redirect(w, telemetry.DecisionLogin, s.manager.AuthorizeURL(login))
 }
 
 // redirect answers with 303: whatever the method was, the browser goes on with
 // GET, and nothing of the answer is kept.
 func (s *site) redirect(w http.ResponseWriter, decision, location string) error {
-	metrics.count(decision)
-	setSecurityHeaders(w.Header(), securityOptions{https: s.secure})
+	telemetry.Metrics.Count(decision)
+	pages.SetSecurityHeaders(w.Header(), pages.Security{HTTPS: s.secure})
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
@@ -48,12 +53,12 @@ func (s *site) redirect(w http.ResponseWriter, decision, location string) error 
 
 // serveLogin is the endpoint that starts a login on purpose.
 func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" || isSpeculative(r.Header) {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" || browser.IsSpeculative(r.Header) {
 		// A fetch or a prefetch of the link would leave a login behind.
-		return s.refuse(w, r, refusal{code: codeBadRequest})
+		return s.refuse(w, r, refusal{code: outcome.BadRequest})
 	}
-	returnURL := s.wishedReturnURL(sentURL(r).Query().Get("return_to"))
-	if classify(r) == framedLoad && !s.insideZoom(r) {
+	returnURL := s.wishedReturnURL(browser.SentURL(r).Query().Get("return_to"))
+	if browser.Classify(r) == browser.FramedLoad && !s.insideZoom(r) {
 		return s.refuseFramed(w, r, returnURL)
 	}
 	if s.sendHome(w, r, v) {
@@ -123,8 +128,8 @@ func (s *site) signInFrom(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
 	}
 	next := s.pathPrefix + "/login?return_to=" + url.QueryEscape(returnURL)
-	metrics.count(decisionFragment)
-	keepFragmentHop(next).write(w, http.StatusOK, securityOptions{https: s.secure})
+	telemetry.Metrics.Count(telemetry.DecisionFragment)
+	pages.KeepFragmentHop(next).Write(w, http.StatusOK, pages.Security{HTTPS: s.secure})
 	return nil
 }
 
@@ -150,7 +155,7 @@ func (s *site) sendHome(w http.ResponseWriter, r *http.Request, v *visit) bool {
 		mark = anyHost // a proxy with several names for us: a third time would be a loop
 	}
 	http.SetCookie(w, s.manager.Cookie("host", mark, hostLife))
-	_ = s.redirect(w, decisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(sentURL(r)))
+	_ = s.redirect(w, telemetry.DecisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(browser.SentURL(r)))
 	return true
 }
 
@@ -165,5 +170,5 @@ func hostMark(host string) string {
 
 func hostInDomain(host, domain string) bool {
 	u, err := url.Parse("//" + host)
-	return err == nil && inDomain(strings.ToLower(u.Hostname()), domain)
+	return err == nil && conf.InDomain(strings.ToLower(u.Hostname()), domain)
 }

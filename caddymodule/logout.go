@@ -7,17 +7,21 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
 // serveLogout signs out by POST, and asks by GET: a link, which any site can
 // make a browser follow, must not sign anybody out.
 func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if sentMethod(r) == http.MethodGet {
+	if browser.SentMethod(r) == http.MethodGet {
 		return s.askLogout(w, r, v)
 	}
-	if !sameOrigin(r) {
-		return s.refuse(w, r, refusal{code: codeCrossSite})
+	if !browser.SameOrigin(r) {
+		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	session, err := s.sessionOf(r, v)
 	if err == nil {
@@ -31,9 +35,9 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 		http.SetCookie(w, cookie)
 	}
 	if s.afterLogout != "" {
-		return s.redirect(w, decisionEndpoint, s.afterLogout)
+		return s.redirect(w, telemetry.DecisionEndpoint, s.afterLogout)
 	}
-	return s.redirect(w, decisionEndpoint, s.pathPrefix+"/logout")
+	return s.redirect(w, telemetry.DecisionEndpoint, s.pathPrefix+"/logout")
 }
 
 func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -44,17 +48,17 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuse(w, r, refusalOf(err))
 	}
-	metrics.count(decisionEndpoint)
+	telemetry.Metrics.Count(telemetry.DecisionEndpoint)
 	if err != nil {
 		s.clearAmbiguous(w, err)
 		s.clearDead(w, err)
-		signedOutPage(requestID, s.loginURL("/"), s.zoomSignOutURL()).write(w, http.StatusOK, security, 0)
+		pages.SignedOutPage(requestID, s.loginURL("/"), s.zoomSignOutURL()).Write(w, http.StatusOK, security, 0)
 		return nil
 	}
 	if target, err := url.Parse(s.afterLogout); err == nil && target.Host != "" {
-		security.formAction = []string{target.Scheme + "://" + target.Host}
+		security.FormAction = []string{target.Scheme + "://" + target.Host}
 	}
 	p := session.Profile()
-	signOutPage(requestID, account{p.Name, p.Email, p.ID}, s.pathPrefix+"/logout", "/").write(w, http.StatusOK, security, 0)
+	pages.SignOutPage(requestID, pages.Account{Name: p.Name, Email: p.Email, UserID: p.ID}, s.pathPrefix+"/logout", "/").Write(w, http.StatusOK, security, 0)
 	return nil
 }

@@ -9,6 +9,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -18,9 +21,9 @@ import (
 func (s *site) logRefusal(r *http.Request, f refusal) {
 	level := zap.DebugLevel
 	switch {
-	case f.code.status() >= 500:
+	case f.code.Status() >= 500:
 		level = zap.ErrorLevel
-	case f.code != codeSignInRequired && f.code != codeNotFound && f.code != codeMethodNotAllowed:
+	case f.code != outcome.SignInRequired && f.code != outcome.NotFound && f.code != outcome.MethodNotAllowed:
 		level = zap.WarnLevel
 	}
 	s.logStep(r, level, "refused a request", f)
@@ -38,15 +41,15 @@ func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f r
 	}
 	fields := []zap.Field{
 		zap.String("code", string(f.code)),
-		zap.Int("status", f.code.status()),
+		zap.Int("status", f.code.Status()),
 		zap.String("request_id", requestIDOf(r)),
 		zap.String("method", r.Method),
-		zap.String("path", sentURL(r).Path),
+		zap.String("path", browser.SentURL(r).Path),
 	}
 	if advice := f.advice(); advice != "" {
 		fields = append(fields, zap.String("advice", advice))
 	}
-	if f.code == codeZoomMisconfigured {
+	if f.code == outcome.ZoomMisconfigured {
 		fields = append(fields, zap.String("redirect_uri", s.redirectURIOf(r).uri))
 	}
 	c.Write(append(fields, errorFields(f.err)...)...)
@@ -76,40 +79,13 @@ func (f refusal) advice() string {
 		return "this does not pass by itself: add the secret that the record was sealed with to cookie secret, " +
 			"or end the user's sessions with DELETE /zoom_pkce/apps/<client_id>/users/<user id> at Caddy's admin API"
 	}
-	return f.code.advice()
-}
-
-func (c code) advice() string {
-	switch c {
-	case codeZoomMisconfigured:
-		return "check client_id and client_secret, and register the redirect URI exactly as it stands here; " +
-			"development and production credentials of a Zoom app differ; caddy zoom-pkce doctor checks them"
-	case codeMissingScope:
-		return "add the scope to the Zoom app in the App Marketplace; users are then asked for it on their next sign-in"
-	case codeStoreUnavailable:
-		return "check that the session store can be reached, read and written; caddy zoom-pkce doctor tries it"
-	case codeZoomRateLimited, codeZAKUnavailable:
-		return "fewer requests need a ZAK: exclude assets with zak match, or raise zak max_age"
-	case codeTooManyLogins, codeCookiesMissing:
-		return "the browser does not keep the cookies, the site is opened by plain http, or several Caddys do not share their storage"
-	case codeZoomUnavailable:
-		return "check that this machine can reach Zoom"
-	case codeZoomNonsense:
-		return "check oauth_url and api_url, and whether a proxy answers in Zoom's place"
-	case codeCodeRefused:
-		return "now and then this is a reload or the back button; often it means that the code is redeemed elsewhere, too"
-	case codeNotAllowed:
-		return "add a line to allow if this visitor should be let in"
-	case codeCrossSite:
-		return "call this from a page of the site itself"
-	}
-	return ""
+	return f.code.Advice()
 }
 
 // observe counts, logs and emits what the session manager tells. It is no
 // part of any one request: a refresh is for all that wait for it.
 func (s *site) observe(e zoompkce.Event) {
-	metrics.observe(e)
+	telemetry.Metrics.Observe(e)
 	switch {
 	case e.Kind == zoompkce.EventSignedIn, e.Kind == zoompkce.EventSignedOut, e.Kind == zoompkce.EventUserEnded:
 		s.emit(string(e.Kind), map[string]any{"user_id": e.UserID})
@@ -145,7 +121,7 @@ func adviceOn(e zoompkce.Event) string {
 		return "the user has to sign in again; many of these mean that something else refreshes with the same client_id, " +
 			"or that several Caddys do not share their session store"
 	}
-	return refusalOf(e.Err).code.advice()
+	return refusalOf(e.Err).code.Advice()
 }
 
 // wording says what an event of the session manager is called in the log, and

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // Bounds of the claims exp and tokenExp, counted from iat, as documented in
@@ -42,17 +44,17 @@ type meetingSDKSettings struct {
 	roles     []int
 }
 
-func (m *MeetingSDK) subdirective(b *block) error {
+func (m *MeetingSDK) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "sdk_key":
-		return b.text(&m.SDKKey)
+		return b.Text(&m.SDKKey)
 	case "sdk_secret":
-		return b.text(&m.SDKSecret)
+		return b.Text(&m.SDKSecret)
 	case "expires_in":
-		return b.duration(&m.ExpiresIn)
+		return b.Duration(&m.ExpiresIn)
 	case "roles":
 		var roles []string
-		if err := b.list(&roles); err != nil {
+		if err := b.List(&roles); err != nil {
 			return err
 		}
 		for _, role := range roles {
@@ -64,7 +66,7 @@ func (m *MeetingSDK) subdirective(b *block) error {
 		}
 		return nil
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 
@@ -76,28 +78,28 @@ func (m *MeetingSDK) resolve(r *resolver, app *Handler, s *settings) *meetingSDK
 	sdk := &meetingSDKSettings{
 		sdkKey:    s.clientID,
 		sdkSecret: s.clientSecret,
-		expiresIn: r.duration("meeting_sdk expires_in", m.ExpiresIn, 2*time.Hour),
+		expiresIn: r.Duration("meeting_sdk expires_in", m.ExpiresIn, 2*time.Hour),
 		roles:     []int{0, 1},
 	}
-	if v, ok := r.text("meeting_sdk sdk_key", m.SDKKey); ok {
-		sdk.sdkKey = v.text
+	if v, ok := r.Text("meeting_sdk sdk_key", m.SDKKey); ok {
+		sdk.sdkKey = v.Text
 	}
-	if v, ok := r.secret("meeting_sdk sdk_secret", m.SDKSecret); ok {
-		sdk.sdkSecret = []byte(v.text)
+	if v, ok := r.Secret("meeting_sdk sdk_secret", m.SDKSecret); ok {
+		sdk.sdkSecret = []byte(v.Text)
 	}
 	if m.SDKSecret == "" && app.ClientSecret == "" {
-		r.failf("meeting_sdk sdk_secret",
+		r.Failf("meeting_sdk sdk_secret",
 			"is required for a public client, which has no client_secret to sign with")
 	}
 	if sdk.expiresIn < minSignatureLife || sdk.expiresIn > maxSignatureLife {
-		r.failf("meeting_sdk expires_in", "%s is not between 30m and 48h, the bounds that Zoom sets", sdk.expiresIn)
+		r.Failf("meeting_sdk expires_in", "%s is not between 30m and 48h, the bounds that Zoom sets", sdk.expiresIn)
 	}
 	if len(m.Roles) > 0 {
 		sdk.roles = slices.Compact(slices.Sorted(slices.Values(m.Roles)))
 	}
 	for _, role := range sdk.roles {
 		if role != 0 && role != 1 {
-			r.failf("meeting_sdk roles", "%d is neither 0 (participant) nor 1 (host)", role)
+			r.Failf("meeting_sdk roles", "%d is neither 0 (participant) nor 1 (host)", role)
 		}
 	}
 	return sdk

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // OBF configures the on-behalf-of token that protected requests carry. It lets
@@ -36,18 +38,18 @@ type obfSettings struct {
 	fail      bool
 }
 
-func (o *OBF) subdirective(b *block) error {
+func (o *OBF) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "meeting_id":
-		return b.text(&o.MeetingID)
+		return b.Text(&o.MeetingID)
 	case "header":
-		return b.text(&o.Header)
+		return b.Text(&o.Header)
 	case "lifetime":
-		return b.duration(&o.Lifetime)
+		return b.Duration(&o.Lifetime)
 	case "on_error":
-		return b.oneOf(&o.OnError, onErrorValues...)
+		return b.OneOf(&o.OnError, onErrorValues...)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 
@@ -58,23 +60,20 @@ func (o *OBF) resolve(r *resolver) *obfSettings {
 	}
 	switch {
 	case o.MeetingID == "":
-		r.failf("obf meeting_id", "is required, for example {http.request.uri.query.meeting}")
-	case !placeholder.MatchString(o.MeetingID) && !meetingNumber.MatchString(dropSeparators(o.MeetingID)):
-		r.failf("obf meeting_id",
+		r.Failf("obf meeting_id", "is required, for example {http.request.uri.query.meeting}")
+	case !conf.Placeholder.MatchString(o.MeetingID) && !meetingNumber.MatchString(dropSeparators(o.MeetingID)):
+		r.Failf("obf meeting_id",
 			"%q is neither a meeting number of 9 to 12 digits nor does it contain a placeholder", o.MeetingID)
 	}
 	return &obfSettings{
 		meetingID: o.MeetingID,
 		header:    r.headerName("obf header", o.Header, standardOBFHeader),
 		lifetime:  r.tokenLifetime("obf lifetime", o.Lifetime),
-		fail:      r.oneOf("obf on_error", o.OnError, onErrorValues...) == "fail",
+		fail:      r.OneOf("obf on_error", o.OnError, onErrorValues...) == "fail",
 	}
 }
 
-var (
-	placeholder   = regexp.MustCompile(`\{[^{}\s]+\}`)
-	meetingNumber = regexp.MustCompile(`^[0-9]{9,12}$`)
-)
+var meetingNumber = regexp.MustCompile(`^[0-9]{9,12}$`)
 
 // dropSeparators removes what people write between the groups of a meeting
 // number.

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -47,7 +50,7 @@ func (s *site) servePageZAK(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return s.refuse(w, r, refusalOf(zakError{err}))
 	}
-	metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
+	telemetry.Metrics.ZAKAge.Observe(time.Since(zak.FetchedAt).Seconds())
 	return s.answer(w, zakAnswer{zak.Token, zak.FetchedAt.UTC(), zak.ExpiresAt.UTC()})
 }
 
@@ -58,11 +61,11 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 	}
 	var wish obfRequest
 	if err := readJSON(w, r, &wish); err != nil {
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: err})
+		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: err})
 	}
 	meeting, ok := zoomapi.MeetingNumber(string(wish.MeetingID))
 	if !ok {
-		return s.refuse(w, r, refusal{code: codeBadRequest, err: errors.New("meeting_id is not a number of 9 to 12 digits")})
+		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: errors.New("meeting_id is not a number of 9 to 12 digits")})
 	}
 	var policy zoompkce.OBFPolicy
 	if s.obf != nil {
@@ -77,7 +80,7 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 
 // answer sends a credential or a fact to the page that asked.
 func (s *site) answer(w http.ResponseWriter, value any) error {
-	metrics.count(decisionEndpoint)
-	writeJSON(w, http.StatusOK, "application/json", value, securityOptions{https: s.secure}, 0)
+	telemetry.Metrics.Count(telemetry.DecisionEndpoint)
+	pages.WriteJSON(w, http.StatusOK, "application/json", value, pages.Security{HTTPS: s.secure}, 0)
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -27,7 +29,7 @@ type site struct {
 	protect  caddyhttp.MatcherSets
 	zakFor   caddyhttp.MatcherSets
 	names    promised // of the headers
-	scrubber *scrubber
+	scrubber *scrub.Headers
 
 	ownsCookie func(name string) bool // of manager, made once
 	cleaned    atomic.Bool
@@ -60,7 +62,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	s := &site{
 		settings: settings, logger: ctx.Logger(),
-		names: settings.promised(), scrubber: newScrubber(settings.scrubbedNames()),
+		names: settings.promised(), scrubber: scrub.NewHeaders(settings.scrubbedNames()),
 	}
 	if s.protect, err = loadMatchers(ctx, h, "Protect", len(h.Protect)); err != nil {
 		return fmt.Errorf("protect: %w", err)
@@ -74,17 +76,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	s.relay = &relay{site: s}
-	s.client, err = zoomapi.NewClient(zoomapi.Config{
-		ClientID:     s.clientID,
-		ClientSecret: string(s.clientSecret),
-		OAuthURL:     s.oauthURL,
-		APIURL:       s.apiURL,
-		AuthorizeURL: s.authorizeURL,
-		Scopes:       s.scopes,
-		Timeout:      s.zoomTimeout,
-		HTTPClient:   zoomHTTP(),
-		Trace:        traceZoom,
-	})
+	zoom := s.zoomConfig()
+	zoom.HTTPClient, zoom.Trace = zoomHTTP(), telemetry.TraceZoom
+	s.client, err = zoomapi.NewClient(zoom)
 	if err != nil {
 		return err
 	}
@@ -104,7 +98,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.site = s // from here on Cleanup has something to undo
 	s.manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
 		Client:  s.client,
-		Store:   tracedStore{s.relay},
+		Store:   telemetry.TracedStore{Store: s.relay},
 		State:   s.state.State,
 		Secrets: s.cookie.secrets,
 		Cookies: zoompkce.CookieConfig{
@@ -178,11 +172,11 @@ func (h *Handler) Cleanup() error {
 // emit makes an event for Caddy's event handlers.
 func (s *site) emit(name string, data map[string]any) {
 	data["client_id"] = s.clientID
-	if s.app.events.emit(name, data) {
+	if s.app.events.Emit(name, data) {
 		return
 	}
 	if heir := running.heirOf(s); heir != nil {
-		heir.app.events.emit(name, data)
+		heir.app.events.Emit(name, data)
 	}
 }
 

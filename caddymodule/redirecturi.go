@@ -1,6 +1,10 @@
 package caddymodule
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+)
 
 // endpoints are the paths below path_prefix at which the directive answers.
 var endpoints = []string{
@@ -23,7 +27,7 @@ func (s *settings) redirectURIFor(host string) (*redirectURI, bool) {
 	if s.secure {
 		scheme = "https"
 	}
-	host = browserHost(scheme, host)
+	host = conf.BrowserHost(scheme, host)
 	for i := range s.redirectURIs {
 		if s.redirectURIs[i].host == host {
 			return &s.redirectURIs[i], true
@@ -38,35 +42,35 @@ func (s *settings) redirectURIFor(host string) (*redirectURI, bool) {
 func (s *settings) resolveRedirectURIs(r *resolver, raws []string) {
 	const option = "redirect_uri"
 	if len(raws) == 0 {
-		r.failf(option, "is required: the absolute URI as registered at Zoom, "+
+		r.Failf(option, "is required: the absolute URI as registered at Zoom, "+
 			"for example https://app.example.com/zoom_pkce/callback")
 	}
 	schemes := make(map[string]string)
 	hosts := make(map[string]string)
-	for _, v := range r.texts(option, raws) {
-		u, ok := r.absoluteURL(v)
+	for _, v := range r.Texts(option, raws) {
+		u, ok := r.AbsoluteURL(v)
 		if !ok {
 			continue
 		}
-		if u.RawQuery != "" || u.ForceQuery || strings.Contains(v.text, "#") {
-			r.fail(v, "must not have a query or a fragment")
+		if u.RawQuery != "" || u.ForceQuery || strings.Contains(v.Text, "#") {
+			r.Fail(v, "must not have a query or a fragment")
 		}
-		if !isPlainPath(u.EscapedPath()) {
-			r.fail(v, "needs a path of its own, not /, without a trailing slash, double slashes, dots "+
+		if !conf.IsPlainPath(u.EscapedPath()) {
+			r.Fail(v, "needs a path of its own, not /, without a trailing slash, double slashes, dots "+
 				"or percent-encoding")
 			continue
 		}
 		uri := redirectURI{
-			raw: v.raw, uri: v.text, origin: origin(u),
-			host: browserHost(u.Scheme, u.Host), hostname: strings.ToLower(u.Hostname()),
+			raw: v.Raw, uri: v.Text, origin: conf.Origin(u),
+			host: conf.BrowserHost(u.Scheme, u.Host), hostname: strings.ToLower(u.Hostname()),
 		}
 		if other, taken := hosts[uri.host]; taken {
-			r.fail(v, "has the same host as %q; one for each host is enough", other)
+			r.Fail(v, "has the same host as %q; one for each host is enough", other)
 		}
-		hosts[uri.host] = v.raw
-		schemes[u.Scheme] = v.raw
+		hosts[uri.host] = v.Raw
+		schemes[u.Scheme] = v.Raw
 		if len(s.redirectURIs) > 0 && u.Path != s.callbackPath {
-			r.fail(v, "must have the same path as %q", s.redirectURIs[0].raw)
+			r.Fail(v, "must have the same path as %q", s.redirectURIs[0].raw)
 		} else {
 			s.callbackPath = u.Path
 		}
@@ -74,7 +78,7 @@ func (s *settings) resolveRedirectURIs(r *resolver, raws []string) {
 		s.redirectURIs = append(s.redirectURIs, uri)
 	}
 	if len(schemes) > 1 {
-		r.failf(option, "%q is https and %q is not: cookie names and attributes depend on the scheme, "+
+		r.Failf(option, "%q is https and %q is not: cookie names and attributes depend on the scheme, "+
 			"so all must have the same one",
 			schemes["https"], schemes["http"])
 	}
@@ -84,7 +88,7 @@ func (s *settings) resolveRedirectURIs(r *resolver, raws []string) {
 func (s *settings) checkCallbackPath(r *resolver) {
 	for _, endpoint := range endpoints {
 		if s.callbackPath == s.pathPrefix+"/"+endpoint {
-			r.failf("redirect_uri",
+			r.Failf("redirect_uri",
 				"its path is that of the endpoint %q below path_prefix; choose another one", endpoint)
 		}
 	}

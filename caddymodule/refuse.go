@@ -10,60 +10,64 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // refusal is an answer other than what was asked for.
 type refusal struct {
-	code       code
+	code       outcome.Code
 	err        error         // for the log
 	retryAfter time.Duration // 0: nobody knows
 	scopes     []string      // that Zoom found missing
 	returnURL  string        // where a sign-in from here leads; default: the page itself
-	page       *page         // default: the page of the code
+	page       *pages.Page   // default: the page of the code
 	framed     bool          // the page may be shown in a frame
 	asJSON     bool          // no page, whoever asks
 }
 
 // refusalOf finds the refusal that an error of the session manager calls for.
 func refusalOf(err error) refusal {
-	f := refusal{code: codeZoomUnavailable, err: err}
+	f := refusal{code: outcome.ZoomUnavailable, err: err}
 	if errors.As(err, new(*zoompkce.NoSessionError)) {
-		f.code = codeSignInRequired
+		f.code = outcome.SignInRequired
 		return f
 	}
 	if errors.Is(err, errNotAllowed) {
-		f.code = codeNotAllowed
+		f.code = outcome.NotAllowed
 		return f
 	}
 	if errors.As(err, new(*zoompkce.StoreError)) {
-		f.code = codeStoreUnavailable
+		f.code = outcome.StoreUnavailable
 		return f
 	}
 	isZAK := errors.As(err, new(zakError))
 	zoom, ok := errors.AsType[*zoomapi.Error](err)
 	if !ok {
 		if isZAK {
-			f.code = codeZAKUnavailable
+			f.code = outcome.ZAKUnavailable
 		}
 		return f
 	}
 	f.retryAfter = zoom.RetryAfter
 	switch zoom.Kind {
 	case zoomapi.KindMissingScope:
-		f.code, f.scopes = codeMissingScope, zoom.Scopes
+		f.code, f.scopes = outcome.MissingScope, zoom.Scopes
 	case zoomapi.KindRateLimited:
-		f.code = codeZoomRateLimited
+		f.code = outcome.ZoomRateLimited
 	case zoomapi.KindInvalidGrant:
-		f.code = codeCodeRefused
+		f.code = outcome.CodeRefused
 	case zoomapi.KindInvalidClient, zoomapi.KindRedirectMismatch:
-		f.code = codeZoomMisconfigured
+		f.code = outcome.ZoomMisconfigured
 	case zoomapi.KindNonsense:
-		f.code = codeZoomNonsense
+		f.code = outcome.ZoomNonsense
 	}
-	if isZAK && f.code != codeMissingScope && f.code != codeZoomRateLimited {
-		f.code = codeZAKUnavailable
+	if isZAK && f.code != outcome.MissingScope && f.code != outcome.ZoomRateLimited {
+		f.code = outcome.ZAKUnavailable
 	}
 	return f
 }
@@ -75,42 +79,42 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	refuseBody(w, r)
 
 	if !s.errorPages {
-		setRetryAfter(w.Header(), f.code.status(), f.retryAfter)
+		pages.SetRetryAfter(w.Header(), f.code.Status(), f.retryAfter)
 		w.Header().Set("Cache-Control", "no-store")
 		cause := f.err
 		if cause == nil {
 			cause = errors.New(string(f.code))
 		}
-		return caddyhttp.Error(f.code.status(), cause)
+		return caddyhttp.Error(f.code.Status(), cause)
 	}
 	if f.returnURL == "" {
 		f.returnURL = s.returnURL(r)
 	}
 	security := s.pageSecurity(w, r)
-	if f.asJSON || !wantsPage(r) {
+	if f.asJSON || !browser.WantsPage(r) {
 		loginURL := ""
-		if f.code.helpsToSignIn() {
+		if f.code.HelpsToSignIn() {
 			loginURL = s.loginURL(f.returnURL)
 		}
-		newProblem(f.code, requestID, loginURL).write(w, security, f.retryAfter)
+		pages.NewProblem(f.code, requestID, loginURL).Write(w, security, f.retryAfter)
 		return nil
 	}
 	if f.framed {
-		security.frameAncestors = frameAnywhere
+		security.FrameAncestors = pages.FrameAnywhere
 	}
 	if f.page == nil {
-		p := errorPage(f.code, errorDetails{
-			requestID:   requestID,
-			signInURL:   s.loginURL(f.returnURL),
-			retryURL:    f.returnURL,
-			scopes:      f.scopes,
-			redirectURI: s.redirectURIOf(r).uri,
-			unopenable:  errors.As(f.err, new(*zoompkce.UnopenableError)),
+		p := pages.ForCode(f.code, pages.Details{
+			RequestID:   requestID,
+			SignInURL:   s.loginURL(f.returnURL),
+			RetryURL:    f.returnURL,
+			Scopes:      f.scopes,
+			RedirectURI: s.redirectURIOf(r).uri,
+			Unopenable:  errors.As(f.err, new(*zoompkce.UnopenableError)),
 		})
 		f.page = &p
 	}
 	f.page.RequestID = requestID
-	f.page.write(w, f.code.status(), security, f.retryAfter)
+	f.page.Write(w, f.code.Status(), security, f.retryAfter)
 	return nil
 }
 
@@ -128,25 +132,8 @@ func (s *site) tell(r *http.Request, f refusal) (requestID string) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.zoom_pkce.error", string(f.code))
 	s.logRefusal(r, f)
-	metrics.count(string(f.code))
+	telemetry.Metrics.Count(string(f.code))
 	return requestIDOf(r)
-}
-
-// helpsToSignIn reports whether signing in is a way on from a refusal.
-func (c code) helpsToSignIn() bool {
-	switch c {
-	case codeSignInRequired, codeDeclined, codeBadCallback, codeLoginExpired, codeCookiesMissing, codeCodeRefused:
-		return true
-	}
-	return false
-}
-
-// wantsPage reports whether a person is going to look at the answer.
-func wantsPage(r *http.Request) bool {
-	if hasFetchMetadata(r.Header) {
-		return r.Header.Get("Sec-Fetch-Mode") == "navigate"
-	}
-	return len(r.Header["X-Requested-With"]) == 0 && acceptsHTML(r.Header)
 }
 
 // loginURL is where a sign-in begins that leads back to returnURL.
@@ -168,7 +155,7 @@ func (s *site) scheme() string {
 // returnURL is where a sign-in that this request gives rise to leads back to.
 // Our own endpoints are nobody's destination.
 func (s *site) returnURL(r *http.Request) string {
-	sent := sentURL(r)
+	sent := browser.SentURL(r)
 	if _, ours := s.endpointAt(sent.EscapedPath()); ours {
 		return "/"
 	}

@@ -7,7 +7,15 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
+
+// resolver is one that knows what only a handler has.
+type resolver struct {
+	conf.Resolver
+	headers map[string]string // folded header name to the option that sets it
+}
 
 // maxZoomTimeout bounds how long one unanswered call may hold requests.
 const maxZoomTimeout = 5 * time.Minute
@@ -16,7 +24,7 @@ const maxZoomTimeout = 5 * time.Minute
 // reports all mistakes that do not follow from each other, and names options
 // and placeholders but no secret.
 func (h *Handler) resolve(repl *caddy.Replacer) (*settings, error) {
-	r := &resolver{repl: repl}
+	r := &resolver{Resolver: conf.Resolver{Repl: repl}}
 	s := &settings{
 		keepFragment: h.KeepFragment,
 		pageTokens:   h.PageTokens,
@@ -34,7 +42,7 @@ func (h *Handler) resolve(repl *caddy.Replacer) (*settings, error) {
 	s.webhook = h.Webhook.resolve(r)
 	s.session = h.Session.resolve(r)
 	s.cookie = h.Cookie.resolve(r, s)
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -42,83 +50,83 @@ func (h *Handler) resolve(repl *caddy.Replacer) (*settings, error) {
 
 // resolveApp resolves what describes the Zoom app and the calls to Zoom.
 func (h *Handler) resolveApp(r *resolver, s *settings) {
-	if v, ok := r.text("client_id", h.ClientID); ok {
-		s.clientID = v.text
-		if strings.ContainsAny(v.text, " \t") {
-			r.fail(v, "must not contain white space")
+	if v, ok := r.Text("client_id", h.ClientID); ok {
+		s.clientID = v.Text
+		if strings.ContainsAny(v.Text, " \t") {
+			r.Fail(v, "must not contain white space")
 		}
 	} else if h.ClientID == "" {
-		r.failf("client_id", "is required: the client id of the Zoom app")
+		r.Failf("client_id", "is required: the client id of the Zoom app")
 	}
-	if v, ok := r.secret("client_secret", h.ClientSecret); ok {
-		s.clientSecret = []byte(v.text)
+	if v, ok := r.Secret("client_secret", h.ClientSecret); ok {
+		s.clientSecret = []byte(v.Text)
 	}
 	s.resolveRedirectURIs(r, h.RedirectURI)
 
-	s.oauthURL = r.baseURL("oauth_url", h.OAuthURL, "https://zoom.us")
-	s.apiURL = r.baseURL("api_url", h.APIURL, standardAPIURL(s.oauthURL))
+	s.oauthURL = r.BaseURL("oauth_url", h.OAuthURL, "https://zoom.us")
+	s.apiURL = r.BaseURL("api_url", h.APIURL, standardAPIURL(s.oauthURL))
 	s.authorizeURL = s.oauthURL + "/oauth/authorize"
-	if v, ok := r.text("authorize_url", h.AuthorizeURL); ok {
-		if _, ok := r.absoluteURL(v); ok && strings.Contains(v.text, "#") {
-			r.fail(v, "must not have a fragment")
+	if v, ok := r.Text("authorize_url", h.AuthorizeURL); ok {
+		if _, ok := r.AbsoluteURL(v); ok && strings.Contains(v.Text, "#") {
+			r.Fail(v, "must not have a fragment")
 		}
-		s.authorizeURL = v.text
+		s.authorizeURL = v.Text
 	}
-	for _, v := range r.texts("scopes", h.Scopes) {
+	for _, v := range r.Texts("scopes", h.Scopes) {
 		// One placeholder may hold several scopes.
-		for scope := range strings.FieldsSeq(v.text) {
+		for scope := range strings.FieldsSeq(v.Text) {
 			if !isScope(scope) {
-				r.fail(v, "is not a scope such as user:read:zak")
+				r.Fail(v, "is not a scope such as user:read:zak")
 			}
 			s.scopes = append(s.scopes, scope)
 		}
 	}
 
-	s.zoomTimeout = r.duration("zoom_timeout", h.ZoomTimeout, 10*time.Second)
+	s.zoomTimeout = r.Duration("zoom_timeout", h.ZoomTimeout, 10*time.Second)
 	if s.zoomTimeout > maxZoomTimeout {
-		r.failf("zoom_timeout", "%s is more than %s", s.zoomTimeout, maxZoomTimeout)
+		r.Failf("zoom_timeout", "%s is more than %s", s.zoomTimeout, maxZoomTimeout)
 	}
 	s.refreshMargin = 5 * time.Minute
 	if h.RefreshMargin != nil {
 		s.refreshMargin = time.Duration(*h.RefreshMargin)
 	}
 	if s.refreshMargin < 0 {
-		r.failf("refresh_margin", "%s is less than nothing", s.refreshMargin)
+		r.Failf("refresh_margin", "%s is less than nothing", s.refreshMargin)
 	}
 }
 
 // resolveVisitors resolves what visitors meet.
 func (h *Handler) resolveVisitors(r *resolver, s *settings) {
 	s.pathPrefix = "/zoom_pkce"
-	if v, ok := r.text("path_prefix", h.PathPrefix); ok {
-		s.pathPrefix = v.text
-		if !isPlainPath(v.text) {
-			r.fail(v, "must begin with /, not be / itself, and have no trailing slash, double slashes, dots "+
+	if v, ok := r.Text("path_prefix", h.PathPrefix); ok {
+		s.pathPrefix = v.Text
+		if !conf.IsPlainPath(v.Text) {
+			r.Fail(v, "must begin with /, not be / itself, and have no trailing slash, double slashes, dots "+
 				"or percent-encoding")
 		}
 	}
 	s.checkCallbackPath(r)
 
-	mode := r.oneOf("unauthenticated", h.Unauthenticated, unauthenticatedValues...)
+	mode := r.OneOf("unauthenticated", h.Unauthenticated, unauthenticatedValues...)
 	s.unauthenticated = unauthenticated(slices.Index(unauthenticatedValues, mode))
 
-	if v, ok := r.text("after_logout", h.AfterLogout); ok {
+	if v, ok := r.Text("after_logout", h.AfterLogout); ok {
 		s.afterLogout = r.landingPage(v)
 	}
 }
 
 // landingPage checks a path of this site or a whole URL.
-func (r *resolver) landingPage(v value) string {
-	if !strings.HasPrefix(v.text, "/") {
-		if u, ok := r.webURL(v); ok {
+func (r *resolver) landingPage(v conf.Value) string {
+	if !strings.HasPrefix(v.Text, "/") {
+		if u, ok := r.WebURL(v); ok {
 			return u.String()
 		}
 		return ""
 	}
-	u, err := url.Parse(v.text)
+	u, err := url.Parse(v.Text)
 	// Browsers read // and /\ as the beginning of a host.
-	if err != nil || strings.HasPrefix(v.text, "//") || strings.Contains(v.text, `\`) {
-		r.fail(v, "is neither a path of this site nor a whole URL")
+	if err != nil || strings.HasPrefix(v.Text, "//") || strings.Contains(v.Text, `\`) {
+		r.Fail(v, "is neither a path of this site nor a whole URL")
 		return ""
 	}
 	return u.String()
@@ -128,7 +136,7 @@ func (r *resolver) landingPage(v value) string {
 // have it. An address has no subdomains.
 func standardAPIURL(oauthURL string) string {
 	u, err := url.Parse(oauthURL)
-	if err != nil || isAddress(u.Hostname()) || isLoopback(u.Hostname()) {
+	if err != nil || conf.IsAddress(u.Hostname()) || conf.IsLoopback(u.Hostname()) {
 		return oauthURL
 	}
 	return u.Scheme + "://api." + u.Host
@@ -139,41 +147,4 @@ func isScope(scope string) bool {
 	return !strings.ContainsFunc(scope, func(c rune) bool {
 		return c < '!' || c > '~' || c == '"' || c == '\\'
 	})
-}
-
-// duration returns d, or standard if it is unset, and refuses negative ones.
-func (r *resolver) duration(option string, d caddy.Duration, standard time.Duration) time.Duration {
-	switch {
-	case d == 0:
-		return standard
-	case d < 0:
-		r.failf(option, "%s is negative", time.Duration(d))
-		return standard
-	default:
-		return time.Duration(d)
-	}
-}
-
-// count returns n, or standard if it is unset.
-func (r *resolver) count(option string, n, standard, most int) int {
-	if n == 0 {
-		return standard
-	}
-	if n < 0 || n > most {
-		r.failf(option, "%d is not between 1 and %d", n, most)
-	}
-	return n
-}
-
-// oneOf returns one of allowed, the first if the option is unset.
-func (r *resolver) oneOf(option, raw string, allowed ...string) string {
-	v, ok := r.text(option, raw)
-	if !ok {
-		return allowed[0]
-	}
-	if !slices.Contains(allowed, v.text) {
-		r.fail(v, "is not one of %s", strings.Join(allowed, ", "))
-		return allowed[0]
-	}
-	return v.text
 }

@@ -9,6 +9,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -21,7 +24,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	v := visitOf(r)
 	s.scrub(r, v)
 
-	sent := sentURL(r)
+	sent := browser.SentURL(r)
 	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours {
 		return s.serveEndpoint(w, r, v, endpoint)
 	}
@@ -30,30 +33,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return err
 	}
 	if !protected {
-		metrics.count(decisionUnprotected)
+		telemetry.Metrics.Count(telemetry.DecisionUnprotected)
 		return next.ServeHTTP(w, r)
 	}
-	if s.cookie.sameSite == http.SameSiteNoneMode && (crossSiteUnsafe(r) || crossSiteWebSocket(r)) {
-		return s.refuse(w, r, refusal{code: codeCrossSite})
+	if s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {
+		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	return s.serveProtected(w, r, v, next)
-}
-
-// sentURL is the URL as the visitor sent it: rewrite, try_files, uri and
-// handle_path have done their work before us.
-func sentURL(r *http.Request) *url.URL {
-	if sent, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return sent.URL
-	}
-	return r.URL
-}
-
-// sentMethod is the method the visitor used; the directive "method" can change it.
-func sentMethod(r *http.Request) string {
-	if sent, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return sent.Method
-	}
-	return r.Method
 }
 
 // endpointAt returns which of our endpoints a path is, if it is one. Paths are
@@ -88,7 +74,7 @@ func matchEither(matchers caddyhttp.MatcherSets, r *http.Request) (bool, error) 
 	if match, err := matchers.AnyMatchWithError(r); match || err != nil {
 		return match, err
 	}
-	sent, method := sentURL(r), sentMethod(r)
+	sent, method := browser.SentURL(r), browser.SentMethod(r)
 	if *sent == *r.URL && method == r.Method {
 		return false, nil
 	}
@@ -130,11 +116,11 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 		return s.signedOut(w, r, v, next, err)
 	}
-	if isSameOriginFetch(r.Header) || classify(r) == pageLoad {
+	if browser.IsSameOriginFetch(r.Header) || browser.Classify(r) == browser.PageLoad {
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)
-	metrics.signedIn.Inc()
+	telemetry.Metrics.SignedIn.Inc()
 	private := v.privateWriter(w)
 	err = next.ServeHTTP(private, r)
 	if err != nil {

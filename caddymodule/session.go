@@ -7,6 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // storeNamespace is where session stores register.
@@ -50,32 +52,32 @@ type sessionSettings struct {
 	cacheSize    int
 }
 
-func (s *Session) subdirective(b *block) error {
+func (s *Session) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "store":
 		return s.unmarshalStore(b)
 	case "idle_timeout":
-		return b.duration(&s.IdleTimeout)
+		return b.Duration(&s.IdleTimeout)
 	case "max_lifetime":
-		return b.duration(&s.MaxLifetime)
+		return b.Duration(&s.MaxLifetime)
 	case "sync_interval":
-		return b.duration(&s.SyncInterval)
+		return b.Duration(&s.SyncInterval)
 	case "max_sessions":
-		return b.count(&s.MaxSessions)
+		return b.Count(&s.MaxSessions)
 	case "cache_size":
-		return b.count(&s.CacheSize)
+		return b.Count(&s.CacheSize)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 
 // unmarshalStore hands the rest of the line, and its block, to the store.
-func (s *Session) unmarshalStore(b *block) error {
-	if err := b.once(); err != nil {
+func (s *Session) unmarshalStore(b *conf.Block) error {
+	if err := b.Once(); err != nil {
 		return err
 	}
 	if !b.NextArg() {
-		return b.wrongCount("store", "takes the name of a store and its arguments")
+		return b.WrongCount("store", "takes the name of a store and its arguments")
 	}
 	name := b.Val()
 	store, err := caddyfile.UnmarshalModule(b.Dispenser, storeNamespace+"."+name)
@@ -93,20 +95,20 @@ func (s *Session) resolve(r *resolver) sessionSettings {
 	if s == nil {
 		s = new(Session)
 	}
-	life := r.duration("session max_lifetime", s.MaxLifetime, 720*time.Hour)
+	life := r.Duration("session max_lifetime", s.MaxLifetime, 720*time.Hour)
 	resolved := sessionSettings{
 		store:        canonicalStore(s.StoreRaw),
 		maxLifetime:  life,
-		idleTimeout:  min(r.duration("session idle_timeout", s.IdleTimeout, 24*time.Hour), life),
-		syncInterval: r.duration("session sync_interval", s.SyncInterval, 10*time.Second),
-		maxSessions:  r.count("session max_sessions", s.MaxSessions, 50, 1000),
-		cacheSize:    r.count("session cache_size", s.CacheSize, 10_000, 10_000_000),
+		idleTimeout:  min(r.Duration("session idle_timeout", s.IdleTimeout, 24*time.Hour), life),
+		syncInterval: r.Duration("session sync_interval", s.SyncInterval, 10*time.Second),
+		maxSessions:  r.Count("session max_sessions", s.MaxSessions, 50, 1000),
+		cacheSize:    r.Count("session cache_size", s.CacheSize, 10_000, 10_000_000),
 	}
 	if life > maxSessionLife {
-		r.failf("session max_lifetime", "%s is more than the 400 days for which browsers keep a cookie", life)
+		r.Failf("session max_lifetime", "%s is more than the 400 days for which browsers keep a cookie", life)
 	}
 	if resolved.syncInterval > 24*time.Hour {
-		r.failf("session sync_interval",
+		r.Failf("session sync_interval",
 			"%s is more than a day: ended sessions would go on that long", resolved.syncInterval)
 	}
 	return resolved

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // settings is a Handler's configuration as requests use it: placeholders
@@ -57,6 +59,19 @@ const (
 )
 
 var unauthenticatedValues = []string{"redirect", "page", "reject", "pass"}
+
+// zoomConfig is how Zoom is called for the app.
+func (s *settings) zoomConfig() zoomapi.Config {
+	return zoomapi.Config{
+		ClientID:     s.clientID,
+		ClientSecret: string(s.clientSecret),
+		OAuthURL:     s.oauthURL,
+		APIURL:       s.apiURL,
+		AuthorizeURL: s.authorizeURL,
+		Scopes:       s.scopes,
+		Timeout:      s.zoomTimeout,
+	}
+}
 
 // promised are the request headers that the directive sets, each in its place:
 // names in settings, values in a request. "" is one that is not set.

@@ -10,6 +10,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
@@ -84,8 +86,8 @@ func (s *site) refuseSignature(w http.ResponseWriter, r *http.Request, problems 
 	for i, p := range problems {
 		properties[i] = p.Property
 	}
-	s.tell(r, refusal{code: codeBadRequest, err: fmt.Errorf("signature: bad %s", strings.Join(properties, ", "))})
-	writeJSON(w, http.StatusBadRequest, "application/json", signatureErrors{problems}, securityOptions{https: s.secure}, 0)
+	s.tell(r, refusal{code: outcome.BadRequest, err: fmt.Errorf("signature: bad %s", strings.Join(properties, ", "))})
+	pages.WriteJSON(w, http.StatusBadRequest, "application/json", signatureErrors{problems}, pages.Security{HTTPS: s.secure}, 0)
 	return nil
 }
 

@@ -6,6 +6,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -14,19 +18,19 @@ import (
 // Only the first is a reason to sign in, and only for a page load.
 func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler, err error) error {
 	f := refusalOf(err)
-	if f.code == codeNotAllowed {
+	if f.code == outcome.NotAllowed {
 		return s.refuseVisitor(w, r, v, err)
 	}
-	if f.code != codeSignInRequired {
+	if f.code != outcome.SignInRequired {
 		return s.refuse(w, r, f)
 	}
 	s.clearAmbiguous(w, err)
 	if s.unauthenticated == passWithoutIdentity {
-		metrics.count(decisionAnonymous)
+		telemetry.Metrics.Count(telemetry.DecisionAnonymous)
 		return next.ServeHTTP(w, r)
 	}
-	navigation := classify(r)
-	if s.unauthenticated == rejectAlways || navigation == otherRequest {
+	navigation := browser.Classify(r)
+	if s.unauthenticated == rejectAlways || navigation == browser.Other {
 		f.asJSON = true
 		return s.refuse(w, r, f)
 	}
@@ -34,7 +38,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	if s.insideZoom(r) {
 		return s.serveInClientSignIn(w, r)
 	}
-	if navigation == framedLoad {
+	if navigation == browser.FramedLoad {
 		return s.refuseFramed(w, r, s.returnURL(r))
 	}
 	if s.sendHome(w, r, v) {
@@ -44,7 +48,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		return s.refuse(w, r, f)
 	}
 	if looping, cookie := s.countLoop(v); looping {
-		return s.refuseLogin(w, r, refusal{code: codeTooManyLogins})
+		return s.refuseLogin(w, r, refusal{code: outcome.TooManyLogins})
 	} else if cookie != nil {
 		http.SetCookie(w, cookie)
 	}
@@ -53,8 +57,8 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 
 // refuseFramed asks a visitor inside a frame to sign in in a window of its own.
 func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL string) error {
-	p := framedSignInPage("", s.loginURL(returnURL), returnURL)
-	return s.refuse(w, r, refusal{code: codeSignInRequired, page: &p, framed: true})
+	p := pages.FramedSignInPage("", s.loginURL(returnURL), returnURL)
+	return s.refuse(w, r, refusal{code: outcome.SignInRequired, page: &p, framed: true})
 }
 
 // clearDead deletes a session cookie that is worth nothing any more.
@@ -79,13 +83,13 @@ func (s *site) clearSession(w http.ResponseWriter) {
 
 // refuseVisitor tells somebody signed in that the site is not open to them.
 func (s *site) refuseVisitor(w http.ResponseWriter, r *http.Request, v *visit, why error) error {
-	f := refusal{code: codeNotAllowed, err: why}
+	f := refusal{code: outcome.NotAllowed, err: why}
 	session, err := s.sessionOf(r, v)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))
 	}
 	p := session.Profile()
-	page := notAllowedPage("", account{p.Name, p.Email, p.ID}, s.zoomSignOutURL(), s.loginURL(s.returnURL(r)))
+	page := pages.NotAllowedPage("", pages.Account{Name: p.Name, Email: p.Email, UserID: p.ID}, s.zoomSignOutURL(), s.loginURL(s.returnURL(r)))
 	f.page = &page
 	return s.refuse(w, r, f)
 }

@@ -7,6 +7,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -117,7 +121,7 @@ func (s *site) zakOf(r *http.Request, v *visit, session *zoompkce.Session) (stri
 	if err != nil {
 		return "", err
 	}
-	metrics.zakAge.Observe(time.Since(zak.FetchedAt).Seconds())
+	telemetry.Metrics.ZAKAge.Observe(time.Since(zak.FetchedAt).Seconds())
 	f.zak, f.policy = zak.Token, policy
 	return zak.Token, nil
 }
@@ -139,9 +143,9 @@ func (s *site) scrub(r *http.Request, v *visit) {
 	if len(v.injected) > 0 {
 		keep = v.isSet
 	}
-	s.scrubber.scrub(r, keep)
+	s.scrubber.Remove(r, keep)
 	if len(v.cookies) > 0 {
-		removeCookies(r.Header, s.ownsCookie)
+		scrub.RemoveCookies(r.Header, s.ownsCookie)
 	}
 }
 
@@ -193,7 +197,29 @@ func (v *visit) placeholder(name string) (any, bool) {
 	case placeholderEmail:
 		return v.profile.Email, true
 	case placeholderName:
-		return withoutControls(v.profile.Name), true
+		return pages.WithoutControls(v.profile.Name), true
 	}
 	return nil, false
+}
+
+// reauthorizeLife is for how long a browser that was sent to Zoom for a missing
+// scope is not sent there for it again, whatever became of that: who declines
+// would otherwise be asked on every page.
+const reauthorizeLife = 10 * time.Minute
+
+// mayReauthorize reports whether a request is a page load on which Zoom may be
+// asked for a scope that the visitor's grant lacks.
+func (s *site) mayReauthorize(r *http.Request, v *visit, session *zoompkce.Session) bool {
+	return s.manager.NeedsAuthorization(session) &&
+		s.unauthenticated != rejectAlways &&
+		browser.Classify(r) == browser.PageLoad &&
+		s.manager.CookieValue(v.cookies, "scope") == ""
+}
+
+// reauthorize sends a signed-in visitor through Zoom once more: tokens keep the
+// scopes they were issued with, so a scope added to the app comes only with a
+// new authorization.
+func (s *site) reauthorize(w http.ResponseWriter, r *http.Request, v *visit) error {
+	http.SetCookie(w, s.manager.Cookie("scope", "1", reauthorizeLife))
+	return s.signInFrom(w, r, v)
 }

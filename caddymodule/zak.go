@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
 // zakUse is how long a ZAK of the endpoint users/me/zak is used at most: Zoom
@@ -53,34 +55,34 @@ type zakSettings struct {
 	fail        bool
 }
 
-func (z *ZAK) unmarshalCaddyfile(b *block) error {
-	if b.CountRemainingArgs() == 0 && b.opensBlock() {
-		return b.nested(z.subdirective)
+func (z *ZAK) unmarshalCaddyfile(b *conf.Block) error {
+	if b.CountRemainingArgs() == 0 && b.OpensBlock() {
+		return b.Nested(z.subdirective)
 	}
-	if err := b.once(); err != nil {
+	if err := b.Once(); err != nil {
 		return err
 	}
 	if args := b.RemainingArgs(); len(args) != 1 || args[0] != "off" {
-		return b.wrongCount("zak", "takes 'off' or a block")
+		return b.WrongCount("zak", "takes 'off' or a block")
 	}
 	z.Disabled = true
 	return nil
 }
 
-func (z *ZAK) subdirective(b *block) error {
+func (z *ZAK) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "header":
-		return b.text(&z.Header)
+		return b.Text(&z.Header)
 	case "max_age":
-		return b.durationOrZero(&z.MaxAge)
+		return b.DurationOrZero(&z.MaxAge)
 	case "lifetime":
-		return b.duration(&z.Lifetime)
+		return b.Duration(&z.Lifetime)
 	case "on_error":
-		return b.oneOf(&z.OnError, onErrorValues...)
+		return b.OneOf(&z.OnError, onErrorValues...)
 	case "match":
-		return b.matcherSet(&z.Match)
+		return b.MatcherSet(&z.Match)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 
@@ -95,10 +97,10 @@ func (z *ZAK) resolve(r *resolver) *zakSettings {
 	s := &zakSettings{
 		header:   r.headerName("zak header", z.Header, standardZAKHeader),
 		lifetime: r.tokenLifetime("zak lifetime", z.Lifetime),
-		fail:     r.oneOf("zak on_error", z.OnError, onErrorValues...) == "fail",
+		fail:     r.OneOf("zak on_error", z.OnError, onErrorValues...) == "fail",
 	}
 	s.errorHeader = s.header + zakErrorSuffix
-	r.claimHeader(value{option: "zak header", raw: z.Header}, s.errorHeader)
+	r.claimHeader(conf.Value{Option: "zak header", Raw: z.Header}, s.errorHeader)
 
 	use, limit := zakUse, "4m without a lifetime"
 	if s.lifetime > 0 {
@@ -108,7 +110,7 @@ func (z *ZAK) resolve(r *resolver) *zakSettings {
 	if z.MaxAge != nil {
 		s.maxAge = time.Duration(*z.MaxAge)
 		if s.maxAge < 0 || s.maxAge > use {
-			r.failf("zak max_age",
+			r.Failf("zak max_age",
 				"%s is not between 0 and %s: an older ZAK may have ended before it is used", s.maxAge, limit)
 		}
 	}
@@ -122,7 +124,7 @@ var onErrorValues = []string{"omit", "fail"}
 func (r *resolver) tokenLifetime(option string, d caddy.Duration) time.Duration {
 	lifetime := time.Duration(d)
 	if lifetime < 0 || lifetime > maxTokenLifetime || lifetime%time.Second != 0 {
-		r.failf(option, "%s is not a whole number of seconds up to one year", lifetime)
+		r.Failf(option, "%s is not a whole number of seconds up to one year", lifetime)
 	}
 	return lifetime
 }

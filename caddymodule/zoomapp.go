@@ -1,5 +1,7 @@
 package caddymodule
 
+import "github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+
 // ZoomApp configures the directive for a Zoom App, a page that runs inside the
 // Zoom client.
 type ZoomApp struct {
@@ -15,21 +17,21 @@ type ZoomApp struct {
 }
 
 type zoomAppSettings struct {
-	// redirectURIs are those of the directive in their order, own in number,
+	// RedirectURIs are those of the directive in their order, own in number,
 	// then the further ones: an in-client exchange that names none means the first.
 	redirectURIs      []string
 	own               int
 	signInFromContext bool
 }
 
-func (z *ZoomApp) subdirective(b *block) error {
+func (z *ZoomApp) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "redirect_uri":
-		return b.list(&z.RedirectURI)
+		return b.List(&z.RedirectURI)
 	case "sign_in_from_context":
-		return b.onOff(&z.SignInFromContext)
+		return b.OnOff(&z.SignInFromContext)
 	default:
-		return b.unrecognized()
+		return b.Unrecognized()
 	}
 }
 
@@ -41,7 +43,7 @@ func (z *ZoomApp) resolve(r *resolver, app *Handler, s *settings) *zoomAppSettin
 	if app.ClientSecret == "" {
 		// The key of the app context is SHA-256 of the client secret
 		// (https://developers.zoom.us/docs/zoom-apps/zoom-app-context/).
-		r.failf("zoom_app",
+		r.Failf("zoom_app",
 			"needs client_secret, with which Zoom encrypts the app context; a public client has none")
 	}
 	zoomApp := &zoomAppSettings{signInFromContext: z.SignInFromContext}
@@ -49,9 +51,9 @@ func (z *ZoomApp) resolve(r *resolver, app *Handler, s *settings) *zoomAppSettin
 		zoomApp.redirectURIs = append(zoomApp.redirectURIs, s.redirectURIs[i].uri)
 	}
 	zoomApp.own = len(zoomApp.redirectURIs)
-	for _, v := range r.texts("zoom_app redirect_uri", z.RedirectURI) {
-		if _, ok := r.absoluteURL(v); ok {
-			zoomApp.redirectURIs = append(zoomApp.redirectURIs, v.text)
+	for _, v := range r.Texts("zoom_app redirect_uri", z.RedirectURI) {
+		if _, ok := r.AbsoluteURL(v); ok {
+			zoomApp.redirectURIs = append(zoomApp.redirectURIs, v.Text)
 		}
 	}
 	return zoomApp

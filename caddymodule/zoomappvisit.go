@@ -10,6 +10,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -61,7 +64,7 @@ func (s *site) openAppContext(header string) (zoomapi.AppContext, bool) {
 // there is no reason to have one. Loads in frames are none: an embedding page
 // decides when they happen.
 func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visit, c zoomapi.AppContext) (*zoompkce.Session, error) {
-	if !s.zoomApp.signInFromContext || classify(r) != pageLoad {
+	if !s.zoomApp.signInFromContext || browser.Classify(r) != browser.PageLoad {
 		return nil, nil
 	}
 	signedIn, err := s.manager.SignInFromContext(r.Context(), c)
@@ -91,7 +94,7 @@ func (s *site) insideZoom(r *http.Request) bool {
 	if len(r.Header[appContextHeader]) > 0 || strings.Contains(r.UserAgent(), "ZoomApps/") {
 		return true
 	}
-	return classify(r) == framedLoad && isZoomPage(r.Referer())
+	return browser.Classify(r) == browser.FramedLoad && isZoomPage(r.Referer())
 }
 
 // zoomFrames are the pages of Zoom that embed apps, as sources of a
@@ -107,20 +110,20 @@ func isZoomPage(page string) bool {
 		return false
 	}
 	host := strings.ToLower(u.Hostname())
-	return inDomain(host, "zoom.us") || inDomain(host, "zoomgov.com")
+	return conf.InDomain(host, "zoom.us") || conf.InDomain(host, "zoomgov.com")
 }
 
 // pageSecurity is what all our pages have in their headers. Those of a Zoom App
 // can be shown where the app can: inside Zoom's web client, whose own headers
 // ask for two more of every page it embeds
 // (developers.zoom.us/docs/contact-center/apps/zcc-pwa).
-func (s *site) pageSecurity(w http.ResponseWriter, r *http.Request) securityOptions {
-	security := securityOptions{https: s.secure}
+func (s *site) pageSecurity(w http.ResponseWriter, r *http.Request) pages.Security {
+	security := pages.Security{HTTPS: s.secure}
 	if s.zoomApp == nil {
 		return security
 	}
-	security.frameAncestors = zoomFrames
-	if classify(r) == framedLoad {
+	security.FrameAncestors = zoomFrames
+	if browser.Classify(r) == browser.FramedLoad {
 		w.Header().Set("Cross-Origin-Embedder-Policy", "require-corp")
 		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}

@@ -1,0 +1,40 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/doctor"
+)
+
+func init() {
+	caddycmd.RegisterCommand(doctor.Command(doctor.Module{Sites: examinedSites, Find: findSite}))
+}
+
+// examinedSites tells the doctor what it has to know of the handlers of an app.
+func examinedSites(app caddy.App) map[string][]*doctor.Site {
+	found := make(map[string][]*doctor.Site)
+	for id, sites := range app.(*App).sites() {
+		for _, s := range sites {
+			found[id] = append(found[id], s.examined())
+		}
+	}
+	return found
+}
+
+func (s *site) examined() *doctor.Site {
+	return &doctor.Site{
+		Zoom:          s.zoomConfig(),
+		AppID:         s.client.AppID(),
+		RedirectURIs:  redirectURIsOf([]*site{s}),
+		LoginURL:      s.redirectURIs[0].origin + s.pathPrefix + "/login",
+		Store:         s.store,
+		CookieSecrets: s.cookie.secrets,
+		Route:         s.inRoutes(),
+		AllowsByEmail: s.allow != nil && s.allow.asksForEmail(),
+		ZAK:           s.zak != nil,
+		LastingZAK:    s.zak != nil && s.zak.lifetime > 0,
+		OBF:           s.obf != nil,
+		PageTokens:    s.pageTokens,
+	}
+}

@@ -1,0 +1,87 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// Command is `caddy zoom-pkce`, for configurations of module.
+func Command(module Module) caddycmd.Command {
+	return caddycmd.Command{
+		Name:  "zoom-pkce",
+		Usage: "<doctor|keygen>",
+		Short: "Checks the Zoom sign-in of a configuration, makes cookie secrets",
+		Long: `
+Tools for operators of sites with the zoom_pkce directive.
+
+doctor loads a configuration as 'caddy validate' does, without starting it, and
+checks what a sign-in depends on. keygen prints a fresh secret for the option
+'cookie secret'.`,
+		CobraFunc: func(cmd *cobra.Command) { addCommands(cmd, module) },
+	}
+}
+
+func addCommands(cmd *cobra.Command, module Module) {
+	doctor := &cobra.Command{
+		Use:   "doctor [--config <path> [--adapter <name>]] [--envfile <path>] [--json]",
+		Short: "Checks everything a sign-in at Zoom depends on",
+		Long: `
+Loads the configuration without starting it and checks, for every Zoom app in
+it: which redirect URIs have to be registered, which scopes the chosen features
+need, whether Zoom accepts the credentials, whether the session store can be
+written, whether the secrets are strong, and whether the clock is right.
+
+Run it as the user that Caddy runs as and with the environment that Caddy has:
+the answers depend on both. It can run beside a running Caddy. It prints no
+secret, sends Zoom nothing but a made-up code, and ends with exit code 1 if
+anything fails.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			flags := cmd.Flags()
+			d := doctor{module: module}
+			var errs [4]error
+			d.config, errs[0] = flags.GetString("config")
+			d.adapter, errs[1] = flags.GetString("adapter")
+			d.envFiles, errs[2] = flags.GetStringSlice("envfile")
+			d.json, errs[3] = flags.GetBool("json")
+			if err := errors.Join(errs[:]...); err != nil {
+				return err
+			}
+			cmd.SilenceErrors, cmd.SilenceUsage = true, true
+			return d.run(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	doctor.Flags().StringP("config", "c", "", "Configuration file (default: the Caddyfile of this directory)")
+	doctor.Flags().StringP("adapter", "a", "", "Name of config adapter to apply")
+	doctor.Flags().StringSliceP("envfile", "", nil, "Environment file(s) to load")
+	doctor.Flags().BoolP("json", "", false, "Print the findings as JSON")
+
+	keys := &cobra.Command{
+		Use:   "keygen",
+		Short: "Prints a fresh cookie secret",
+		Long: `
+Prints 32 random bytes in 43 characters: a secret for the option 'cookie
+secret', which all Caddys of a site share.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return keygen(cmd.OutOrStdout()) },
+	}
+	cmd.AddCommand(doctor, keys)
+
+	// Of its own accord cobra answers a misspelled subcommand with the help and
+	// exit code 0, which scripts take for a check that found nothing.
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			err = fmt.Errorf("%w; did you mean %q?", err, near[0])
+		}
+		return err
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}

@@ -1,0 +1,34 @@
+package doctor
+
+import (
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
+)
+
+// strayFindings tell which redirect URIs lead past the handlers.
+func (d *doctor) strayFindings(app *caddyhttp.App, sites []*Site) (found []finding) {
+	var inRoutes []*routes.Site
+	for _, s := range sites {
+		inRoutes = append(inRoutes, s.Route)
+	}
+	stray := routes.Stray(app, d.module.Find, inRoutes)
+	if len(stray.ByPath) > 0 {
+		found = append(found, finding{
+			ClientID: sites[0].Zoom.ClientID, Check: "redirect_uris", Status: verdictFail,
+			Message: "requests for this redirect URI do not reach this handler: zoom_pkce stands inside a handle or route with a matcher",
+			Values:  stray.ByPath,
+			Advice:  "put `zoom_pkce <matcher>` at the top of the site instead",
+		})
+	}
+	if len(stray.ByHost) > 0 {
+		found = append(found, finding{
+			ClientID: sites[0].Zoom.ClientID, Check: "redirect_uris", Status: verdictWarn,
+			Message: "requests for this redirect URI do not reach this handler: its site has another address",
+			Values:  stray.ByHost,
+			Advice: "give the site the address of the redirect URI or the other way round; " +
+				"nothing is wrong if another Caddy serves that host, or a proxy in front rewrites Host",
+		})
+	}
+	return found
+}

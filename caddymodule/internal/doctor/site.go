@@ -1,0 +1,36 @@
+package doctor
+
+import (
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
+)
+
+// Site is what the doctor has to know of one handler.
+type Site struct {
+	Zoom          zoomapi.Config // as the handler's own client has it
+	AppID         string
+	RedirectURIs  []string // all that have to be registered at Zoom, the handler's own first
+	LoginURL      string   // where a person can try it
+	Store         zoompkce.Store
+	CookieSecrets [][]byte
+	Route         *routes.Site
+
+	AllowsByEmail bool // allow looks at e-mail addresses
+	ZAK           bool // requests carry one
+	LastingZAK    bool // with a lifetime of its own
+	OBF           bool // requests carry one
+	PageTokens    bool // pages may fetch both
+}
+
+func (s *Site) public() bool { return s.Zoom.ClientSecret == "" }
+
+// Module is how the doctor looks into a configuration.
+type Module struct {
+	// Sites returns the handlers of the zoom_pkce app, by Zoom app.
+	Sites func(caddy.App) map[string][]*Site
+	// Find tells what a handler is in routes.
+	Find routes.Finder
+}

@@ -1,0 +1,214 @@
+package pages
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"html"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+)
+
+const (
+	testSignIn  = "/zoom_pkce/login?return_to=%2Fmeet%2F42"
+	testSignOut = "https://zoom.us/signout"
+)
+
+var testDetails = Details{
+	RequestID: "7d9f", SignInURL: testSignIn, RetryURL: "/meet/42",
+	Scopes:      []string{"user:read:zak"},
+	RedirectURI: "https://app.example.com/zoom_pkce/callback",
+}
+
+// show returns what a visitor gets of p.
+func show(t *testing.T, p Page) (html, policy string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	p.Write(w, 418, Security{}, 0)
+	if w.Code != 418 {
+		t.Errorf("status %d", w.Code)
+	}
+	if got := w.Header().Get("Content-Type"); got != "text/html; charset=utf-8" {
+		t.Errorf("content type %q", got)
+	}
+	return w.Body.String(), w.Header().Get("Content-Security-Policy")
+}
+
+func allPages() map[string]Page {
+	who := Account{"Ada Lovelace", "ada@example.org", "u1"}
+	pages := map[string]Page{
+		"sign in":        signInPage("7d9f", testSignIn),
+		"framed sign in": FramedSignInPage("7d9f", testSignIn, "/meet/42"),
+		"not allowed":    NotAllowedPage("7d9f", who, testSignOut, testSignIn),
+		"sign out":       SignOutPage("7d9f", who, "/zoom_pkce/logout", "/"),
+		"signed out":     SignedOutPage("7d9f", testSignIn, testSignOut),
+	}
+	for _, c := range outcome.All() {
+		pages[string(c)] = ForCode(c, testDetails)
+	}
+	return pages
+}
+
+func TestEveryPage(t *testing.T) {
+	for name, p := range allPages() {
+		t.Run(name, func(t *testing.T) {
+			body, policy := show(t, p)
+			for _, want := range []string{
+				`<html lang="en">`, `name="viewport"`, "<title>" + p.Title + "</title>", "<h1>" + p.Title + "</h1>",
+				html.EscapeString(p.Message), "<code>7d9f</code>",
+			} {
+				if !strings.Contains(body, want) {
+					t.Errorf("%q is missing", want)
+				}
+			}
+			if n := strings.Count(body, `class="button"`); n != 1 {
+				t.Errorf("%d ways on stand out, want 1", n)
+			}
+			if p.Code != "" && !strings.Contains(body, "<code>"+string(p.Code)+"</code>") {
+				t.Error("the code is missing")
+			}
+			if m := regexp.MustCompile(`(?i)<script|<link|<img|<iframe|\sstyle=|\son[a-z]+=|@import|url\(`).FindString(body); m != "" {
+				t.Errorf("contains %q", m)
+			}
+			if strings.Contains(policy, "script-src") || strings.Contains(policy, "unsafe") {
+				t.Errorf("policy %q", policy)
+			}
+			checkHash(t, body, policy, "style")
+		})
+	}
+}
+
+// checkHash checks that the policy lets exactly the page's own element through.
+func checkHash(t *testing.T, html, policy, element string) {
+	t.Helper()
+	found := regexp.MustCompile(`(?s)<`+element+`[^>]*>(.*?)</`+element+`>`).FindAllStringSubmatch(html, -1)
+	if len(found) != 1 {
+		t.Fatalf("%d %s elements", len(found), element)
+	}
+	sum := sha256.Sum256([]byte(found[0][1]))
+	if want := element + "-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; !strings.Contains(policy, want) {
+		t.Errorf("policy %q lacks %q", policy, want)
+	}
+}
+
+func TestPageContents(t *testing.T) {
+	signIn := `href="/zoom_pkce/login?return_to=%2Fmeet%2F42"`
+	tests := []struct {
+		name string
+		p    Page
+		want []string
+	}{
+		{"missing scope", ForCode(outcome.MissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
+		{"misconfigured", ForCode(outcome.ZoomMisconfigured, testDetails), []string{
+			"<code>https://app.example.com/zoom_pkce/callback</code>", signIn,
+		}},
+		{"unavailable", ForCode(outcome.ZoomUnavailable, testDetails), []string{`href="/meet/42"`}},
+		{"too many logins", ForCode(outcome.TooManyLogins, testDetails), []string{"cookies", "http://", "Caddy servers", signIn}},
+		{"cookies", ForCode(outcome.CookiesMissing, testDetails), []string{"Cookies are turned off", signIn}},
+		{"framed", FramedSignInPage("r", testSignIn, "/meet/42"), []string{
+			signIn + ` target="_blank" rel="noopener"`, `second" href="/meet/42"`,
+		}},
+		{"not allowed", NotAllowedPage("r", Account{"Ada", "ada@example.org", "u1"}, testSignOut, testSignIn), []string{
+			"<bdi>Ada</bdi>", "<bdi>ada@example.org</bdi>", `href="https://zoom.us/signout"`, signIn,
+		}},
+		{"not allowed, no name", NotAllowedPage("r", Account{UserID: "u1"}, testSignOut, testSignIn), []string{"<code>u1</code>"}},
+		{"sign out", SignOutPage("r", Account{"Ada", "", "u1"}, "/zoom_pkce/logout", "/"), []string{
+			`<form method="post" action="/zoom_pkce/logout"><button class="button" type="submit">`, "<bdi>Ada</bdi>", `second" href="/"`,
+		}},
+		{"signed out", SignedOutPage("r", testSignIn, testSignOut), []string{signIn, `href="https://zoom.us/signout"`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			html, _ := show(t, tt.p)
+			for _, want := range tt.want {
+				if !strings.Contains(html, want) {
+					t.Errorf("%q is missing from %s", want, html[strings.Index(html, "<main>"):])
+				}
+			}
+		})
+	}
+}
+
+func TestPagesSurviveHostileValues(t *testing.T) {
+	evil := []string{
+		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'-alert(1)-'`, "</style><script>alert(1)</script>",
+		"\u202egnitrevni", "\x00\xff", `{{.Title}}`, "{env.HOME}", strings.Repeat("A", 1<<20),
+	}
+	for _, text := range evil {
+		d := Details{RequestID: text, SignInURL: testSignIn, Scopes: []string{text}, RedirectURI: text}
+		for _, p := range []Page{
+			NotAllowedPage(text, Account{text, text, text}, testSignOut, testSignIn),
+			SignOutPage(text, Account{text, text, text}, "/zoom_pkce/logout", "/"),
+			ForCode(outcome.MissingScope, d), ForCode(outcome.ZoomMisconfigured, d),
+		} {
+			html, _ := show(t, p)
+			if strings.Contains(html, "<script") || strings.Contains(html, "<img") || strings.Count(html, "<style>") != 1 {
+				t.Errorf("%.40q got into the page", text)
+			}
+			if len(html) > 16<<10 {
+				t.Errorf("%.40q makes a page of %d bytes", text, len(html))
+			}
+			if !strings.HasSuffix(html, "</html>\n") {
+				t.Errorf("%.40q cuts the page short", text)
+			}
+		}
+	}
+}
+
+func TestPageLinks(t *testing.T) {
+	tests := []struct {
+		href string
+		safe bool
+	}{
+		{"/", true},
+		{"/x?return_to=%2F%2Fevil.example", true},
+		{"https://zoom.us/signout", true},
+		{"http://127.0.0.1:8080/x", true},
+		{"http://localhost/x", true},
+		{"http://[::1]:80/", true},
+		{"", false},
+		{"x", false},
+		{"//evil.example", false},
+		{`/\evil.example`, false},
+		{"/\t/evil.example", false},
+		{"/x\x7f", false},
+		{"http://evil.example", false},
+		{"http://localhost.evil.example", false},
+		{"https://zoom.us@evil.example/", false},
+		{"https:evil.example", false},
+		{"javascript:alert(1)", false},
+		{" javascript:alert(1)", false},
+		{"data:text/html,x", false},
+	}
+	for _, tt := range tests {
+		html, _ := show(t, Page{Form: way{Href: tt.href, Label: "go"}, Ways: []way{{Href: tt.href, Label: "go"}}})
+		if n := strings.Count(html, ">go</"); (n == 2) != tt.safe || n == 1 {
+			t.Errorf("%q: %d links", tt.href, n)
+		}
+	}
+}
+
+func TestHop(t *testing.T) {
+	w := httptest.NewRecorder()
+	KeepFragmentHop("/zoom_pkce/login?return_to=%2Fx%22%3E").Write(w, 200, Security{})
+	html, policy := w.Body.String(), w.Header().Get("Content-Security-Policy")
+	checkHash(t, html, policy, "style")
+	checkHash(t, html, policy, "script")
+	for _, want := range []string{
+		`data-next="/zoom_pkce/login?return_to=%2Fx%22%3E"`, `href="/zoom_pkce/login?return_to=%2Fx%22%3E"`,
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is missing from %s", want, html[strings.Index(html, "<main"):])
+		}
+	}
+	for _, next := range []string{"//evil.example", "https://evil.example", "javascript:alert(1)", ""} {
+		w := httptest.NewRecorder()
+		KeepFragmentHop(next).Write(w, 200, Security{})
+		if html := w.Body.String(); !strings.Contains(html, `data-next="/"`) || strings.Contains(html, "evil") {
+			t.Errorf("%q: %s", next, html)
+		}
+	}
+}

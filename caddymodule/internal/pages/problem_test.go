@@ -1,0 +1,85 @@
+package pages
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+)
+
+func TestProblemWrite(t *testing.T) {
+	tests := []struct {
+		name       string
+		p          Problem
+		retryAfter time.Duration
+		want       map[string]any
+		wait       string
+	}{
+		{
+			"signed out", NewProblem(outcome.SignInRequired, "r1", "/zoom_pkce/login?return_to=%2Fx"), 0,
+			map[string]any{
+				"type": "about:blank", "title": "Unauthorized", "status": 401.0, "code": "sign_in_required",
+				"detail": "This site asks you to sign in with your Zoom account.", "request_id": "r1",
+				"login_url": "/zoom_pkce/login?return_to=%2Fx",
+			},
+			"",
+		},
+		{
+			"without login and id", NewProblem(outcome.NotAllowed, "", ""), 0,
+			map[string]any{
+				"type": "about:blank", "title": "Forbidden", "status": 403.0, "code": "not_allowed",
+				"detail": "You are signed in, but this site is not open to your Zoom account.",
+			},
+			"",
+		},
+		{
+			"unavailable", NewProblem(outcome.StoreUnavailable, "r1", ""), 0,
+			map[string]any{
+				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "store_unavailable",
+				"detail": "This site cannot read its stored sign-ins at the moment; yours is not lost.", "request_id": "r1",
+			},
+			"5",
+		},
+		{
+			"unavailable for long", NewProblem(outcome.ZoomRateLimited, "r1", ""), 61500 * time.Millisecond,
+			map[string]any{
+				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "zoom_rate_limited",
+				"detail": "This site has sent Zoom more requests than Zoom allows.", "request_id": "r1",
+			},
+			"62",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			tt.p.Write(w, Security{HTTPS: true}, tt.retryAfter)
+			res := w.Result()
+			if res.StatusCode != tt.p.Status {
+				t.Errorf("status %d", res.StatusCode)
+			}
+			for key, want := range map[string]string{
+				"Content-Type":              "application/problem+json",
+				"Cache-Control":             "no-store",
+				"Retry-After":               tt.wait,
+				"X-Content-Type-Options":    "nosniff",
+				"Referrer-Policy":           "same-origin",
+				"Strict-Transport-Security": "max-age=31536000",
+				"Content-Security-Policy":   "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+			} {
+				if got := res.Header.Get(key); got != want {
+					t.Errorf("%s is %q, want %q", key, got, want)
+				}
+			}
+			var got map[string]any
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

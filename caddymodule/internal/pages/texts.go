@@ -1,0 +1,165 @@
+package pages
+
+import "github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+
+// Details are what the page for a code can tell and offer. Empty fields
+// are left out of the page.
+type Details struct {
+	RequestID string
+	// SignInURL starts a login that leads back to where the visitor wanted to
+	// go; RetryURL is that place itself.
+	SignInURL string
+	RetryURL  string
+	// Scopes are the names of the scopes that are missing.
+	Scopes []string
+	// RedirectURI is for the operator of a site that Zoom rejects.
+	RedirectURI string
+	// Unopenable says that a stored record is the trouble, which does not pass.
+	Unopenable bool
+}
+
+// ForCode is the page for a code of the table. The 403 of a visitor who is
+// signed in has a page of its own, see NotAllowedPage.
+func ForCode(c outcome.Code, d Details) Page {
+	p := Page{Title: c.Title(), Message: c.Detail(), Mark: markAlert, RequestID: d.RequestID, Code: c}
+	signIn := func(label string) { p.Ways = append(p.Ways, way{Href: d.SignInURL, Label: label}) }
+	retry := func(label string) { p.Ways = append(p.Ways, way{Href: d.RetryURL, Label: label}) }
+
+	switch c {
+	case outcome.SignInRequired:
+		p.Mark = markKey
+		signIn("Sign in with Zoom")
+	case outcome.NotAllowed:
+		p.Mark = markStop
+		signIn("Sign in with another account")
+	case outcome.Declined:
+		p.Notes = []string{"If you chose this by mistake, sign in again and allow access. " +
+			"If your organization must approve the app first, ask your Zoom administrator."}
+		signIn("Sign in again")
+	case outcome.BadCallback, outcome.LoginExpired:
+		p.Mark = markWait
+		signIn("Sign in again")
+	case outcome.CookiesMissing:
+		p.Notes = []string{"This usually means one of these:"}
+		p.List = []string{
+			"Cookies are turned off or blocked for this site.",
+			"The sign-in was started in another browser, app or private window.",
+			"An extension or privacy setting removes cookies.",
+		}
+		signIn("Sign in again")
+	case outcome.TooManyLogins:
+		p.Mark = markWait
+		p.Notes = []string{"To stop this from going on for ever, signing in has been paused. Likely causes:"}
+		p.List = []string{
+			"Your browser blocks or deletes cookies of this site.",
+			"You opened the site with http:// although it is served over https://.",
+			"The site runs on several Caddy servers that do not share their storage.",
+		}
+		signIn("Try again")
+	case outcome.CodeRefused:
+		signIn("Sign in again")
+	case outcome.ZoomMisconfigured:
+		p.Facts = []fact{{Label: "Redirect URI to register at Zoom", Values: []string{d.RedirectURI}, Code: true}}
+		signIn("Try again")
+	case outcome.MissingScope:
+		p.Facts = []fact{{Label: "Missing scopes", Values: d.Scopes, Code: true}}
+		p.Notes = []string{"Once the operator has added it to the app in the Zoom App Marketplace, sign in again."}
+		signIn("Sign in again")
+	case outcome.ZoomNonsense:
+		signIn("Try again")
+	case outcome.ZoomUnavailable, outcome.ZoomRateLimited, outcome.ZAKUnavailable, outcome.StoreUnavailable:
+		if d.Unopenable {
+			p.Message = "This site cannot open your stored sign-in with the secrets it has."
+			p.Notes = []string{"Only its operator can put that right."}
+			retry("Try again")
+			break
+		}
+		p.Mark = markWait
+		p.Notes = []string{"Please try again in a moment."}
+		retry("Try again")
+	default:
+		retry("Go to the start page")
+	}
+	return p
+}
+
+// signInPage asks a visitor to sign in.
+func signInPage(requestID, signInURL string) Page {
+	return ForCode(outcome.SignInRequired, Details{RequestID: requestID, SignInURL: signInURL})
+}
+
+// FramedSignInPage asks a visitor inside a frame to sign in, in a window of
+// its own: neither Zoom's sign-in page nor a SameSite=Lax cookie works in a
+// frame. It has to be shown in the frame it is about, so it belongs to answers
+// with FrameAnywhere; a foreign page around it gains a link to Zoom, no more.
+func FramedSignInPage(requestID, signInURL, retryURL string) Page {
+	p := signInPage(requestID, "")
+	p.Notes = []string{"Signing in opens a new window. When you are done there, come back and reload."}
+	p.Ways = []way{
+		{Href: signInURL, Label: "Sign in with Zoom", NewWindow: true},
+		{Href: retryURL, Label: "Reload"},
+	}
+	return p
+}
+
+// Account is who is signed in, as far as Zoom has told.
+type Account struct {
+	Name, Email, UserID string
+}
+
+// NotAllowedPage tells visitors that their account has no access. Zoom keeps
+// its own sign-in, so they have to sign out there before Zoom lets them choose
+// another account.
+func NotAllowedPage(requestID string, who Account, zoomSignOutURL, signInURL string) Page {
+	p := ForCode(outcome.NotAllowed, Details{RequestID: requestID})
+	p.Facts = []fact{{Label: "Signed in as", Values: []string{who.Name, who.Email}}}
+	if who.Name == "" && who.Email == "" {
+		p.Facts[0].Values = []string{who.UserID}
+		p.Facts[0].Code = true
+	}
+	p.Notes = []string{"To use another account, first sign out at Zoom, then come back and sign in again."}
+	p.Ways = []way{
+		{Href: zoomSignOutURL, Label: "Sign out at Zoom", NewWindow: true},
+		{Href: signInURL, Label: "Sign in again"},
+	}
+	return p
+}
+
+// SignOutPage asks before signing out: a link alone, which any site can make a
+// browser follow, must not do it.
+func SignOutPage(requestID string, who Account, signOutURL, backURL string) Page {
+	return Page{
+		Title:     "Sign out?",
+		Message:   "You will need to sign in with Zoom again to use this site.",
+		Mark:      markKey,
+		Facts:     []fact{{Label: "Signed in as", Values: []string{who.Name, who.Email}}},
+		Form:      way{Href: signOutURL, Label: "Sign out"},
+		Ways:      []way{{Href: backURL, Label: "Stay signed in"}},
+		RequestID: requestID,
+	}
+}
+
+// SignedOutPage is where signing out ends. It does not start a login.
+func SignedOutPage(requestID, signInURL, zoomSignOutURL string) Page {
+	return Page{
+		Title:   "You are signed out",
+		Message: "This browser is no longer signed in to this site.",
+		Mark:    markDone,
+		Notes: []string{"Zoom itself keeps you signed in, so signing in again may not ask for a password. " +
+			"On a shared computer, sign out at Zoom as well."},
+		Ways: []way{
+			{Href: signInURL, Label: "Sign in again"},
+			{Href: zoomSignOutURL, Label: "Sign out at Zoom"},
+		},
+		RequestID: requestID,
+	}
+}
+
+// KeepFragmentHop hands the fragment of the page that the visitor opened on to
+// next, the login, whose query it completes.
+func KeepFragmentHop(next string) hop {
+	return hop{
+		Title: "Signing you in", Message: "One moment, you are on your way to Zoom.",
+		Script: "keep.js", Next: next,
+	}
+}

@@ -1,0 +1,46 @@
+// Package testkit is what the tests of several rooms share: what to do without
+// a program, waiting, ports. Nothing but tests imports it.
+package testkit
+
+import (
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// Thorough reports whether tests may take as long as the numbers they prove.
+func Thorough() bool { return os.Getenv("ZOOM_PKCE_E2E") == "1" || os.Getenv("CI") != "" }
+
+// Missing skips a test for want of something, unless ZOOM_PKCE_E2E=1 says that
+// nothing may be wanting.
+func Missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("ZOOM_PKCE_E2E") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// Eventually waits for something that another goroutine does, and fails the
+// test when that takes longer than limit.
+func Eventually(t testing.TB, what string, limit time.Duration, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s in vain for %s", limit, what)
+		}
+	}
+}
+
+// FreePort is a port of 127.0.0.1 that nobody listened on a moment ago.
+func FreePort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}

@@ -1,0 +1,108 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
+)
+
+// redisPage is how many keys Redis looks at for one page of a listing.
+const redisPage = 1000
+
+// redisPosition is where a listing goes on: on which node, and that node's own
+// cursor. As a string it is "<cursor>@<node>"; the only node of a store that is no
+// Cluster has no name.
+type redisPosition struct {
+	node   string
+	cursor uint64
+}
+
+// List implements [zoompkce.Store]. Redis looks at all its keys for that, those
+// of other programs too. Like the Caddy store, it returns the records of users.
+func (s *Store) List(ctx context.Context, prefix, cursor string) ([]string, string, error) {
+	type page struct {
+		keys []string
+		next string
+	}
+	p, err := storecall.Do(ctx, s.calls, storecall.Read, func(ctx context.Context) (page, error) {
+		keys, next, err := s.scan(ctx, prefix, cursor)
+		return page{keys, next}, err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("listing %s in redis: %w", prefix, err)
+	}
+	return p.keys, p.next, nil
+}
+
+func (s *Store) scan(ctx context.Context, prefix, cursor string) (keys []string, next string, err error) {
+	nodes, err := s.nodes(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	names := slices.Sorted(maps.Keys(nodes))
+	if len(names) == 0 {
+		return nil, "", errors.New("the cluster has no masters")
+	}
+	at := redisPosition{node: names[0]}
+	if cursor != "" {
+		if at, err = parseRedisPosition(cursor); err != nil {
+			return nil, "", err
+		}
+	}
+	node := nodes[at.node]
+	if node == nil {
+		return nil, "", errors.New("the cluster was changed during the listing: start again")
+	}
+	keys, at.cursor, err = node.Scan(ctx, at.cursor, globEscaper.Replace(prefix)+"*", redisPage).Result()
+	if err != nil {
+		return nil, "", err
+	}
+	keys = slices.DeleteFunc(keys, func(key string) bool { return !storecall.IsUserKey(key) })
+	if at.cursor == 0 {
+		i, _ := slices.BinarySearch(names, at.node)
+		if i+1 == len(names) {
+			return keys, "", nil
+		}
+		at.node = names[i+1]
+	}
+	return keys, at.String(), nil
+}
+
+// nodes returns the clients of all servers that hold a part of the records.
+func (s *Store) nodes(ctx context.Context) (map[string]redis.Cmdable, error) {
+	cluster, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		return map[string]redis.Cmdable{"": s.client}, nil
+	}
+	var mu sync.Mutex
+	nodes := make(map[string]redis.Cmdable)
+	err := cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		nodes[node.Options().Addr] = node
+		return nil
+	})
+	return nodes, err
+}
+
+func (p redisPosition) String() string { return fmt.Sprintf("%d@%s", p.cursor, p.node) }
+
+func parseRedisPosition(s string) (redisPosition, error) {
+	cursor, node, found := strings.Cut(s, "@")
+	n, err := strconv.ParseUint(cursor, 10, 64)
+	if !found || err != nil {
+		return redisPosition{}, errors.New("not a cursor of this store")
+	}
+	return redisPosition{node: node, cursor: n}, nil
+}
+
+var globEscaper = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`, "^", `\^`)

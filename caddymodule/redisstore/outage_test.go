@@ -1,0 +1,200 @@
+package redisstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+func TestRedisDownAndBack(t *testing.T) {
+	server := redistest.Start(t)
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
+	storebench.Works(t, store)
+	server.Stop(t)
+
+	began := time.Now()
+	if _, _, err := store.Load(t.Context(), storebench.Key(1)); err == nil || errors.Is(err, zoompkce.ErrNotFound) {
+		t.Errorf("load: %v", err)
+	}
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
+		t.Errorf("swap: %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v to see that nobody listens", took)
+	}
+	server.Restart(t)
+	var err error
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if _, err = store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err == nil {
+			return
+		}
+	}
+	t.Errorf("Redis is back, the store is not: %v", err)
+}
+
+func TestRedisRestartGoesUnnoticed(t *testing.T) {
+	server := redistest.Start(t)
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
+	storebench.Works(t, store)
+	server.Stop(t)
+	server.Restart(t)
+	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRedisThatHangs(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+		}
+	}()
+	store := openRedis(t, &Store{URLs: []string{"redis://" + listener.Addr().String()}})
+	for name, cause := range map[string]error{"deadline": context.DeadlineExceeded, "cancel": context.Canceled} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			if errors.Is(cause, context.DeadlineExceeded) {
+				ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+			} else {
+				time.AfterFunc(100*time.Millisecond, cancel)
+			}
+			defer cancel()
+			began := time.Now()
+			if _, _, err := store.Load(ctx, storebench.Key(1)); !errors.Is(err, cause) {
+				t.Errorf("load: %v", err)
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func TestRedisThatRefusesWrites(t *testing.T) {
+	for name, test := range map[string]struct {
+		args   []string
+		before []any
+		err    string
+	}{
+		"full":    {before: []any{"config", "set", "maxmemory", "1"}, err: "OOM"},
+		"replica": {args: []string{"--replicaof", "127.0.0.1", "1"}, err: "READONLY"},
+		"no disk": {before: []any{"config", "set", "min-replicas-to-write", "1"}, err: "NOREPLICAS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t, test.args...)
+			if test.before != nil {
+				server.Do(t, test.before...)
+			}
+			store := openRedis(t, &Store{URLs: []string{server.URL()}})
+			_, err := store.Swap(t.Context(), storebench.Key(1), "", []byte("x"), time.Time{})
+			if err == nil || !strings.Contains(err.Error(), test.err) || errors.Is(err, zoompkce.ErrConflict) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// A conflict after a swap that succeeded would have the caller believe that
+// somebody else took the lease, or that its new refresh token is not saved.
+func TestRedisLostAnswerIsNoConflict(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := startLossyProxy(t, "127.0.0.1:"+server.Port)
+	store := openRedis(t, &Store{URLs: []string{"redis://" + proxy.addr}})
+	storebench.Works(t, store)
+	version := loadVersion(t, store)
+
+	proxy.lose.Store(true)
+	next, err := store.Swap(t.Context(), storebench.Key(1), version, []byte("three"), time.Time{})
+	if proxy.lose.Load() {
+		t.Fatal("no answer was lost: nothing was tested")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, now, err := store.Load(t.Context(), storebench.Key(1)); err != nil || string(value) != "three" || now != next {
+		t.Errorf("got %q at %q, %v", value, now, err)
+	}
+}
+
+// lossyProxy stands before a server and can lose the answer to one script.
+type lossyProxy struct {
+	addr string
+	lose atomic.Bool
+}
+
+func startLossyProxy(t *testing.T, server string) *lossyProxy {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &lossyProxy{addr: listener.Addr().String()}
+	var group sync.WaitGroup
+	t.Cleanup(group.Wait)
+	t.Cleanup(func() { listener.Close() })
+	group.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() { p.serve(client, server) })
+		}
+	})
+	return p
+}
+
+func (p *lossyProxy) serve(client net.Conn, addr string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	var losing atomic.Bool
+	go func() {
+		defer server.Close()
+		request := make([]byte, 64<<10)
+		for {
+			n, err := client.Read(request)
+			if err != nil {
+				return
+			}
+			if bytes.Contains(request[:n], []byte("evalsha")) && p.lose.CompareAndSwap(true, false) {
+				losing.Store(true)
+			}
+			if _, err := server.Write(request[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	answer := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(answer)
+		if err != nil || losing.Load() {
+			return
+		}
+		if _, err := io.Copy(client, bytes.NewReader(answer[:n])); err != nil {
+			return
+		}
+	}
+}
