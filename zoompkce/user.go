@@ -32,9 +32,9 @@ type user struct {
 	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
 	obf   atomic.Pointer[obfSlot]
 
-	mu       sync.Mutex
-	zaks     []*zakSlot
-	sessions []weak.Pointer[knownSession]
+	mu      sync.Mutex
+	zaks    []*zakSlot
+	cookies []weak.Pointer[openedCookie] // those in memory
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
