@@ -34,7 +34,7 @@ type zakSlot struct {
 
 	lastUse atomic.Int64  // Unix nanoseconds
 	ahead   atomic.Bool   // a timer will fetch the next one
-	turn    chan struct{} // held by the request that fetches one for itself
+	turn    chan struct{} // see turnOf
 }
 
 func (u *user) zakSlot(lifetime time.Duration) *zakSlot {
@@ -45,9 +45,20 @@ func (u *user) zakSlot(lifetime time.Duration) *zakSlot {
 			return slot
 		}
 	}
-	slot := &zakSlot{lifetime: lifetime, turn: make(chan struct{}, 1)}
+	slot := &zakSlot{lifetime: lifetime}
 	u.zaks = append(u.zaks, slot)
 	return slot
+}
+
+// turnOf is held by the request that fetches a ZAK for itself. It is made for
+// policies that want that.
+func (u *user) turnOf(slot *zakSlot) chan struct{} {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if slot.turn == nil {
+		slot.turn = make(chan struct{}, 1)
+	}
+	return slot.turn
 }
 
 // fresh reports whether a ZAK is young enough.
@@ -156,7 +167,7 @@ func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (zoomapi.Z
 }
 
 func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*zoomapi.ZAK, error) {
-	leave, err := m.takeTurn(ctx, slot.turn)
+	leave, err := m.takeTurn(ctx, u.turnOf(slot))
 	if err != nil {
 		return nil, err
 	}
