@@ -1,6 +1,47 @@
 package zoompkce
 
-import "runtime"
+import (
+	"context"
+	"encoding/json"
+	"runtime"
+	"time"
+)
+
+// WriteAsOlderVersion changes a user's record as a version does that does not
+// count changes: it drops the number.
+func WriteAsOlderVersion(ctx context.Context, m *Manager, userID string, change func(*OldRecord)) error {
+	key := recordKey(m.client.AppID(), keyOf(userID))
+	k := m.keys.Load()
+	sealed, version, err := m.store.Load(ctx, key)
+	if err != nil {
+		return err
+	}
+	plain, _, err := k.openRecord(purposeRecord, key, sealed)
+	if err != nil {
+		return err
+	}
+	var r OldRecord
+	if err := json.Unmarshal(plain, &r); err != nil {
+		return err
+	}
+	if change != nil {
+		change(&r)
+	}
+	if plain, err = json.Marshal(r); err != nil {
+		return err
+	}
+	_, err = m.store.Swap(ctx, key, version, k.sealRecord(purposeRecord, key, plain), time.Now().Add(100*time.Hour))
+	return err
+}
+
+// OldRecord has the fields that such a version knows.
+type OldRecord struct {
+	UserID   string          `json:"user_id"`
+	Grant    json.RawMessage `json:"grant,omitempty"`
+	Sessions []openSession   `json:"sessions,omitempty"`
+	Lease    json.RawMessage `json:"lease,omitempty"`
+	Ended    time.Time       `json:"ended,omitzero"`
+}
 
 // MemoryStoreLen is how many records a store holds, expired or not.
 func MemoryStoreLen(s *MemoryStore) int {

@@ -112,59 +112,6 @@ func (m *Manager) refreshOnce(
 	return alive(g)
 }
 
-var (
-	// errGone means that the record has no grant: the user has left.
-	errGone = errors.New("the user was signed out")
-	// errSuperseded means that the record has no use for a grant any more.
-	errSuperseded = errors.New("the grant was replaced by a later sign-in")
-)
-
-// saveGrant puts refreshed tokens into the record, gives the lease back, and
-// makes them the saved ones. It returns the grant that is in the record then,
-// and fails only if the store does. A record without a grant belongs to a user
-// who has left: then the tokens are revoked.
-func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant, error) {
-	snap, err := m.change(ctx, saveTimeout, u, "saving refreshed tokens", func(r *record) error {
-		switch {
-		case r.Grant == nil:
-			return errGone
-		case r.Grant.same(fresh):
-			return errUnchanged // the store took it, though it answered with an error
-		case !fresh.succeeds(r.Grant):
-			return errSuperseded
-		}
-		saved := fresh.clone()
-		saved.Profile, saved.ProfileAt = r.Grant.Profile, r.Grant.ProfileAt
-		saved.Lacks, saved.Asked = r.Grant.Lacks, r.Grant.Asked
-		saved.SavedAt = time.Now()
-		r.Grant = saved
-		m.state.giveBack(r)
-		return nil
-	})
-	outcome := "ok"
-	switch {
-	case errors.Is(err, errGone):
-		outcome = "superseded"
-		if !m.run(func(ctx context.Context) { m.revoke(ctx, fresh) }) {
-			m.revoke(ctx, fresh)
-		}
-	case errors.Is(err, errSuperseded):
-		outcome = "superseded"
-		m.run(func(ctx context.Context) { m.dropLease(context.WithoutCancel(ctx), u) })
-	case err == nil:
-		m.run(func(ctx context.Context) {
-			if p, err := m.client.Me(ctx, fresh.token()); err == nil {
-				_ = m.keepProfile(ctx, u, p)
-			}
-		})
-	case !errors.Is(err, errUnchanged):
-		return nil, err
-	}
-	u.unsaved.CompareAndSwap(fresh, nil)
-	m.observe(Event{Kind: EventRefresh, UserID: fresh.Profile.ID, Outcome: outcome})
-	return snap.record.grantOrNil(), nil
-}
-
 func (m *Manager) refreshRefused(ctx context.Context, u *user, base *grant, err error) (*grant, error) {
 	outcome, g := "failed", (*grant)(nil)
 	if zoomapi.KindOf(err) == zoomapi.KindInvalidGrant {

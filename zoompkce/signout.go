@@ -41,7 +41,10 @@ func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err 
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
-		return nil, nil
+		err = nil
+	}
+	if err == nil {
+		m.state.users.end(s.user, s.cookie.id)
 	}
 	if err != nil || last == nil {
 		return nil, err
@@ -59,6 +62,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 	ctx = context.WithoutCancel(ctx)
 	u := m.state.users.get(keyOf(userID))
 	var last *grant
+	var open []sessionID
 	ended := false
 	_, err := m.change(ctx, storeTimeout, u, "ending all sessions of a user", func(r *record) error {
 		if r.Grant != nil && !before.IsZero() && !r.Grant.SignedInAt.Before(before) {
@@ -73,6 +77,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 		}
 		// Who is not here may be on the way: the tombstone stops that sign-in.
 		last, ended = r.Grant, r.Grant != nil || len(r.Sessions) > 0
+		open = r.sessionIDs()
 		r.UserID = userID
 		r.end(when)
 		return nil
@@ -86,6 +91,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 	if err != nil || !ended {
 		return false, err
 	}
+	m.state.users.end(u, open...)
 	m.observe(Event{Kind: EventUserEnded, UserID: userID})
 	if last != nil && before.IsZero() {
 		last = newer(u.unsaved.Load(), last)
@@ -110,6 +116,7 @@ func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string)
 	}
 	r := &record{UserID: userID}
 	r.end(time.Now())
+	r.Seq = u.nextSeq(nil)
 	sealed, err := k.sealUser(key, r)
 	if err != nil {
 		return m.storeError(op, err)
@@ -126,7 +133,7 @@ func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string)
 
 // newer is the unsaved grant if it follows the saved one.
 func newer(unsaved, saved *grant) *grant {
-	if unsaved != nil && unsaved.succeeds(saved) {
+	if unsaved != nil && unsaved.follows(saved) {
 		return unsaved
 	}
 	return saved
