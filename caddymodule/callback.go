@@ -55,7 +55,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 		http.SetCookie(w, s.manager.DropLogin(login))
 		return s.redirect(w, decisionEndpoint, login.ReturnURL)
 	}
-	signedIn, err := s.manager.SignIn(r.Context(), login, code, previous)
+	signedIn, err := s.manager.SignIn(r.Context(), login, code, v.cookies)
 	if !errors.Is(err, zoompkce.ErrCodeUnused) {
 		http.SetCookie(w, s.manager.DropLogin(login))
 	}

@@ -38,7 +38,7 @@ func TestLateAnswerOfASwap(t *testing.T) {
 			p := w.process(syncEvery(time.Hour))
 			a, b := p.signIn("ada"), p.signIn("ada")
 			late(w, p, a, func() {
-				w.must(p.SignOut(ctx, p.session(b)))
+				w.must(p.SignOut(ctx, b.header()))
 				p.signedOut(b)
 			})
 			p.signedOut(b)
@@ -52,7 +52,7 @@ func TestLateAnswerOfASwap(t *testing.T) {
 			p, q := w.process(syncEvery(10*time.Minute)), w.process()
 			a, b := p.signIn("ada"), p.signIn("ada")
 			late(w, p, a, func() {
-				w.must(q.SignOut(ctx, q.session(b)))
+				w.must(q.SignOut(ctx, b.header()))
 				time.Sleep(11 * time.Minute)
 				p.signedOut(b)
 			})
@@ -232,7 +232,7 @@ func TestStoreGoesBack(t *testing.T) {
 			a, b := p.signIn("ada"), p.signIn("ada")
 			p.works(a)
 			restore := w.snapshotOf(w.store.only(t))
-			w.must(p.SignOut(ctx, p.session(b)))
+			w.must(p.SignOut(ctx, b.header()))
 			restore()
 			time.Sleep(time.Minute)
 			p.signedOut(b)
@@ -306,7 +306,7 @@ func TestOlderVersionInTheFleet(t *testing.T) {
 			p.works(a) // reads ahead
 			<-gate.arrived
 			w.must(zoompkce.WriteAsOlderVersion(ctx, p.Manager, "ada", nil))
-			w.must(p.SignOut(ctx, p.session(b)))
+			w.must(p.SignOut(ctx, b.header()))
 			close(gate.release)
 			synctest.Wait()
 			p.signedOut(b)
@@ -318,7 +318,7 @@ func TestOlderVersionInTheFleet(t *testing.T) {
 // Memory's word that a session is over is not enough to clear its cookie.
 func TestCachedNoIsReadAgain(t *testing.T) {
 	bubble(t, func(w *world) {
-		p := w.process(syncEvery(10*time.Minute))
+		p := w.process(syncEvery(10 * time.Minute))
 		a, b := p.signIn("ada"), p.signIn("ada")
 		p.works(a)
 		p.works(b)
@@ -333,7 +333,7 @@ func TestCachedNoIsReadAgain(t *testing.T) {
 		p.works(b)
 
 		// With the store in trouble nobody is told to be signed out.
-		w.must(p.SignOut(ctx, p.session(a)))
+		w.must(p.SignOut(ctx, a.header()))
 		w.must(zoompkce.WriteAsOlderVersion(ctx, p.Manager, "ada", func(r *zoompkce.OldRecord) { r.Sessions = nil }))
 		time.Sleep(11 * time.Minute)
 		p.signedOut(b)

@@ -38,20 +38,31 @@ func (e *NoSessionError) Error() string {
 	return "session cookie " + e.Reason
 }
 
+// UnusableSessionError means that the visitor has a session that cannot be used
+// now, though it exists: it may be of use again, and has to be ended by who signs out.
+// To those who only ask whether somebody is signed in it is a [*NoSessionError].
+type UnusableSessionError struct{ NoSessionError }
+
+// Unwrap returns the [*NoSessionError].
+func (e *UnusableSessionError) Unwrap() error { return &e.NoSessionError }
+
 // ErrAmbiguous means that the session cookies of a request are those of different
 // users, so that none counts.
-var ErrAmbiguous = &NoSessionError{"ambiguous", true}
+var ErrAmbiguous = &UnusableSessionError{NoSessionError{"ambiguous", true}}
 
 var (
-	errNoCookie   = &NoSessionError{}
-	errUnopened   = &NoSessionError{"unopenable", true}
-	errExpired    = &NoSessionError{"expired", true}
-	errEnded      = &NoSessionError{"ended", true}
-	errGrantDying = &NoSessionError{"ended", false}
+	errNoCookie = &NoSessionError{}
+	errUnopened = &NoSessionError{"unopenable", true}
+	errExpired  = &NoSessionError{"expired", true}
+	errEnded    = &NoSessionError{"ended", true}
+
+	// errGrantDying means that Zoom has ended the grant, and that a sign-in under way
+	// may revive the session.
+	errGrantDying = &UnusableSessionError{NoSessionError{"ended", false}}
 )
 
 // Session finds out who sent a request, from its Cookie header. Its errors are a [*NoSessionError],
-// or a [*StoreError] where that cannot be found out now.
+// an [*UnusableSessionError], or a [*StoreError] where that cannot be found out now.
 func (m *Manager) Session(ctx context.Context, cookies []string) (*Session, error) {
 	var buffer [maxSameName]string
 	values := cookieValues(buffer[:0], cookies, m.jar.base)
@@ -87,7 +98,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		opened[n] = c
 		n++
 	}
-	reason := errUnopened
+	var reason error = errUnopened
 	for _, c := range opened[:n] {
 		if !c.alive(now, m.life) {
 			reason = errExpired
@@ -97,11 +108,10 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		if err == nil {
 			return &Session{c.user, snap, c.sessionCookie, now.UnixMilli()}, nil
 		}
-		rejected, ok := errors.AsType[*NoSessionError](err)
-		if !ok {
+		if !errors.As(err, new(*NoSessionError)) {
 			return nil, err
 		}
-		reason = rejected
+		reason = err
 	}
 	return nil, reason
 }
@@ -147,7 +157,7 @@ func (m *Manager) membership(ctx context.Context, k *keys, c *openedCookie, now 
 	// Another process may have opened or revived the session after the record was
 	// read here, so it is read again before the cookie is cleared. The first
 	// reading may be one that had begun before, too.
-	for try := 0; verdict == errEnded && try < 2 && c.mayBeNewerThan(snap, now); try++ {
+	for try := 0; verdict == error(errEnded) && try < 2 && c.mayBeNewerThan(snap, now); try++ {
 		if snap, err = m.reread(ctx, k, c.user); err != nil {
 			return nil, err
 		}
@@ -163,7 +173,7 @@ func (m *Manager) membership(ctx context.Context, k *keys, c *openedCookie, now 
 }
 
 // verdict is what a record says about the session.
-func (c *openedCookie) verdict(snap *snapshot, now time.Time) *NoSessionError {
+func (c *openedCookie) verdict(snap *snapshot, now time.Time) error {
 	g := c.user.grant(snap)
 	switch {
 	case g == nil || !snap.hasSession(c.id):

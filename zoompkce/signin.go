@@ -29,10 +29,10 @@ type SignedIn struct {
 }
 
 // SignIn finishes a login: it exchanges the code, asks Zoom who the user is,
-// and opens a session. previous is the session the same browser has
-// presented, if any: it is replaced. The code may be sent once only, so nothing
+// and opens a session. It takes the place of every session whose cookie the
+// browser presents, usable or not. The code may be sent once only, so nothing
 // here is tried twice, and the login is over, but for [ErrCodeUnused].
-func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *Session) (*SignedIn, error) {
+func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []string) (*SignedIn, error) {
 	// What Zoom hands out once must not be lost because a visitor went away.
 	ctx = context.WithoutCancel(ctx)
 	group := m.work.begin()
@@ -40,9 +40,14 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 		return nil, fmt.Errorf("%w: %w", m.storeError(opSignIn, errClosing), ErrCodeUnused)
 	}
 	defer group.Done()
-	if err := m.probeStore(ctx); err != nil {
+	k, err := m.loadKeys(ctx)
+	if err == nil {
+		err = m.probeStore(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrCodeUnused)
 	}
+	former := m.presented(k, cookies)
 
 	began := time.Now()
 	token, err := m.client.Exchange(ctx, l.RedirectURI, code, l.verifier)
@@ -57,7 +62,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 	u := m.state.users.get(keyOf(profile.ID))
 	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().UnixMilli()}
 
-	snap, err := m.addSession(ctx, u, l, fresh, began, session, previous)
+	snap, err := m.addSession(ctx, u, l, fresh, began, session, idsOf(u, former))
 	if errors.Is(err, ErrSignedOutMeanwhile) {
 		m.revoke(ctx, fresh)
 	}
@@ -68,8 +73,8 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 	if err != nil {
 		return nil, err
 	}
-	if previous != nil && previous.user != u {
-		m.run(func(ctx context.Context) { m.leaveSession(ctx, previous) })
+	if len(former) > 0 {
+		m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
 	}
 	outcome := ""
 	if profile.Name == "" && profile.Email == "" {
@@ -94,7 +99,7 @@ func (m *Manager) probeStore(ctx context.Context) error {
 
 // addSession puts the session and the new grant into the user record.
 func (m *Manager) addSession(
-	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, previous *Session,
+	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, replaced []sessionID,
 ) (*snapshot, error) {
 	var asked *grant // the grant in the record that fresh was compared with
 	keep := false
@@ -110,14 +115,15 @@ func (m *Manager) addSession(
 			if raced && (asked == nil || asked.SignIn != stored.SignIn) {
 				return errAsk
 			}
-			if previous != nil && previous.user == u {
-				r.endSession(previous.cookie.id)
+			for _, id := range replaced {
+				r.endSession(id)
 			}
 			r.addSession(fresh, raced && keep, session, time.Now())
 			return nil
 		})
 		if !errors.Is(err, errAsk) {
 			if err == nil {
+				m.state.users.end(u, replaced...)
 				u.refreshFailure.Store(nil)
 				u.refreshUseless.Store(nil)
 			}
@@ -144,14 +150,6 @@ func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, now 
 		r.Grant.SavedAt = now
 	}
 	r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})
-}
-
-// leaveSession ends the session of another user that the browser had before.
-func (m *Manager) leaveSession(ctx context.Context, s *Session) {
-	ctx = context.WithoutCancel(ctx)
-	if last, err := m.endSession(ctx, s); err == nil && last != nil {
-		m.revoke(ctx, last)
-	}
 }
 
 // opened is the outcome of a sign-in whose session is in the record.

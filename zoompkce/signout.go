@@ -3,36 +3,49 @@ package zoompkce
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
 // revokeTimeout bounds how long a visitor who signs out waits for Zoom.
 const revokeTimeout = 5 * time.Second
 
-// SignOut ends a session. With the user's last one the grant goes too, and its
-// token is revoked at Zoom if Zoom can be reached.
-func (m *Manager) SignOut(ctx context.Context, s *Session) error {
-	ctx = context.WithoutCancel(ctx)
-	last, err := m.endSession(ctx, s)
+// SignOut ends every session whose cookie came with a request and opens, whether or
+// not it could be used just now. With a user's last session the grant goes too,
+// and its token is revoked at Zoom if Zoom can be reached. A failed read or write
+// is a [*StoreError]: some of the sessions may be open still.
+func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
+	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return err
 	}
-	m.observe(Event{Kind: EventSignedOut, UserID: s.Profile().ID})
-	if last != nil {
-		m.revoke(ctx, last)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	var revoking sync.WaitGroup
+	defer revoking.Wait()
+	for _, s := range m.presented(k, cookies) {
+		last, ended, e := m.endSession(ctx, s)
+		if ended {
+			m.observe(Event{Kind: EventSignedOut, UserID: s.user.id()})
+		}
+		if last != nil {
+			revoking.Go(func() { m.revoke(ctx, last) })
+		}
+		err = errors.Join(err, e)
 	}
-	return nil
+	return err
 }
 
-// endSession takes a session out of the record. If none is left the record
-// becomes a tombstone, and the grant that was in it is returned.
-func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err error) {
+// endSession takes a session out of the record, and reports whether it was in it.
+// If none is left the record becomes a tombstone, and the grant that was in it
+// is returned.
+func (m *Manager) endSession(ctx context.Context, s presented) (last *grant, ended bool, err error) {
 	_, err = m.change(ctx, storeTimeout, s.user, "ending a session", func(r *record) error {
-		last = nil
-		if r.session(s.cookie.id) == nil {
+		last, ended = nil, r.session(s.id) != nil
+		if !ended {
 			return errUnchanged
 		}
-		r.endSession(s.cookie.id)
+		r.endSession(s.id)
 		r.prune(time.Now(), m.life)
 		if len(r.Sessions) == 0 {
 			last = r.Grant
@@ -40,16 +53,14 @@ func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err 
 		}
 		return nil
 	})
-	if errors.Is(err, errUnchanged) {
-		err = nil
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return nil, false, err
 	}
-	if err == nil {
-		m.state.users.end(s.user, s.cookie.id)
+	m.state.users.end(s.user, s.id)
+	if last != nil {
+		last = newer(s.user.unsaved.Load(), last)
 	}
-	if err != nil || last == nil {
-		return nil, err
-	}
-	return newer(s.user.unsaved.Load(), last), nil
+	return last, ended, nil
 }
 
 // EndUser ends every session of a user, here at once and in other processes
