@@ -50,7 +50,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuseLogin(w, r, refusalOf(err))
 	}
-	if err == nil && previous.Created().After(login.Started) {
+	if err == nil && s.manager.Overtaken(login, previous) {
 		// Another tab was faster; the code is not needed.
 		http.SetCookie(w, s.manager.DropLogin(login))
 		return s.redirect(w, decisionEndpoint, login.ReturnURL)

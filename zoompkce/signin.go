@@ -40,9 +40,9 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		return nil, fmt.Errorf("%w: %w", m.storeError(opSignIn, errClosing), ErrCodeUnused)
 	}
 	defer group.Done()
-	k, err := m.loadKeys(ctx)
+	k, err := m.storedKeys(ctx)
 	if err == nil {
-		err = m.probeStore(ctx)
+		err = m.proveWritable(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrCodeUnused)
@@ -54,7 +54,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 	if err != nil {
 		return nil, err
 	}
-	profile, err := m.client.Me(ctx, *token)
+	profile, err := m.owner(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -63,14 +63,16 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().UnixMilli()}
 
 	snap, err := m.addSession(ctx, u, l, fresh, began, session, idsOf(u, former))
-	if errors.Is(err, ErrSignedOutMeanwhile) {
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrSignedOutMeanwhile):
 		m.revoke(ctx, fresh)
-	}
-	if errors.As(err, new(*UnopenableError)) {
+		return nil, err
+	case errors.As(err, new(*UnopenableError)):
 		// The operator needs to know whose it is: nobody else can tell.
-		err = fmt.Errorf("user %q: %w", profile.ID, err)
-	}
-	if err != nil {
+		return nil, fmt.Errorf("user %q: %w", profile.ID, err)
+	default:
+		m.keepGrant(ctx, u, fresh)
 		return nil, err
 	}
 	if len(former) > 0 {
@@ -86,70 +88,41 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 
 const opSignIn = "saving a sign-in"
 
-// probeStore finds out whether the store answers before the code is spent: the
-// exchange makes Zoom revoke the tokens the user has had so far.
-func (m *Manager) probeStore(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, storePatience)
-	defer cancel()
-	if _, _, err := m.store.Load(ctx, SecretKey(m.client.AppID())); err != nil && !errors.Is(err, ErrNotFound) {
-		return m.storeError(opSignIn, err)
+// mePause is how long Zoom is left alone before it is asked a second time.
+const mePause = 500 * time.Millisecond
+
+// owner asks Zoom who the user of a new token is, a second time if it does not
+// say. If it still does not, the token itself names whose grant it is: that user's
+// older one has ended with the exchange.
+func (m *Manager) owner(ctx context.Context, token *zoomapi.Token) (zoomapi.Profile, error) {
+	profile, err := m.client.Me(ctx, *token)
+	if err == nil || zoomapi.KindOf(err) == zoomapi.KindUnauthorized {
+		return profile, err
 	}
-	return nil
+	_ = sleep(ctx, mePause)
+	if profile, err = m.client.Me(ctx, *token); err == nil {
+		return profile, nil
+	}
+	if id := token.UserID(); id != "" && zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
+		m.keepGrant(ctx, m.state.users.get(keyOf(id)), newGrant(token, zoomapi.Profile{ID: id}, time.Now()))
+	}
+	return zoomapi.Profile{}, err
 }
 
-// addSession puts the session and the new grant into the user record.
-func (m *Manager) addSession(
-	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, replaced []sessionID,
-) (*snapshot, error) {
-	var asked *grant // the grant in the record that fresh was compared with
-	keep := false
-	errAsk := errors.New("which grant is the newer one has to be asked")
-	for range maxSwaps {
-		var stored *grant
-		snap, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
-			if r.tombstone() && !l.Started.After(r.Ended) {
-				return ErrSignedOutMeanwhile
-			}
-			stored = r.Grant
-			raced := stored != nil && !stored.dead() && !stored.SavedAt.Before(began)
-			if raced && (asked == nil || asked.SignIn != stored.SignIn) {
-				return errAsk
-			}
-			for _, id := range replaced {
-				r.endSession(id)
-			}
-			r.addSession(fresh, raced && keep, session, time.Now())
-			return nil
-		})
-		if !errors.Is(err, errAsk) {
-			if err == nil {
-				m.state.users.end(u, replaced...)
-				u.refreshFailure.Store(nil)
-				u.refreshUseless.Store(nil)
-			}
-			return snap, err
-		}
-		// A grant was saved while this one was on its way. The later of two
-		// sign-ins revokes the tokens of the earlier one, so Zoom knows which it was.
-		_, err = m.client.Me(ctx, fresh.token())
-		asked, keep = stored, zoomapi.KindOf(err) == zoomapi.KindUnauthorized
+// keepGrant keeps the grant of a sign-in that failed after the exchange, as one
+// that is not saved yet: it has ended the older grant at Zoom, and all browsers of
+// the user live by it. It opens no session. Whose record has no grant has nothing
+// to lose; then the tokens are revoked.
+func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant) {
+	stored, err := m.storedGrant(ctx, u)
+	if err != nil {
+		stored = u.newest()
 	}
-	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))
-}
-
-// addSession opens a session, of the record's own grant if that is to be kept.
-func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, now time.Time) {
-	old := r.Grant
-	if old != nil && old.dead() && now.Sub(old.DeadAt) > deadGrace {
-		r.Sessions = nil
+	if stored != nil && fresh.ProfileAt.After(stored.ProfileAt) && fresh.Profile.AccountID == "" && fresh.Profile.Email == "" {
+		fresh.Profile, fresh.ProfileAt = stored.Profile, stored.ProfileAt
 	}
-	r.UserID, r.Ended = fresh.Profile.ID, time.Time{}
-	if !keep {
-		r.Grant = fresh.clone()
-		r.Grant.Asked = old != nil && len(old.Lacks) > 0
-		r.Grant.SavedAt = now
-	}
-	r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})
+	u.unsaved.Store(fresh)
+	m.keepSaving(u)
 }
 
 // opened is the outcome of a sign-in whose session is in the record.
