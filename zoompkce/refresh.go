@@ -17,7 +17,7 @@ const (
 
 // refreshAhead refreshes in the background what is still valid.
 func (m *Manager) refreshAhead(u *user, from *grant, now time.Time) {
-	if refreshFailed(u, from, now) == nil {
+	if m.refreshFailed(u, from, now) == nil {
 		m.runOnce(&u.refreshing, func(ctx context.Context) {
 			_, _ = m.refreshWithin(ctx, u, from, storeTimeout)
 		})
@@ -36,7 +36,7 @@ func (m *Manager) refresh(ctx context.Context, u *user, from *grant) (*grant, er
 func (m *Manager) refreshWithin(
 	ctx context.Context, u *user, from *grant, patience time.Duration,
 ) (*grant, error) {
-	if err := refreshFailed(u, from, time.Now()); err != nil {
+	if err := m.refreshFailed(u, from, time.Now()); err != nil {
 		return nil, err
 	}
 	// The call to Zoom may take one timeout, watching what its refusal means another one.
@@ -47,7 +47,7 @@ func (m *Manager) refreshWithin(
 		if g := u.newest(); g != nil && !g.same(from) {
 			return alive(g)
 		}
-		if err := refreshFailed(u, from, time.Now()); err != nil {
+		if err := m.refreshFailed(u, from, time.Now()); err != nil {
 			return nil, err
 		}
 		g, err := m.refreshOnce(ctx, u, from, patience)
@@ -60,7 +60,9 @@ func (m *Manager) refreshWithin(
 		}
 		u.refreshFailure.Store(nil)
 		if err != nil {
-			u.refreshFailure.Store(&failure{err: err, until: time.Now().Add(pause), of: from})
+			u.refreshFailure.Store(&failure{
+				err: err, until: time.Now().Add(pause), of: from, with: m.client.CredentialsID(),
+			})
 		}
 		return g, err
 	})
@@ -74,10 +76,10 @@ func alive(g *grant) (*grant, error) {
 	return g, nil
 }
 
-// refreshFailed is the error of a refresh of the same grant that failed a
-// moment ago.
-func refreshFailed(u *user, from *grant, now time.Time) error {
-	if f := u.refreshFailure.Load(); f != nil && now.Before(f.until) && f.of.same(from) {
+// refreshFailed is the error of a refresh of the same grant, with the same
+// credentials of the app, that failed a moment ago.
+func (m *Manager) refreshFailed(u *user, from *grant, now time.Time) error {
+	if f := u.refreshFailure.Load(); f != nil && now.Before(f.until) && f.of.same(from) && f.with == m.client.CredentialsID() {
 		return f.err
 	}
 	return nil

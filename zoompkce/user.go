@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 	"weak"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // user is what is remembered of one user. There is one such value for each
@@ -40,7 +42,8 @@ type failure struct {
 	err   error
 	until time.Time
 	of    *grant // what was to be refreshed
-	slow  bool   // it took long to fail
+	with  zoomapi.CredentialsID
+	slow  bool // it took long to fail
 }
 
 func remembered(p *atomic.Pointer[failure], now time.Time) error {
