@@ -31,7 +31,7 @@ type SignedIn struct {
 // SignIn finishes a login: it exchanges the code, asks Zoom who the user is,
 // and opens a session. It takes the place of every session whose cookie the
 // browser presents, usable or not. The code may be sent once only, so nothing
-// here is tried twice, and the login is over, but for [ErrCodeUnused].
+// here is tried twice, and the login is over, but for [ErrCodeUnused]: used once more it is [ErrLoginUnknown].
 func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []string) (*SignedIn, error) {
 	// What Zoom hands out once must not be lost because a visitor went away.
 	ctx = context.WithoutCancel(ctx)
@@ -48,6 +48,9 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		return nil, fmt.Errorf("%w: %w", err, ErrCodeUnused)
 	}
 	former := m.presented(k, cookies)
+	if !m.state.logins.use(l) {
+		return nil, ErrLoginUnknown
+	}
 
 	began := time.Now()
 	token, err := m.client.Exchange(ctx, l.RedirectURI, code, l.verifier)
