@@ -141,7 +141,7 @@ func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, lo
 		// The token that the code brought was refused at once.
 		f.code = codeCodeRefused
 	}
-	if errors.Is(err, zoompkce.ErrSignedOutMeanwhile) || errors.Is(err, zoompkce.ErrLoginUnknown) {
+	if errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
 		f.code = codeLoginExpired
 	}
 	if again := f.code == codeCodeRefused || f.code == codeLoginExpired; again && !login.Restarted {

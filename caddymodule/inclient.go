@@ -93,7 +93,7 @@ func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v
 func (s *site) inClientFailed(w http.ResponseWriter, r *http.Request, err error) error {
 	f := refusalOf(err)
 	switch kind := zoomapi.KindOf(err); {
-	case errors.Is(err, zoompkce.ErrSignedOutMeanwhile), errors.Is(err, zoompkce.ErrLoginUnknown):
+	case errors.Is(err, zoompkce.ErrSignedOutMeanwhile):
 		f.code = codeLoginExpired
 	case kind == zoomapi.KindUnauthorized, kind == zoomapi.KindUnknownUser:
 		// The token that the code brought was refused at once.

@@ -27,8 +27,7 @@ const (
 const LoginLifetime = 10 * time.Minute
 
 var (
-	// ErrLoginUnknown means that this browser has no login with the state given, or
-	// had one that was used.
+	// ErrLoginUnknown means that this browser has no login with the state given.
 	ErrLoginUnknown = errors.New("zoompkce: no login of this browser has this state")
 	// ErrLoginExpired means that the login was begun too long ago.
 	ErrLoginExpired = errors.New("zoompkce: the login was begun too long ago")
@@ -155,9 +154,6 @@ func (m *Manager) PendingLogin(ctx context.Context, cookies []string, flow Flow,
 		same := subtle.ConstantTimeCompare([]byte(login.state), []byte(state)) == 1
 		if !same && (state != "" || flow != AppFlow) {
 			continue
-		}
-		if m.state.logins.has(login) {
-			return nil, ErrLoginUnknown
 		}
 		if age := time.Since(login.Started); age > LoginLifetime || age < -LoginLifetime {
 			return login, ErrLoginExpired

@@ -2,8 +2,11 @@ package zoompkce
 
 import (
 	"crypto/sha256"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 const (
@@ -36,11 +39,9 @@ func (l *usedLogins) use(login *Login) bool {
 	return true
 }
 
-func (l *usedLogins) has(login *Login) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, used := l.used[sha256.Sum256([]byte(login.state))]
-	return used
+// errLoginUsed is what Zoom would say of the code.
+var errLoginUsed = &zoomapi.Error{
+	Call: zoomapi.CallCode, Kind: zoomapi.KindInvalidGrant, Err: errors.New("the login was used before"),
 }
 
 // makeRoom forgets what is over, or else the oldest.
