@@ -39,7 +39,7 @@ func (m *Manager) adopt(u *user, s *snapshot) {
 	own := s.seq
 	for {
 		old := u.current.Load()
-		if !s.newerThan(old) {
+		if s.seq = own; !s.newerThan(old) {
 			return
 		}
 		if old != nil {
