@@ -46,7 +46,7 @@ func TestAccessTokenIsTheNewest(t *testing.T) {
 			p := w.process()
 			b := p.signIn("ada")
 			s := p.session(b)
-			w.must(p.SignOut(ctx, p.session(b)))
+			w.must(p.SignOut(ctx, b.header()))
 			if token, err := p.AccessToken(ctx, s); err == nil {
 				w.Errorf("%q", token)
 			}
@@ -127,7 +127,7 @@ func TestTokenRejected(t *testing.T) {
 			p := w.process()
 			gone, dying := p.signIn("ada"), p.signIn("bob")
 			s, token := p.session(gone), p.works(gone)
-			w.must(p.SignOut(ctx, p.session(gone)))
+			w.must(p.SignOut(ctx, gone.header()))
 			w.zoom.ResetCounts()
 			p.TokenRejected(s, token)
 			synctest.Wait()

@@ -149,7 +149,7 @@ func TestOBFShare(t *testing.T) {
 					w.Error("all users pause for one")
 				}
 				// Neither another sign-in nor another browser brings a new share.
-				w.must(p.SignOut(ctx, p.session(ada)))
+				w.must(p.SignOut(ctx, ada.header()))
 				time.Sleep(time.Second)
 				ada = p.signIn("ada")
 				_, err := p.obf(ada, meeting, policy)

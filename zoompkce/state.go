@@ -2,9 +2,9 @@ package zoompkce
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"sync"
 	"time"
-	"weak"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
@@ -20,6 +20,7 @@ type State struct {
 	active  *otter.Cache[*user, struct{}] // see keep
 	users   userIndex
 	flights singleflight.Group
+	logins  usedLogins
 
 	// owner signs refresh leases: one that an earlier call of this process may
 	// have left behind is no obstacle to the next.
@@ -48,7 +49,8 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[*user, struct{}](unusedLife),
 		}),
-		users:    userIndex{m: make(map[userKey]weak.Pointer[user])},
+		users:    newUserIndex(),
+		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},
 		owner:    rand.Text(),
 		managers: make(map[*Manager]bool),
 		unsaved:  make(map[*user]*Manager),
