@@ -8,9 +8,8 @@ import (
 	"weak"
 )
 
-// cookieHash identifies a session cookie, by name and value: the first half of
-// a SHA-256, for which nobody finds another cookie.
-type cookieHash [sha256.Size / 2]byte
+// cookieHash identifies a session cookie, by name and value.
+type cookieHash [sha256.Size]byte
 
 // openedCookie is a session cookie that was found authentic. Whether it is
 // still worth something is decided on every use. A session has one in memory:
@@ -51,8 +50,7 @@ func (m *Manager) openSession(k *keys, value string, now time.Time) *openedCooki
 
 func (m *Manager) hashCookie(value string) cookieHash {
 	var buffer [512]byte
-	sum := sha256.Sum256(append(append(append(buffer[:0], m.jar.base...), 0), value...))
-	return cookieHash(sum[:])
+	return sha256.Sum256(append(append(append(buffer[:0], m.jar.base...), 0), value...))
 }
 
 // remember puts a cookie into memory in the place of the one its session had
