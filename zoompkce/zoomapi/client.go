@@ -160,7 +160,7 @@ func NewClient(cfg Config) (*Client, error) {
 		trusted: []*url.URL{apiURL, oauthURL},
 		appID:   AppID(oauthURL.String(), cfg.ClientID),
 
-		credentials: credentialsID(cfg.ClientID, cfg.ClientSecret),
+		credentials: credentialsID(cfg.ClientID, cfg.ClientSecret, cfg.ClientKey, cfg.ClientKeyID),
 
 		timeout: cfg.Timeout,
 		http:    cfg.HTTPClient,
