@@ -9,7 +9,8 @@ import (
 )
 
 // user is what is remembered of one user. There is one such value for each
-// user at a time; it lives as long as a cached cookie or work under way needs it.
+// user at a time; it lives as long as requests come ([State.keep]), or a cached
+// cookie or work under way needs it.
 type user struct {
 	key userKey
 
@@ -23,14 +24,17 @@ type user struct {
 	refreshFailure atomic.Pointer[failure]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
-	obfFailure     atomic.Pointer[failure]
+	tokenTried     atomic.Int64 // see TokenRejected; Unix nanoseconds
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]
 
-	mu   sync.Mutex
-	zaks []*zakSlot
-	obfs []cachedOBF
+	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
+	obf   obfSlot
+
+	mu       sync.Mutex
+	zaks     []*zakSlot
+	sessions []weak.Pointer[knownSession]
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
@@ -82,9 +86,10 @@ func (u *user) adopt(s *snapshot) {
 
 // forgetKeys drops the ZAKs and OBF tokens of a user who has no grant left.
 func (u *user) forgetKeys() {
+	u.obf.forget()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.zaks, u.obfs = nil, nil
+	u.zaks = nil
 }
 
 // grant is the newest grant of a snapshot: the unsaved one, if it follows the

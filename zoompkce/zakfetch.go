@@ -156,16 +156,11 @@ func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (zoomapi.Z
 }
 
 func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*zoomapi.ZAK, error) {
-	timer := time.NewTimer(m.timeout)
-	defer timer.Stop()
-	select {
-	case slot.turn <- struct{}{}:
-		defer func() { <-slot.turn }()
-	case <-timer.C:
-		return nil, errPatience
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	leave, err := m.takeTurn(ctx, slot.turn)
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	if err := remembered(&slot.failure, time.Now()); err != nil {
 		return nil, err
 	}
@@ -177,6 +172,9 @@ func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*zoo
 // in the grant.
 func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*zoomapi.ZAK, error) {
 	began := time.Now()
+	if err := m.barred(u, zoomapi.CallZAK, began); err != nil {
+		return nil, err
+	}
 	z, err := fetchKey(ctx, m, u, zoomapi.CallZAK, EventZAK, func(ctx context.Context, t zoomapi.Token) (zoomapi.ZAK, error) {
 		return m.client.ZAK(ctx, t, slot.lifetime)
 	})
