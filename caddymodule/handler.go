@@ -78,8 +78,8 @@ type Handler struct {
 
 	// What a visitor without a session gets: `redirect` sends page loads to
 	// Zoom and answers everything else with 401, `page` shows a 401 page with a
-	// sign-in button, `reject` always answers 401, `pass` lets the request go
-	// on without identity. Default: `redirect`.
+	// sign-in button, `reject` always answers 401, to persons with a page, `pass` lets
+	// the request go on without identity. Default: `redirect`.
 	Unauthenticated string `json:"unauthenticated,omitempty"`
 
 	// Where a sign-out lands: a path of this site or an absolute URL. Default:
