@@ -122,6 +122,36 @@ func TestTokenRejected(t *testing.T) {
 			})
 		})
 	}
+	t.Run("of a visitor who has left, or whose grant is over", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			gone, dying := p.signIn("ada"), p.signIn("bob")
+			s, token := p.session(gone), p.works(gone)
+			w.must(p.SignOut(ctx, p.session(gone)))
+			w.zoom.ResetCounts()
+			p.TokenRejected(s, token)
+			synctest.Wait()
+			w.calls(zoomtest.CallMe, 0)
+
+			s, token = p.session(dying), p.works(dying)
+			w.zoom.RevokeUser(w.app.ClientID, "bob")
+			_, _ = p.zak(dying, minute)
+			time.Sleep(11 * time.Second)
+			p.signedOut(dying)
+			p.TokenRejected(s, token)
+			synctest.Wait()
+			w.calls(zoomtest.CallMe, 0)
+
+			w.zoom.AddUser(zoomtest.User{ID: "eve"})
+			idle := p.signIn("eve")
+			s, token = p.session(idle), p.works(idle)
+			w.zoom.ResetCounts()
+			toExpiry()
+			p.TokenRejected(s, token)
+			synctest.Wait()
+			w.calls(zoomtest.CallMe, 0)
+		})
+	})
 	t.Run("an app that refuses everything", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process()

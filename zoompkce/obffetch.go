@@ -47,17 +47,18 @@ func (m *Manager) oneOBF(ctx context.Context, u *user, meeting string, lifetime 
 // sharedOBF fetches a token for all who want one at the same time, and keeps it
 // for those who take one of its age.
 func (m *Manager) sharedOBF(ctx context.Context, u *user, meeting string, p OBFPolicy) (zoomapi.OBF, error) {
-	if o, ok := u.obf.kept(meeting, p, time.Now()); ok {
+	x := u.obfSlot()
+	if o, ok := x.kept(meeting, p, time.Now()); ok {
 		return o, nil
 	}
 	key := "obf" + string(u.key[:]) + p.Lifetime.String() + "/" + p.MaxAge.String() + "/" + meeting
 	return share(ctx, m, key, m.timeout, func(ctx context.Context) (zoomapi.OBF, error) {
-		if o, ok := u.obf.kept(meeting, p, time.Now()); ok {
+		if o, ok := x.kept(meeting, p, time.Now()); ok {
 			return o, nil
 		}
 		o, err := m.callOBF(ctx, u, meeting, p.Lifetime)
 		if err == nil {
-			u.obf.keep(keptOBF{o, meeting, p.Lifetime})
+			x.keep(keptOBF{o, meeting, p.Lifetime})
 		}
 		return o, err
 	})
@@ -65,7 +66,8 @@ func (m *Manager) sharedOBF(ctx context.Context, u *user, meeting string, p OBFP
 
 // callOBF asks Zoom, one call at a time for a user.
 func (m *Manager) callOBF(ctx context.Context, u *user, meeting string, lifetime time.Duration) (o zoomapi.OBF, err error) {
-	leave, err := m.takeTurn(ctx, u.obf.turns())
+	x := u.obfSlot()
+	leave, err := m.takeTurn(ctx, x.turn)
 	if err != nil {
 		return o, err
 	}
@@ -73,14 +75,14 @@ func (m *Manager) callOBF(ctx context.Context, u *user, meeting string, lifetime
 	if err := m.barred(u, zoomapi.CallOBF, time.Now()); err != nil {
 		return o, err
 	}
-	if err := u.obf.spend(meeting, u.newest(), time.Now()); err != nil {
+	if err := x.spend(meeting, u.newest(), time.Now()); err != nil {
 		return o, err
 	}
 	o, err = fetchKey(ctx, m, u, zoomapi.CallOBF, EventOBF, func(ctx context.Context, t zoomapi.Token) (zoomapi.OBF, error) {
 		return m.client.OBF(ctx, t, meeting, lifetime)
 	})
 	if ctx.Err() == nil { // else it is no word of Zoom's
-		u.obf.noteRefusal(meeting, u.newest(), err, time.Now())
+		x.noteRefusal(meeting, u.newest(), err, time.Now())
 	}
 	return o, err
 }

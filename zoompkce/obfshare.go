@@ -48,13 +48,13 @@ type keptOBF struct {
 	lifetime time.Duration
 }
 
-func (x *obfSlot) turns() chan struct{} {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.turn == nil {
-		x.turn = make(chan struct{}, 1)
+// obfSlot is made for those who take OBF tokens.
+func (u *user) obfSlot() *obfSlot {
+	if x := u.obf.Load(); x != nil {
+		return x
 	}
-	return x.turn
+	u.obf.CompareAndSwap(nil, &obfSlot{turn: make(chan struct{}, 1)})
+	return u.obf.Load()
 }
 
 // spend takes a call off the user's share, unless it is known that it would

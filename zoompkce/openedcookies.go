@@ -8,28 +8,22 @@ import (
 	"weak"
 )
 
-// cookieHash identifies a session cookie, by name and value.
-type cookieHash [sha256.Size]byte
+// cookieHash identifies a session cookie, by name and value: the first half of
+// a SHA-256, for which nobody finds another cookie.
+type cookieHash [sha256.Size / 2]byte
 
 // openedCookie is a session cookie that was found authentic. Whether it is
-// still worth something is decided on every use.
+// still worth something is decided on every use. A session has one in memory:
+// the one that came last, which takes over what the others knew of the session.
 type openedCookie struct {
 	sessionCookie
-	*knownSession
 	user *user
+	hash cookieHash
 	set  [sha256.Size]byte // the secrets it was opened under
-}
 
-// knownSession is what is remembered of a session, whichever of its cookies
-// comes.
-type knownSession struct {
-	session  sessionID
-	openedAt time.Time   // its first cookie, here
-	seen     atomic.Bool // it was in the record once
-
-	// Guarded by the user's lock.
-	remembered cookieHash // the cookie that is in memory
-	renewed    *renewedCookie
+	openedAt int64          // the first cookie of the session, here; Unix nanoseconds
+	seen     atomic.Bool    // the session was in the record once
+	renewed  *renewedCookie // guarded by the user's lock
 }
 
 // openSession opens a session cookie, from memory if it was opened before
@@ -44,51 +38,49 @@ func (m *Manager) openSession(k *keys, value string, now time.Time) *openedCooki
 	if !ok {
 		return nil
 	}
-	c := &openedCookie{set: k.set}
+	c := &openedCookie{hash: hash, set: k.set, openedAt: now.UnixNano()}
 	if !c.unmarshal(plain) {
 		return nil
 	}
 	c.user = m.state.users.get(c.sessionCookie.user)
-	c.knownSession = &knownSession{session: c.id, openedAt: now}
 	if c.alive(now, m.life) {
-		m.state.remember(hash, c)
+		m.state.remember(c)
 	}
 	return c
 }
 
 func (m *Manager) hashCookie(value string) cookieHash {
 	var buffer [512]byte
-	return sha256.Sum256(append(append(append(buffer[:0], m.jar.base...), 0), value...))
+	sum := sha256.Sum256(append(append(append(buffer[:0], m.jar.base...), 0), value...))
+	return cookieHash(sum[:])
 }
 
 // remember puts a cookie into memory in the place of the one its session had
 // there. A session gets any number of cookies, one after the other: presented
 // in turn they must not take the places of other users.
-func (s *State) remember(hash cookieHash, c *openedCookie) {
+func (s *State) remember(c *openedCookie) {
 	u := c.user
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if known := u.known(c.id); known != nil {
-		c.knownSession = known
-	} else {
-		u.sessions = append(u.sessions, weak.Make(c.knownSession))
+	if last := u.opened(c.id); last != nil {
+		c.openedAt, c.renewed = last.openedAt, last.renewed
+		c.seen.Store(last.seen.Load())
+		s.opened.Invalidate(last.hash)
 	}
-	if c.remembered != hash {
-		s.opened.Invalidate(c.remembered)
-	}
-	c.remembered = hash
-	s.opened.Set(hash, c)
+	u.cookies = append(slices.DeleteFunc(u.cookies, func(p weak.Pointer[openedCookie]) bool {
+		other := p.Value()
+		return other == nil || other.id == c.id
+	}), weak.Make(c))
+	s.opened.Set(c.hash, c)
 }
 
-// known finds a session one of whose cookies is in memory. The user's lock is
+// opened finds the cookie of a session that is in memory. The user's lock is
 // held.
-func (u *user) known(id sessionID) (found *knownSession) {
-	u.sessions = slices.DeleteFunc(u.sessions, func(p weak.Pointer[knownSession]) bool {
-		known := p.Value()
-		if known != nil && known.session == id {
-			found = known
+func (u *user) opened(id sessionID) *openedCookie {
+	for _, p := range u.cookies {
+		if c := p.Value(); c != nil && c.id == id {
+			return c
 		}
-		return known == nil
-	})
-	return found
+	}
+	return nil
 }

@@ -137,7 +137,7 @@ func (m *Manager) membership(ctx context.Context, k *keys, c *openedCookie, now 
 // mayBeNewerThan reports whether the session may have been opened after the
 // record was read.
 func (c *openedCookie) mayBeNewerThan(snap *snapshot) bool {
-	return !snap.hasSession(c.id) && !c.seen.Load() && !snap.readAt.After(c.openedAt)
+	return !snap.hasSession(c.id) && !c.seen.Load() && snap.readAt.UnixNano() <= c.openedAt
 }
 
 func (s *snapshot) hasSession(id sessionID) bool {

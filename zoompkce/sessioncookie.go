@@ -101,17 +101,17 @@ func (r *renewedCookie) lasts(now time.Time) bool {
 func (m *Manager) renew(k *keys, s *Session, now time.Time) (*http.Cookie, error) {
 	s.user.mu.Lock()
 	defer s.user.mu.Unlock()
-	known := s.user.known(s.cookie.id)
-	if known == nil {
+	opened := s.user.opened(s.cookie.id)
+	if opened == nil {
 		return m.issue(k, s, now)
 	}
-	if r := known.renewed; r.lasts(now) && r.set == k.set && r.name == m.jar.base {
+	if r := opened.renewed; r.lasts(now) && r.set == k.set && r.name == m.jar.base {
 		s.cookie.issued = r.issued
 		return m.sessionCookie(s.cookie, r.value), nil
 	}
 	c, err := m.issue(k, s, now)
 	if err == nil {
-		known.renewed = &renewedCookie{c.Name, c.Value, k.set, s.cookie.issued}
+		opened.renewed = &renewedCookie{c.Name, c.Value, k.set, s.cookie.issued}
 	}
 	return c, err
 }

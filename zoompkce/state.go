@@ -17,7 +17,7 @@ import (
 // the store, but for unsaved tokens, ZAKs and OBF tokens.
 type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
-	active  *otter.Cache[userKey, *user] // see keep
+	active  *otter.Cache[*user, struct{}] // see keep
 	users   userIndex
 	flights singleflight.Group
 
@@ -44,9 +44,9 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
-		active: otter.Must(&otter.Options[userKey, *user]{
+		active: otter.Must(&otter.Options[*user, struct{}]{
 			MaximumSize:      defaultCacheSize,
-			ExpiryCalculator: otter.ExpiryAccessing[userKey, *user](unusedLife),
+			ExpiryCalculator: otter.ExpiryAccessing[*user, struct{}](unusedLife),
 		}),
 		users:    userIndex{m: make(map[userKey]weak.Pointer[user])},
 		owner:    rand.Text(),
@@ -91,8 +91,8 @@ func (s *State) keep(u *user, now time.Time) {
 		return
 	}
 	u.noted.Store(now.UnixNano())
-	if _, there := s.active.GetIfPresent(u.key); !there {
-		s.active.Set(u.key, u)
+	if _, there := s.active.GetIfPresent(u); !there {
+		s.active.Set(u, struct{}{})
 	}
 }
 

@@ -30,11 +30,11 @@ type user struct {
 	unsaved atomic.Pointer[grant]
 
 	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
-	obf   obfSlot
+	obf   atomic.Pointer[obfSlot]
 
-	mu       sync.Mutex
-	zaks     []*zakSlot
-	sessions []weak.Pointer[knownSession]
+	mu      sync.Mutex
+	zaks    []*zakSlot
+	cookies []weak.Pointer[openedCookie] // those in memory
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
@@ -86,7 +86,9 @@ func (u *user) adopt(s *snapshot) {
 
 // forgetKeys drops the ZAKs and OBF tokens of a user who has no grant left.
 func (u *user) forgetKeys() {
-	u.obf.forget()
+	if x := u.obf.Load(); x != nil {
+		x.forget()
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.zaks = nil

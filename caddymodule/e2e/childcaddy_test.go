@@ -142,10 +142,3 @@ func (b *browser) at(c *child) *browser {
 	b.client.Transport = &http.Transport{DialContext: c.dial, DisableKeepAlives: true}
 	return b
 }
-
-// tokensLive changes how long the tokens live that Zoom hands out from now on.
-func (w *world) tokensLive(d time.Duration) {
-	w.zoom.Advance(0) // whoever read the field before has done so
-	w.zoom.AccessTokenLifetime = d
-	w.zoom.Advance(0)
-}

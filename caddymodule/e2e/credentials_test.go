@@ -1,25 +1,10 @@
 package e2e
 
 import (
-	"io"
 	"net/http"
 	"strings"
 	"testing"
 )
-
-// post sends JSON as the page's own script does. A header given replaces one of
-// such a request.
-func (b *browser) post(endpoint, body string, header ...string) answer {
-	b.w.t.Helper()
-	r := b.request(http.MethodPost, "/zoom_pkce/"+endpoint, append([]string{
-		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin", "Origin", b.origin,
-		"Content-Type", "application/json",
-	}, header...)...)
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
-	r.Body, _ = r.GetBody()
-	r.ContentLength = int64(len(body))
-	return b.do(r)
-}
 
 // credentialEndpoints give a signed-in page something in the visitor's name.
 var credentialEndpoints = []struct{ path, body, secret string }{

@@ -44,8 +44,6 @@ func TestSignOut(t *testing.T) {
 	}
 }
 
-var navigateSameOrigin = []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin"}
-
 // One browser's sign-out leaves the user's other browsers, and so the token.
 func TestSignOutOfOneBrowser(t *testing.T) {
 	w := newWorld(t)

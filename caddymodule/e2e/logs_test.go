@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,17 +8,6 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
-
-// logLines are the lines of the directive's logger with a message.
-func (w *world) logLines(message string) (lines []map[string]any) {
-	for line := range strings.Lines(w.logged()) {
-		var entry map[string]any
-		if json.Unmarshal([]byte(line), &entry) == nil && entry["logger"] == "http.handlers.zoom_pkce" && entry["msg"] == message {
-			lines = append(lines, entry)
-		}
-	}
-	return lines
-}
 
 func TestLogsSayWhatWhyAndWhatToDo(t *testing.T) {
 	const trackingID = "v=2.0;clid=aw1;rid=WEB_0123456789abcdef"

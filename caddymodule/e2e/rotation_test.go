@@ -12,10 +12,6 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
-func secrets(list ...string) string {
-	return "cookie {\nsecret " + strings.Join(list, " ") + "\n}"
-}
-
 // TestRotatingTheSecret is the way from one cookie secret to the next.
 func TestRotatingTheSecret(t *testing.T) {
 	w := newWorld(t)

@@ -112,12 +112,6 @@ func TestOddCookies(t *testing.T) {
 	}
 }
 
-// consentAndReturn signs in without looking at the page it ends on.
-func (b *browser) consentAndReturn(target, userID string) {
-	b.w.t.Helper()
-	b.open(b.consent(b.open(target), userID))
-}
-
 // clears reports whether an answer deletes the session cookie, once.
 func (b *browser) clears(a answer) bool {
 	deletions := 0

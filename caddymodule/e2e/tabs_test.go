@@ -11,31 +11,6 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
-// wantRedirect checks that an answer leads to a place.
-func wantRedirect(t *testing.T, a answer, location string) {
-	t.Helper()
-	if got := a.Header.Get("Location"); a.StatusCode != http.StatusSeeOther || got != location {
-		t.Errorf("got %d to %q, want 303 to %q\n%s", a.StatusCode, got, location, a.body)
-	}
-}
-
-// wantRefusal checks the page of a refusal and its code.
-func wantRefusal(t *testing.T, a answer, code string) {
-	t.Helper()
-	if a.StatusCode != statusOf[code] || !strings.Contains(a.body, "<code>"+code+"</code>") {
-		t.Errorf("got %d, want %d with code %s\n%s", a.StatusCode, statusOf[code], code, a.body)
-	}
-}
-
-func stateOf(t testing.TB, a answer) string {
-	t.Helper()
-	u, err := url.Parse(a.Header.Get("Location"))
-	if err != nil || u.Query().Get("state") == "" {
-		t.Fatalf("%d to %q has no state", a.StatusCode, a.Header.Get("Location"))
-	}
-	return u.Query().Get("state")
-}
-
 func TestTabsFinishInAnyOrder(t *testing.T) {
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {
 		w := newWorld(t)

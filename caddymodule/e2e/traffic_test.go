@@ -12,45 +12,6 @@ import (
 	"time"
 )
 
-// signedIn is a browser of a user who has signed in.
-func (w *world) signedIn(userID string) *browser {
-	w.t.Helper()
-	b := w.browser()
-	if a := b.signIn("/", userID); a.StatusCode != http.StatusOK {
-		w.t.Fatalf("signing in: got %d\n%s", a.StatusCode, a.body)
-	}
-	return b
-}
-
-// wantUser checks that a page load arrives upstream as the user's.
-func (b *browser) wantUser(userID string) {
-	b.w.t.Helper()
-	a := b.open("/")
-	if a.StatusCode != http.StatusOK {
-		b.w.t.Fatalf("got %d to %q, want the page of %s\n%s", a.StatusCode, a.Header.Get("Location"), userID, a.body)
-	}
-	if got := a.received(b.w.t).Header.Get("X-Zoom-User-Id"); got != userID {
-		b.w.t.Fatalf("the request arrived as %q, want %s", got, userID)
-	}
-}
-
-// wantSignedOut checks that a page load is sent to Zoom.
-func (b *browser) wantSignedOut() {
-	b.w.t.Helper()
-	if a := b.open("/"); a.StatusCode != http.StatusSeeOther {
-		b.w.t.Fatalf("got %d, want a redirect to Zoom\n%s", a.StatusCode, a.body)
-	}
-}
-
-// cookieLine is the browser's Cookie header.
-func (b *browser) cookieLine() string {
-	r := b.request(http.MethodGet, "/")
-	for _, c := range b.jar.Cookies(r.URL) {
-		r.AddCookie(c)
-	}
-	return r.Header.Get("Cookie")
-}
-
 // plain is a client that knows nothing of cookies.
 var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 

@@ -1,12 +1,10 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -116,56 +114,18 @@ func (b *browser) fetch(method, target string, header ...string) answer {
 	}, header...)...))
 }
 
-// signIn opens a page, goes through Zoom as the user, and returns what the
-// visitor sees at last.
-func (b *browser) signIn(target, userID string) answer {
+// post sends JSON as the page's own script does. A header given replaces one of
+// such a request.
+func (b *browser) post(endpoint, body string, header ...string) answer {
 	b.w.t.Helper()
-	callback := b.consent(b.open(target), userID)
-	a := b.open(callback)
-	if a.StatusCode != http.StatusSeeOther {
-		b.w.t.Fatalf("callback: got %d, want 303\n%s", a.StatusCode, a.body)
-	}
-	return b.open(a.Header.Get("Location"))
+	r := b.request(http.MethodPost, "/zoom_pkce/"+endpoint, append([]string{
+		"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin", "Origin", b.origin,
+		"Content-Type", "application/json",
+	}, header...)...)
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+	r.Body, _ = r.GetBody()
+	r.ContentLength = int64(len(body))
+	return b.do(r)
 }
 
-// consent does at Zoom what a person does there, and returns the way back.
-func (b *browser) consent(a answer, userID string) (callback string) {
-	b.w.t.Helper()
-	location := a.Header.Get("Location")
-	if a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(location, b.w.zoom.URL+"/oauth/authorize") {
-		b.w.t.Fatalf("got %d to %q, want a redirect to Zoom\n%s", a.StatusCode, location, a.body)
-	}
-	callback, err := b.w.zoom.SignIn(context.Background(), location, userID)
-	if err != nil {
-		b.w.t.Fatal(err)
-	}
-	return callback
-}
-
-// cookies are the names of the cookies the browser has for Caddy.
-func (b *browser) cookies() (names []string) {
-	u, err := url.Parse(b.origin)
-	if err != nil {
-		b.w.t.Fatal(err)
-	}
-	for _, c := range b.jar.Cookies(u) {
-		names = append(names, c.Name)
-	}
-	return names
-}
-
-// sessionCookie is the session cookie as a Cookie header.
-func (b *browser) sessionCookie() string {
-	b.w.t.Helper()
-	u, err := url.Parse(b.origin)
-	if err != nil {
-		b.w.t.Fatal(err)
-	}
-	for _, c := range b.jar.Cookies(u) {
-		if _, rest, _ := strings.Cut(c.Name, "zoom_pkce_"); len(rest) == 8 {
-			return c.Name + "=" + c.Value
-		}
-	}
-	b.w.t.Fatalf("no session cookie among %q", b.cookies())
-	return ""
-}
+var navigateSameOrigin = []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin"}

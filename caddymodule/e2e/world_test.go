@@ -8,11 +8,13 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
@@ -25,6 +27,11 @@ import (
 const (
 	testClientID     = "AbCdEfGhIjKlMnOpQrStU"
 	testClientSecret = "a-client-secret-that-no-log-may-show"
+)
+
+const (
+	oldSecret = "an-old-cookie-secret-of-32-bytes-or-more"
+	newSecret = "a-new-cookie-secret-of-32-bytes-or-more"
 )
 
 // world is a simulated Zoom, an upstream and a Caddy with zoom_pkce between.
@@ -129,4 +136,26 @@ func writeFile(t *testing.T, name, text string) {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// logLines are the lines of the directive's logger with a message.
+func (w *world) logLines(message string) (lines []map[string]any) {
+	for line := range strings.Lines(w.logged()) {
+		var entry map[string]any
+		if json.Unmarshal([]byte(line), &entry) == nil && entry["logger"] == "http.handlers.zoom_pkce" && entry["msg"] == message {
+			lines = append(lines, entry)
+		}
+	}
+	return lines
+}
+
+func secrets(list ...string) string {
+	return "cookie {\nsecret " + strings.Join(list, " ") + "\n}"
+}
+
+// tokensLive changes how long the tokens live that Zoom hands out from now on.
+func (w *world) tokensLive(d time.Duration) {
+	w.zoom.Advance(0) // whoever read the field before has done so
+	w.zoom.AccessTokenLifetime = d
+	w.zoom.Advance(0)
 }

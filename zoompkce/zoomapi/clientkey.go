@@ -114,8 +114,8 @@ type asserter struct {
 
 // RoundTrip implements http.RoundTripper.
 func (a asserter) RoundTrip(req *http.Request) (*http.Response, error) {
+	defer req.Body.Close()
 	form, err := io.ReadAll(req.Body)
-	req.Body.Close()
 	if err != nil {
 		return nil, err
 	}
@@ -125,13 +125,14 @@ func (a asserter) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	proof := url.Values{"client_assertion_type": {assertionType}, "client_assertion": {assertion}}
-	signed, err := http.NewRequestWithContext(
-		req.Context(), req.Method, req.URL.String(), strings.NewReader(string(form)+"&"+proof.Encode()))
-	if err != nil {
+	signed := string(form) + "&" + proof.Encode()
+	req = req.Clone(req.Context())
+	req.ContentLength = int64(len(signed))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(signed)), nil }
+	if req.Body, err = req.GetBody(); err != nil {
 		return nil, err
 	}
-	signed.Header = req.Header.Clone()
-	return a.base.RoundTrip(signed)
+	return a.base.RoundTrip(req)
 }
 
 var _ http.RoundTripper = asserter{}

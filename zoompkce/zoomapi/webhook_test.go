@@ -22,6 +22,7 @@ func TestVerifyWebhook(t *testing.T) {
 		"good":                   {[]string{secret}, timestamp, signature, body, true},
 		"second secret":          {[]string{"other", secret}, timestamp, signature, body, true},
 		"first secret":           {[]string{secret, "other"}, timestamp, signature, body, true},
+		"secret after no secret": {[]string{"", secret}, timestamp, signature, body, true},
 		"other secret":           {[]string{"other"}, timestamp, signature, body, false},
 		"no secrets":             {nil, timestamp, signature, body, false},
 		"other time":             {[]string{secret}, "1739923529", signature, body, false},
