@@ -27,9 +27,10 @@ func init() {
 // and `{file.*}`, work in every text option. Write secrets with them: literal
 // secrets show up in `caddy adapt` and in Caddy's autosaved configuration.
 type Handler struct {
-	// The requests that need a signed-in visitor. Requests that match none of
-	// the matcher sets go on without identity; the headers are removed from
-	// them too. Default: every request.
+	// The requests that need a signed-in visitor. They are matched as they were
+	// sent, as they were rewritten, and both as servers behind may read their paths.
+	// Requests that match none of the matcher sets go on without identity; the
+	// headers are removed from them too. Default: every request.
 	Protect caddyhttp.RawMatcherSets `json:"protect,omitempty" caddy:"namespace=http.matchers"`
 
 	// The client id of the Zoom app. Zoom issues different ones for

@@ -72,6 +72,7 @@ func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL st
 // refuseForm tells a visitor whose form came too late what has become of it.
 func (s *site) refuseForm(w http.ResponseWriter, r *http.Request, f refusal) error {
 	p := pages.UnsavedFormPage("", s.loginURL("/"))
+	p.Ways[0].NewWindow = !s.insideZoom(r) // whose client has no tabs
 	f.page, f.framed = &p, browser.InFrame(r.Header)
 	return s.refuse(w, r, f)
 }
