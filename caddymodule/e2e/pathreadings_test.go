@@ -16,7 +16,7 @@ var protectedSpellings = []string{
 	"/public/%252e%252e/app/secret", "/public/..%253b/app/secret", "/public/..%255capp/secret",
 	"/app/../public/x", "/app/%2e%2e/public/x", "/app/..%2fpublic/x", "/app/..;/public/x",
 	"//public/app/secret", `/\public/app/secret`,
-	"/public/../app/secret", "/public/.%2e/app/secret", "//app/secret", "/./app/secret", "/app%2fsecret", "/%61pp/secret",
+	"/app/x%2f..%2f..%2fpublic/x", "/public/../app/secret", "/public/.%2e/app/secret", "//app/secret", "/./app/secret", "/app%2fsecret", "/%61pp/secret",
 }
 
 func TestNoReadingOfAProtectedPathIsOpen(t *testing.T) {
@@ -43,6 +43,25 @@ func TestNoReadingOfAProtectedPathIsOpen(t *testing.T) {
 			if status := w.raw(t, "GET "+target); status != http.StatusOK {
 				t.Errorf("%s: %s: got %d, want 200", matcher, target, status)
 			}
+		}
+	}
+}
+
+// Where all but some paths is protected, a server that routes by the path as it came
+// must not take for another what Caddy takes for one of them.
+func TestSpellingsOfOpenPaths(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.caddyfile(fmt.Sprintf("@app not path /public/*\nzoom_pkce @app {\n%s}\nreverse_proxy %s\n", w.options(), w.upstream.addr)))
+	for _, target := range []string{
+		"/public%2fx", "/p%75blic/x", "/./public/x", "/%2e/public/x", "//public/public/x", "/x/../public/y", "/x%2f..%2fpublic/y", "/;/public/../x",
+	} {
+		if status := w.raw(t, "GET "+target); status != http.StatusUnauthorized {
+			t.Errorf("%s: got %d", target, status)
+		}
+	}
+	for _, target := range []string{"/public/a%2fb", "/public/%61", "/public/a%2ejs", "/public//x", "/public/(a)/'b'", "/public/%c3%a4"} {
+		if status := w.raw(t, "GET "+target); status != http.StatusOK {
+			t.Errorf("%s: got %d, want 200", target, status)
 		}
 	}
 }

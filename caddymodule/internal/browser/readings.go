@@ -3,6 +3,7 @@ package browser
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -13,10 +14,10 @@ import (
 //
 // Servlet containers drop path parameters (";..." of a segment), some before they
 // decode and some after; others take "\" for "/", decode once more what a server
-// between has decoded, route by "/app/../x" before they resolve it, or take
+// between has decoded, route by "/app/../x" or "/p%75blic" as it stands, or take
 // "//host/x" for a URL. What "/public/..;/secret" is, nobody but they can say.
 func Readings(u *url.URL) []string {
-	if !ambiguous(u.Path) {
+	if !ambiguous(u.Path) && !escapesPlain(u.RawPath) {
 		return nil
 	}
 	readings := []string{u.Path}
@@ -28,15 +29,16 @@ func Readings(u *url.URL) []string {
 	again := unescape(u.Path)
 	beforeQuery, _, _ := strings.Cut(again, "?")
 	beforeFragment, _, _ := strings.Cut(beforeQuery, "#")
-	for _, text := range [...]string{u.Path, unescape(withoutParameters(u.EscapedPath())), again, beforeFragment} {
+	for _, text := range [...]string{u.Path, u.EscapedPath(), unescape(withoutParameters(u.EscapedPath())), again, beforeFragment} {
 		for _, path := range [...]string{
 			withoutParameters(withSlashes(text)),
 			withSlashes(withoutParameters(text)),
 		} {
 			add(path)
-			add(withoutDots(path))
-			if strings.HasPrefix(path, "//") {
-				_, afterHost, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
+			add(asNames(path))
+			if rest, ok := strings.CutPrefix(path, "//"); ok {
+				add("/%2f" + rest)
+				_, afterHost, _ := strings.Cut(strings.TrimLeft(rest, "/"), "/")
 				add("/" + afterHost)
 			}
 		}
@@ -60,6 +62,22 @@ func ambiguous(path string) bool {
 	return false
 }
 
+// escapesPlain reports whether a slash is percent-encoded, or what never has to be:
+// some servers route by the path as it came.
+func escapesPlain(rawPath string) bool {
+	for i := 0; i+2 < len(rawPath); i++ {
+		if rawPath[i] != '%' {
+			continue
+		}
+		c, err := strconv.ParseUint(rawPath[i+1:i+3], 16, 8)
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if err == nil && (letter || c >= '-' && c <= '9' || c == '_' || c == '~') { // with '.' and '/'
+			return true
+		}
+	}
+	return false
+}
+
 func isDots(segment string) bool { return segment == "." || segment == ".." }
 
 func withSlashes(path string) string { return strings.ReplaceAll(path, `\`, "/") }
@@ -73,9 +91,15 @@ func withoutParameters(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// withoutDots leaves out the segments that a server may take for names.
-func withoutDots(path string) string {
-	return strings.Join(slices.DeleteFunc(strings.Split(path, "/"), isDots), "/")
+// asNames keeps dots from being resolved: to a server that routes first they are names.
+func asNames(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if isDots(segment) {
+			segments[i] = strings.ReplaceAll(segment, ".", "%2e")
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // unescape decodes what is percent-encoded, and leaves what only looks like it.
