@@ -30,6 +30,7 @@ var house = []string{
 	"caddymodule/internal/conf",
 	"zoompkce",
 	"zoompkce/zoomapi",
+	"zoompkce/returnurl",
 }
 
 // forTests are packages that nothing but tests imports.

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/returnurl"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -46,7 +47,7 @@ func Example() {
 		if err != nil {
 			login, cookies, err := manager.BeginLogin(r.Context(), r.Header["Cookie"], zoompkce.LoginRequest{
 				RedirectURI: callback,
-				ReturnURL:   zoompkce.ReturnURL(r.URL),
+				ReturnURL:   returnurl.Of(r.URL),
 			})
 			if err != nil {
 				http.Error(w, "try again later", http.StatusServiceUnavailable)
