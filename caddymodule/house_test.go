@@ -28,6 +28,7 @@ var house = []string{
 	"caddymodule/internal/browser",
 	"caddymodule/internal/scrub",
 	"caddymodule/internal/conf",
+	"zoompkce/memstore",
 	"zoompkce",
 	"zoompkce/zoomapi",
 	"zoompkce/returnurl",

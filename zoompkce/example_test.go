@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/returnurl"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
@@ -34,7 +35,7 @@ func Example() {
 	}
 	manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{
 		Client:  client,
-		Store:   zoompkce.NewMemoryStore(),
+		Store:   memstore.New(),
 		Cookies: zoompkce.CookieConfig{Insecure: true}, // http on a loopback address
 	})
 	if err != nil {
