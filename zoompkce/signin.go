@@ -76,7 +76,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 		outcome = "ids_only"
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID, Outcome: outcome})
-	return m.opened(ctx, &Session{u, snap, session, session.created})
+	return m.opened(ctx, &Session{user: u, snap: snap, cookie: session, at: session.created})
 }
 
 const opSignIn = "saving a sign-in"
@@ -135,7 +135,7 @@ func (m *Manager) addSession(
 func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, now time.Time) {
 	old := r.Grant
 	if old != nil && old.dead() && now.Sub(old.DeadAt) > deadGrace {
-		r.Sessions = nil
+		r.Sessions, r.Programs, r.Pending = nil, nil, nil
 	}
 	r.UserID, r.Ended = fresh.Profile.ID, time.Time{}
 	if !keep {

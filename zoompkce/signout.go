@@ -24,7 +24,7 @@ func (m *Manager) SignOut(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// endSession takes a session out of the record. If none is left the record
+// endSession takes a session out of the record. If nobody is left in it the record
 // becomes a tombstone, and the grant that was in it is returned.
 func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err error) {
 	_, err = m.change(ctx, storeTimeout, s.user, "ending a session", func(r *record) error {
@@ -33,11 +33,7 @@ func (m *Manager) endSession(ctx context.Context, s *Session) (last *grant, err 
 			return errUnchanged
 		}
 		r.endSession(s.cookie.id)
-		r.prune(time.Now(), m.life)
-		if len(r.Sessions) == 0 {
-			last = r.Grant
-			r.end(time.Now())
-		}
+		last = r.leave(time.Now(), m.life)
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -72,7 +68,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 			return errUnchanged
 		}
 		// Who is not here may be on the way: the tombstone stops that sign-in.
-		last, ended = r.Grant, r.Grant != nil || len(r.Sessions) > 0
+		last, ended = r.Grant, r.Grant != nil || !r.unused()
 		r.UserID = userID
 		r.end(when)
 		return nil

@@ -19,6 +19,7 @@ import (
 // the store, but for unsaved tokens, ZAKs and OBF tokens.
 type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
+	tokens  *otter.Cache[cookieHash, *openedToken]
 	users   userIndex
 	flights singleflight.Group
 
@@ -59,6 +60,10 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
+		tokens: otter.Must(&otter.Options[cookieHash, *openedToken]{
+			MaximumSize:      defaultCacheSize,
+			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedToken](unusedLife),
+		}),
 		users:    userIndex{m: make(map[userKey]weak.Pointer[user])},
 		owner:    rand.Text(),
 		managers: make(map[*Manager]bool),
@@ -66,8 +71,11 @@ func NewState() *State {
 	}
 }
 
-// SetCacheSize changes how many signed-in browsers are remembered.
-func (s *State) SetCacheSize(n int) { s.opened.SetMaximum(uint64(n)) }
+// SetCacheSize changes how many signed-in browsers are remembered, and as many programs.
+func (s *State) SetCacheSize(n int) {
+	s.opened.SetMaximum(uint64(n))
+	s.tokens.SetMaximum(uint64(n))
+}
 
 // Users is how many users are in memory.
 func (s *State) Users() int { return s.users.len() }
@@ -91,6 +99,8 @@ func (s *State) ZAKPausedUntil() time.Time {
 func (s *State) Close() {
 	s.opened.InvalidateAll()
 	s.opened.StopAllGoroutines()
+	s.tokens.InvalidateAll()
+	s.tokens.StopAllGoroutines()
 }
 
 // enter makes m one of those who work on the state. It returns the users whose

@@ -24,6 +24,8 @@ type user struct {
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
 	obfFailure     atomic.Pointer[failure]
+	noteFailure    atomic.Pointer[failure] // a program's use could not be kept
+	paced          atomic.Int64            // when the record was read for unknown tokens, in Unix nanoseconds
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]
