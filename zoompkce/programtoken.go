@@ -136,7 +136,8 @@ func (m *Manager) openProgramToken(k *keys, kind tokenKind, origin, value string
 // openAccessToken is openProgramToken, from memory if the token was opened before
 // under the same secrets. What is worth nothing here takes no memory.
 func (m *Manager) openAccessToken(k *keys, origin, value string, now time.Time) *openedToken {
-	hash := cookieHash(sha256.Sum256([]byte(value)))
+	var buffer [512]byte
+	hash := cookieHash(sha256.Sum256(append(buffer[:0], value...)))
 	if t, ok := m.state.tokens.GetIfPresent(hash); ok && t.set == k.set && t.at == origin {
 		return t
 	}
