@@ -57,6 +57,7 @@ type Login struct {
 	state    string
 	verifier string
 	cookie   string
+	session  string // the session that the browser had then; "" where that is not known
 }
 
 // loginPayload is what a login cookie holds.
@@ -67,6 +68,7 @@ type loginPayload struct {
 	RedirectURI string `json:"u"`
 	ReturnURL   string `json:"r"`
 	Started     int64  `json:"t"` // Unix milliseconds
+	Session     string `json:"b,omitempty"`
 	Program     string `json:"p,omitempty"`
 }
 
@@ -107,6 +109,7 @@ func (m *Manager) BeginLogin(
 	if login.Flow == "" {
 		login.Flow = BrowserFlow
 	}
+	login.session = m.sessionMark(k, cookies)
 	login.cookie = m.loginCookieName(login.Flow, login.state)
 	value, err := login.seal(k)
 	if err != nil {
@@ -122,7 +125,7 @@ func (l *Login) seal(k *keys) (string, error) {
 	// Every & of the return URL would become six bytes, and the cookie too long.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(loginPayload{
-		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.Program,
+		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.Program,
 	}); err != nil {
 		return "", err
 	}
@@ -189,5 +192,6 @@ func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
 		state:       p.State,
 		verifier:    p.Verifier,
 		cookie:      name,
+		session:     p.Session,
 	}, true
 }

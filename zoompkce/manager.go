@@ -63,6 +63,7 @@ type Manager struct {
 	timeout  time.Duration
 	observe  func(Event)
 
+	trial      trial
 	keys       atomic.Pointer[keys]
 	keyFlights singleflight.Group
 
@@ -98,6 +99,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		sync:    cmp.Or(cfg.SyncInterval, 10*time.Second),
 		timeout: cfg.Client.Timeout(),
 		observe: cfg.Observe,
+		trial:   newTrial(),
 	}
 	if cfg.Programs != nil {
 		m.lives = cfg.Programs.Lives

@@ -257,11 +257,11 @@ func TestLivesOfPrograms(t *testing.T) {
 			p := w.process(withPrograms)
 			b := p.signIn("ada")
 			tokens := p.program(b)
-			p.SignOut(ctx, p.session(b))
+			p.SignOut(ctx, b.header())
 			for range 3 {
 				time.Sleep(30 * time.Hour)
 				p.reload().Close()
-				p.SignOut(ctx, p.session(p.signIn("ada")))
+				p.SignOut(ctx, p.signIn("ada").header())
 				p.reload(withPrograms).Close()
 				tokens = p.refreshed(tokens)
 				p.in(tokens)
@@ -307,9 +307,9 @@ func TestEndsOfPrograms(t *testing.T) {
 		others bool // the browser is signed in, and another program, too
 	}{
 		"sign-out of the browser": {func(p *process, b *browser, _ *zoompkce.ProgramTokens) error {
-			s := p.session(b)
+			former := b.header()
 			b.cookies = p.signIn("ada").cookies
-			return p.SignOut(ctx, s)
+			return p.SignOut(ctx, former)
 		}, false, true},
 		"by the user": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
 			program, _ := p.in(tokens).Program()
@@ -387,7 +387,7 @@ func TestLastOneOut(t *testing.T) {
 		b := p.signIn("ada")
 		tokens := p.program(b)
 		p.in(tokens)
-		if err := p.SignOut(ctx, p.session(b)); err != nil {
+		if err := p.SignOut(ctx, b.header()); err != nil {
 			w.Fatal(err)
 		}
 		w.calls(zoomtest.CallRevoke, 0)

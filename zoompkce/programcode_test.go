@@ -212,7 +212,7 @@ func TestConsentOfAnEndedSession(t *testing.T) {
 		p := w.process(withPrograms)
 		b, _ := p.signIn("ada"), p.signIn("ada")
 		s, c := p.session(b), p.consented(b)
-		if err := p.SignOut(ctx, s); err != nil {
+		if err := p.SignOut(ctx, b.header()); err != nil {
 			w.Fatal(err)
 		}
 		if _, err := p.AllowProgram(ctx, s, c, authorization); !errors.As(err, new(*zoompkce.NoSessionError)) {

@@ -81,6 +81,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 	if err != nil {
 		return err
 	}
+	m.state.users.end(u, id)
 	m.observe(Event{Kind: EventProgramEnded, UserID: userID, Outcome: outcome, Client: &client})
 	if last = newer(u.unsaved.Load(), last); last != nil {
 		m.run(func(ctx context.Context) { m.revoke(ctx, last) })

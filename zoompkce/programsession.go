@@ -64,6 +64,9 @@ func (m *Manager) programSession(ctx context.Context, origin, token string) (*Se
 
 // sessionOfProgram checks that a token's program is still among the user's.
 func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken, now time.Time) (*Session, *program, error) {
+	if t.user.hasEnded(t.id) {
+		return nil, nil, errProgramEnded
+	}
 	snap, err := m.current(ctx, k, t.user, now)
 	// Another process may have given the token after the record was read here. The
 	// first reading may be one that had begun before, too.
