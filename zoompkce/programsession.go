@@ -96,7 +96,8 @@ const clockSkew = time.Minute
 // was read.
 func (t *openedToken) mayBeNewerThan(snap *snapshot, now time.Time) bool {
 	p := snap.program(t.id)
-	return (p == nil || t.generation > p.Generation) &&
+	// A refresh reads the record anyway, and decides on its generation then.
+	return (p == nil || t.generation > p.Generation && t.kind == kindAccess) &&
 		!snap.readAt.After(now) && snap.readAt.Before(t.issuedAt().Add(clockSkew))
 }
 

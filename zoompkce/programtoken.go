@@ -110,6 +110,7 @@ func (t *programToken) issuedAt() time.Time { return time.Unix(t.issued, 0) }
 // is still worth something is decided on every use.
 type openedToken struct {
 	programToken
+	kind   tokenKind
 	user   *user
 	set    [sha256.Size]byte // the secrets it was opened under
 	at     string            // the origin it was opened at, "" if that is not its own
@@ -122,7 +123,7 @@ func (m *Manager) openProgramToken(k *keys, kind tokenKind, origin, value string
 	if !ok {
 		return nil
 	}
-	t := &openedToken{set: k.set}
+	t := &openedToken{kind: kind, set: k.set}
 	if !t.unmarshal(plain) {
 		return nil
 	}
