@@ -176,6 +176,10 @@ type CodeRedemption struct {
 	Resource Resource
 }
 
+// String keeps codes out of logs.
+func (c CodeRedemption) String() string   { return "[redacted]" }
+func (c CodeRedemption) GoString() string { return "[redacted]" }
+
 // RedeemCode begins a program. A request that does not match the code changes
 // nothing; the second one that does ends the program (RFC 6749, section 4.1.2).
 // Errors are an [*InvalidGrantError], [ErrWrongResource] or a [*StoreError].

@@ -149,6 +149,11 @@ func TestConsentPage(t *testing.T) {
 					t.Errorf("%s: %q is missing in\n%s", tt.client, words, main)
 				}
 			}
+			if part := asking("client_id", tt.client, "redirect_uri", tt.redirect, "resource", issuer+"/mcp"); !strings.Contains(main, "meetings") {
+				t.Errorf("%s: nothing of meetings in\n%s", tt.client, main)
+			} else if w.authorize(cookie, part.Encode()); strings.Contains(string(w.page.Main), "meetings") {
+				t.Errorf("%s: meetings for a part of the site in\n%s", tt.client, w.page.Main)
+			}
 			if strings.Contains(main, "unverified") || strings.Contains(main, "<b>") {
 				t.Errorf("%s: %s", tt.client, main)
 			}

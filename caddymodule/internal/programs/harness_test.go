@@ -90,7 +90,7 @@ func newWorld(t *testing.T) *world {
 		PathPrefix: "/zoom_pkce", Origins: []string{issuer, other}, Clients: known, Site: w, Authority: w.manager,
 		Admit: func(*http.Request, *zoompkce.Session) error {
 			if w.barred {
-				return &zoompkce.InvalidGrantError{Reason: "not allowed"}
+				return ErrNotAllowed
 			}
 			return nil
 		},

@@ -27,29 +27,30 @@ const (
 	unsupportedResponse = "unsupported_response_type"
 	accessDenied        = "access_denied"
 	temporarily         = "temporarily_unavailable"
-	serverError         = "server_error"
 )
+
+// ErrNotAllowed means that a user may not use the site any more.
+var ErrNotAllowed = errors.New("the user may not use this site")
 
 var errNoClient = &refusal{invalidClient, "the client id is not known here"}
 
-// refusalOf is what a client is told of an error. Trouble with the store or with
-// Zoom has a code of its own: clients that are told server_error, or get a body
-// they cannot read, throw their tokens away and open a browser.
+// refusalOf is what a client is told of an error. What is not its fault is
+// trouble that may pass: clients that are told server_error, or get a body they
+// cannot read, throw their tokens away and open a browser.
 func refusalOf(err error) *refusal {
 	if f, ok := errors.AsType[*refusal](err); ok {
 		return f
 	}
 	switch {
-	case errors.As(err, new(*zoompkce.StoreError)), errors.Is(err, zoompkce.ErrTooManyCodes):
-		return &refusal{temporarily, "try again soon"}
-	case errors.As(err, new(*zoompkce.InvalidGrantError)), errors.As(err, new(*zoompkce.NoSessionError)):
+	case errors.Is(err, ErrNotAllowed), errors.As(err, new(*zoompkce.InvalidGrantError)),
+		errors.As(err, new(*zoompkce.NoSessionError)):
 		return &refusal{invalidGrant, "it is not valid, or not any more"}
 	case errors.Is(err, zoompkce.ErrWrongResource):
 		return &refusal{invalidTarget, "it was given for another resource"}
 	case errors.Is(err, errUnknownClient):
 		return errNoClient
 	}
-	return &refusal{serverError, "the server has failed"}
+	return &refusal{temporarily, "try again soon"}
 }
 
 // refuse answers a program with an error.
@@ -67,8 +68,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) error
 	case temporarily:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
-	case serverError:
-		status = http.StatusInternalServerError
 	}
 	return s.writeRefusal(w, status, f)
 }

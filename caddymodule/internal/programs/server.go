@@ -58,8 +58,8 @@ type Config struct {
 	Origins []string
 	// Clients are those that may ask to become programs.
 	Clients *Clients
-	// Admit reports whether a user may still use the site: a program of one who
-	// may not gets no new tokens.
+	// Admit finds out whether the user of a program may still use the site: with
+	// [ErrNotAllowed] it gets no new tokens.
 	Admit func(*http.Request, *zoompkce.Session) error
 
 	Site      Site
