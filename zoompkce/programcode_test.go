@@ -206,6 +206,36 @@ func TestConsents(t *testing.T) {
 	})
 }
 
+// Between consent and redemption the client may be taken out, or the grant die.
+func TestCodeThatCameTooLate(t *testing.T) {
+	bubble(t, func(w *world) {
+		lives := true
+		p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.Lives = func(zoompkce.ProgramClient) bool { return lives } }))
+		b := p.signIn("ada")
+		code := p.allow(b)
+		lives = false
+		_, err := p.RedeemCode(ctx, redemption(code))
+		p.invalid(err, "ended")
+		lives = true
+		if _, err := p.RedeemCode(ctx, redemption(code)); err != nil {
+			w.Errorf("after the mistake: %v", err)
+		}
+		time.Sleep(time.Hour)
+		code = p.allow(b)
+		w.zoom.RevokeUser(w.app.ClientID, "ada")
+		if _, err := p.AccessToken(ctx, p.session(b)); err == nil {
+			w.Fatal("the grant lives")
+		}
+		_, err = p.RedeemCode(ctx, redemption(code))
+		p.invalid(err, "ended")
+		if _, err := p.EndUser(ctx, "ada", time.Time{}); err != nil {
+			w.Fatal(err)
+		}
+		_, err = p.RedeemCode(ctx, redemption(code))
+		p.invalid(err, "expired")
+	})
+}
+
 // A session that has ended meanwhile allows nothing.
 func TestConsentOfAnEndedSession(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -203,10 +203,35 @@ func TestConsentAnswers(t *testing.T) {
 		t.Errorf("no session: %v", w.refused)
 	}
 
+	// More codes than may wait.
+	for range 5 {
+		w.authorize(cookie, query.Encode())
+		got = w.answered(w.press(cookie, decisionAllow), "com.example.app:/signed-in?")
+	}
+	if got.Get("error") != temporarily || got.Get("state") != "the state" || got.Has("code") {
+		t.Errorf("too many: %v", got)
+	}
+
 	// A client that was taken out while the page was open.
 	w.Clients = NewClients(nil)
 	if rec := w.press(cookie, decisionAllow); !errors.Is(w.refused, ErrBadClient) || rec.Header().Get("Location") != "" {
 		t.Errorf("a client that is gone: %v", w.refused)
+	}
+}
+
+// Trouble with the store is nobody's answer: the person may try again.
+func TestAuthorizationInTrouble(t *testing.T) {
+	w := newWorld(t)
+	cookie := w.browser()
+	w.authorize(cookie, asking().Encode())
+	page := w.page
+	w.store.down = true
+	if rec := w.press(cookie, decisionAllow); !errors.As(w.refused, new(*zoompkce.StoreError)) || rec.Header().Get("Location") != "" {
+		t.Errorf("pressed: %v", w.refused)
+	}
+	w.store.down, w.page = false, page
+	if got := w.answered(w.press(cookie, decisionAllow), "com.example.app:/signed-in?"); got.Get("code") == "" {
+		t.Errorf("pressed again: %v", got)
 	}
 }
 
