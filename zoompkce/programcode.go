@@ -200,12 +200,16 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 		return nil, errGrantEnded
 	}
 	u := m.state.users.get(p.User)
+	unanswered := u.unanswered.Load()
 	now := time.Now()
 	snap, err := m.change(ctx, storePatience, u, "beginning a program", func(r *record) error {
 		now = time.Now()
 		r.prune(now, m.life)
-		switch {
-		case r.program(p.Program) != nil:
+		switch begun := r.program(p.Program); {
+		case begun != nil && unanswered != nil && *unanswered == p.Program:
+			now = time.Unix(begun.Created, 0)
+			return errUnchanged
+		case begun != nil:
 			return errGrantReplayed
 		case r.pending(p.Program) == nil:
 			return errGrantExpired
@@ -218,9 +222,13 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	if errors.Is(err, errGrantReplayed) {
 		return nil, cmp.Or(m.endProgram(ctx, u, p.Program, "code_replayed", nil), err)
 	}
-	if err != nil {
+	if errors.As(err, new(*StoreError)) {
+		u.unanswered.Store(&p.Program) // it may have begun: the code is for trying again
+	}
+	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err
 	}
+	u.unanswered.CompareAndSwap(unanswered, nil)
 	m.observe(Event{Kind: EventProgramAllowed, UserID: snap.record.UserID, Client: new(p.client())})
 	return k.programTokens(m.life.programs, programToken{
 		user: u.key, id: p.Program, generation: 1, issued: now.Unix(),

@@ -206,6 +206,26 @@ func TestConsents(t *testing.T) {
 	})
 }
 
+// A code whose first use the store took, though it answered with an error, may be
+// tried again, once.
+func TestCodeWithoutAnswer(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		code := p.allow(p.signIn("ada"))
+		w.store.failAfter("swap", 1)
+		if _, err := p.RedeemCode(ctx, redemption(code)); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Fatal(err)
+		}
+		tokens, err := p.RedeemCode(ctx, redemption(code))
+		if err != nil {
+			w.Fatalf("tried again: %v", err)
+		}
+		p.in(tokens)
+		_, err = p.RedeemCode(ctx, redemption(code))
+		p.invalid(err, "replayed")
+	})
+}
+
 // Between consent and redemption the client may be taken out, or the grant die.
 func TestCodeThatCameTooLate(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -125,7 +125,7 @@ func (m *Manager) rereadPaced(ctx context.Context, k *keys, u *user) (*snapshot,
 			}
 		}
 		u.paced.Store(time.Now().UnixNano())
-		return m.reread(ctx, k, u)
+		return m.reread(ctx, k, u, true)
 	})
 	if err != nil && !errors.As(err, new(*StoreError)) {
 		return nil, &StoreError{opRead, err}

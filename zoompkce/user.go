@@ -27,6 +27,7 @@ type user struct {
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
 	obfFailure     atomic.Pointer[failure]
+	unanswered     atomic.Pointer[sessionID] // a program whose client was told to try again
 	noteFailure    atomic.Pointer[failure] // a program's use could not be kept
 	paced          atomic.Int64            // when the record was read for unknown tokens, in Unix nanoseconds
 
