@@ -28,8 +28,8 @@ type user struct {
 	profileFailure atomic.Pointer[failure]
 	obfFailure     atomic.Pointer[failure]
 	unanswered     atomic.Pointer[sessionID] // a program whose client was told to try again
-	noteFailure    atomic.Pointer[failure] // a program's use could not be kept
-	paced          atomic.Int64            // when the record was read for unknown tokens, in Unix nanoseconds
+	noteFailure    atomic.Pointer[failure]   // a program's use could not be kept
+	paced          atomic.Int64              // when the record was read for unknown tokens, in Unix nanoseconds
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]
