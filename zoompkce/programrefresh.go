@@ -58,11 +58,12 @@ func (m *Manager) RefreshProgram(ctx context.Context, s *Session, asked Resource
 	got, err := share(ctx, m, key, storePatience, func(ctx context.Context) (turn, error) {
 		return m.turnProgram(ctx, t)
 	})
-	if errors.Is(err, errPatience) || errors.Is(err, errClosing) || ctx.Err() != nil {
-		err = &StoreError{opTurn, err}
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.As(err, new(*InvalidGrantError)), errors.As(err, new(*StoreError)):
 		return nil, err
+	default: // the client went away, or we do, or the store takes too long
+		return nil, &StoreError{opTurn, err}
 	}
 	k, err := m.loadKeys(ctx)
 	if err != nil {

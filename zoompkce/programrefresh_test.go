@@ -216,6 +216,33 @@ func TestRefreshWithoutAnswer(t *testing.T) {
 	})
 }
 
+// A client that goes away loses nothing, and one that waits does not wait for ever.
+func TestRefreshThatIsNotWaitedFor(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		tokens := p.program(p.signIn("ada"))
+		synctest.Wait()
+		s, err := p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.store.hang("swap")
+		gone, cancel := contextWithCancel()
+		cancel()
+		if _, err := p.RefreshProgram(gone, s, zoompkce.Resource{}); !errors.As(err, new(*zoompkce.StoreError)) || err.Error() == "" {
+			w.Errorf("the client is gone: %v", err)
+		}
+		w.took(2*time.Second, func() {
+			if _, err := p.RefreshProgram(ctx, s, zoompkce.Resource{}); !errors.As(err, new(*zoompkce.StoreError)) {
+				w.Errorf("the store hangs: %v", err)
+			}
+		})
+		w.store.heal()
+		time.Sleep(10 * time.Second)
+		p.in(p.refreshed(tokens))
+	})
+}
+
 // Only its client may spend a refresh token, and a refused try spends nothing.
 func TestRefreshOfAnotherClient(t *testing.T) {
 	bubble(t, func(w *world) {
