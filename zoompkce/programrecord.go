@@ -146,6 +146,19 @@ func (r *record) beginProgram(id sessionID, client ProgramClient, now time.Time)
 	})
 }
 
+// addLostPrograms adds the programs that began after the record was written, and
+// the generations.
+func (r *record) addLostPrograms(newer *record) {
+	for _, p := range newer.Programs {
+		switch known := r.program(p.ID); {
+		case known == nil && p.Created >= r.Grant.SavedAt.Unix():
+			r.Programs = append(r.Programs, p)
+		case known != nil && p.Generation > known.Generation:
+			*known = p
+		}
+	}
+}
+
 func (r *record) endProgram(id sessionID) {
 	r.Programs = slices.DeleteFunc(r.Programs, func(p program) bool { return p.ID == id })
 }

@@ -197,6 +197,46 @@ func TestStoreThatWentBack(t *testing.T) {
 	}
 }
 
+// What the process knows comes back, together with the grant that was lost.
+func TestProgramsOfAStoreThatWentBack(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		first := p.program(b)
+		ended := p.program(b)
+		p.in(ended)
+		synctest.Wait()
+		key := w.store.only(t)
+		old, _, err := w.store.Load(ctx, key)
+		if err != nil {
+			w.Fatal(err)
+		}
+		toExpiry()
+		p.works(b) // with tokens the old record does not have
+		second := p.program(b)
+		fresh := p.refreshed(first)
+		if err := p.RevokeProgram(ctx, issuer, ended.RefreshToken, appClient.Hash); err != nil {
+			w.Fatal(err)
+		}
+		synctest.Wait()
+		_, version, err := w.store.Load(ctx, key)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if _, err := w.store.Swap(ctx, key, version, old, time.Now().Add(time.Hour)); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		p.in(second)
+		time.Sleep(time.Minute)
+		q := w.process(withPrograms)
+		q.in(second)
+		q.in(fresh)
+		_, err = q.refreshProgram(ended)
+		q.invalid(err, "ended")
+	})
+}
+
 // A swap that was made though the store answered with an error is the first of
 // two refreshes.
 func TestRefreshWithoutAnswer(t *testing.T) {
