@@ -79,7 +79,7 @@ func (s *Server) readAuthorization(ctx context.Context, issuer, query string) (*
 	if len(p["client_id"]) != 1 || len(p["redirect_uri"]) != 1 {
 		return nil, fmt.Errorf("%w: one of each is needed", ErrBadClient)
 	}
-	client, err := s.Clients.find(ctx, issuer, p.Get("client_id"))
+	client, err := s.Clients.find(ctx, place{issuer, s.Authority}, p.Get("client_id"))
 	if errors.Is(err, errUnknownClient) {
 		return nil, fmt.Errorf("%w: %w", ErrBadClient, err)
 	}
