@@ -19,6 +19,7 @@ type place struct {
 type Clients struct {
 	sources    []clientSource
 	registered *registeredClients // nil: clients cannot register
+	documents  *documentClients   // nil: no documents are read
 }
 
 // clientSource is one of those ways.
@@ -48,6 +49,9 @@ type ClientsConfig struct {
 	// RedirectHosts are the https hosts, in lower case, to which clients that
 	// nobody has written down may be sent. Default: [LargeRedirectHosts].
 	RedirectHosts []string
+	// DocumentHosts are the hosts, in lower case, whose documents describe clients;
+	// none if it is empty. See [LargeDocumentHosts].
+	DocumentHosts []string
 }
 
 // NewClients returns the clients that may ask.
@@ -59,6 +63,10 @@ func NewClients(c ClientsConfig) *Clients {
 	if c.Registration {
 		clients.registered = &registeredClients{c.RedirectHosts}
 		clients.sources = append(clients.sources, clients.registered)
+	}
+	if len(c.DocumentHosts) > 0 {
+		clients.documents = newDocumentClients(c.DocumentHosts, c.RedirectHosts)
+		clients.sources = append(clients.sources, clients.documents)
 	}
 	clients.sources = append(clients.sources, newConfiguredClients(c.Configured))
 	return clients

@@ -37,6 +37,7 @@ type serverMetadata struct {
 	TokenAuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuthMethods  []string `json:"revocation_endpoint_auth_methods_supported"`
 	IssuerInAuthorizations bool     `json:"authorization_response_iss_parameter_supported"`
+	ClientDocuments        bool     `json:"client_id_metadata_document_supported,omitempty"`
 }
 
 type resourceMetadata struct {
@@ -86,6 +87,7 @@ func (s *Server) serverMetadata(issuer string) serverMetadata {
 		TokenAuthMethods:       none,
 		RevocationAuthMethods:  none,
 		IssuerInAuthorizations: true,
+		ClientDocuments:        s.Clients.documents != nil,
 	}
 	if s.CanRegister() {
 		m.RegistrationEndpoint = at + "register"

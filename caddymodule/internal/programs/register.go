@@ -49,7 +49,7 @@ func (s *Server) Register(w http.ResponseWriter, r *http.Request) error {
 	}
 	clients, at := s.Clients.registered, place{s.Site.Issuer(r), s.Authority}
 	name := cleanName(asked.Name)
-	id, kept, err := clients.seal(r.Context(), at, name, clients.acceptable(asked.RedirectURIs))
+	id, kept, err := clients.seal(r.Context(), at, name, acceptable(asked.RedirectURIs, clients.redirectHosts))
 	if err != nil {
 		return s.refuse(w, r, err)
 	}

@@ -36,15 +36,15 @@ func (c *registeredClients) find(ctx context.Context, at place, id string) (*Cli
 	}
 	name, uris, _ := strings.Cut(string(text), "\n")
 	client := &Client{ID: id, Name: name, kind: zoompkce.RegisteredClient}
-	client.RedirectURIs = c.acceptable(strings.Split(uris, "\n"))
+	client.RedirectURIs = acceptable(strings.Split(uris, "\n"), c.redirectHosts)
 	return client, nil
 }
 
-// acceptable returns those of the redirect URIs that the client may have.
-func (c *registeredClients) acceptable(uris []string) []string {
+// acceptable returns those of the redirect URIs that anybody's client may have.
+func acceptable(uris, hosts []string) []string {
 	return slices.DeleteFunc(slices.Clone(uris), func(uri string) bool {
 		target, err := parseRedirect(uri)
-		return err != nil || !target.openToAll(c.redirectHosts)
+		return err != nil || !target.openToAll(hosts)
 	})
 }
 
