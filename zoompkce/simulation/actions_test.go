@@ -170,8 +170,13 @@ func (w *world) ask(i *incarnation, s *session, cookies []string, zak bool) {
 	})
 }
 
+// or is the outcome of what gives a token. The names of secrets are not the
+// same each time the story is told.
 func or(err error, t token) any {
-	if err != nil {
+	switch {
+	case errors.As(err, new(*zoompkce.UnopenableError)):
+		return "the record cannot be opened"
+	case err != nil:
 		return err
 	}
 	return t
@@ -287,7 +292,7 @@ func (w *world) signOut(i *incarnation, b *browser) {
 	o := &op{kind: "a sign-out of " + b.name, bound: 30 * time.Second}
 	var err error
 	o.settle = func() {
-		w.note("%s signs %s out: %v", i, b.name, err)
+		w.note("%s signs %s out: %v", i, b.name, or(err, token{}))
 		if err == nil || errors.As(err, new(*zoompkce.NoSessionError)) {
 			s.end(i)
 			b.forget(s)
@@ -312,7 +317,7 @@ func (w *world) endUser(i *incarnation, u *user) {
 	var err error
 	done := func() { u.mayHaveEnded("an operator has ended the user") }
 	o.settle = func() {
-		w.note("%s ends %s: %v", i, u.name, err)
+		w.note("%s ends %s: %v", i, u.name, or(err, token{}))
 		done()
 		if err == nil {
 			u.endSessions(i, o.began)
@@ -344,7 +349,7 @@ func (w *world) deliver(i *incarnation, n int) {
 	o := &op{kind: "a deauthorization of " + d.user.name, bound: 30 * time.Second}
 	var err error
 	o.settle = func() {
-		w.note("%s is told that %s took the permission away: %v", i, d.user.name, err)
+		w.note("%s is told that %s took the permission away: %v", i, d.user.name, or(err, token{}))
 		if err != nil {
 			w.zoom.waiting = append(w.zoom.waiting, d)
 		} else if g := d.user.grant; g.born.Before(d.at) && (!w.plan.skewed || g.born.Add(time.Minute).Before(d.at)) {

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -89,4 +90,25 @@ func tell(t *testing.T, p *plan) {
 	s := new(story)
 	again := run(t, p, s)
 	t.Errorf("seed %d: %v\n%s\n%v\n%v", p.seed, broken, s, again, p)
+}
+
+// A seed is worth something only if it tells the same story each time.
+func TestDeterministic(t *testing.T) {
+	var differ atomic.Int32
+	eachSeed(t, func(t *testing.T, seed uint64) {
+		p := newPlan(seed, *steps)
+		one, two := new(story), new(story)
+		run(t, p, one)
+		run(t, p, two)
+		for n := range min(len(one.lines), len(two.lines)) {
+			if one.lines[n] != two.lines[n] {
+				differ.Add(1)
+				t.Errorf("seed %d: line %d of %d is %q, then %q", seed, n, len(one.lines), one.lines[n], two.lines[n])
+				return
+			}
+		}
+		if len(one.lines) != len(two.lines) {
+			t.Errorf("seed %d: %d and %d lines", seed, len(one.lines), len(two.lines))
+		}
+	})
 }

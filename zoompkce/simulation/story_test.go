@@ -17,7 +17,7 @@ func (s *story) String() string { return strings.Join(s.lines, "\n") }
 // note tells the story, if somebody wants it. Only the world calls it, while
 // everything else waits.
 func (w *world) note(format string, args ...any) {
-	if w.story != nil {
+	if w.story != nil && !w.over {
 		at := time.Since(w.story.began)
 		w.story.lines = append(w.story.lines, fmt.Sprintf("%10.4fs  ", at.Seconds())+fmt.Sprintf(format, args...))
 	}
@@ -36,5 +36,6 @@ func (w *world) breaks(invariant, format string, args ...any) {
 	if w.broken == nil {
 		w.broken = &breach{invariant, fmt.Sprintf(format, args...)}
 		w.note("BROKEN %v", w.broken)
+		w.over = true
 	}
 }

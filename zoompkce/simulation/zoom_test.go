@@ -55,7 +55,7 @@ type token struct {
 
 func (t token) String() string {
 	if t.grant == nil {
-		return "no token"
+		return "done"
 	}
 	return fmt.Sprintf("grant %d.%d of %s", t.grant.number, t.serial, t.grant.user.name)
 }
@@ -157,8 +157,12 @@ func (t *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := t.wait(r.Context(), c); err != nil {
 		return nil, err
 	}
+	header := http.Header{"Content-Type": {"application/json"}}
+	if status == http.StatusTooManyRequests {
+		header.Set("Retry-After", "1") // without it the client would throw dice of its own
+	}
 	return &http.Response{
-		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+		StatusCode: status, Header: header, Request: r,
 		Body: io.NopCloser(bytes.NewReader(body)), ProtoMajor: 1, ProtoMinor: 1,
 	}, nil
 }
