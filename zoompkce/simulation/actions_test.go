@@ -44,6 +44,9 @@ func (w *world) take(s step) {
 		if t := w.zoom.newest(u); t.grant != nil {
 			w.note("Zoom ends the access token of %s", t)
 			t.grant.issues[t.serial].refused = true
+			if t.grant.saved < 0 {
+				t.grant.end("its token was refused before it was saved, like that of one who was replaced")
+			}
 		}
 	case reload:
 		w.note("%s reloads", p.incarnation)
@@ -132,6 +135,9 @@ func (w *world) replay(i *incarnation, s step) {
 
 func (w *world) ask(i *incarnation, s *session, cookies []string, zak bool) {
 	m, known := i.serve(), i.known[s.user].newest
+	if known.grant != nil && !known.grant.signedIn {
+		known = token{}
+	}
 	var err error
 	var access string
 	o := &op{kind: "request of " + s.browser.name, bound: 45 * time.Second, session: s}
@@ -223,6 +229,9 @@ func (w *world) finishLogin(i *incarnation, l *login) {
 	var err error
 	o.settle = func() {
 		w.note("%s finishes %s of %s: %v", i, l.code, b.name, or(err, token{o.grant, 0}))
+		if o.grant != nil {
+			o.grant.signedIn = true
+		}
 		if errors.Is(err, zoompkce.ErrCodeUnused) || o.grant == nil && errors.As(err, new(*zoompkce.StoreError)) {
 			w.pending = append(w.pending, l)
 			return

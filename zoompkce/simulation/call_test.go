@@ -113,6 +113,11 @@ func (w *world) collect() {
 	w.arrived, w.ended = nil, nil
 	w.mu.Unlock()
 	slices.SortFunc(ended, func(a, b *op) int { return a.id - b.id })
+	for _, c := range w.calls {
+		if c.acted && c.gone.Load() {
+			c.loses()
+		}
+	}
 	for _, o := range ended {
 		delete(w.ops, o.id)
 		w.settle(o)
@@ -159,13 +164,21 @@ func (w *world) proceed(c *call) {
 	if heard && c.heard != nil {
 		c.heard(c)
 	}
-	if (!heard || c.weather.drops) && !c.weather.fails && c.lost != nil {
-		c.lost(c)
+	if (!heard || c.weather.drops) && !c.weather.fails {
+		c.loses()
 	}
 	if c.kind != "yield" {
 		w.note("%s: %s %s: %s", c.by, c.kind, w.called(c.on), c.outcome(heard))
 	}
 	close(c.done)
+}
+
+// loses tells once that nobody has the answer.
+func (c *call) loses() {
+	if c.lost != nil {
+		c.lost(c)
+		c.lost = nil
+	}
 }
 
 // called is the model's word for a token; records and codes have their own.

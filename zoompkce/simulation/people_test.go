@@ -17,13 +17,14 @@ type user struct {
 
 	sessions []*session
 
-	doomed   time.Time // when the world last did what may end sessions
-	why      string
-	wentBack time.Time // when the store last forgot something of the user
-	locked   time.Time // when the secret of the record may have been lost
-	ended    time.Time // when somebody last ended all sessions, as far as is known
-	ending   int       // who is about to
-	sent     time.Time // when Zoom last said that the app's permission was taken away
+	doomed       time.Time // when the world last did what may end sessions
+	why          string
+	wentBack     time.Time // when the store last forgot something of the user
+	wentBackFrom uint64    // the record's number before
+	locked       bool      // the secret of the record may have been lost
+	ended        time.Time // when somebody last ended all sessions, as far as is known
+	ending       int       // who is about to
+	sent         time.Time // when Zoom last said that the app's permission was taken away
 }
 
 // session is a signed-in browser, as the world knows it.

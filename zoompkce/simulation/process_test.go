@@ -38,6 +38,7 @@ type knowledge struct {
 	newest   token
 	at       time.Time
 	readFrom time.Time // when the last reading that was answered began
+	readAt   time.Time // when it was answered
 	failed   time.Time // when a reading was last not answered
 	refused  time.Time // when a write was last not taken
 	asked    time.Time // when a request of the user last got an answer
@@ -93,19 +94,17 @@ func (i *incarnation) observe(e zoompkce.Event) {
 }
 
 // secretsAt are the secrets of one rollout: a new one is first added last, then
-// moved to the front.
-func (w *world) secretsAt(stage int) [][]byte {
-	secret := func(n int) []byte { return fmt.Appendf(nil, "cookie secret number %d, long enough to be one", n) }
-	n := stage / 2
-	list := [][]byte{secret(n)}
-	if n > 0 {
-		list = append(list, secret(n-1))
+// moved to the front. The former ones stay, since records under them do.
+func (w *world) secretsAt(stage int) (list [][]byte) {
+	add := func(n int) {
+		list = append(list, fmt.Appendf(nil, "cookie secret number %d, long enough to be one", n))
+		w.audit.learn(list[len(list)-1])
+	}
+	for n := stage / 2; n >= 0; n-- {
+		add(n)
 	}
 	if stage%2 == 1 {
-		list = append(list, secret(n+1))
-	}
-	for _, s := range list {
-		w.audit.learn(s)
+		add(stage/2 + 1)
 	}
 	return list
 }
@@ -143,8 +142,8 @@ func (i *incarnation) kill(luck func() bool) {
 		}
 		if !c.acted && c.kind != "yield" && luck() {
 			left = append(left, c.orphan())
-		} else if c.acted && c.lost != nil {
-			c.lost(c)
+		} else if c.acted {
+			c.loses()
 		}
 		c.err = errKilled
 		close(c.done)
@@ -187,7 +186,7 @@ func (i *incarnation) hasRead(u *user, v *view, c *call) {
 		return
 	}
 	if c.made.After(k.readFrom) {
-		k.readFrom = c.made
+		k.readFrom, k.readAt = c.made, time.Now()
 	}
 	i.known[u] = k
 	if v != nil && v.Grant != nil {

@@ -41,7 +41,7 @@ func (w *world) live() {
 }
 
 func (w *world) endWell() {
-	w.calm = true
+	w.calm, w.wellSince = true, time.Now()
 	w.store.down, w.store.readOnly = time.Time{}, time.Time{}
 	w.note("all is well from now on")
 	w.quiet(time.Minute)

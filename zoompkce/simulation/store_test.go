@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -78,7 +77,7 @@ func (s *store) name(key string) string {
 			return u.name
 		}
 	}
-	return key[strings.LastIndexByte(key, '/')+1:]
+	return "a note" // of a name that nobody can foresee
 }
 
 // handle is the store as one process has it.
@@ -172,6 +171,9 @@ func (s *store) fallBack(writes int) {
 		if was, is := past[u.key], s.records[u.key]; was.version != is.version {
 			s.note("the store goes back: %s had %s, now %s", u.name, s.describe(is.view), s.describe(was.view))
 			u.wentBack = time.Now()
+			if is.view != nil {
+				u.wentBackFrom = max(u.wentBackFrom, is.view.Seq)
+			}
 			u.doom("the store went back")
 		}
 	}
@@ -198,7 +200,7 @@ func (s *store) vanish(everything bool) {
 // loseSecret: what was begun under the lost secret may end, for everybody.
 func (s *store) loseSecret() {
 	for _, u := range s.users {
-		u.wentBack, u.locked = time.Now(), time.Now()
+		u.wentBack, u.locked = time.Now(), true
 		u.doom("the generated secret was lost")
 	}
 }

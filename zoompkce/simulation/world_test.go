@@ -32,6 +32,8 @@ type world struct {
 	calm  bool       // no troubles any more
 	over  bool       // all that is left is to close
 
+	wellSince time.Time
+
 	store     *store
 	zoom      *zoom
 	processes []*process

@@ -24,12 +24,13 @@ type zoom struct {
 
 // grant is one sign-in of a user at Zoom and what was refreshed from it.
 type grant struct {
-	user   *user
-	number int // of the user's sign-ins
-	serial int // of its refreshes
-	dead   bool
-	born   time.Time
-	began  time.Time // when its login began
+	user     *user
+	number   int // of the user's sign-ins
+	serial   int // of its refreshes
+	dead     bool
+	born     time.Time
+	began    time.Time // when its login began
+	signedIn bool      // the sign-in has ended, well or not
 
 	issues []issue // one for each serial
 	saved  int     // the highest serial that was in the store; -1: none
