@@ -34,6 +34,7 @@ func (w *world) presentedOnce(by *incarnation, spent token) {
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)
 	case g.saved < next && time.Since(after.at) >= leaseLife:
 	case g.saved >= next && g.user.wentBack.After(after.savedAt):
+	case g.saved < next && g.user.wentBack.After(after.at.Add(-zoomTimeout)): // the lease was forgotten, too
 	default:
 		w.breaks(invariant, "%s presents the refresh token of %s, which %s has spent", by, spent, after.to)
 	}

@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// shrink looks for the least of a plan that breaks the same invariant: without
+// shrink looks for the least of a plan that is broken in the same way: without
 // whole troubles, without steps, without bad luck between them. It tries at most so often.
-func shrink(t *testing.T, p *plan, invariant string, tries int) *plan {
+func shrink(t *testing.T, p *plan, was *breach, tries int) *plan {
 	t.Helper()
 	still := func(q *plan) bool {
 		if tries--; tries < 0 {
 			return false
 		}
 		broken := run(t, q, nil)
-		return broken != nil && broken.invariant == invariant
+		return broken != nil && broken.way() == was.way()
 	}
 	attempt := func(change func(*plan)) bool {
 		q := &plan{seed: p.seed, climate: p.climate, steps: slices.Clone(p.steps)}

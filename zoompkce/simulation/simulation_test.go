@@ -22,12 +22,13 @@ func TestSimulation(t *testing.T) {
 	byName := map[string]int{}
 	example := map[string]string{}
 	eachSeed(t, func(t *testing.T, seed uint64) {
-		if broken := run(t, newPlan(seed, *steps), nil); broken != nil {
+		p := newPlan(seed, *steps)
+		if broken := run(t, p, nil); broken != nil {
 			mu.Lock()
 			defer mu.Unlock()
 			byName[broken.invariant]++
 			if byName[broken.invariant] <= 6 {
-				example[broken.invariant] += fmt.Sprintf("\n   seed %d: %s", seed, broken.text)
+				example[broken.invariant] += fmt.Sprintf("\n   seed %d (skewed: %v, generated: %v): %s", seed, p.skewed, p.generated, broken.text)
 			}
 		}
 	})
@@ -86,7 +87,7 @@ func tell(t *testing.T, p *plan) {
 	if broken == nil {
 		return
 	}
-	p = shrink(t, p, broken.invariant, 1500)
+	p = shrink(t, p, broken, 1500)
 	s := new(story)
 	again := run(t, p, s)
 	t.Errorf("seed %d: %v\n%s\n%v\n%v", p.seed, broken, s, again, p)

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -30,6 +31,11 @@ type breach struct {
 }
 
 func (b *breach) Error() string { return b.invariant + ": " + b.text }
+
+var particulars = regexp.MustCompile(`p\d/\d+|\d[\dmsµn.]*|ada|bob|cyd|dan|eve`)
+
+// way is how it is broken, whoever was concerned.
+func (b *breach) way() string { return particulars.ReplaceAllString(b.Error(), "") }
 
 // breaks reports that an invariant does not hold. The first one ends the run.
 func (w *world) breaks(invariant, format string, args ...any) {
