@@ -23,18 +23,19 @@ const (
 // presentedOnce is invariant 1: no refresh token is presented again once Zoom
 // has taken it, except where nobody has the answer, or nobody could save it for
 // as long as a lease lasts.
-func (w *world) presentedOnce(by *incarnation, spent token) {
+func (w *world) presentedOnce(c *call, spent token) {
 	const invariant = "1: a refresh token is presented once"
-	g, next := spent.grant, spent.serial+1
+	by, g, next := c.by, spent.grant, spent.serial+1
 	after := g.issues[next]
 	knows := by.known[g.user]
 	switch {
+	case c.gone.Load(): // it was presented long ago, and got there late
 	case after.lost || after.to.killed.Load():
+	case g.user.wentBack.After(after.at.Add(-zoomTimeout)): // the lease was forgotten
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)
 	case g.saved < next && time.Since(after.at) >= leaseLife:
 	case g.saved >= next && g.user.wentBack.After(after.savedAt):
-	case g.saved < next && g.user.wentBack.After(after.at.Add(-zoomTimeout)): // the lease was forgotten, too
 	default:
 		w.breaks(invariant, "%s presents the refresh token of %s, which %s has spent", by, spent, after.to)
 	}
@@ -97,7 +98,10 @@ func (w *world) newestGrantKept(u *user) {
 func (w *world) forgotten(t token) bool {
 	u := t.grant.user
 	v := w.store.ofUser(u)
-	if v == nil || v.Grant == nil || u.wentBack.Before(t.grant.issues[t.serial].at) {
+	if v == nil { // who meets a vanished record saves nothing
+		return true
+	}
+	if v.Grant == nil || u.wentBack.Before(t.grant.issues[t.serial].at) {
 		return false
 	}
 	return v.Seq >= u.wentBackFrom || w.plan.skewed && w.zoom.tokens[v.Grant.AccessToken].grant != t.grant

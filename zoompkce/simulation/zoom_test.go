@@ -196,7 +196,7 @@ func (z *zoom) refresh(c *call, spent token) (int, []byte) {
 		return http.StatusBadRequest, invalid
 	}
 	if spent.serial < g.serial {
-		z.presentedOnce(c.by, spent)
+		z.presentedOnce(c, spent)
 		return http.StatusBadRequest, invalid
 	}
 	g.serial++
