@@ -339,6 +339,17 @@ func (w *world) endUser(i *incarnation, u *user) {
 	})
 }
 
+// meetsSignIns: where sign-ins are under way while a deauthorization is brought,
+// Zoom's refusal of the token in the record can mean either.
+func (w *world) meetsSignIns(u *user) {
+	for _, o := range w.ops {
+		if o.login != nil && o.login.user == u {
+			u.doom("a deauthorization met a sign-in under way")
+			return
+		}
+	}
+}
+
 // deauthorize: the user takes the app's permission away, at Zoom.
 func (w *world) deauthorize(u *user) {
 	if u.grant == nil {
@@ -355,9 +366,11 @@ func (w *world) deliver(i *incarnation, n int) {
 	d := w.zoom.waiting[n]
 	w.zoom.waiting = append(w.zoom.waiting[:n:n], w.zoom.waiting[n+1:]...)
 	m := i.serve()
+	w.meetsSignIns(d.user)
 	o := &op{kind: "a deauthorization of " + d.user.name, bound: 30 * time.Second}
 	var err error
 	o.settle = func() {
+		w.meetsSignIns(d.user)
 		w.note("%s is told that %s took the permission away: %v", i, d.user.name, or(err, token{}))
 		if err != nil {
 			w.zoom.waiting = append(w.zoom.waiting, d)

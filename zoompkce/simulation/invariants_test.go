@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	zoomTimeout  = 10 * time.Second // the client's default
-	leaseLife    = 3 * zoomTimeout
-	syncInterval = 10 * time.Second // the manager's default
+	zoomTimeout = 10 * time.Second // the client's default
+	leaseLife   = 3 * zoomTimeout
 	// clockMargin is how close two times of different clocks may be for the
 	// clocks not to decide (DESIGN 4.6).
 	clockMargin = 6 * time.Minute
@@ -30,6 +29,7 @@ func (w *world) presentedOnce(c *call, spent token) {
 	knows := by.known[g.user]
 	switch {
 	case c.gone.Load(): // it was presented long ago, and got there late
+	case g.over != "": // who ends a grant may have to refresh it to revoke it
 	case after.lost || after.to.killed.Load():
 	case g.user.wentBack.After(after.at.Add(-zoomTimeout)): // the lease was forgotten
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
@@ -70,7 +70,7 @@ func (w *world) newestGrantKept(u *user) {
 			return
 		}
 		since = u.wentBack
-		if asked := by.known[u].asked; asked.Before(since.Add(syncInterval)) {
+		if asked := by.known[u].asked; asked.Before(since.Add(w.plan.sync)) {
 			return
 		} else if asked.After(since) {
 			since = asked
@@ -98,11 +98,11 @@ func (w *world) newestGrantKept(u *user) {
 func (w *world) forgotten(t token) bool {
 	u := t.grant.user
 	v := w.store.ofUser(u)
-	if v == nil { // who meets a vanished record saves nothing
-		return true
-	}
-	if v.Grant == nil || u.wentBack.Before(t.grant.issues[t.serial].at) {
+	switch {
+	case u.wentBack.Before(t.grant.issues[t.serial].at):
 		return false
+	case v == nil || v.Grant == nil: // who meets a vanished record or a tombstone saves nothing
+		return true
 	}
 	return v.Seq >= u.wentBackFrom || w.plan.skewed && w.zoom.tokens[v.Grant.AccessToken].grant != t.grant
 }
@@ -143,7 +143,7 @@ func (w *world) overIsOver(o *op) {
 	case forgot:
 	case k.readFrom.After(s.ended) && o.began.After(k.readAt):
 		w.breaks(invariant, "%s accepts a session of %s that was ended before it read the record", o.by, s.browser.name)
-	case o.began.After(s.ended.Add(syncInterval)) && k.failed.Before(s.ended) && !w.reads(o.by, s.user):
+	case o.began.After(s.ended.Add(w.plan.sync)) && k.failed.Before(s.ended) && !w.reads(o.by, s.user):
 		w.breaks(invariant, "%s accepts a session of %s that was ended %v before", o.by, s.browser.name, o.began.Sub(s.ended))
 	}
 }
@@ -176,7 +176,8 @@ func (w *world) endsForAReason(o *op, none *zoompkce.NoSessionError) {
 // orderObeyed is invariant 5 for sign-ins that are turned away: none is that began after
 // the last tombstone.
 func (w *world) orderObeyed(o *op, l *login) {
-	if u := l.user; l.began.After(u.ended) && u.ending == 0 {
+	superseded := o.grant != l.user.grant // then it is that sign-in which counts
+	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !superseded {
 		w.breaks("5: who came after a tombstone is let in", "%s turns %s away, who came %v after the tombstone",
 			o.by, l.browser.name, l.began.Sub(u.ended))
 	}
@@ -184,10 +185,10 @@ func (w *world) orderObeyed(o *op, l *login) {
 
 // tombstoneObeyed is invariant 5 for those that are not: none comes back that
 // began long before the tombstone.
-func (w *world) tombstoneObeyed(by *incarnation, u *user, g *grant) {
-	if g != nil && !g.began.IsZero() && g.began.Add(clockMargin).Before(u.ended) {
+func (w *world) tombstoneObeyed(by *incarnation, u *user, was *view, g *grant) {
+	if g != nil && !g.began.IsZero() && g.began.Add(clockMargin).Before(was.Ended) {
 		w.breaks("5: who came before a tombstone is not", "%s lets %s in, whose login began %v before the tombstone",
-			by, u.name, u.ended.Sub(g.began))
+			by, u.name, was.Ended.Sub(g.began))
 	}
 }
 

@@ -55,6 +55,7 @@ type climate struct {
 	generated bool // the secret is kept in the store
 	skewed    bool
 	life      time.Duration // of access tokens
+	sync      time.Duration // how old a record in memory may be
 	pace      time.Duration // between steps
 
 	store, zoom trouble
@@ -63,7 +64,8 @@ type climate struct {
 
 // trouble is how likely it is what happens to a call.
 type trouble struct {
-	tail     float64 // takes seconds
+	tail     float64 // takes long
+	longest  time.Duration
 	fails    float64 // does not get there
 	drops    float64 // takes effect, and the answer is lost
 	conflict float64 // store: somebody else was there; Zoom: 5xx or 429
@@ -102,17 +104,20 @@ func newClimate(r *rand.Rand) (c climate) {
 	c.generated = some(0.3)
 	c.skewed = some(0.35)
 	c.life = []time.Duration{20 * time.Second, time.Minute, 3 * time.Minute}[r.IntN(3)]
+	c.sync = []time.Duration{2 * time.Second, 10 * time.Second, time.Minute}[r.IntN(3)]
 	c.pace = []time.Duration{30 * time.Millisecond, 300 * time.Millisecond, 3 * time.Second}[r.IntN(3)]
 	chance := func(f *float64, p, least, most float64) {
 		if some(p) {
 			*f = least + r.Float64()*(most-least)
 		}
 	}
-	chance(&c.store.tail, 0.5, 0.01, 0.1)
+	chance(&c.store.tail, 0.6, 0.01, 0.2)
+	c.store.longest = []time.Duration{300 * time.Millisecond, 4 * time.Second}[r.IntN(2)]
 	chance(&c.store.fails, 0.25, 0.005, 0.05)
 	chance(&c.store.drops, 0.25, 0.005, 0.05)
 	chance(&c.store.conflict, 0.3, 0.01, 0.2)
 	chance(&c.zoom.tail, 0.4, 0.02, 0.2)
+	c.zoom.longest = []time.Duration{time.Second, 14 * time.Second}[r.IntN(2)]
 	chance(&c.zoom.fails, 0.2, 0.01, 0.1)
 	chance(&c.zoom.drops, 0.2, 0.01, 0.1)
 	chance(&c.zoom.conflict, 0.3, 0.01, 0.2)

@@ -75,7 +75,8 @@ func (i *incarnation) newManager() *served {
 		panic(err)
 	}
 	cfg := zoompkce.ManagerConfig{
-		Client: client, Store: &handle{i.store, i}, State: i.state, RefreshMargin: i.plan.life / 5, Observe: i.observe,
+		Client: client, Store: &handle{i.store, i}, State: i.state, Observe: i.observe,
+		RefreshMargin: i.plan.life / 5, SyncInterval: i.plan.sync,
 	}
 	if !i.plan.generated {
 		cfg.Secrets = i.secretsAt(i.process.stage)

@@ -153,12 +153,12 @@ func (w *world) weatherFor(c *call) (x weather) {
 	if w.calm || w.fair {
 		return x
 	}
-	trouble, longest := w.plan.store, 3*time.Second
+	trouble := w.plan.store
 	if c.kind != "load" && c.kind != "swap" {
-		trouble, longest = w.plan.zoom, 14*time.Second
+		trouble = w.plan.zoom
 	}
 	if r.Float64() < trouble.tail {
-		late := time.Duration(r.Float64() * r.Float64() * float64(longest))
+		late := time.Duration(r.Float64() * r.Float64() * float64(trouble.longest))
 		if r.IntN(2) == 0 {
 			x.out += late
 		} else {
@@ -206,7 +206,7 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 		}
 	}
 	if was != nil && !was.Ended.IsZero() {
-		w.tombstoneObeyed(by, u, now.grant)
+		w.tombstoneObeyed(by, u, was, now.grant)
 	}
 	w.neverGoesBack(by, u, before, now)
 }
