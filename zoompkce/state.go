@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"weak"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
@@ -21,6 +20,7 @@ type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
 	users   userIndex
 	flights singleflight.Group
+	logins  usedLogins
 
 	// owner signs refresh leases: one that an earlier call of this process may
 	// have left behind is no obstacle to the next.
@@ -59,7 +59,8 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
-		users:    userIndex{m: make(map[userKey]weak.Pointer[user])},
+		users:    newUserIndex(),
+		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},
 		owner:    rand.Text(),
 		managers: make(map[*Manager]bool),
 		unsaved:  make(map[*user]*Manager),
