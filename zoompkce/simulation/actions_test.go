@@ -46,6 +46,7 @@ func (w *world) take(s step) {
 			t.grant.issues[t.serial].refused = true
 			if t.grant.saved < 0 {
 				t.grant.end("its token was refused before it was saved, like that of one who was replaced")
+				u.doom("the token of a sign-in under way was refused")
 			}
 		}
 	case reload:
@@ -256,12 +257,11 @@ func (w *world) finishLogin(i *incarnation, l *login) {
 		}
 		begun.Started = begun.Started.Add(ahead)
 		w.yield(ctx, i)
-		var before *zoompkce.Session
-		if before, err = m.Session(ctx, header); errors.As(err, new(*zoompkce.StoreError)) {
+		if _, err = m.Session(ctx, header); errors.As(err, new(*zoompkce.StoreError)) {
 			return
 		}
 		w.yield(ctx, i)
-		in, err = m.SignIn(ctx, begun, l.code, before)
+		in, err = m.SignIn(ctx, begun, l.code, header)
 		drop = m.DropLogin(begun)
 	})
 }
@@ -309,12 +309,7 @@ func (w *world) signOut(i *incarnation, b *browser) {
 	}
 	i.do(o, func(o *op) {
 		defer m.Done()
-		ctx := o.context()
-		var in *zoompkce.Session
-		if in, err = m.Session(ctx, header); err == nil {
-			w.yield(ctx, i)
-			err = m.SignOut(ctx, in)
-		}
+		err = m.SignOut(o.context(), header)
 	})
 }
 
