@@ -144,9 +144,6 @@ func (w *world) ask(i *incarnation, s *session, cookies []string, zak bool) {
 	o := &op{kind: "request of " + s.browser.name, bound: 45 * time.Second, session: s}
 	o.settle = func() {
 		w.note("%s answers %s: %v", i, s.browser.name, or(err, w.zoom.tokens[access]))
-		k := i.known[s.user]
-		k.asked = time.Now()
-		i.known[s.user] = k
 		if none, ok := errors.AsType[*zoompkce.NoSessionError](err); ok {
 			w.endsForAReason(o, none)
 			if none.Clear {
@@ -275,7 +272,7 @@ func (w *world) opened(o *op, l *login, in *zoompkce.SignedIn, previous *session
 		return
 	}
 	s := &session{user: l.user, browser: b, cookie: in.Cookie.Value, born: o.grant.born, opened: time.Now()}
-	if u := l.user; !u.doomed.Before(s.born) || u.ending > 0 {
+	if u := l.user; !u.doomed.Before(s.born) || u.ending > 0 || u.locked && u.doomed.After(o.began) {
 		s.doomed = u.why
 	}
 	if previous != nil && previous.user == l.user {
@@ -362,6 +359,9 @@ func (w *world) deliver(i *incarnation, n int) {
 	w.zoom.waiting = append(w.zoom.waiting[:n:n], w.zoom.waiting[n+1:]...)
 	m := i.serve()
 	w.meetsSignIns(d.user)
+	if g := d.user.grant; w.plan.skewed && g.born.Before(d.at.Add(time.Minute)) {
+		d.user.doom("a deauthorization is as old as the sign-in, as far as clocks tell")
+	}
 	o := &op{kind: "a deauthorization of " + d.user.name, bound: 30 * time.Second}
 	var err error
 	o.settle = func() {

@@ -71,12 +71,10 @@ func (w *world) newestGrantKept(u *user) {
 		if by = w.whoKnows(t); by == nil || w.forgotten(t) {
 			return
 		}
-		since = u.wentBack
-		if asked := by.known[u].asked; asked.Before(since.Add(w.plan.sync)) {
+		if by.known[u].readFrom.Before(u.wentBack) {
 			return
-		} else if asked.After(since) {
-			since = asked
 		}
+		since = by.known[u].readAt
 	}
 	if refused := by.known[u].refused; refused.After(since) {
 		since = refused
@@ -181,8 +179,8 @@ func (w *world) endsForAReason(o *op, none *zoompkce.NoSessionError) {
 // orderObeyed is invariant 5 for sign-ins that are turned away: none is that began after
 // the last tombstone.
 func (w *world) orderObeyed(o *op, l *login) {
-	superseded := o.grant != l.user.grant // then it is that sign-in which counts
-	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !superseded {
+	refused := o.grant.dead || o.grant.issues[0].refused // Zoom's word stands against it
+	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !refused {
 		w.breaks("5: who came after a tombstone is let in", "%s turns %s away, who came %v after the tombstone",
 			o.by, l.browser.name, l.began.Sub(u.ended))
 	}

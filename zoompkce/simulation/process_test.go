@@ -41,7 +41,6 @@ type knowledge struct {
 	readAt   time.Time // when it was answered
 	failed   time.Time // when a reading was last not answered
 	refused  time.Time // when a write was last not taken
-	asked    time.Time // when a request of the user last got an answer
 }
 
 // served is a manager and the work that requests do with it.
