@@ -359,8 +359,8 @@ func (w *world) deliver(i *incarnation, n int) {
 	w.zoom.waiting = append(w.zoom.waiting[:n:n], w.zoom.waiting[n+1:]...)
 	m := i.serve()
 	w.meetsSignIns(d.user)
-	if g := d.user.grant; w.plan.skewed && g.born.Before(d.at.Add(time.Minute)) {
-		d.user.doom("a deauthorization is as old as the sign-in, as far as clocks tell")
+	if g := d.user.grant; w.plan.skewed && g.born.Before(d.at.Add(time.Minute)) || g.issues[g.serial].refused {
+		d.user.doom("a deauthorization is as old as the sign-in, as far as clocks or tokens tell")
 	}
 	o := &op{kind: "a deauthorization of " + d.user.name, bound: 30 * time.Second}
 	var err error
