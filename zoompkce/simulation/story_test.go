@@ -13,6 +13,14 @@ type story struct {
 	lines []string
 }
 
+// line is one of its lines, "" beyond the last.
+func (s *story) line(n int) string {
+	if n < len(s.lines) {
+		return s.lines[n]
+	}
+	return ""
+}
+
 func (s *story) String() string { return strings.Join(s.lines, "\n") }
 
 // note tells the story, if somebody wants it. Only the world calls it, while
