@@ -331,14 +331,17 @@ func (w *world) endUser(i *incarnation, u *user) {
 	})
 }
 
-// meetsSignIns: where sign-ins are under way while a deauthorization is brought,
-// Zoom's refusal of the token in the record can mean either.
-func (w *world) meetsSignIns(u *user) {
+// doubtful dooms sessions where nobody can tell whether a deauthorization means
+// them: sign-ins are under way, so that Zoom's refusal of a token can mean either; the token was
+// refused before; or the times are of clocks that differ.
+func (w *world) doubtful(d delivery) {
+	g := d.user.grant
+	doubt := w.plan.skewed && g.born.Before(d.at.Add(time.Minute)) || g.issues[g.serial].refused
 	for _, o := range w.ops {
-		if o.login != nil && o.login.user == u {
-			u.doom("a deauthorization met a sign-in under way")
-			return
-		}
+		doubt = doubt || o.login != nil && o.login.user == d.user
+	}
+	if doubt {
+		d.user.doom("a deauthorization may mean them")
 	}
 }
 
@@ -358,14 +361,11 @@ func (w *world) deliver(i *incarnation, n int) {
 	d := w.zoom.waiting[n]
 	w.zoom.waiting = append(w.zoom.waiting[:n:n], w.zoom.waiting[n+1:]...)
 	m := i.serve()
-	w.meetsSignIns(d.user)
-	if g := d.user.grant; w.plan.skewed && g.born.Before(d.at.Add(time.Minute)) || g.issues[g.serial].refused {
-		d.user.doom("a deauthorization is as old as the sign-in, as far as clocks or tokens tell")
-	}
+	w.doubtful(d)
 	o := &op{kind: "a deauthorization of " + d.user.name, bound: 30 * time.Second}
 	var err error
 	o.settle = func() {
-		w.meetsSignIns(d.user)
+		w.doubtful(d)
 		w.note("%s is told that %s took the permission away: %v", i, d.user.name, or(err, token{}))
 		if err != nil {
 			w.zoom.waiting = append(w.zoom.waiting, d)

@@ -106,7 +106,7 @@ func (w *world) forgotten(t token) bool {
 	case v == nil || v.Grant == nil: // who meets a vanished record or a tombstone saves nothing
 		return true
 	}
-	return v.Seq >= u.wentBackFrom || w.plan.skewed && w.zoom.tokens[v.Grant.AccessToken].grant != t.grant
+	return u.overtaken || w.plan.skewed && w.zoom.tokens[v.Grant.AccessToken].grant != t.grant
 }
 
 // whoKnows is a process that lives and has lately seen a token.
@@ -140,7 +140,7 @@ func (w *world) overIsOver(o *op) {
 		return
 	}
 	k := o.by.known[s.user]
-	forgot := !s.user.wentBack.Before(s.ended.Add(-time.Minute))
+	forgot := !s.user.wentBack.Before(s.born) // and whoever remembers may have put it back
 	switch {
 	case forgot:
 	case k.readFrom.After(s.ended) && o.began.After(k.readAt):
@@ -169,8 +169,10 @@ func (w *world) endsForAReason(o *op, none *zoompkce.NoSessionError) {
 		return
 	}
 	signingIn := s.user.grant != nil && time.Since(s.user.grant.born) < 90*time.Second && s.user.grant.born.After(s.born)
-	if !none.Clear && signingIn {
-		return // the grant is dying, and a sign-in is under way that saves it
+	newest := w.zoom.newest(s.user)
+	unsaved := newest.grant != nil && newest.serial > newest.grant.saved
+	if !none.Clear && (signingIn || unsaved) {
+		return // the grant is dying, and a sign-in is under way or tokens are in memory that revive it
 	}
 	if !none.Clear && none.Reason == "unopenable" {
 		return // a secret was replaced a moment ago: the cookie is kept for the next request

@@ -21,6 +21,7 @@ type user struct {
 	why          string
 	wentBack     time.Time // when the store last forgot something of the user
 	wentBackFrom uint64    // the record's number before
+	overtaken    bool      // others have counted on from there past that number
 	locked       bool      // the secret of the record may have been lost
 	ended        time.Time // when somebody last ended all sessions, as far as is known
 	ending       int       // who is about to

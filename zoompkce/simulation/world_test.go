@@ -191,6 +191,9 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 			u.doom("it was ended by a process that was killed meanwhile")
 		}
 	}
+	if u.wentBackFrom > 0 && is.Seq >= u.wentBackFrom {
+		u.overtaken = true
+	}
 	if is.Grant == nil {
 		return
 	}
@@ -201,7 +204,7 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 	if g := now.grant; g.saved < now.serial || before != now {
 		g.saved = max(g.saved, now.serial)
 		g.issues[now.serial].savedAt = time.Now()
-		if g.over == "the user was ended" {
+		if g.over == "the user was ended" && now.serial == g.serial {
 			g.over = ""
 		}
 	}
