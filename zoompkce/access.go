@@ -12,7 +12,11 @@ import (
 // Errors are a [*NoSessionError] if Zoom has ended the grant, a [*StoreError],
 // or a [*Error] of the call to Zoom.
 func (m *Manager) AccessToken(ctx context.Context, s *Session) (string, error) {
-	g, err := m.validGrant(ctx, s.user, s.user.grant(s.snap))
+	g := s.user.newest()
+	if g == nil { // the user left while the request was on its way
+		g = s.user.grant(s.snap)
+	}
+	g, err := m.validGrant(ctx, s.user, g)
 	if err != nil {
 		return "", err
 	}
