@@ -240,6 +240,7 @@ func (w *world) finishLogin(i *incarnation, l *login) {
 		switch {
 		case errors.Is(err, zoompkce.ErrSignedOutMeanwhile):
 			o.grant.end("the sign-in was refused")
+			l.user.doom("a sign-in that was refused has ended the grant of others")
 			w.orderObeyed(o, l)
 		case err == nil:
 			w.opened(o, l, in, previous)
