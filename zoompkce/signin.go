@@ -127,7 +127,15 @@ func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant) {
 			fresh.Profile, fresh.ProfileAt = known.Profile, known.ProfileAt
 		}
 	}
-	u.unsaved.Store(fresh)
+	for {
+		old := u.unsaved.Load()
+		if old != nil && old.follows(fresh) {
+			return // a later sign-in failed, too
+		}
+		if u.unsaved.CompareAndSwap(old, fresh) {
+			break
+		}
+	}
 	m.keepSaving(u)
 }
 
