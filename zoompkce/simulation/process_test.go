@@ -119,9 +119,10 @@ func (i *incarnation) reload() {
 
 // retire closes a manager when the requests it serves have ended, and with the last one the state.
 func (i *incarnation) retire(m *served, last bool) {
-	i.do(&op{kind: "close", bound: 2 * time.Minute, settle: func() {}}, func(*op) {
+	i.do(&op{kind: "close", bound: 2 * time.Minute, settle: func() {}}, func(o *op) {
 		m.Drain()
 		m.Wait()
+		i.yield(o.context(), i) // what the last request has left to the background begins first
 		m.Close()
 		if last {
 			i.state.Close()
