@@ -42,8 +42,10 @@ func (m *Manager) change(
 		if err := modify(r); err != nil {
 			return snap, err
 		}
-		now := time.Now()
+		now, began := time.Now(), u.tickets.Add(1)
+		u.dropEnded(r)
 		r.prune(now, m.life)
+		r.Seq = u.nextSeq(snap.record)
 		sealed, err := k.sealUser(key, r)
 		if err != nil {
 			return nil, m.storeError(op, err)
@@ -55,8 +57,8 @@ func (m *Manager) change(
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
-		snap = &snapshot{record: r, version: version, key: k.list[0].id, readAt: now, ticket: u.tickets.Add(1)}
-		u.adopt(snap)
+		snap = &snapshot{record: r, version: version, key: k.list[0].id, readAt: now, began: began, seq: r.Seq}
+		m.adopt(u, snap)
 		return snap, nil
 	}
 	return nil, m.storeError(op, errors.New("the record is changed by others all the time"))

@@ -2,7 +2,6 @@ package zoompkce
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -31,7 +30,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	if c.UserID == "" || c.ID == "" {
 		return nil, ErrNoGrant
 	}
-	k, err := m.loadKeys(ctx)
+	k, err := m.storedKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,11 +68,9 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	return m.opened(ctx, &Session{u, snap, session, session.created})
 }
 
-// useContext notes that a context is used. The note lies among the user records,
-// where what has expired is swept; a user id cannot have its name, since none
-// holds a NUL.
+// useContext notes that a context is used.
 func (m *Manager) useContext(ctx context.Context, c zoomapi.AppContext) error {
-	key := recordKey(m.client.AppID(), sha256.Sum256([]byte("app context\x00"+c.ID)))
+	key := m.noteKey("app context", c.ID)
 	_, err := m.store.Swap(ctx, key, "", []byte("used"), time.Now().Add(usedContextLife))
 	switch {
 	case errors.Is(err, ErrConflict):

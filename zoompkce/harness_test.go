@@ -243,8 +243,7 @@ func (p *process) consent(l *zoompkce.Login, user string) (code string) {
 }
 
 func (p *process) finish(b *browser, l *zoompkce.Login, code string) error {
-	previous, _ := p.Session(ctx, b.header())
-	in, err := p.SignIn(ctx, l, code, previous)
+	in, err := p.SignIn(ctx, l, code, b.header())
 	if err == nil {
 		b.set(in.Cookie, p.DropLogin(l))
 	}

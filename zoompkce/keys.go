@@ -34,6 +34,9 @@ type keys struct {
 	app  string
 	set  [sha256.Size]byte // identifies the whole list of secrets
 	list []secretKeys
+
+	// generated is the first secret, if it is one that is kept in the store.
+	generated []byte
 }
 
 type secretKeys struct {

@@ -28,7 +28,7 @@ func (m *Manager) takeLease(
 			switch {
 			case r.Grant == nil || r.Grant.dead():
 				return errGrantDying
-			case !r.Grant.same(from) && !from.succeeds(r.Grant):
+			case !newer(u.unsaved.Load(), r.Grant).same(from) && !from.succeeds(r.Grant):
 				return errUnchanged
 			case r.Lease != nil && r.Lease.Owner != m.state.owner && time.Now().Before(r.Lease.Deadline):
 				return errWait
@@ -37,12 +37,10 @@ func (m *Manager) takeLease(
 			return nil
 		})
 		switch {
-		case err == nil && from.succeeds(snap.record.Grant):
-			return from, true, nil // not saved yet, and the newer one
 		case err == nil:
-			return snap.record.Grant, true, nil
+			return from, true, nil
 		case errors.Is(err, errUnchanged):
-			return snap.record.Grant, false, nil
+			return newer(u.unsaved.Load(), snap.record.Grant), false, nil
 		case !errors.Is(err, errWait):
 			return nil, false, err
 		case time.Since(began) > m.timeout:
@@ -85,6 +83,7 @@ func (m *Manager) believeInvalidGrant(
 	replaced := func(g *grant) bool { return g == nil || !g.same(base) && !base.succeeds(g) }
 	for began := time.Now(); time.Since(began) < m.timeout; {
 		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {
+			u.unsaved.CompareAndSwap(base, nil)
 			return alive(g)
 		}
 		// A manager that is drained leaves the decision to its successor.
@@ -100,13 +99,13 @@ func (m *Manager) believeInvalidGrant(
 		m.state.giveBack(r)
 		return nil
 	})
-	switch {
-	case errors.Is(err, errUnchanged):
-		return alive(snap.record.grantOrNil())
-	case err != nil:
+	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err
 	}
 	u.unsaved.CompareAndSwap(base, nil)
+	if err != nil {
+		return alive(snap.record.grantOrNil())
+	}
 	return nil, refused
 }
 

@@ -51,6 +51,7 @@ type Login struct {
 	state    string
 	verifier string
 	cookie   string
+	session  string // the session that the browser had then; "" where that is not known
 }
 
 // loginPayload is what a login cookie holds.
@@ -61,6 +62,7 @@ type loginPayload struct {
 	RedirectURI string `json:"u"`
 	ReturnURL   string `json:"r"`
 	Started     int64  `json:"t"` // Unix milliseconds
+	Session     string `json:"b,omitempty"`
 }
 
 // LoginRequest says what login to begin.
@@ -97,6 +99,7 @@ func (m *Manager) BeginLogin(
 	if login.Flow == "" {
 		login.Flow = BrowserFlow
 	}
+	login.session = m.sessionMark(k, cookies)
 	login.cookie = m.loginCookieName(login.Flow, login.state)
 	value, err := login.seal(k)
 	if err != nil {
@@ -112,7 +115,7 @@ func (l *Login) seal(k *keys) (string, error) {
 	// Every & of the return URL would become six bytes, and the cookie too long.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(loginPayload{
-		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(),
+		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session,
 	}); err != nil {
 		return "", err
 	}
@@ -178,5 +181,6 @@ func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
 		state:       p.State,
 		verifier:    p.Verifier,
 		cookie:      name,
+		session:     p.Session,
 	}, true
 }

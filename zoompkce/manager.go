@@ -59,6 +59,7 @@ type Manager struct {
 	timeout  time.Duration
 	observe  func(Event)
 
+	trial      trial
 	keys       atomic.Pointer[keys]
 	keyFlights singleflight.Group
 
@@ -89,6 +90,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		sync:    cmp.Or(cfg.SyncInterval, 10*time.Second),
 		timeout: cfg.Client.Timeout(),
 		observe: cfg.Observe,
+		trial:   newTrial(),
 	}
 	if m.observe == nil {
 		m.observe = func(Event) {}

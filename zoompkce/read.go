@@ -87,7 +87,7 @@ func (m *Manager) readFailed(u *user, err error, took time.Duration) error {
 
 // load reads the record, whatever is known already.
 func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error) {
-	snap := &snapshot{ticket: u.tickets.Add(1), readAt: time.Now()}
+	snap := &snapshot{began: u.tickets.Add(1), readAt: time.Now()}
 	key := recordKey(m.client.AppID(), u.key)
 	sealed, version, err := m.store.Load(ctx, key)
 	switch {
@@ -98,8 +98,8 @@ func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error)
 		if snap.record, snap.key, err = k.openUser(key, u.key, sealed); err != nil {
 			return nil, err
 		}
-		snap.version = version
+		snap.version, snap.seq = version, snap.record.Seq
 	}
-	u.adopt(snap)
+	m.adopt(u, snap)
 	return snap, nil
 }

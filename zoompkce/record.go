@@ -1,6 +1,7 @@
 package zoompkce
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -32,6 +33,11 @@ type record struct {
 	Grant    *grant        `json:"grant,omitempty"`
 	Sessions []openSession `json:"sessions,omitempty"`
 	Lease    *lease        `json:"lease,omitempty"`
+
+	// Seq counts the changes of the record: of two answers of the store the one
+	// with the higher number is the newer. 0 in records of versions that did not
+	// count; they drop the number, too, when they write.
+	Seq uint64 `json:"seq,omitempty"`
 
 	// Ended makes this a tombstone: all sessions of the user were ended then.
 	Ended time.Time `json:"ended,omitzero"`
@@ -113,6 +119,14 @@ func (r *record) session(id sessionID) *openSession {
 	return nil
 }
 
+func (r *record) sessionIDs() []sessionID {
+	ids := make([]sessionID, len(r.Sessions))
+	for i, s := range r.Sessions {
+		ids[i] = s.ID
+	}
+	return ids
+}
+
 func (r *record) endSession(id sessionID) {
 	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool { return s.ID == id })
 }
@@ -135,9 +149,9 @@ func (r *record) prune(now time.Time, life sessionLife) {
 	if extra := len(r.Sessions) - life.count; extra > 0 {
 		slices.SortStableFunc(r.Sessions, func(a, b openSession) int {
 			if a.Seen != b.Seen {
-				return int(a.Seen - b.Seen)
+				return cmp.Compare(a.Seen, b.Seen)
 			}
-			return int(a.Created - b.Created)
+			return cmp.Compare(a.Created, b.Created)
 		})
 		r.Sessions = slices.Delete(r.Sessions, 0, extra)
 	}

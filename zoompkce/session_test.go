@@ -130,7 +130,7 @@ func TestOtherProcesses(t *testing.T) {
 			p, q := w.process(), w.process()
 			b, stays := p.signIn("ada"), p.signIn("ada")
 			q.works(b)
-			if err := p.SignOut(ctx, p.session(b)); err != nil {
+			if err := p.SignOut(ctx, b.header()); err != nil {
 				w.Fatal(err)
 			}
 			p.signedOut(b)
@@ -140,7 +140,7 @@ func TestOtherProcesses(t *testing.T) {
 			}
 			q.works(stays)
 			w.calls(zoomtest.CallRevoke, 0)
-			if err := q.SignOut(ctx, q.session(stays)); err != nil {
+			if err := q.SignOut(ctx, stays.header()); err != nil {
 				w.Fatal(err)
 			}
 			w.calls(zoomtest.CallRevoke, 1)

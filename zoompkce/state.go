@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"weak"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
@@ -59,7 +58,7 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
-		users:    userIndex{m: make(map[userKey]weak.Pointer[user])},
+		users:    newUserIndex(),
 		owner:    rand.Text(),
 		managers: make(map[*Manager]bool),
 		unsaved:  make(map[*user]*Manager),
