@@ -28,6 +28,7 @@ func (m *Manager) change(
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	key := recordKey(m.client.AppID(), u.key)
+	var away outage
 	for try := range maxSwaps {
 		if try > 2 {
 			if err := sleep(ctx, time.Duration(try)*time.Millisecond); err != nil {
@@ -35,6 +36,9 @@ func (m *Manager) change(
 			}
 		}
 		snap, err := m.load(ctx, k, u)
+		if unreached(err) && away.outlast(ctx) {
+			continue
+		}
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
@@ -51,7 +55,7 @@ func (m *Manager) change(
 			return nil, m.storeError(op, err)
 		}
 		version, err := m.store.Swap(ctx, key, snap.version, sealed, r.expires(now, m.life))
-		if errors.Is(err, ErrConflict) {
+		if errors.Is(err, ErrConflict) || neverSent(err) && away.outlast(ctx) {
 			continue
 		}
 		if err != nil {

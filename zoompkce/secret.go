@@ -43,7 +43,7 @@ func (m *Manager) generatedKeys(ctx context.Context) (*keys, error) {
 	if k := m.keys.Load(); k != nil {
 		return k, nil
 	}
-	secret, err := GeneratedSecret(ctx, m.store, m.client.AppID())
+	secret, err := outlasting(ctx, func() ([]byte, error) { return GeneratedSecret(ctx, m.store, m.client.AppID()) })
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,9 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 	k, err = share(ctx, m, "secret"+string(k.set[:]), storePatience, func(ctx context.Context) (*keys, error) {
 		ctx, cancel := context.WithTimeout(ctx, storePatience)
 		defer cancel()
-		secret, err := storedSecret(ctx, m.store, m.client.AppID(), k.generated)
+		secret, err := outlasting(ctx, func() ([]byte, error) {
+			return storedSecret(ctx, m.store, m.client.AppID(), k.generated)
+		})
 		if err != nil || subtle.ConstantTimeCompare(secret, k.generated) == 1 {
 			return k, err
 		}

@@ -158,7 +158,7 @@ func (m *Manager) membership(ctx context.Context, k *keys, c *openedCookie, now 
 	// read here, so it is read again before the cookie is cleared. The first
 	// reading may be one that had begun before, too.
 	for try := 0; verdict == error(errEnded) && try < 2 && c.mayBeNewerThan(snap, now); try++ {
-		if snap, err = m.reread(ctx, k, c.user); err != nil {
+		if snap, err = m.reread(ctx, k, c.user, true); err != nil {
 			return nil, err
 		}
 		verdict = c.verdict(snap, now)

@@ -179,3 +179,22 @@ func TestSignInReplacesTheSession(t *testing.T) {
 		w.calls(zoomtest.CallRevoke, 1)
 	})
 }
+
+// The one session too many is never the newest, however far apart the others are
+// and however few bits an int has.
+func TestTheNewestSessionStays(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(func(c *zoompkce.ManagerConfig) { c.MaxSessions, c.IdleTimeout = 2, 29*24*time.Hour })
+		old := []*browser{p.signIn("ada"), p.signIn("ada")}
+		time.Sleep(26 * 24 * time.Hour) // more than 2^31 milliseconds
+		for _, b := range old {
+			c, err := p.Renew(ctx, p.session(b))
+			if err != nil || c == nil {
+				w.Fatal(c, err)
+			}
+			b.set(c)
+			synctest.Wait()
+		}
+		p.session(p.signIn("ada"))
+	})
+}

@@ -48,6 +48,9 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		return nil, fmt.Errorf("%w: %w", err, ErrCodeUnused)
 	}
 	former := m.presented(k, cookies)
+	if !m.state.logins.use(l) {
+		return nil, errLoginUsed
+	}
 
 	began := time.Now()
 	token, err := m.client.Exchange(ctx, l.RedirectURI, code, l.verifier)
@@ -92,16 +95,19 @@ const opSignIn = "saving a sign-in"
 const mePause = 500 * time.Millisecond
 
 // owner asks Zoom who the user of a new token is, a second time if it does not
-// say. If it still does not, the token itself names whose grant it is: that user's
-// older one has ended with the exchange.
+// say, and no longer than one call may take. If it still does not, the token itself
+// names whose grant it is: that user's older one has ended with the exchange.
 func (m *Manager) owner(ctx context.Context, token *zoomapi.Token) (zoomapi.Profile, error) {
-	profile, err := m.client.Me(ctx, *token)
+	asking, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	profile, err := m.client.Me(asking, *token)
 	if err == nil || zoomapi.KindOf(err) == zoomapi.KindUnauthorized {
 		return profile, err
 	}
-	_ = sleep(ctx, mePause)
-	if profile, err = m.client.Me(ctx, *token); err == nil {
-		return profile, nil
+	if sleep(asking, mePause) == nil {
+		if profile, err = m.client.Me(asking, *token); err == nil {
+			return profile, nil
+		}
 	}
 	if id := token.UserID(); id != "" && zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
 		m.keepGrant(ctx, m.state.users.get(keyOf(id)), newGrant(token, zoomapi.Profile{ID: id}, time.Now()))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // revokeTimeout bounds how long a visitor who signs out waits for Zoom.
@@ -76,7 +78,31 @@ func newer(unsaved, saved *grant) *grant {
 func (m *Manager) revoke(ctx context.Context, g *grant) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
 	defer cancel()
-	if err := m.client.Revoke(ctx, g.AccessToken); err != nil {
+	token, err := m.revocable(ctx, g)
+	if err == nil && token != "" {
+		err = m.client.Revoke(ctx, token)
+	}
+	if err != nil {
 		m.observe(Event{Kind: EventRevokeFailed, UserID: g.Profile.ID, Err: err})
 	}
+}
+
+// revocable returns an access token of the grant that lives, "" if Zoom has ended
+// the grant. Zoom revokes by access tokens only, as far as is known, and an expired one
+// ends nothing: the refresh token would live on for weeks.
+func (m *Manager) revocable(ctx context.Context, g *grant) (string, error) {
+	if time.Now().Before(g.Expiry) {
+		return g.AccessToken, nil
+	}
+	if g.dead() {
+		return "", nil
+	}
+	fresh, err := m.client.Refresh(ctx, g.RefreshToken)
+	switch {
+	case zoomapi.KindOf(err) == zoomapi.KindInvalidGrant:
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return fresh.AccessToken, nil
 }

@@ -20,6 +20,7 @@ type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
 	users   userIndex
 	flights singleflight.Group
+	logins  usedLogins
 
 	// owner signs refresh leases: one that an earlier call of this process may
 	// have left behind is no obstacle to the next.
@@ -59,6 +60,7 @@ func NewState() *State {
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
 		users:    newUserIndex(),
+		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},
 		owner:    rand.Text(),
 		managers: make(map[*Manager]bool),
 		unsaved:  make(map[*user]*Manager),

@@ -35,7 +35,7 @@ func (m *Manager) proveWritable(ctx context.Context) error {
 	_, err := share(ctx, m, "trial"+m.trial.name, storePatience, func(ctx context.Context) (struct{}, error) {
 		ctx, cancel := context.WithTimeout(ctx, storePatience)
 		defer cancel()
-		return struct{}{}, m.writeTrial(ctx)
+		return outlasting(ctx, func() (struct{}, error) { return struct{}{}, m.writeTrial(ctx) })
 	})
 	if err != nil {
 		return m.storeError(opSignIn, err)
