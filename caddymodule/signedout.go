@@ -55,12 +55,6 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	return s.signInFrom(w, r, v)
 }
 
-// refuseFramed asks a visitor inside a frame to sign in in a window of its own.
-func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL string) error {
-	p := pages.FramedSignInPage("", s.loginURL(returnURL), returnURL)
-	return s.refuse(w, r, refusal{code: outcome.SignInRequired, page: &p, framed: true})
-}
-
 // clearDead deletes a session cookie that is worth nothing any more.
 func (s *site) clearDead(w http.ResponseWriter, err error) {
 	none, ok := errors.AsType[*zoompkce.NoSessionError](err)

@@ -41,7 +41,7 @@ func allPages() map[string]Page {
 	who := Account{"Ada Lovelace", "ada@example.org", "u1"}
 	pages := map[string]Page{
 		"sign in":        signInPage("7d9f", testSignIn),
-		"framed sign in": FramedSignInPage("7d9f", testSignIn, "/meet/42"),
+		"framed sign in": FramedSignInPage("7d9f", testSignIn, "/meet/42", FrameScript{}),
 		"not allowed":    NotAllowedPage("7d9f", who, testSignOut, testSignIn),
 		"sign out":       SignOutPage("7d9f", who, "/zoom_pkce/logout", "/"),
 		"signed out":     SignedOutPage("7d9f", testSignIn, testSignOut),
@@ -108,7 +108,7 @@ func TestPageContents(t *testing.T) {
 		{"unavailable", ForCode(outcome.ZoomUnavailable, testDetails), []string{`href="/meet/42"`}},
 		{"too many logins", ForCode(outcome.TooManyLogins, testDetails), []string{"cookies", "http://", "Caddy servers", signIn}},
 		{"cookies", ForCode(outcome.CookiesMissing, testDetails), []string{"Cookies are turned off", signIn}},
-		{"framed", FramedSignInPage("r", testSignIn, "/meet/42"), []string{
+		{"framed", FramedSignInPage("r", testSignIn, "/meet/42", FrameScript{}), []string{
 			signIn + ` target="_blank" rel="noopener"`, `second" href="/meet/42"`,
 		}},
 		{"not allowed", NotAllowedPage("r", Account{"Ada", "ada@example.org", "u1"}, testSignOut, testSignIn), []string{
