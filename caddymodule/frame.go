@@ -8,6 +8,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
@@ -102,6 +103,7 @@ func (s *site) serveFrameWindow(w http.ResponseWriter, r *http.Request, v *visit
 	if err != nil {
 		return s.refuseFrameWindow(w, r, v, window, err)
 	}
+	telemetry.Metrics.Count(telemetry.DecisionEndpoint)
 	p := session.Profile()
 	page := pages.FrameWindowPage(requestIDOf(r), pages.Account{Name: p.Name, Email: p.Email, UserID: p.ID},
 		window.by, pages.FrameScript{Endpoint: s.pathPrefix + "/frame/ticket", Key: window.key})
@@ -118,6 +120,12 @@ func (s *site) refuseFrameWindow(w http.ResponseWriter, r *http.Request, v *visi
 	switch f.code {
 	case outcome.SignInRequired:
 		s.clearAmbiguous(w, err)
+		// The sign-in comes back here, so that a lost session would go round for ever.
+		if looping, cookie := s.countLoop(v); looping {
+			return s.refuseLogin(w, r, refusal{code: outcome.TooManyLogins, returnURL: f.returnURL})
+		} else if cookie != nil {
+			http.SetCookie(w, cookie)
+		}
 		return s.startLogin(w, r, v, loginStart{returnURL: f.returnURL})
 	case outcome.NotAllowed:
 		return s.refuseVisitor(w, r, v, err)

@@ -2,6 +2,7 @@ package zoompkce_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -183,10 +184,7 @@ func TestFrameTicketAndFormerSessions(t *testing.T) {
 
 		for _, user := range []string{"ada", "bob"} {
 			former := p.signIn(user)
-			frame := &browser{map[string]string{}}
-			for name, value := range former.cookies {
-				frame.cookies[name] = value
-			}
+			frame := &browser{maps.Clone(former.cookies)}
 			p.mustRedeem(frame, p.ticket(window))
 			time.Sleep(time.Second)
 			p.signedOut(former)
