@@ -19,6 +19,7 @@ var house = []string{
 	"caddymodule/internal/doctor",
 	"caddymodule/caddystore",
 	"caddymodule/redisstore",
+	"caddymodule/logformat",
 	"caddymodule/internal/storecall",
 	"caddymodule/internal/routes",
 	"caddymodule/internal/telemetry",

@@ -75,7 +75,7 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 		return nil, ErrNoTicket // a visitor's, and no record that an operator should hear of
 	}
 	now := time.Now()
-	c := &openedCookie{openedAt: now}
+	c := &openedCookie{openedAt: now.UnixNano()}
 	if len(plain) != ticketLen || !c.unmarshal(plain[:sessionCookieLen]) {
 		return nil, ErrNoTicket
 	}
@@ -145,7 +145,7 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 	if err != nil {
 		return nil, err
 	}
-	m.state.users.end(u, replaced...)
+	m.state.users.end(u, time.Time{}, replaced...)
 	if len(former) > len(replaced) {
 		m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
 	}

@@ -214,14 +214,19 @@ func TestStoreGoesBack(t *testing.T) {
 			a := p.signIn("ada")
 			restore := w.snapshotOf(w.store.only(t))
 			time.Sleep(time.Second)
-			token := p.works(p.signIn("ada"))
+			b := p.signIn("ada")
+			token := p.works(b)
 			restore()
 			time.Sleep(time.Minute)
+			if p.works(b) != token {
+				w.Error("the newer session is forgotten")
+			}
 			if p.works(a) != token {
 				w.Error("the newer token is forgotten")
 			}
 			time.Sleep(time.Second)
-			if q := w.process(); q.works(a) != token {
+			q := w.process()
+			if q.works(a) != token || q.works(b) != token {
 				w.Error("the newer token is not saved again")
 			}
 		})

@@ -22,6 +22,10 @@ const (
 func (m *Manager) takeLease(
 	ctx context.Context, u *user, from *grant, patience time.Duration,
 ) (base *grant, leased bool, err error) {
+	// What will be sealed has to be opened by others, too.
+	if _, err := m.storedKeys(ctx); err != nil {
+		return nil, false, err
+	}
 	errWait := errors.New("another process is refreshing")
 	for began, pause := time.Now(), minLeasePoll; ; pause = min(2*pause, maxLeasePoll) {
 		snap, err := m.change(ctx, patience, u, "taking the refresh lease", func(r *record) error {

@@ -72,6 +72,16 @@ func TestGeneratedSecretVanishes(t *testing.T) {
 			})
 		})
 	}
+	t.Run("alone, then a refresh", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated)
+			b := p.signIn("ada")
+			w.wipe("/secret")
+			toExpiry()
+			p.works(b)
+			w.process(generated).works(b)
+		})
+	})
 	t.Run("at a reload", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p, q := w.process(generated), w.process(generated)

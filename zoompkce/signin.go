@@ -120,12 +120,11 @@ func (m *Manager) owner(ctx context.Context, token *zoomapi.Token) (zoomapi.Prof
 // the user live by it. It opens no session. Whose record has no grant has nothing
 // to lose; then the tokens are revoked.
 func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant) {
-	stored, err := m.storedGrant(ctx, u)
-	if err != nil {
-		stored = u.newest()
-	}
-	if stored != nil && fresh.ProfileAt.After(stored.ProfileAt) && fresh.Profile.AccountID == "" && fresh.Profile.Email == "" {
-		fresh.Profile, fresh.ProfileAt = stored.Profile, stored.ProfileAt
+	if fresh.Profile == (zoomapi.Profile{ID: fresh.Profile.ID}) {
+		_, _ = m.storedGrant(ctx, u) // so that it is in memory, if it can be read
+		if known := u.newest(); known != nil {
+			fresh.Profile, fresh.ProfileAt = known.Profile, known.ProfileAt
+		}
 	}
 	u.unsaved.Store(fresh)
 	m.keepSaving(u)

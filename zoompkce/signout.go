@@ -42,23 +42,24 @@ func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
 // If none is left the record becomes a tombstone, and the grant that was in it
 // is returned.
 func (m *Manager) endSession(ctx context.Context, s presented) (last *grant, ended bool, err error) {
+	var at time.Time
 	_, err = m.change(ctx, storeTimeout, s.user, "ending a session", func(r *record) error {
-		last, ended = nil, r.session(s.id) != nil
+		last, ended, at = nil, r.session(s.id) != nil, time.Time{}
 		if !ended {
 			return errUnchanged
 		}
 		r.endSession(s.id)
 		r.prune(time.Now(), m.life)
 		if len(r.Sessions) == 0 {
-			last = r.Grant
-			r.end(time.Now())
+			last, at = r.Grant, time.Now()
+			r.end(at)
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, false, err
 	}
-	m.state.users.end(s.user, s.id)
+	m.state.users.end(s.user, at, s.id)
 	if last != nil {
 		last = newer(s.user.unsaved.Load(), last)
 	}

@@ -33,38 +33,61 @@ func (s *snapshot) newerThan(old *snapshot) bool {
 	return old == nil || s.seq > old.seq || s.began > old.known
 }
 
-// adopt makes s the current snapshot, unless what is known is newer.
+// adopt makes s the current snapshot, unless what is known is newer. What the
+// store had and lost is added to it: so every change brings it back.
 func (m *Manager) adopt(u *user, s *snapshot) {
 	s.known = u.tickets.Add(1)
-	own := s.seq
+	seq, stored := s.seq, s.record
 	for {
 		old := u.current.Load()
-		if !s.newerThan(old) {
+		if s.seq, s.record = seq, stored; !s.newerThan(old) {
 			return
+		}
+		lost := u.lost(old, s)
+		switch {
+		case old == nil:
+		case lost != nil:
+			s.record = stored.withLost(old.record)
+		case s.version == old.version:
+			s.record = old.record
 		}
 		if old != nil {
-			s.seq = max(own, old.seq)
+			s.seq = max(seq, old.seq)
 		}
-		if u.current.CompareAndSwap(old, s) {
-			if s.record.grantOrNil() == nil {
-				u.forgetKeys()
-			} else if lost := u.lost(old, s); lost != nil {
-				u.unsaved.Store(lost)
-				m.observe(Event{Kind: EventRefresh, UserID: lost.Profile.ID, Outcome: "unsaved", Err: errWentBack})
-				m.keepSaving(u)
-			}
-			return
+		if !u.current.CompareAndSwap(old, s) {
+			continue
+		}
+		if s.record.grantOrNil() == nil {
+			u.forgetKeys()
+		}
+		if lost != nil {
+			u.unsaved.Store(lost)
+			m.observe(Event{Kind: EventRefresh, UserID: lost.Profile.ID, Outcome: "unsaved", Err: errWentBack})
+			m.keepSaving(u)
+		}
+		return
+	}
+}
+
+// withLost returns the record with the sessions that were opened after it was
+// written.
+func (r *record) withLost(newer *record) *record {
+	whole := r.clone()
+	for _, s := range newer.Sessions {
+		if whole.session(s.ID) == nil && s.Created > r.Grant.SavedAt.UnixMilli() {
+			whole.Sessions = append(whole.Sessions, s)
 		}
 	}
+	return whole
 }
 
 // lost is the grant that the store had when old was read, and has no more
 // though nobody has replaced it: the store went back to an earlier state, as after a
 // failover or from a backup.
 func (u *user) lost(old, s *snapshot) *grant {
-	known, stored := u.grant(old), s.record.Grant
+	known, stored := u.grant(old), s.record.grantOrNil()
 	switch {
-	case known == nil || known.dead() || known.same(u.unsaved.Load()):
+	case known == nil || stored == nil || known.dead() || known.same(u.unsaved.Load()):
 		return nil
 	case known.succeeds(stored):
 		return known

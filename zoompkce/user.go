@@ -11,14 +11,15 @@ import (
 )
 
 // user is what is remembered of one user. There is one such value for each
-// user at a time; it lives as long as a cached cookie or work under way needs it.
+// user at a time; it lives as long as requests come ([State.keep]), or a cached
+// cookie or work under way needs it.
 type user struct {
 	key userKey
 
 	// current is the record as last seen.
 	current atomic.Pointer[snapshot]
-	tickets atomic.Uint64               // order calls to the store and their answers
-	ended   atomic.Pointer[[]sessionID] // that were ended here
+	tickets atomic.Uint64 // order calls to the store and their answers
+	ended   atomic.Pointer[endedHere]
 
 	reading        atomic.Bool // ahead of time, in the background
 	readFailure    atomic.Pointer[failure]
@@ -26,14 +27,17 @@ type user struct {
 	refreshFailure atomic.Pointer[failure]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
-	obfFailure     atomic.Pointer[failure]
+	tokenTried     atomic.Int64 // see TokenRejected; Unix nanoseconds
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]
 
-	mu   sync.Mutex
-	zaks []*zakSlot
-	obfs []cachedOBF
+	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
+	obf   atomic.Pointer[obfSlot]
+
+	mu      sync.Mutex
+	zaks    []*zakSlot
+	cookies []weak.Pointer[openedCookie] // those in memory
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
@@ -59,9 +63,12 @@ func remember(p *atomic.Pointer[failure], err error, d time.Duration) {
 
 // forgetKeys drops the ZAKs and OBF tokens of a user who has no grant left.
 func (u *user) forgetKeys() {
+	if x := u.obf.Load(); x != nil {
+		x.forget()
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.zaks, u.obfs = nil, nil
+	u.zaks = nil
 }
 
 // grant is the newest grant of a snapshot: the unsaved one, if it takes the
@@ -94,11 +101,11 @@ func (u *user) id() string {
 type userIndex struct {
 	mu    sync.Mutex
 	m     map[userKey]weak.Pointer[user]
-	ended map[userKey][]sessionID
+	ended map[userKey]*endedHere
 }
 
 func newUserIndex() userIndex {
-	return userIndex{m: make(map[userKey]weak.Pointer[user]), ended: make(map[userKey][]sessionID)}
+	return userIndex{m: make(map[userKey]weak.Pointer[user]), ended: make(map[userKey]*endedHere)}
 }
 
 func (x *userIndex) get(key userKey) *user {
@@ -108,9 +115,7 @@ func (x *userIndex) get(key userKey) *user {
 		return u
 	}
 	u := &user{key: key}
-	if ended := x.ended[key]; ended != nil {
-		u.ended.Store(&ended)
-	}
+	u.ended.Store(x.ended[key])
 	pointer := weak.Make(u)
 	x.m[key] = pointer
 	runtime.AddCleanup(u, func(key userKey) { x.forget(key, pointer) }, key)

@@ -14,6 +14,12 @@ type App struct {
 	// gives a client id of its own and no secret, leaves it empty.
 	ClientSecret string
 
+	// PublicKeys make an app that brings its own key, "Public Key" in the
+	// place of "Client Secret" under App Credentials: its calls to the token
+	// and revocation endpoints carry a client assertion, signed with the
+	// private key. Its ClientSecret, if there is one, only opens app contexts.
+	PublicKeys []PublicKey
+
 	// RedirectURIs are matched exactly, as with Zoom's strict mode; how much
 	// looser Zoom is without it is not documented. Only the port of
 	// http://127.0.0.1 is ignored, for requests with PKCE.
@@ -26,6 +32,16 @@ type App struct {
 	// is made up if empty.
 	WebhookURL    string
 	WebhookSecret string
+
+	// DeauthorizationURL receives app_deauthorized events in place of
+	// WebhookURL: Zoom describes its Deauthorization Notification Endpoint URL
+	// apart from event subscriptions. Empty means WebhookURL.
+	DeauthorizationURL string
+
+	// EventClientID is what app_deauthorized events name in place of ClientID.
+	// One app at Zoom has several client ids, the one of its public client
+	// among them, and an event may name another than the one that signs in.
+	EventClientID string
 }
 
 // DefaultScopes are the granular scopes for users/me and for ZAK and OBF tokens.
@@ -34,8 +50,14 @@ func DefaultScopes() []string {
 }
 
 // AddApp registers an app, replacing one with the same client id, and returns
-// it with everything filled in. Changing the returned value has no effect.
+// it with everything filled in. Changing the returned value has no effect. It
+// panics for a public key that Zoom would not take.
 func (s *Server) AddApp(app App) *App {
+	for _, key := range app.PublicKeys {
+		if !key.acceptable() {
+			panic("zoomtest: a public key is RSA of 2,048 bits or more, or P-256")
+		}
+	}
 	if app.ClientID == "" {
 		app.ClientID = randomHex(11)
 	}
@@ -47,6 +69,7 @@ func (s *Server) AddApp(app App) *App {
 	}
 	app.RedirectURIs = slices.Clone(app.RedirectURIs)
 	app.Scopes = slices.Clone(app.Scopes)
+	app.PublicKeys = slices.Clone(app.PublicKeys)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +101,7 @@ func (s *Server) RemoveScope(clientID, scope string) {
 }
 
 func (a *App) public() bool {
-	return a.ClientSecret == ""
+	return a.ClientSecret == "" && len(a.PublicKeys) == 0
 }
 
 // allows reports whether uri is registered.

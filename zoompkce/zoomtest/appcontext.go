@@ -34,15 +34,15 @@ type AppContext struct {
 	URLSafe bool
 }
 
-// AppContext makes the value of an X-Zoom-App-Context header for a confidential
-// app: it is sealed with the client secret, so a public client can have none.
-// It panics if there is no such app.
+// AppContext makes the value of an X-Zoom-App-Context header for an app with a
+// client secret: it is sealed with that, so a public client can have none. It
+// panics if there is no such app.
 func (s *Server) AppContext(clientID string, c AppContext) string {
 	s.mu.Lock()
 	app, now := s.apps[clientID], s.now()
 	s.mu.Unlock()
-	if app == nil || app.public() {
-		panic("zoomtest: there is no confidential app with client id " + clientID)
+	if app == nil || app.ClientSecret == "" {
+		panic("zoomtest: there is no app with a secret and client id " + clientID)
 	}
 	plain, err := json.Marshal(c.content(clientID, now))
 	if err != nil {

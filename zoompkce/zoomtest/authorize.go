@@ -1,6 +1,7 @@
 package zoomtest
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,6 +23,11 @@ type authorization struct {
 type refusal struct {
 	code    int // of Zoom's table of OAuth errors
 	message string
+}
+
+// String is the message with its number the way Zoom writes it, "(4,700)".
+func (no *refusal) String() string {
+	return fmt.Sprintf("%s (%d,%03d)", no.message, no.code/1000, no.code%1000)
 }
 
 // authorize is GET /oauth/authorize.
@@ -84,10 +90,11 @@ func (s *Server) checkAuthorization(params url.Values) (*authorization, *refusal
 }
 
 // refuse answers as Zoom does, a page or JSON (seen in
-// mattermost/mattermost-plugin-zoom#253). The HTTP status is not known.
+// mattermost/mattermost-plugin-zoom#253). For an unknown client even browsers
+// get JSON. The HTTP status is not known.
 func refuse(q *request, no *refusal) answer {
 	accept := q.Header.Get("Accept")
-	if strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html") {
+	if no.code == 4702 || strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html") {
 		return jsonAnswer(http.StatusBadRequest, struct {
 			Status       bool    `json:"status"`
 			ErrorCode    int     `json:"errorCode"`

@@ -103,6 +103,45 @@ func TestAuthorizeErrorAsJSON(t *testing.T) {
 		`{"status":false,"errorCode":4700,"errorMessage":"Invalid redirect: https://evil.example/?a=1&b=2","result":null}`)
 }
 
+// Browsers, too, get JSON for a client that Zoom does not know.
+func TestUnknownClientIsJSON(t *testing.T) {
+	w := newWorld(t)
+	r, _ := http.NewRequest(http.MethodGet, w.authorizeURL(&App{ClientID: "nobody"}), nil)
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+	status, body := w.send(r)
+	expect(t, status, body, 400, `{"status":false,"errorCode":4702,"errorMessage":"Invalid client_id","result":null}`)
+}
+
+// An Add button begins a sign-in that the app knows nothing of.
+func TestMarketplace(t *testing.T) {
+	w := newWorld(t)
+	back, err := w.SignIn(t.Context(), w.MarketplaceURL(w.app.ClientID), "ada")
+	code, ok := strings.CutPrefix(back, callback+"?code=")
+	if err != nil || !ok || strings.Contains(code, "&") {
+		t.Fatalf("went to %q, error %v", back, err)
+	}
+	status, body := w.post("/oauth/token", w.app, codeForm(w.app, code)) // a verifier without a challenge
+	expect(t, status, body, 400, invalidCodeBody(code))
+	if back, err := w.SignIn(t.Context(), w.MarketplaceURL(w.public.ClientID), "ada"); err == nil {
+		t.Errorf("a public client went to %s", back)
+	}
+	if u := w.MarketplaceURL("nobody"); u != "" {
+		t.Errorf("an unknown app has %s", u)
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	w := newWorld(t)
+	status, body := w.get("", "/.well-known/oauth-authorization-server")
+	expect(t, status, body, 200, `{"authorization_endpoint":"https://zoom.test/oauth/authorize",`+
+		`"grant_types_supported":["authorization_code","refresh_token","client_credentials","urn:ietf:params:oauth:grant-type:jwt-bearer"],`+
+		`"issuer":"https://zoom.test","response_types_supported":["code"],`+
+		`"token_endpoint":"https://zoom.test/oauth/token","token_endpoint_auth_methods_supported":["client_secret_basic"]}`)
+	if status, _ := w.get("", "/.well-known/openid-configuration"); status != http.StatusNotFound {
+		t.Errorf("OpenID: %d", status) // Zoom has none
+	}
+}
+
 func TestAuthorizeIsGetOnly(t *testing.T) {
 	w := newWorld(t)
 	r, _ := http.NewRequest(http.MethodPost, w.authorizeURL(w.app), nil)

@@ -28,6 +28,7 @@ const (
 	CallOBF       Call = "obf"        // GET /v2/users/me/token?type=onbehalf
 	CallUserToken Call = "user_token" // GET /v2/users/me/token, any other type
 	CallDeeplink  Call = "deeplink"   // POST /v2/zoomapp/deeplink
+	CallDownload  Call = "download"   // GET /rec/download/{id}, the file of a recording
 	CallOther     Call = "other"      // anything else
 )
 
@@ -37,6 +38,7 @@ const maxRecorded = 1000
 // A RecordedRequest is a call as it arrived.
 type RecordedRequest struct {
 	Call   Call
+	UserID string    // whose code or token came with it, or who answered the consent page; empty if unknown
 	Time   time.Time // on the server's clock
 	Method string
 	Host   string
@@ -49,9 +51,15 @@ type RecordedRequest struct {
 
 // Count returns how many calls of a kind have arrived, answered or not.
 func (s *Server) Count(call Call) int {
+	return s.CountUser(call, "")
+}
+
+// CountUser is Count of the calls for one user, told by the code or token that
+// came with them. The empty id stands for everybody.
+func (s *Server) CountUser(call Call, userID string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.counts[call]
+	return s.counts[callUser{call, userID}]
 }
 
 // ResetCounts forgets all counts and recorded requests.
@@ -75,6 +83,7 @@ func (s *Server) Requests(call Call) []RecordedRequest {
 func (s *Server) record(q *request) {
 	r := RecordedRequest{
 		Call:   q.call,
+		UserID: q.userID,
 		Time:   s.now(),
 		Method: q.Method,
 		Host:   q.Host,
@@ -85,7 +94,10 @@ func (s *Server) record(q *request) {
 		Body:   q.body,
 	}
 	for _, call := range []Call{q.call, CallAny} {
-		s.counts[call]++
+		s.counts[callUser{call, ""}]++
+		if q.userID != "" {
+			s.counts[callUser{call, q.userID}]++
+		}
 		list := s.recorded[call]
 		if len(list) >= 2*maxRecorded { // drop the older half, now and then
 			list = slices.Clone(list[len(list)-maxRecorded:])
@@ -117,6 +129,8 @@ func classify(path string, params url.Values) Call {
 	}
 	_, tail, ok := cutUserPath(path)
 	switch {
+	case strings.HasPrefix(path, downloadPath):
+		return CallDownload
 	case ok && tail == "":
 		return CallMe
 	case ok && tail == "zak":

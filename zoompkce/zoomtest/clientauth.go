@@ -23,13 +23,18 @@ func invalidClient() answer {
 // authenticate tells which app calls. A confidential client sends its id and
 // secret as HTTP Basic and nowhere else: client_secret_basic is the only method
 // in Zoom's metadata. A public client sends client_id as a parameter, no secret
-// and no Authorization header (Zoom's announcement of public PKCE clients).
+// and no Authorization header (Zoom's announcement of public PKCE clients). An
+// app with a key of its own sends a client assertion and neither of these.
 func (s *Server) authenticate(q *request) (*App, bool) {
 	params := q.params()
-	if params.Has("client_secret") {
+	authorizations := len(q.Header.Values("Authorization"))
+	if params.Has("client_secret") || authorizations > 1 {
 		return nil, false
 	}
-	if q.Header.Values("Authorization") == nil {
+	if authorizations == 0 && params.Has("client_assertion") {
+		return s.asserted(q)
+	}
+	if authorizations == 0 {
 		app := s.apps[params.Get("client_id")]
 		return app, app != nil && app.public()
 	}
@@ -42,7 +47,7 @@ func (s *Server) authenticate(q *request) (*App, bool) {
 		app = s.apps[id]
 	}
 	switch {
-	case app == nil || app.public():
+	case app == nil || app.public() || len(app.PublicKeys) > 0 || params.Has("client_assertion"):
 		return nil, false
 	case secret != app.ClientSecret && decoded(secret) != app.ClientSecret:
 		return nil, false

@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"strconv"
 )
 
 var (
@@ -69,13 +68,9 @@ func (s *Server) consent(q *request) answer {
 	return refuse(q, &refusal{4700, "Invalid request"})
 }
 
-// errorPage shows a refusal with its number the way Zoom writes it, "(4,700)".
+// errorPage shows a refusal.
 func errorPage(no *refusal) answer {
-	number := strconv.Itoa(no.code)
-	return htmlAnswer(http.StatusBadRequest, errorTemplate, map[string]any{
-		"Message": no.message,
-		"Number":  number[:1] + "," + number[1:],
-	})
+	return htmlAnswer(http.StatusBadRequest, errorTemplate, no.String())
 }
 
 func htmlAnswer(status int, page *template.Template, data any) answer {

@@ -18,15 +18,17 @@ func (s *Server) deeplink(q *request) answer {
 	if c.user == nil {
 		return apiError(http.StatusNotFound, 1001, "User not exist.")
 	}
-	var body struct {
+	var body *struct {
 		Action string `json:"action"`
 	}
-	if q.err != nil || json.Unmarshal(q.body, &body) != nil {
+	if q.media != "application/json" || q.err != nil || json.Unmarshal(q.body, &body) != nil || body == nil {
 		return apiError(http.StatusBadRequest, 300, "Request Body should be a valid JSON object.")
 	}
-	return jsonAnswer(http.StatusOK, map[string]string{
-		"deeplink": "zoomus://zoom.test/zoomapp?" + url.Values{
-			"client_id": {c.grant.clientID}, "action": {body.Action},
-		}.Encode(),
-	})
+	return deeplinkAnswer("zoomus://zoom.test/zoomapp?" + url.Values{
+		"client_id": {c.grant.clientID}, "action": {body.Action},
+	}.Encode())
+}
+
+func deeplinkAnswer(url string) answer {
+	return jsonAnswer(http.StatusOK, map[string]string{"deeplink": url})
 }

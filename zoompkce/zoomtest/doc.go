@@ -14,7 +14,9 @@
 //	// ... the code under test makes an authorization URL ...
 //	callback, err := zoom.SignIn(ctx, authorizeURL, "ada")
 //
-// Failures are arranged with [Server.Fail] and [Server.FailAfter], the order of
+// Events go to the app's webhook with [Server.Webhook] and those that change
+// something, like [Server.Deauthorize]. Failures are arranged with
+// [Server.Fail], [Server.FailUser] and [Server.FailAfter], the order of
 // concurrent calls with [Server.Hold], the passing of time with
 // [Server.Advance] or, in a testing/synctest bubble, by sleeping.
 package zoomtest

@@ -53,6 +53,14 @@ func HTML() http.Handler {
 		"Content-Type", "text/html;charset=utf-8")
 }
 
+// Deeplink answers 200 with an address of the caller's choice in place of the
+// one that POST /v2/zoomapp/deeplink makes.
+func Deeplink(url string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		deeplinkAnswer(url).write(w)
+	})
+}
+
 // Redirect answers 302 to another place.
 func Redirect(url string) http.Handler {
 	return Status(http.StatusFound, "", "Location", url)

@@ -1,6 +1,9 @@
 package zoomtest
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+)
 
 // A Stage is a moment in the handling of a call.
 type Stage int
@@ -18,14 +21,24 @@ const (
 // traffic is what a Server knows and arranges about its calls, apart from
 // what they mean.
 type traffic struct {
-	counts   map[Call]int
+	counts   map[callUser]int
 	recorded map[Call][]RecordedRequest
-	faults   map[callStage][]*fault
+	faults   map[faultKey][]*fault
 	gates    map[callStage][]*Gate
+}
+
+type callUser struct {
+	call   Call
+	userID string // empty: everybody
 }
 
 type callStage struct {
 	call  Call
+	stage Stage
+}
+
+type faultKey struct {
+	callUser
 	stage Stage
 }
 
@@ -37,9 +50,9 @@ type fault struct {
 
 func newTraffic() traffic {
 	return traffic{
-		counts:   map[Call]int{},
+		counts:   map[callUser]int{},
 		recorded: map[Call][]RecordedRequest{},
-		faults:   map[callStage][]*fault{},
+		faults:   map[faultKey][]*fault{},
 		gates:    map[callStage][]*Gate{},
 	}
 }
@@ -49,16 +62,22 @@ func newTraffic() traffic {
 // a second Fail takes over when the first is used up. CallAny faults apply to
 // calls without a fault of their own kind.
 func (s *Server) Fail(call Call, times int, h http.Handler) {
-	s.addFault(callStage{call, Before}, times, h)
+	s.addFault(faultKey{callUser{call, ""}, Before}, times, h)
+}
+
+// FailUser is Fail for the calls of one user alone, told by the code or token
+// that comes with them. It goes before faults that concern everybody.
+func (s *Server) FailUser(userID string, call Call, times int, h http.Handler) {
+	s.addFault(faultKey{callUser{call, userID}, Before}, times, h)
 }
 
 // FailAfter is like Fail, except that the calls are processed first: Zoom did
 // its part, and only its answer is lost.
 func (s *Server) FailAfter(call Call, times int, h http.Handler) {
-	s.addFault(callStage{call, After}, times, h)
+	s.addFault(faultKey{callUser{call, ""}, After}, times, h)
 }
 
-func (s *Server) addFault(at callStage, times int, h http.Handler) {
+func (s *Server) addFault(at faultKey, times int, h http.Handler) {
 	if times == 0 {
 		return
 	}
@@ -71,17 +90,15 @@ func (s *Server) addFault(at callStage, times int, h http.Handler) {
 func (s *Server) Restore(call Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if call == CallAny {
-		clear(s.faults)
-		return
-	}
-	delete(s.faults, callStage{call, Before})
-	delete(s.faults, callStage{call, After})
+	maps.DeleteFunc(s.faults, func(at faultKey, _ []*fault) bool {
+		return call == CallAny || at.call == call
+	})
 }
 
 // takeFault uses up one fault, if there is one.
-func (s *Server) takeFault(call Call, stage Stage) http.Handler {
-	for _, at := range []callStage{{call, stage}, {CallAny, stage}} {
+func (s *Server) takeFault(q *request, stage Stage) http.Handler {
+	for _, of := range []callUser{{q.call, q.userID}, {CallAny, q.userID}, {q.call, ""}, {CallAny, ""}} {
+		at := faultKey{of, stage}
 		queue := s.faults[at]
 		if len(queue) == 0 {
 			continue

@@ -175,3 +175,48 @@ func TestCallsAreToldApart(t *testing.T) {
 		}
 	}
 }
+
+// Zoom's trouble can concern one user alone, whatever kind of token tells who
+// it is.
+func TestFaultsOfOneUser(t *testing.T) {
+	w := newWorld(t)
+	ada := w.signIn(w.app)
+	w.user = w.AddUser(User{ID: "grace"})
+	grace := w.signIn(w.app)
+	w.ResetCounts()
+	ask := func(tk tokens, path string, want int) {
+		t.Helper()
+		if status, body := w.get(tk.Access, path); status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+
+	w.FailUser("ada", CallZAK, 1, RateLimited("", false))
+	w.FailUser("ada", CallOBF, 1, RateLimited("2026-12-01T00:00:00Z", true))
+	w.Fail(CallZAK, 1, Status(500, ""))
+	ask(grace, "/v2/users/me/zak", 500)
+	ask(grace, "/v2/users/me/zak", 200)
+	ask(grace, "/v2/users/me/token?type=onbehalf", 200)
+	ask(ada, "/v2/users/me/token?type=onbehalf", 429)
+	ask(ada, "/v2/users/me/zak", 429)
+	ask(ada, "/v2/users/me/zak", 200)
+	ask(ada, "/v2/users/me/token?type=onbehalf", 200)
+	if w.CountUser(CallOBF, "ada") != 2 || w.CountUser(CallOBF, "grace") != 1 || w.Count(CallOBF) != 3 || w.CountUser(CallAny, "ada") != 4 {
+		t.Error("not counted apart")
+	}
+
+	w.FailUser("ada", CallAny, -1, Status(503, ""))
+	if status, _ := w.post("/oauth/token", w.app, refreshForm(w.app, ada.Refresh)); status != 503 {
+		t.Errorf("refresh: %d", status)
+	}
+	if status, _ := w.post("/oauth/revoke", w.app, url.Values{"token": {ada.Access}}); status != 503 {
+		t.Errorf("revoke: %d", status)
+	}
+	code := w.code(w.app) // Grace's, who is not concerned
+	w.tokens(w.post("/oauth/token", w.app, codeForm(w.app, code)))
+	if list := w.Requests(CallCode); list[0].UserID != "grace" {
+		t.Errorf("the code of %q", list[0].UserID)
+	}
+	w.Restore(CallAny)
+	w.tokens(w.post("/oauth/token", w.app, refreshForm(w.app, ada.Refresh)))
+}

@@ -77,6 +77,21 @@ func (s *Server) ValidateAccessToken(token string) (clientID, userID string, ok 
 	return g.clientID, g.userID, true
 }
 
+// RefreshTokens returns the refresh tokens that a user's grants for an app have
+// left, the latest sign-in's last: one, unless KeepOlderSignIns is set. Whether
+// the answer with the token in it has reached anybody is another matter.
+func (s *Server) RefreshTokens(clientID, userID string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var live []string
+	for _, g := range s.grants[grantKey{clientID, userID}] {
+		if _, ok := s.liveRefresh(g.newest); ok {
+			live = append(live, g.newest)
+		}
+	}
+	return live
+}
+
 // ValidateZAK reports whether a meeting would accept a ZAK now, whose it is and
 // when it was fetched, on the server's clock.
 func (s *Server) ValidateZAK(zak string) (userID string, fetchedAt time.Time, ok bool) {
@@ -90,13 +105,34 @@ func (s *Server) ValidateZAK(zak string) (userID string, fetchedAt time.Time, ok
 }
 
 // ValidateOBF reports whether a meeting would accept an on-behalf-of token now,
-// whose it is and the meeting it is for, empty for any.
+// whose it is and the meeting it is for, empty for any. It does not use the
+// token up.
 func (s *Server) ValidateOBF(obf string) (userID, meetingID string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, ok := s.obfs.get(obf)
-	if !ok || t.dead || !s.now().Before(t.expires) || s.users[t.userID] == nil {
+	t, ok := s.liveOBF(obf)
+	if !ok {
 		return "", "", false
 	}
 	return t.userID, t.meetingID, true
+}
+
+// UseOBF is a meeting that somebody joins with an on-behalf-of token. It
+// reports whether they get in, and for whom they are there. The token is used
+// up: Zoom calls them single-use (its blog on the transition to OBF tokens).
+// A token for another meeting is refused and stays unused.
+func (s *Server) UseOBF(obf, meetingID string) (userID string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.liveOBF(obf)
+	if !ok || t.meetingID != "" && t.meetingID != meetingID {
+		return "", false
+	}
+	t.dead = true
+	return t.userID, true
+}
+
+func (s *Server) liveOBF(obf string) (*meetingToken, bool) {
+	t, ok := s.obfs.get(obf)
+	return t, ok && !t.dead && s.now().Before(t.expires) && s.users[t.userID] != nil
 }

@@ -31,6 +31,7 @@ type grant struct {
 	scopes         []string
 	authentication string // claim auid
 	code           string
+	newest         string // refresh token
 	dead           bool
 }
 
@@ -111,7 +112,14 @@ func (s *Server) issueTokens(g *grant) (access, refresh string, expiresIn int) {
 	rt := &refreshToken{grant: g, expires: now.Add(refreshLifetime)}
 	refresh = s.keys.oauthToken(1, g, now, rt.expires)
 	s.refresh.put(refresh, rt, now)
+	g.newest = refresh
 	return access, refresh, max(1, int(lifetime/time.Second)-1)
+}
+
+// liveRefresh reports whether a refresh token may be exchanged.
+func (s *Server) liveRefresh(token string) (*refreshToken, bool) {
+	rt, ok := s.refresh.get(token)
+	return rt, ok && !rt.dead && !rt.grant.dead && s.now().Before(rt.expires) && s.users[rt.grant.userID] != nil
 }
 
 // liveAccess returns the grant of an access token that the API would take.

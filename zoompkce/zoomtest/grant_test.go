@@ -1,6 +1,7 @@
 package zoomtest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,35 @@ func TestRefreshRotates(t *testing.T) {
 		if _, _, ok := w.ValidateAccessToken(old.Access); !ok {
 			t.Error("the old access token died with the refresh")
 		}
+	}
+}
+
+func TestRefreshTokens(t *testing.T) {
+	w := newWorld(t)
+	left := func(want ...string) {
+		t.Helper()
+		if got := w.RefreshTokens("confidential", "ada"); !slices.Equal(got, want) {
+			t.Errorf("%d tokens left, want %d", len(got), len(want))
+		}
+	}
+	left()
+	first := w.signIn(w.app)
+	left(first.Refresh)
+	second := w.signIn(w.app)
+	left(second.Refresh)
+	second = w.tokens(w.post("/oauth/token", w.app, refreshForm(w.app, second.Refresh)))
+	left(second.Refresh)
+	w.KeepOlderSignIns = true
+	third := w.signIn(w.app)
+	left(second.Refresh, third.Refresh)
+	w.RevokeRefreshTokens("confidential", "ada")
+	left()
+
+	fourth := w.signIn(w.app)
+	w.FailAfter(CallRefresh, 1, Status(502, ""))
+	w.post("/oauth/token", w.app, refreshForm(w.app, fourth.Refresh))
+	if got := w.RefreshTokens("confidential", "ada"); len(got) != 1 || got[0] == fourth.Refresh {
+		t.Error("a lost answer changed nothing")
 	}
 }
 
@@ -55,6 +85,27 @@ func TestRefreshRefuses(t *testing.T) {
 	status, body := w.post("/oauth/token", w.public, refreshForm(w.public, tk.Refresh))
 	expect(t, status, body, 400, invalidTokenBody) // another client's
 	w.tokens(w.post("/oauth/token", w.app, refreshForm(w.app, tk.Refresh)))
+}
+
+func TestDeadRefreshTokensInOtherWords(t *testing.T) {
+	w := newWorld(t)
+	for _, tc := range []struct {
+		status int
+		code   string
+		want   string
+	}{
+		{400, "invalid_request", `{"reason":"Invalid Token!","error":"invalid_request"}`},
+		{401, "invalid_request", `{"reason":"Invalid Token!","error":"invalid_request"}`},
+		{401, "", `{"reason":"Invalid Token!"}`},
+		{400, "invalid_grant", invalidTokenBody},
+	} {
+		w.RefuseRefreshesWith(tc.status, tc.code)
+		tk := w.signIn(w.app)
+		old := tk.Refresh
+		w.tokens(w.post("/oauth/token", w.app, refreshForm(w.app, old))) // good ones are taken
+		status, body := w.post("/oauth/token", w.app, refreshForm(w.app, old))
+		expect(t, status, body, tc.status, tc.want)
+	}
 }
 
 func TestLaterSignInEndsTheEarlier(t *testing.T) {

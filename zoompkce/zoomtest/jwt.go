@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"hash"
+	"strings"
 	"time"
 )
 
@@ -80,6 +81,35 @@ func encodeJWTPart(v map[string]any) string {
 		panic("zoomtest: encoding a token: " + err.Error())
 	}
 	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// An unverifiedJWT is somebody's JWT, taken apart.
+type unverifiedJWT struct {
+	header, claims map[string]any
+	signed         string
+	signature      []byte
+}
+
+func parseJWT(text string) (*unverifiedJWT, bool) {
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 {
+		return nil, false
+	}
+	j := &unverifiedJWT{signed: parts[0] + "." + parts[1]}
+	var err error
+	j.signature, err = base64.RawURLEncoding.DecodeString(parts[2])
+	return j, err == nil && decodeJWTPart(parts[0], &j.header) && decodeJWTPart(parts[1], &j.claims)
+}
+
+func decodeJWTPart(part string, into *map[string]any) bool {
+	b, err := base64.RawURLEncoding.DecodeString(part)
+	return err == nil && json.Unmarshal(b, into) == nil
+}
+
+// time returns a claim that holds Unix seconds.
+func (j *unverifiedJWT) time(name string) (time.Time, bool) {
+	seconds, ok := j.claims[name].(float64)
+	return time.Unix(int64(seconds), 0), ok
 }
 
 func randomUUID() string {

@@ -15,6 +15,9 @@ type registry struct {
 	refresh shelf[*refreshToken]
 	zaks    shelf[*meetingToken]
 	obfs    shelf[*meetingToken]
+
+	assertions shelf[usedAssertion]
+	recordings map[string]Recording
 }
 
 func newRegistry() registry {
@@ -23,6 +26,8 @@ func newRegistry() registry {
 		users:  map[string]*User{},
 		keys:   newSigningKeys(),
 		grants: map[grantKey][]*grant{},
+
+		recordings: map[string]Recording{},
 	}
 }
 

@@ -3,14 +3,7 @@ package zoomtest
 import (
 	"net/http"
 	"slices"
-	"strings"
 )
-
-// A caller is who an API call acts for.
-type caller struct {
-	grant *grant
-	user  *User // nil if deleted
-}
 
 // Scopes that open an endpoint: the granular one first, which is named when
 // it is missing, then its admin form and the classic ones.
@@ -31,11 +24,7 @@ func (s *Server) authorizeAPI(q *request, method string, scopes []string, ownID 
 	if q.Method != method {
 		return caller{}, methodNotAllowed(method), false
 	}
-	scheme, token, _ := strings.Cut(q.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		token = ""
-	}
-	g, expired, ok := s.liveAccess(token)
+	g, expired, ok := s.liveAccess(bearer(q))
 	switch {
 	case expired:
 		return caller{}, apiError(http.StatusUnauthorized, 124, "Access token is expired."), false

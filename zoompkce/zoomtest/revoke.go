@@ -7,13 +7,15 @@ import "net/http"
 // live access token of this client is no error: nothing public says what Zoom
 // answers for those, nor that it takes refresh tokens.
 //
+// The token belongs in the body: Zoom takes access tokens in no query any more.
+//
 // A public client authenticates as at the token endpoint. Whether Zoom lets
 // one revoke is not known.
 func (s *Server) revoke(q *request) answer {
 	if q.Method != http.MethodPost {
 		return methodNotAllowed(http.MethodPost)
 	}
-	if q.err != nil || repeated(q.params()) != "" {
+	if q.err != nil || repeated(q.params()) != "" || q.query.Has("token") {
 		return oauthError("invalid_request", "Invalid request")
 	}
 	app, ok := s.authenticate(q) // a Bearer header fails here

@@ -54,7 +54,9 @@ func TestRevokeRefuses(t *testing.T) {
 			expect(t, status, body, 400, invalidClientBody)
 		})
 	}
-	status, _ := w.get("", "/oauth/revoke?token="+tk.Access)
+	status, body := w.post("/oauth/revoke?token="+tk.Access, w.app, nil)
+	expect(t, status, body, 400, `{"reason":"Invalid request","error":"invalid_request"}`)
+	status, _ = w.get("", "/oauth/revoke?token="+tk.Access)
 	if status != http.StatusMethodNotAllowed {
 		t.Errorf("GET: status %d", status)
 	}

@@ -21,11 +21,13 @@ const maxBody = 1 << 20
 // A request is a call with its parameters read.
 type request struct {
 	*http.Request
-	call  Call
-	query url.Values
-	form  url.Values // of a form body
-	body  []byte
-	err   error // unreadable parameters
+	call   Call
+	userID string // whose code or token came with it
+	query  url.Values
+	media  string     // type of the body
+	form   url.Values // of a form body
+	body   []byte
+	err    error // unreadable parameters
 }
 
 // An answer is what an endpoint decided, before anything is written.
@@ -66,6 +68,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) arrive(q *request) *Gate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	q.userID = s.userOf(q)
 	s.record(q)
 	return s.takeGate(q.call, Before)
 }
@@ -75,11 +78,11 @@ func (s *Server) arrive(q *request) *Gate {
 func (s *Server) process(q *request) (a answer, after *Gate, instead http.Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if fault := s.takeFault(q.call, Before); fault != nil {
+	if fault := s.takeFault(q, Before); fault != nil {
 		return answer{}, nil, fault
 	}
 	a = s.answer(q)
-	return a, s.takeGate(q.call, After), s.takeFault(q.call, After)
+	return a, s.takeGate(q.call, After), s.takeFault(q, After)
 }
 
 // enter counts a call in, unless the server is closed.
@@ -113,9 +116,14 @@ func (s *Server) answer(q *request) answer {
 		return s.userToken(q)
 	case CallDeeplink:
 		return s.deeplink(q)
+	case CallDownload:
+		return s.download(q)
 	}
-	if q.URL.Path == signOutPath {
+	switch q.URL.Path {
+	case signOutPath:
 		return s.signOut(q)
+	case metadataPath:
+		return s.metadata(q)
 	}
 	return apiError(http.StatusNotFound, 404, "Not found.")
 }
@@ -129,8 +137,8 @@ func readRequest(w http.ResponseWriter, r *http.Request) *request {
 	q.body, q.err = body, errors.Join(q.err, err)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if media == "application/x-www-form-urlencoded" {
+	q.media, _, _ = mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if q.media == "application/x-www-form-urlencoded" {
 		q.form, err = url.ParseQuery(string(body))
 		q.err = errors.Join(q.err, err)
 	}

@@ -44,11 +44,16 @@ type Server struct {
 	// refresh shortens it, so by default the old one lives on.
 	RefreshEndsAccessToken bool
 
+	// OmitScope leaves the scope out of token answers, as Zoom does at times
+	// for an app that has just been made (zoom/skills, marketplace-apps.md).
+	OmitScope bool
+
 	// OmitInClientState leaves the state out of OnAuthorized, where the SDK
 	// promises it and zoom/arlo does not get it.
 	OmitInClientState bool
 
-	// WebhookClient delivers events; nil means a client with a 10 s limit.
+	// WebhookClient delivers events; nil means an ordinary client. Whichever
+	// it is, it waits 3 s for an answer and follows no redirect.
 	WebhookClient *http.Client
 
 	mu      sync.Mutex
@@ -64,6 +69,8 @@ type Server struct {
 	registry // apps, users, codes, tokens
 	traffic  // counts, recordings, faults, gates
 	limits   rateLimits
+
+	refusedRefresh refreshRefusal
 }
 
 // NewServer starts a simulated Zoom on a free port of 127.0.0.1. The caller

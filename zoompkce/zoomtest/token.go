@@ -88,12 +88,9 @@ func (c *code) verified(verifier string) bool {
 // new one, and the old one is invalid at once, without grace (Zoom's support
 // article 360060332931). Using it again changes nothing else.
 func (s *Server) refreshGrant(app *App, q *request) answer {
-	// Seen in raycast/extensions#10896 and CoreVideo#196.
-	invalid := oauthError("invalid_grant", "Invalid Token!")
-
-	rt, ok := s.refresh.get(q.params().Get("refresh_token"))
-	if !ok || rt.dead || rt.grant.dead || rt.grant.clientID != app.ClientID ||
-		!s.now().Before(rt.expires) || s.users[rt.grant.userID] == nil {
+	invalid := s.refusedRefresh.answer()
+	rt, ok := s.liveRefresh(q.params().Get("refresh_token"))
+	if !ok || rt.grant.clientID != app.ClientID {
 		return invalid
 	}
 	for _, scope := range rt.grant.scopes {
@@ -113,14 +110,18 @@ func (s *Server) refreshGrant(app *App, q *request) answer {
 // grantAnswer issues tokens. There is no id_token and no refresh_expires_in.
 func (s *Server) grantAnswer(g *grant) answer {
 	access, refresh, expiresIn := s.issueTokens(g)
+	scope := strings.Join(g.scopes, " ")
+	if s.OmitScope {
+		scope = ""
+	}
 	a := jsonAnswer(http.StatusOK, struct {
 		AccessToken  string `json:"access_token"`
 		TokenType    string `json:"token_type"`
 		RefreshToken string `json:"refresh_token"`
 		ExpiresIn    int    `json:"expires_in"`
-		Scope        string `json:"scope"`
+		Scope        string `json:"scope,omitempty"`
 		APIURL       string `json:"api_url,omitempty"`
-	}{access, "bearer", refresh, expiresIn, strings.Join(g.scopes, " "), s.APIURL})
+	}{access, "bearer", refresh, expiresIn, scope, s.APIURL})
 	a.header.Set("Cache-Control", "no-store")
 	return a
 }

@@ -48,13 +48,24 @@ func TestExchangeHonoursScopeParameter(t *testing.T) {
 	}
 }
 
-func TestAPIURLIsLeftOut(t *testing.T) {
+func TestWhatTokenAnswersMayLack(t *testing.T) {
 	w := newWorld(t)
-	w.APIURL = ""
+	w.APIURL, w.OmitScope = "", true
 	_, body := w.post("/oauth/token", w.app, codeForm(w.app, w.code(w.app)))
-	if strings.Contains(body, "api_url") {
+	if strings.Contains(body, "api_url") || strings.Contains(body, "scope") {
 		t.Error(body)
 	}
+}
+
+func TestTwoAuthorizationHeaders(t *testing.T) {
+	w := newWorld(t)
+	form := codeForm(w.app, w.code(w.app))
+	r, _ := http.NewRequest(http.MethodPost, w.URL+"/oauth/token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header["Authorization"] = []string{basic("confidential", "s3cret"), basic("confidential", "s3cret")}
+	status, body := w.send(r)
+	expect(t, status, body, 400, invalidClientBody)
+	w.tokens(w.post("/oauth/token", w.app, form)) // the code is unspent
 }
 
 func TestCodeIsSingleUse(t *testing.T) {

@@ -3,6 +3,7 @@ package zoomtest
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"html"
 	"io"
@@ -17,6 +18,23 @@ import (
 // error page instead, the error tells what it says, like "(4,700)".
 func (s *Server) SignIn(ctx context.Context, authorizeURL, userID string) (callbackURL string, err error) {
 	return s.visit(ctx, authorizeURL, url.Values{"decision": {"allow"}, "user": {userID}})
+}
+
+// MarketplaceURL is the address behind the "Add" button that the App
+// Marketplace shows for an app: an authorization that the app did not begin,
+// without state and PKCE, for the first of its redirect URIs. Opened with
+// SignIn, it ends in a callback without state. It is empty if there is no such
+// app, and of no use to a public one.
+func (s *Server) MarketplaceURL(clientID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	app := s.apps[clientID]
+	if app == nil || len(app.RedirectURIs) == 0 {
+		return ""
+	}
+	return s.URL + "/oauth/authorize?" + url.Values{
+		"response_type": {"code"}, "client_id": {clientID}, "redirect_uri": {app.RedirectURIs[0]},
+	}.Encode()
 }
 
 // Decline is SignIn by somebody who clicks Decline.
@@ -64,10 +82,21 @@ func (s *Server) browse(r *http.Request, status int) (http.Header, error) {
 		return nil, err
 	}
 	if resp.StatusCode != status {
-		_, text, _ := strings.Cut(string(body), `<p id="error">`)
-		text, _, _ = strings.Cut(text, "</p>")
-		return nil, fmt.Errorf("zoom answered %s: %s", resp.Status,
-			cmp.Or(html.UnescapeString(text), "no error page"))
+		return nil, fmt.Errorf("zoom answered %s: %s", resp.Status, readRefusal(body))
 	}
 	return resp.Header, nil
+}
+
+// readRefusal returns what an error page, or the JSON in its place, tells.
+func readRefusal(body []byte) string {
+	var no struct {
+		ErrorCode    int
+		ErrorMessage string
+	}
+	if json.Unmarshal(body, &no) == nil && no.ErrorCode != 0 {
+		return (&refusal{no.ErrorCode, no.ErrorMessage}).String()
+	}
+	_, text, _ := strings.Cut(string(body), `<p id="error">`)
+	text, _, _ = strings.Cut(text, "</p>")
+	return cmp.Or(html.UnescapeString(text), "no error page")
 }

@@ -2,6 +2,7 @@ package zoomtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -15,9 +16,15 @@ import (
 	"time"
 )
 
-// maxRetries is how often a delivery that was answered 5xx is repeated
-// (zoom/skills, webhooks/references/subscriptions.md).
-const maxRetries = 3
+const (
+	// maxRetries is how often a delivery is repeated that got a 5xx or no
+	// answer (zoom/skills, webhooks/references/subscriptions.md).
+	maxRetries = 3
+
+	// maxWebhookWait is how long Zoom waits for an answer (zoom/skills,
+	// rest-api/examples/webhook-server.md).
+	maxWebhookWait = 3 * time.Second
+)
 
 // WebhookSignature returns the x-zm-signature of a delivery: an HMAC over the
 // x-zm-request-timestamp and the bytes of the body as they are sent
@@ -29,84 +36,91 @@ func WebhookSignature(secret, timestamp string, body []byte) string {
 // NewWebhookRequest makes the signed request that delivers an event to an app,
 // for tests that want to tamper with it before they send it.
 func (s *Server) NewWebhookRequest(ctx context.Context, clientID, event string, payload any) (*http.Request, error) {
-	app, err := s.webhookApp(clientID)
+	d, err := s.newDelivery(clientID, event, payload)
 	if err != nil {
 		return nil, err
 	}
-	body, err := s.webhookBody(event, payload)
-	if err != nil {
-		return nil, err
-	}
-	return s.signedRequest(ctx, app, body)
+	return s.signed(ctx, d)
 }
 
 // Webhook delivers an event to an app and returns the last answer, its body
-// already read. Deliveries answered 5xx are retried three times, at once.
+// already read. What is answered 5xx, or not within 3 s, is delivered again,
+// three times at most; nothing else is, redirects included. Zoom repeats after
+// 5, 20 and 60 minutes, this server at once.
 func (s *Server) Webhook(ctx context.Context, clientID, event string, payload any) (*http.Response, error) {
-	app, err := s.webhookApp(clientID)
+	d, err := s.newDelivery(clientID, event, payload)
 	if err != nil {
 		return nil, err
 	}
-	body, err := s.webhookBody(event, payload)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := s.deliver(ctx, app, body)
-	for i := 0; i < maxRetries && err == nil && resp.StatusCode >= 500; i++ {
-		resp, err = s.deliver(ctx, app, body)
+	resp, err := s.deliver(ctx, d)
+	for range maxRetries {
+		if ctx.Err() != nil || err == nil && resp.StatusCode < 500 {
+			break
+		}
+		resp, err = s.deliver(ctx, d)
 	}
 	return resp, err
 }
 
-// webhookApp returns a copy of an app that has a webhook.
-func (s *Server) webhookApp(clientID string) (App, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	app := s.apps[clientID]
-	if app == nil {
-		return App{}, errNoApp(clientID)
-	}
-	if app.WebhookURL == "" {
-		return App{}, errors.New("the app has no WebhookURL: " + clientID)
-	}
-	return *app, nil
+// A delivery is an event for an app.
+type delivery struct {
+	url    string
+	secret string
+	body   []byte
 }
 
-func (s *Server) webhookBody(event string, payload any) ([]byte, error) {
-	body, err := json.Marshal(struct {
+func (s *Server) newDelivery(clientID, event string, payload any) (*delivery, error) {
+	s.mu.Lock()
+	app, now := s.apps[clientID], s.now()
+	s.mu.Unlock()
+	if app == nil {
+		return nil, errNoApp(clientID)
+	}
+	d := &delivery{url: app.WebhookURL, secret: app.WebhookSecret}
+	if event == deauthorized {
+		d.url = cmp.Or(app.DeauthorizationURL, d.url)
+	}
+	if d.url == "" {
+		return nil, errors.New("the app has no WebhookURL: " + clientID)
+	}
+	var err error
+	d.body, err = json.Marshal(struct {
 		Event   string `json:"event"`
 		Payload any    `json:"payload"`
 		EventTS int64  `json:"event_ts"` // milliseconds
-	}{event, payload, s.Now().UnixMilli()})
+	}{event, payload, now.UnixMilli()})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the event: %w", err)
 	}
-	return body, nil
+	return d, nil
 }
 
-func (s *Server) signedRequest(ctx context.Context, app App, body []byte) (*http.Request, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, app.WebhookURL, bytes.NewReader(body))
+func (s *Server) signed(ctx context.Context, d *delivery) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url, bytes.NewReader(d.body))
 	if err != nil {
 		return nil, fmt.Errorf("addressing the webhook: %w", err)
 	}
 	timestamp := strconv.FormatInt(s.Now().Unix(), 10)
 	r.Header.Set("Content-Type", "application/json; charset=utf-8")
 	r.Header.Set("X-Zm-Request-Timestamp", timestamp)
-	r.Header.Set("X-Zm-Signature", WebhookSignature(app.WebhookSecret, timestamp, body))
+	r.Header.Set("X-Zm-Signature", WebhookSignature(d.secret, timestamp, d.body))
 	r.Header.Set("X-Zm-Trackingid", "v=2.0;clid=zoomtest;rid=WEB_"+randomHex(16))
 	return r, nil
 }
 
-// deliver sends one signed request and reads the answer.
-func (s *Server) deliver(ctx context.Context, app App, body []byte) (*http.Response, error) {
-	r, err := s.signedRequest(ctx, app, body)
+// deliver sends one signed request and reads the answer, whatever it is.
+func (s *Server) deliver(ctx context.Context, d *delivery) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxWebhookWait)
+	defer cancel()
+	r, err := s.signed(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	client := s.WebhookClient
-	if client == nil {
-		client = webhookClient
+	client := http.Client{Transport: webhookTransport}
+	if s.WebhookClient != nil {
+		client = *s.WebhookClient
 	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("delivering the event: %w", err)
@@ -120,12 +134,8 @@ func (s *Server) deliver(ctx context.Context, app App, body []byte) (*http.Respo
 	return resp, nil
 }
 
-// webhookClient takes the first answer, whatever it is, and keeps nothing open.
-var webhookClient = &http.Client{
-	Timeout:       10 * time.Second,
-	Transport:     &http.Transport{DisableKeepAlives: true},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
+// webhookTransport keeps nothing open.
+var webhookTransport = &http.Transport{DisableKeepAlives: true}
 
 func hmacHex(secret, text string) string {
 	mac := hmac.New(sha256.New, []byte(secret))

@@ -1,13 +1,15 @@
 package zoomtest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -70,13 +72,49 @@ func TestWebhookRetries(t *testing.T) {
 		var calls int
 		w := webhookWorld(t, func(rw http.ResponseWriter, _ *http.Request) {
 			calls++
+			rw.Header().Set("Location", "/elsewhere")
 			rw.WriteHeader(first)
 		})
-		w.WebhookClient.CheckRedirect = webhookClient.CheckRedirect
 		resp, err := w.Webhook(t.Context(), "hooked", "x", nil)
 		if err != nil || resp.StatusCode != first || calls != want {
 			t.Errorf("answered %d: %d calls, %v", first, calls, err)
 		}
+	}
+}
+
+// Who answers too late is taken for somebody who does not answer.
+func TestWebhookWaitsThreeSeconds(t *testing.T) {
+	for first, want := range map[time.Duration]int32{2 * time.Second: 1, 4 * time.Second: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			var calls atomic.Int32
+			w := webhookWorld(t, func(rw http.ResponseWriter, r *http.Request) {
+				if calls.Add(1) == 1 {
+					pause(r, first)
+				}
+			})
+			resp, err := w.Webhook(t.Context(), "hooked", "x", nil)
+			if err != nil || resp.StatusCode != 200 || calls.Load() != want {
+				t.Errorf("answered after %v: %d calls, %v", first, calls.Load(), err)
+			}
+		})
+	}
+}
+
+func TestWebhookIsGivenUp(t *testing.T) {
+	w := newWorld(t)
+	var calls atomic.Int32
+	w.AddApp(App{ClientID: "hooked", WebhookURL: "https://app.example/webhook"})
+	w.WebhookClient = &http.Client{Transport: NewTransport(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		calls.Add(1)
+		panic(http.ErrAbortHandler)
+	}))}
+	if _, err := w.Webhook(t.Context(), "hooked", "x", nil); err == nil || calls.Load() != 4 {
+		t.Errorf("%d calls, error %v", calls.Load(), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.Webhook(ctx, "hooked", "x", nil); err == nil || calls.Load() != 4 {
+		t.Errorf("%d calls, error %v", calls.Load(), err)
 	}
 }
 
@@ -106,98 +144,5 @@ func TestNewWebhookRequestMayBeTamperedWith(t *testing.T) {
 	if r.Header.Get("x-zm-signature") != WebhookSignature("whsec", r.Header.Get("x-zm-request-timestamp"), body) ||
 		r.Method != http.MethodPost || r.URL.String() != "https://app.example/webhook" {
 		t.Errorf("request %+v", r)
-	}
-}
-
-func TestDeauthorize(t *testing.T) {
-	var event struct {
-		Event   string
-		Payload map[string]string
-	}
-	w := webhookWorld(t, func(_ http.ResponseWriter, r *http.Request) {
-		_ = json.NewDecoder(r.Body).Decode(&event)
-	})
-	tk := w.signIn(w.app)
-	zak := w.meetingToken(w.get(tk.Access, "/v2/users/me/zak"))
-	if _, err := w.Deauthorize(t.Context(), "hooked", "ada"); err != nil {
-		t.Fatal(err)
-	}
-	p := event.Payload
-	if event.Event != "app_deauthorized" || p["user_id"] != "ada" || p["client_id"] != "hooked" ||
-		p["account_id"] != w.user.AccountID || p["signature"] == "" || len(p) != 5 {
-		t.Errorf("event %+v", event)
-	}
-	if _, err := time.Parse(time.RFC3339, p["deauthorization_time"]); err != nil {
-		t.Error(err)
-	}
-	status, body := w.get(tk.Access, "/v2/users/me")
-	expect(t, status, body, 401, invalidAccessBody)
-	status, body = w.post("/oauth/token", w.app, refreshForm(w.app, tk.Refresh))
-	expect(t, status, body, 400, invalidTokenBody)
-	if _, _, ok := w.ValidateZAK(zak); !ok {
-		t.Error("the ZAK died")
-	}
-	w.signIn(w.app) // the user may come back
-}
-
-func TestValidateWebhookURL(t *testing.T) {
-	correct := func(token string) string {
-		return fmt.Sprintf(`{"plainToken":%q,"encryptedToken":%q}`, token, hmacHex("whsec", token))
-	}
-	for name, tc := range map[string]struct {
-		status int
-		answer func(token string) string
-		ok     bool
-	}{
-		"correct":        {200, correct, true},
-		"another status": {201, correct, false},
-		"not JSON":       {200, func(string) string { return "ok" }, false},
-		"another token":  {200, func(string) string { return correct("other") }, false},
-		"another plain token": {200, func(token string) string {
-			return strings.Replace(correct(token), token, "other", 1)
-		}, false},
-		"wrong key": {200, func(token string) string {
-			return strings.ReplaceAll(correct(token), hmacHex("whsec", token), hmacHex("wrong", token))
-		}, false},
-		"nothing at all":  {200, func(string) string { return "{}" }, false},
-		"trouble in hand": {503, correct, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := webhookWorld(t, func(rw http.ResponseWriter, r *http.Request) {
-				var event struct {
-					Event   string
-					Payload struct{ PlainToken string }
-				}
-				if err := json.NewDecoder(r.Body).Decode(&event); err != nil || event.Event != "endpoint.url_validation" {
-					t.Errorf("event %+v, %v", event, err)
-				}
-				rw.WriteHeader(tc.status)
-				_, _ = io.WriteString(rw, tc.answer(event.Payload.PlainToken))
-			})
-			if err := w.ValidateWebhookURL(t.Context(), "hooked"); (err == nil) != tc.ok {
-				t.Errorf("validated with %v", err)
-			}
-		})
-	}
-}
-
-func TestDeeplink(t *testing.T) {
-	w := newWorld(t)
-	tk := w.signIn(w.app)
-	post := func(token, body string) (int, string) {
-		r, _ := http.NewRequest(http.MethodPost, w.URL+"/v2/zoomapp/deeplink", strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Authorization", "Bearer "+token)
-		return w.send(r)
-	}
-	status, body := post(tk.Access, `{"action":"go"}`)
-	expect(t, status, body, 200, `{"deeplink":"zoomus://zoom.test/zoomapp?action=go&client_id=confidential"}`)
-	if status, _ := post(tk.Access, "action=go"); status != 400 {
-		t.Errorf("not JSON: %d", status)
-	}
-	status, body = post("nonsense", "{}")
-	expect(t, status, body, 401, invalidAccessBody)
-	if status, _ := w.get(tk.Access, "/v2/zoomapp/deeplink"); status != http.StatusMethodNotAllowed {
-		t.Errorf("GET: %d", status)
 	}
 }

@@ -1,0 +1,58 @@
+package logformat
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// redactedValue is what an encoder that writes JSON makes of a value, without
+// the credentials in it: Caddy logs whole configurations and event data so. It
+// is the value itself where there are none.
+func redactedValue(key string, value any) (any, error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(encoded))
+	decoder.UseNumber()
+	var plain any
+	if err := decoder.Decode(&plain); err != nil {
+		return nil, err
+	}
+	if clean, changed := hidden.set.Load().value(key, plain); changed {
+		return clean, nil
+	}
+	return value, nil
+}
+
+// value takes the credentials out of decoded JSON, in place, and reports whether
+// there were any. Objects are looked into whatever their name is: in a
+// configuration `access_token` is where the options of its header stand.
+func (s *nameSet) value(key string, v any) (clean any, changed bool) {
+	switch v := v.(type) {
+	case nil, bool:
+		return v, false
+	case map[string]any:
+		for key, field := range v {
+			clean, ok := s.value(key, field)
+			v[key] = clean
+			changed = changed || ok
+		}
+		return v, changed
+	}
+	if s.hidesKey(key) {
+		return redacted, true
+	}
+	switch v := v.(type) {
+	case string:
+		clean := s.text(v)
+		return clean, clean != v
+	case []any:
+		for i, element := range v {
+			clean, ok := s.value("", element)
+			v[i] = clean
+			changed = changed || ok
+		}
+	}
+	return v, changed
+}

@@ -1,0 +1,163 @@
+package logformat
+
+import "strings"
+
+// redacted stands for a value that was taken out, as Caddy's own do.
+const redacted = "REDACTED"
+
+// queryWords are parameters of sign-ins and of signed URLs whose names mean
+// other things elsewhere: they count where a query or form is sure, so that an
+// error text may say "code=42".
+var queryWords = map[string]bool{"code": true, "state": true, "signature": true, "token": true}
+
+// text returns a string without the credentials in it: values of parameters and
+// cookies, wherever the string has a URL, a query, a form or a Cookie header,
+// and all that has the shape of a JWT, as tokens and ZAKs have that an app's
+// configuration has given other names (header_up, env, log_append).
+func (s *nameSet) text(value string) string {
+	if strings.IndexByte(value, '=') >= 0 || strings.IndexByte(value, '%') >= 0 {
+		value = s.withoutParameters(value)
+	}
+	if strings.Contains(value, jwtStart) {
+		value = withoutJWTs(value)
+	}
+	return value
+}
+
+// withoutParameters looks at each byte once, whatever a visitor sends: a name
+// begins after a byte that no name has, and ends at an equals sign. Both may be
+// percent-encoded, as in a URL that is a parameter of another.
+func (s *nameSet) withoutParameters(value string) string {
+	var out strings.Builder
+	kept, begin, query := 0, 0, true
+	for i := 0; i < len(value); {
+		c, width := unescape(value, i)
+		switch {
+		case isNameByte(c):
+			i += width
+			continue
+		case c == '=' && s.hidesParameter(value[begin:i], query):
+			end := i + width + valueLen(value[i+width:])
+			if end > i+width {
+				out.WriteString(value[kept : i+width])
+				out.WriteString(redacted)
+				kept = end
+			}
+			i, begin, query = end, end, false
+		default:
+			i += width
+			begin, query = i, strings.IndexByte(`?&#;"`, c) >= 0
+		}
+	}
+	if kept == 0 {
+		return value
+	}
+	out.WriteString(value[kept:])
+	return out.String()
+}
+
+// hidesParameter reports whether the value of a parameter, or of a cookie, is a
+// credential. query says that only a parameter can stand there.
+func (s *nameSet) hidesParameter(name string, query bool) bool {
+	if strings.IndexByte(name, '%') >= 0 {
+		decoded := make([]byte, 0, len(name))
+		for i := 0; i < len(name); {
+			c, width := unescape(name, i)
+			decoded = append(decoded, c)
+			i += width
+		}
+		name = string(decoded)
+	}
+	return query && queryWords[name] || s.hidesKey(name) || s.hidesCookie(name)
+}
+
+// unescape returns the byte at i, percent-decoded however often it was encoded,
+// and how many bytes stand for it.
+func unescape(value string, i int) (c byte, width int) {
+	if value[i] != '%' {
+		return value[i], 1
+	}
+	j := i + 1
+	for strings.HasPrefix(value[j:], "25") {
+		j += 2
+	}
+	if j+2 > len(value) {
+		return '%', j - i
+	}
+	high, low := hexDigit(value[j]), hexDigit(value[j+1])
+	if high < 0 || low < 0 {
+		return '%', j - i
+	}
+	return byte(high<<4 | low), j + 2 - i
+}
+
+// hexDigit is the value of a digit, below 0 if it is none.
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
+func isNameByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.'
+}
+
+// valueLen is the length of a parameter's or a cookie's value. What may stand in
+// one undecoded belongs to it, quotes around it too; a semicolon does unless
+// nothing or a blank follows, as between cookies.
+func valueLen(value string) int {
+	quotes := len(value) - len(strings.TrimLeft(value, `"\`))
+	end := strings.IndexFunc(value[quotes:], func(c rune) bool {
+		return c <= ' ' || c == '&' || c == '#' || c == '"' || c == '<' || c == '>'
+	})
+	if end >= 0 {
+		value = value[:quotes+end]
+	}
+	return len(strings.TrimRight(value, ";"))
+}
+
+// jwtStart is what base64url makes of the `{"` that header and claims of a JWT
+// begin with (RFC 7519).
+const jwtStart = "eyJ"
+
+func withoutJWTs(value string) string {
+	var out strings.Builder
+	kept := 0
+	for i := 0; ; {
+		next := strings.Index(value[i:], jwtStart)
+		if next < 0 {
+			break
+		}
+		i += next
+		end := i + base64Len(value[i:])
+		if claims, ok := strings.CutPrefix(value[end:], "."); ok && strings.HasPrefix(claims, jwtStart) {
+			end = len(value) - len(claims) + base64Len(claims)
+			if signature, ok := strings.CutPrefix(value[end:], "."); ok {
+				end = len(value) - len(signature) + base64Len(signature)
+				out.WriteString(value[kept:i])
+				out.WriteString(redacted)
+				kept = end
+			}
+		}
+		i = end
+	}
+	if kept == 0 {
+		return value
+	}
+	out.WriteString(value[kept:])
+	return out.String()
+}
+
+// base64Len is the length of the base64url that a string begins with.
+func base64Len(value string) int {
+	for i := range len(value) {
+		if c := value[i]; !isNameByte(c) || c == '.' {
+			return i
+		}
+	}
+	return len(value)
+}

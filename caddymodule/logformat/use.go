@@ -1,0 +1,78 @@
+package logformat
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// format is what the encoder is called in a configuration.
+const format = "zoom_pkce"
+
+// configurations are those being loaded or running with a log that uses the
+// encoder, known by the channel that is closed at their end.
+var configurations sync.Map
+
+func noteUse(ctx caddy.Context) {
+	end := ctx.Done()
+	if end == nil {
+		return // never ends: a test's
+	}
+	configurations.Store(end, true)
+	context.AfterFunc(ctx, func() { configurations.Delete(end) })
+}
+
+// InUse reports whether a log of the configuration that ctx belongs to uses the
+// encoder. Caddy opens the logs first, so apps and handlers may ask from
+// Provision on.
+func InUse(ctx caddy.Context) bool {
+	_, ok := configurations.Load(ctx.Done())
+	return ok
+}
+
+// Configured reports whether a log of a configuration uses the encoder, by
+// itself or wrapped by another, without loading it.
+func Configured(logs *caddy.Logging) bool {
+	if logs == nil {
+		return false
+	}
+	for _, log := range logs.Logs {
+		if log != nil && wraps(log.EncoderRaw) {
+			return true
+		}
+	}
+	return false
+}
+
+// ConfiguredIn is Configured for a whole configuration, as JSON. The error says
+// that it is none.
+func ConfiguredIn(config []byte) (bool, error) {
+	var c struct {
+		Logging *caddy.Logging `json:"logging"`
+	}
+	if err := json.Unmarshal(config, &c); err != nil {
+		return false, err
+	}
+	return Configured(c.Logging), nil
+}
+
+// wraps reports whether an encoder is this one, or wraps it. What is no encoder
+// is Caddy's to refuse.
+func wraps(encoder json.RawMessage) bool {
+	for len(encoder) > 0 {
+		var e struct {
+			Format string          `json:"format"`
+			Wrap   json.RawMessage `json:"wrap"`
+		}
+		if json.Unmarshal(encoder, &e) != nil {
+			return false
+		}
+		if e.Format == format {
+			return true
+		}
+		encoder = e.Wrap
+	}
+	return false
+}
