@@ -28,8 +28,10 @@ var house = []string{
 	"caddymodule/internal/browser",
 	"caddymodule/internal/scrub",
 	"caddymodule/internal/conf",
+	"zoompkce/memstore",
 	"zoompkce",
 	"zoompkce/zoomapi",
+	"zoompkce/returnurl",
 }
 
 // forTests are packages that nothing but tests imports.

@@ -40,7 +40,7 @@ type Login struct {
 	Flow Flow
 	// RedirectURI is where Zoom was told to send the visitor back to.
 	RedirectURI string
-	// ReturnURL is where the visitor goes after it.
+	// Of is where the visitor goes after it.
 	ReturnURL string
 	// Started is when it was begun.
 	Started time.Time
@@ -73,7 +73,7 @@ type LoginRequest struct {
 	Flow Flow
 	// RedirectURI is one of the URIs registered at Zoom.
 	RedirectURI string
-	// ReturnURL is where the visitor goes after it; a result of [ReturnURL].
+	// Of is where the visitor goes after it; a result of [Of].
 	ReturnURL string
 	// Restarted is set for a login that follows one that failed.
 	Restarted bool
