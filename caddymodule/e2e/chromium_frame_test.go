@@ -126,9 +126,14 @@ func frameSignsIn(t *testing.T, p *person) {
 	if got := window.text("dl"); !strings.Contains(got, page) || !strings.Contains(got, "Ada") {
 		t.Errorf("the window names %q, want %s", got, page)
 	}
-	// Nothing is handed over before a press.
-	time.Sleep(1500 * time.Millisecond)
+	// Nothing is handed over before a press, and a window that has just come to the front
+	// takes none.
+	window.do("waiting for the button", chromedp.WaitEnabled(chromedp.CSS("#go")))
 	frame.wantText("h1", "Sign in to continue")
+	off, err := chromedp.Run(window.ctx, chromedp.Evaluate[bool](`dispatchEvent(new Event("focus")), document.getElementById("go").disabled`))
+	if err != nil || !off {
+		t.Errorf("a window that comes to the front takes a press at once: %v", err)
+	}
 	window.press()
 	frame.wait("#app")
 	frame.wantText("#app", "/in/embedder.localhost for user-ada")
