@@ -50,7 +50,7 @@ func rewrite[T any](ctx context.Context, m *Manager, userID string, change func(
 	if plain, err = json.Marshal(r); err != nil {
 		return err
 	}
-	_, err = m.store.Swap(ctx, key, version, k.sealRecord(purposeRecord, key, plain), time.Now().Add(100*time.Hour))
+	_, err = m.store.Swap(ctx, key, version, k.sealRecord(recordFormat, purposeRecord, key, plain), time.Now().Add(100*time.Hour))
 	return err
 }
 
