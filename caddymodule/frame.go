@@ -161,12 +161,9 @@ func (s *site) serveFrameTicket(w http.ResponseWriter, r *http.Request, v *visit
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))
 	}
-	if session.Framed() {
-		return s.refuse(w, r, refusal{code: outcome.NotAllowed, err: errors.New("a frame's session gets no ticket")})
-	}
 	ticket, err := s.manager.FrameTicket(r.Context(), session)
 	if err != nil {
-		return s.refuse(w, r, refusalOf(err))
+		return s.refuseTicket(w, r, err)
 	}
 	if wish.Key != "" {
 		http.SetCookie(w, s.ticketCookie(wish.Key, ticket))
@@ -219,6 +216,8 @@ func (s *site) serveFrameRedeem(w http.ResponseWriter, r *http.Request, v *visit
 func (s *site) refuseTicket(w http.ResponseWriter, r *http.Request, err error) error {
 	f := refusalOf(err)
 	switch {
+	case errors.Is(err, zoompkce.ErrTicketRefused):
+		f.code = outcome.NotAllowed
 	case errors.Is(err, zoompkce.ErrNoTicket):
 		f.code = outcome.BadRequest
 	case errors.Is(err, zoompkce.ErrTicketOver):

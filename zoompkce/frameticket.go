@@ -13,6 +13,9 @@ import (
 const FrameTicketLifetime = 60 * time.Second
 
 var (
+	// ErrTicketRefused means that a session is a frame's itself, in which a press may
+	// be a stolen one, or a program's, which has no window.
+	ErrTicketRefused = errors.New("zoompkce: the session of a frame or of a program gets no ticket")
 	// ErrNoTicket means that a value is no ticket of this app.
 	ErrNoTicket = errors.New("zoompkce: this is no ticket for a frame")
 	// ErrTicketOver means that a ticket has expired or was redeemed before.
@@ -43,8 +46,12 @@ const ticketLen = sessionCookieLen + 16 + 8
 const maxTicket = 512
 
 // FrameTicket issues a ticket with which a frame gets a session of the same user,
-// once, within [FrameTicketLifetime], and only while s is open.
+// once, within [FrameTicketLifetime], and only while s is open. A session that gets none
+// is refused with [ErrTicketRefused].
 func (m *Manager) FrameTicket(ctx context.Context, s *Session) (string, error) {
+	if s.Framed() || s.program != nil {
+		return "", ErrTicketRefused
+	}
 	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return "", err
@@ -52,7 +59,7 @@ func (m *Manager) FrameTicket(ctx context.Context, s *Session) (string, error) {
 	frame := newSessionID()
 	plain := append(s.cookie.marshal(), frame[:]...)
 	plain = binary.BigEndian.AppendUint64(plain, uint64(time.Now().Add(FrameTicketLifetime).UnixMilli()))
-	return base64.RawURLEncoding.EncodeToString(k.sealRecord(purposeTicket, "", plain)), nil
+	return base64.RawURLEncoding.EncodeToString(k.sealRecord(recordFormat, purposeTicket, "", plain)), nil
 }
 
 // OpenFrameTicket opens a ticket, and checks that it has not expired and that its
@@ -92,7 +99,7 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 	if err != nil {
 		return nil, err
 	}
-	t.session = &Session{c.user, snap, c.sessionCookie, now.UnixMilli()}
+	t.session = &Session{user: c.user, snap: snap, cookie: c.sessionCookie, at: now.UnixMilli()}
 	return t, nil
 }
 
@@ -150,5 +157,5 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 		m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: u.id()})
-	return m.opened(ctx, &Session{u, snap, frame, time.Now().UnixMilli()})
+	return m.opened(ctx, &Session{user: u, snap: snap, cookie: frame, at: time.Now().UnixMilli()})
 }

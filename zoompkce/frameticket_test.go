@@ -52,6 +52,9 @@ func TestFrameTicket(t *testing.T) {
 		if p.session(window).Framed() {
 			w.Error("the window's session passes for a frame's")
 		}
+		if _, err := p.FrameTicket(ctx, p.session(frame)); !errors.Is(err, zoompkce.ErrTicketRefused) {
+			w.Errorf("a frame's session asks for a ticket: %v", err)
+		}
 		if a, b := issuer.works(window), p.works(frame); a != b {
 			w.Error("the frame has another grant than the window")
 		}
