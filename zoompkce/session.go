@@ -24,6 +24,11 @@ func (s *Session) Profile() zoomapi.Profile { return s.user.grant(s.snap).Profil
 // Created is when the visitor signed in, or allowed the program.
 func (s *Session) Created() time.Time { return time.UnixMilli(s.cookie.created) }
 
+// Framed tells that the session was opened for a frame, see [Manager.RedeemFrameTicket]:
+// the page around the frame may place what it likes over and under it, so such a
+// session must not decide anything that one press decides.
+func (s *Session) Framed() bool { return s.cookie.framed }
+
 // NoSessionError means that the visitor is signed out.
 type NoSessionError struct {
 	// Reason is the outcome of [EventCookieRejected], or "" if there was no cookie.
