@@ -2,12 +2,14 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/include"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
@@ -69,6 +71,9 @@ func visitOf(r *http.Request) *visit {
 	v := new(visit)
 	v.injected, v.found = v.first.injected[:0], v.first.found[:0]
 	v.cookies = append(v.first.cookies[:0], r.Header["Cookie"]...)
+	if offered, made := include.Of(r); made {
+		v.continueFrom(r, offered)
+	}
 	if vars != nil {
 		vars[visitVar] = v
 	}
@@ -77,6 +82,60 @@ func visitOf(r *http.Request) *visit {
 
 // String keeps placeholders from printing more.
 func (*visit) String() string { return "[redacted]" }
+
+// known is what a request that Caddy makes of another one knows of the visitor. It
+// is never changed.
+type known struct {
+	redacted
+	cookies []string
+	found   []found
+}
+
+// continueFrom makes a request that Caddy made of another one the same visitor's.
+// It is no page load, whatever headers it has a copy of: where it could lead,
+// nobody follows.
+func (v *visit) continueFrom(r *http.Request, offered any) {
+	r.Header.Set("Sec-Fetch-Mode", "no-cors")
+	r.Header.Set("Sec-Fetch-Dest", "empty")
+	if outer, ok := offered.(*known); ok {
+		v.cookies = outer.cookies
+		v.found = append(v.found, outer.found...)
+	}
+}
+
+// includable is next, made so that a request that Caddy makes of this one, while
+// next serves it, is the same visitor's. Sites without `templates` have none.
+func (s *site) includable(v *visit, next caddyhttp.Handler) caddyhttp.Handler {
+	if !s.app.includes() {
+		return next
+	}
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		defer v.offer(r)()
+		return next.ServeHTTP(w, r)
+	})
+}
+
+// offerVar is where the first directive's offer is kept for further ones. It is no
+// part of the visit: few have one.
+const offerVar = visitVar + "_include"
+
+func (v *visit) offer(r *http.Request) (withdraw func()) {
+	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	offered := &known{cookies: v.cookies, found: slices.Clone(v.found)}
+	withdraw = func() {}
+	offer, ok := vars[offerVar].(*include.Offer)
+	if !ok {
+		offer = include.New(offered)
+		vars[offerVar] = offer
+		withdraw = func() {
+			offer.Withdraw()
+			delete(vars, offerVar)
+		}
+	}
+	offer.Change(offered)
+	offer.PutOn(r) // an earlier directive's key was scrubbed
+	return withdraw
+}
 
 // isSet reports whether one of our handlers has set a header.
 func (v *visit) isSet(canonical string) bool {
