@@ -5,12 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/include"
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -224,41 +222,6 @@ func (v *visit) values() []string {
 		return make([]string, 0, len(promised{}))
 	}
 	return v.first.values[:0]
-}
-
-// identify makes the placeholders {http.auth.user.*} tell of the visitor. Few
-// requests ask for them, so they are looked up instead of being set; what an earlier
-// gate has set goes, since it would be found first.
-func (v *visit) identify(repl *caddy.Replacer, p zoomapi.Profile) {
-	v.profile = p
-	for _, name := range [...]string{placeholderID, placeholderAccountID, placeholderEmail, placeholderName} {
-		repl.Delete(name)
-	}
-	if !v.identified {
-		v.identified = true
-		repl.Map(v.placeholder)
-	}
-}
-
-const (
-	placeholderID        = "http.auth.user.id"
-	placeholderAccountID = "http.auth.user.account_id"
-	placeholderEmail     = "http.auth.user.email"
-	placeholderName      = "http.auth.user.name"
-)
-
-func (v *visit) placeholder(name string) (any, bool) {
-	switch name {
-	case placeholderID:
-		return v.profile.ID, true
-	case placeholderAccountID:
-		return v.profile.AccountID, true
-	case placeholderEmail:
-		return v.profile.Email, true
-	case placeholderName:
-		return pages.WithoutControls(v.profile.Name), true
-	}
-	return nil, false
 }
 
 // reauthorizeLife is for how long a browser that was sent to Zoom for a missing
