@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
@@ -75,6 +76,9 @@ func errorFields(err error) (fields []zap.Field) {
 
 // advice tells an operator what to do about a refusal.
 func (f refusal) advice() string {
+	if errors.Is(f.err, bodies.ErrBusy) {
+		return "somebody sends many large bodies at a time; Zoom repeats its deliveries"
+	}
 	if errors.As(f.err, new(*zoompkce.UnopenableError)) {
 		return "this does not pass by itself: add the secret that the record was sealed with to cookie secret, " +
 			"or end the user's sessions with DELETE /zoom_pkce/apps/<client_id>/users/<user id> at Caddy's admin API"
