@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -31,7 +32,8 @@ func (s *site) logRefusal(r *http.Request, f refusal) {
 }
 
 // logStep tells of a step of a request that was refused or has failed. What
-// ended because the visitor left is no news.
+// ended because the visitor left is no news. Anybody can cause such lines, so
+// there are only some a second.
 func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f refusal) {
 	if errors.Is(f.err, context.Canceled) {
 		level = zap.DebugLevel
@@ -40,12 +42,19 @@ func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f r
 	if c == nil {
 		return
 	}
+	leftOut, ok := s.logLimit.Admit(string(f.code), time.Now())
+	if !ok {
+		return
+	}
 	fields := []zap.Field{
 		zap.String("code", string(f.code)),
 		zap.Int("status", f.code.Status()),
 		zap.String("request_id", requestIDOf(r)),
 		zap.String("method", r.Method),
 		zap.String("path", browser.SentURL(r).Path),
+	}
+	if leftOut > 0 {
+		fields = append(fields, zap.Uint64("left_out", leftOut))
 	}
 	if advice := f.advice(); advice != "" {
 		fields = append(fields, zap.String("advice", advice))
