@@ -81,10 +81,10 @@ func TestStalledDeliveriesShareMemory(t *testing.T) {
 		})
 	}
 	testkit.Eventually(t, "too large bodies to be refused", 8*time.Second, func() bool { return refused.Load() >= 8 })
-	// Zoom repeats what came while the last of them grew.
-	testkit.Eventually(t, "a delivery of Zoom's", 5*time.Second, func() bool {
-		return w.deliver(webhookSecret, time.Now(), deauthorization(testClientID, "user-nobody", time.Now())).StatusCode == http.StatusOK
-	})
+	a := w.deliver(webhookSecret, time.Now(), deauthorization(testClientID, "user-nobody", time.Now()))
+	if a.StatusCode != http.StatusOK {
+		t.Errorf("Zoom got %d %s", a.StatusCode, a.body)
+	}
 	for _, c := range conns {
 		c.Close()
 	}

@@ -47,8 +47,11 @@ func (l *Limits) Read(w http.ResponseWriter, r *http.Request) (body []byte, rele
 	_ = connection.SetReadDeadline(time.Now().Add(l.Patience))
 	for {
 		if len(body) == size {
-			grown := min(max(firstRead, 2*size), l.Each+1)
-			if l.held.Add(int64(grown-size)) > int64(l.All) {
+			grown, all := min(max(firstRead, 2*size), l.Each+1), l.All
+			if size > 0 {
+				all -= l.All / 16 // large ones leave room for small ones
+			}
+			if l.held.Add(int64(grown-size)) > int64(all) {
 				l.held.Add(int64(size - grown))
 				LeaveUnread(w, r)
 				return nil, release, ErrBusy
