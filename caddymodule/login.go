@@ -45,7 +45,7 @@ func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, star
 // GET, and nothing of the answer is kept.
 func (s *site) redirect(w http.ResponseWriter, decision, location string) error {
 	telemetry.Metrics.Count(decision)
-	pages.SetSecurityHeaders(w.Header(), pages.Security{HTTPS: s.secure})
+	pages.SetSecurityHeaders(w.Header(), s.security())
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
@@ -129,7 +129,7 @@ func (s *site) signInFrom(w http.ResponseWriter, r *http.Request, v *visit) erro
 	}
 	next := s.pathPrefix + "/login?return_to=" + url.QueryEscape(returnURL)
 	telemetry.Metrics.Count(telemetry.DecisionFragment)
-	pages.KeepFragmentHop(next).Write(w, http.StatusOK, pages.Security{HTTPS: s.secure})
+	pages.KeepFragmentHop(next).Write(w, http.StatusOK, s.security())
 	return nil
 }
 
