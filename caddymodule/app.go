@@ -15,6 +15,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
 	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule/redisstore" // registered with us: one --with is enough
 )
 
@@ -125,6 +126,7 @@ func (a *App) Start() error {
 	if err := routes.Clash(http, findSite); err != nil {
 		return err
 	}
+	a.warnReadableLogs()
 	a.events.Start()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
@@ -154,6 +156,18 @@ func (a *App) Start() error {
 		}
 	}
 	return nil
+}
+
+// warnReadableLogs says that Caddy's logs will show tokens, whatever their level
+// is. It concerns all handlers, so one of them says it for all.
+func (a *App) warnReadableLogs() {
+	if logformat.InUse(a.ctx) {
+		return
+	}
+	for _, sites := range a.apps {
+		sites[0].logger.Warn(logformat.Missing)
+		return
+	}
 }
 
 // findSite tells what of a handler matters in routes.
