@@ -85,6 +85,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	        meeting_id <placeholder>
 //	        header     <name>
 //	        lifetime   <duration>
+//	        max_age    <duration>
 //	        on_error   omit|fail
 //	    }
 //	    page_tokens on|off

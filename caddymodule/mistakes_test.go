@@ -95,7 +95,16 @@ func TestResolveRefuses(t *testing.T) {
 		"an OBF without a meeting":      {func(h *Handler) { h.OBF = new(OBF) }, "obf meeting_id: is required"},
 		"an OBF for no meeting number":  {func(h *Handler) { h.OBF = &OBF{MeetingID: "12345678"} }, "obf meeting_id"},
 		"an OBF with negative lifetime": {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", Lifetime: -1} }, "obf lifetime"},
-		"an unknown obf on_error":       {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", OnError: "no"} }, "obf on_error"},
+		"an OBF older than its lifetime": {
+			func(h *Handler) {
+				h.OBF = &OBF{MeetingID: "{x}", Lifetime: caddy.Duration(time.Minute), MaxAge: new(caddy.Duration(time.Hour))}
+			}, "obf max_age: 1h0m0s is not between 0 and 1m0s",
+		},
+		"an OBF older than 2 hours": {
+			func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", MaxAge: new(caddy.Duration(3 * time.Hour))} }, "obf max_age: 3h0m0s",
+		},
+		"a negative OBF age":      {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", MaxAge: new(caddy.Duration(-1))} }, "obf max_age"},
+		"an unknown obf on_error": {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", OnError: "no"} }, "obf on_error"},
 
 		"a short Meeting SDK JWT": {
 			func(h *Handler) { h.MeetingSDK = &MeetingSDK{ExpiresIn: caddy.Duration(29 * time.Minute)} }, "meeting_sdk expires_in: 29m0s is not between",
