@@ -122,6 +122,28 @@ func TestResolveRefuses(t *testing.T) {
 		"a Meeting SDK with half of a public client's key": {
 			func(h *Handler) { h.ClientSecret = ""; h.MeetingSDK = &MeetingSDK{SDKKey: "k"} }, "meeting_sdk sdk_secret: is required for a public client",
 		},
+		"a client_key that is none": {
+			func(h *Handler) { h.ClientSecret, h.ClientKey = "", "a-secret-word" }, "client_key: there is no private key in PEM",
+		},
+		"a client_key beside a client_secret": {
+			func(h *Handler) { h.ClientKey = testClientKey }, "client_secret: leave it out beside client_key",
+		},
+		"a key id with a space": {
+			func(h *Handler) { h.ClientSecret, h.ClientKey, h.ClientKeyID = "", testClientKey, "a b" }, "client_key: the key id must not contain spaces",
+		},
+		"a key id without a key": {func(h *Handler) { h.ClientKeyID = "key-1" }, `client_key_id "key-1": names a client_key, and there is none`},
+		"a Meeting SDK that signs with a client_key": {
+			func(h *Handler) {
+				h.ClientSecret, h.ClientKey, h.MeetingSDK = "", testClientKey, &MeetingSDK{SDKSecret: "x"}
+			}, "meeting_sdk: needs sdk_key and sdk_secret beside client_key",
+		},
+		"a Meeting SDK that signs with the secret of a Zoom App": {
+			func(h *Handler) { h.ClientKey, h.MeetingSDK, h.ZoomApp = testClientKey, new(MeetingSDK), new(ZoomApp) },
+			"meeting_sdk: needs sdk_key and sdk_secret beside client_key",
+		},
+		"a Zoom App with a key alone": {
+			func(h *Handler) { h.ClientSecret, h.ClientKey, h.ZoomApp = "", testClientKey, new(ZoomApp) }, "zoom_app: needs client_secret",
+		},
 		"a Zoom App without a secret": {
 			func(h *Handler) { h.ClientSecret = ""; h.ZoomApp = new(ZoomApp) }, "zoom_app: needs client_secret",
 		},

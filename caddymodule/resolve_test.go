@@ -97,6 +97,16 @@ func TestResolveAccepts(t *testing.T) {
 			func(h *Handler) { h.ClientSecret = "" },
 			func(s *settings) any { return s.clientSecret }, []byte(nil),
 		},
+		"an app with a key": {
+			func(h *Handler) { h.ClientSecret, h.ClientKey, h.ClientKeyID = "", testClientKey, "key-1" },
+			func(s *settings) any { return []string{string(s.clientSecret), s.clientKey, s.clientKeyID} },
+			[]string{"", testClientKey, "key-1"},
+		},
+		"a Zoom App with a key": {
+			func(h *Handler) { h.ClientKey, h.ZoomApp = testClientKey, new(ZoomApp) },
+			func(s *settings) any { return []string{string(s.clientSecret), s.clientKey} },
+			[]string{"secret", testClientKey},
+		},
 		"escaped braces in a secret": {
 			func(h *Handler) { h.ClientSecret = `pa\{ss\}word` },
 			func(s *settings) any { return string(s.clientSecret) }, "pa{ss}word",

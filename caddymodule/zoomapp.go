@@ -44,7 +44,7 @@ func (z *ZoomApp) resolve(r *resolver, app *Handler, s *settings) *zoomAppSettin
 		// The key of the app context is SHA-256 of the client secret
 		// (https://developers.zoom.us/docs/zoom-apps/zoom-app-context/).
 		r.Failf("zoom_app",
-			"needs client_secret, with which Zoom encrypts the app context; a public client has none")
+			"needs client_secret, with which Zoom encrypts the app context, also beside client_key; a public client has none")
 	}
 	zoomApp := &zoomAppSettings{signInFromContext: z.SignInFromContext}
 	for i := range s.redirectURIs {
