@@ -101,6 +101,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	    zoom_app {
 //	        redirect_uri         <uri...>
 //	        sign_in_from_context on|off
+//	        open_in_client       on|off
 //	    }
 //	    webhook {
 //	        secret_token <token...>

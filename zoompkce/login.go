@@ -47,6 +47,8 @@ type Login struct {
 	// Restarted tells that it follows one that failed, so that a second
 	// failure is not answered by a third attempt.
 	Restarted bool
+	// Marketplace tells that the visitor came from Zoom's App Marketplace.
+	Marketplace bool
 
 	state    string
 	verifier string
@@ -65,6 +67,7 @@ type loginPayload struct {
 	Started     int64  `json:"t"` // Unix milliseconds
 	Session     string `json:"b,omitempty"`
 	Owner       string `json:"o,omitempty"`
+	Marketplace bool   `json:"m,omitempty"`
 }
 
 // LoginRequest says what login to begin.
@@ -77,6 +80,8 @@ type LoginRequest struct {
 	ReturnURL string
 	// Restarted is set for a login that follows one that failed.
 	Restarted bool
+	// Marketplace is set for one that Zoom's App Marketplace began, without a state.
+	Marketplace bool
 }
 
 // BeginLogin begins a sign-in. It returns the login, for the authorization URL
@@ -95,6 +100,7 @@ func (m *Manager) BeginLogin(
 		ReturnURL:   req.ReturnURL,
 		Started:     time.Now(),
 		Restarted:   req.Restarted,
+		Marketplace: req.Marketplace,
 		state:       newState(k, req.Restarted),
 		verifier:    zoomapi.NewVerifier(),
 	}
@@ -117,7 +123,7 @@ func (l *Login) seal(k *keys) (string, error) {
 	// Every & of the return URL would become six bytes, and the cookie too long.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(loginPayload{
-		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.owner,
+		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.owner, l.Marketplace,
 	}); err != nil {
 		return "", err
 	}
@@ -180,6 +186,7 @@ func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
 		ReturnURL:   p.ReturnURL,
 		Started:     time.UnixMilli(p.Started),
 		Restarted:   stateRestarted(k, p.State),
+		Marketplace: p.Marketplace,
 		state:       p.State,
 		verifier:    p.Verifier,
 		cookie:      name,
