@@ -14,6 +14,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/returnurl"
 )
 
 // loginStart says what login to start.
@@ -75,9 +76,9 @@ func (s *site) wishedReturnURL(wish string) string {
 	var to string
 	var ok bool
 	if s.cookie.domain != "" {
-		to, ok = zoompkce.ParseReturnToOn(wish, s.scheme(), s.cookie.domain)
+		to, ok = returnurl.ParseOn(wish, s.scheme(), s.cookie.domain)
 	} else {
-		to, ok = zoompkce.ParseReturnTo(wish)
+		to, ok = returnurl.Parse(wish)
 	}
 	if !ok {
 		return "/"
@@ -157,7 +158,7 @@ func (s *site) sendHome(w http.ResponseWriter, r *http.Request, v *visit) bool {
 		mark = anyHost // a proxy with several names for us: a third time would be a loop
 	}
 	http.SetCookie(w, s.manager.Cookie("host", mark, hostLife))
-	_ = s.redirect(w, telemetry.DecisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(browser.SentURL(r)))
+	_ = s.redirect(w, telemetry.DecisionOtherHost, s.redirectURIs[0].origin+returnurl.Of(browser.SentURL(r)))
 	return true
 }
 

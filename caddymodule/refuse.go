@@ -15,6 +15,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/returnurl"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
@@ -166,9 +167,9 @@ func (s *site) returnURL(r *http.Request) string {
 		if uri, ok := s.redirectURIFor(host); ok {
 			host = uri.host
 		}
-		return zoompkce.ReturnURLOn(sent, s.scheme(), host, s.cookie.domain)
+		return returnurl.OfOn(sent, s.scheme(), host, s.cookie.domain)
 	}
-	return zoompkce.ReturnURL(sent)
+	return returnurl.Of(sent)
 }
 
 // redirectURIOf is the redirect URI for the host of a request: its own, or the

@@ -82,7 +82,7 @@ func (r *record) mayFollow(l *Login, began time.Time, known *snapshot) string {
 func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, now time.Time) {
 	old := r.Grant
 	if old != nil && old.dead() && now.Sub(old.DeadAt) > deadGrace {
-		r.Sessions = nil
+		r.Sessions, r.Programs, r.Pending = nil, nil, nil
 	}
 	r.UserID, r.Ended = fresh.Profile.ID, time.Time{}
 	if !keep {

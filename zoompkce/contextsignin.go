@@ -65,7 +65,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 		return nil, err
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
-	return m.opened(ctx, &Session{u, snap, session, session.created})
+	return m.opened(ctx, &Session{user: u, snap: snap, cookie: session, at: session.created})
 }
 
 // useContext notes that a context is used.

@@ -19,7 +19,7 @@ type endedHere struct {
 	at       time.Time // when the record became a tombstone, if it did
 }
 
-// end notes that sessions of the user were ended here, and when all of them were;
+// end notes that sessions or programs of the user were ended here, and when all of them were;
 // zero: some are left.
 func (x *userIndex) end(u *user, at time.Time, ids ...sessionID) {
 	if at.IsZero() && len(ids) == 0 {
@@ -45,16 +45,17 @@ func (x *userIndex) end(u *user, at time.Time, ids ...sessionID) {
 	u.ended.Store(now)
 }
 
-// hasEnded reports whether a session was ended here.
+// hasEnded reports whether a session or program was ended here.
 func (u *user) hasEnded(id sessionID) bool {
 	e := u.ended.Load()
 	return e != nil && slices.Contains(e.sessions, id)
 }
 
-// dropEnded takes the sessions that were ended here out of a record.
+// dropEnded takes what was ended here out of a record.
 func (u *user) dropEnded(r *record) {
 	if u.ended.Load() != nil {
 		r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool { return u.hasEnded(s.ID) })
+		r.Programs = slices.DeleteFunc(r.Programs, func(p program) bool { return u.hasEnded(p.ID) })
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// EndUser ends every session of a user, here at once and in other processes
+// EndUser ends every session and program of a user, here at once and in other processes
 // within their sync interval, and every sign-in under way. It reports whether the
 // user had a session. With a before, as Zoom's message of a deauthorization has
 // one, only what was begun before it is ended; where clocks cannot tell, Zoom is asked,
@@ -22,7 +22,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 	}
 	u := m.state.users.get(keyOf(userID))
 	former, err := m.endAll(ctx, u, userID, before)
-	ended := former != nil && (former.Grant != nil || len(former.Sessions) > 0)
+	ended := former != nil && (former.Grant != nil || !former.unused())
 	if before.IsZero() && errors.As(err, new(*UnopenableError)) {
 		ended, err = true, m.replaceUnopenable(ctx, u, userID)
 	}

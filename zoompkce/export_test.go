@@ -50,7 +50,7 @@ func rewrite[T any](ctx context.Context, m *Manager, userID string, change func(
 	if plain, err = json.Marshal(r); err != nil {
 		return err
 	}
-	_, err = m.store.Swap(ctx, key, version, k.sealRecord(purposeRecord, key, plain), time.Now().Add(100*time.Hour))
+	_, err = m.store.Swap(ctx, key, version, k.sealRecord(recordFormat, purposeRecord, key, plain), time.Now().Add(100*time.Hour))
 	return err
 }
 
@@ -61,13 +61,6 @@ type OldRecord struct {
 	Sessions []openSession   `json:"sessions,omitempty"`
 	Lease    json.RawMessage `json:"lease,omitempty"`
 	Ended    time.Time       `json:"ended,omitzero"`
-}
-
-// MemoryStoreLen is how many records a store holds, expired or not.
-func MemoryStoreLen(s *MemoryStore) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.records)
 }
 
 // CachedCookies is how many opened cookies are in memory.

@@ -19,6 +19,9 @@ type Flow string
 const (
 	// BrowserFlow goes through the address bar: redirect to Zoom and back.
 	BrowserFlow Flow = "browser"
+	// ProgramFlow is BrowserFlow for somebody whom a program has sent: it leads back
+	// to the program's request, which it carries.
+	ProgramFlow Flow = "program"
 	// AppFlow runs inside the Zoom client, by zoomSdk.authorize.
 	AppFlow Flow = "app"
 )
@@ -40,8 +43,11 @@ type Login struct {
 	Flow Flow
 	// RedirectURI is where Zoom was told to send the visitor back to.
 	RedirectURI string
-	// ReturnURL is where the visitor goes after it.
+	// Of is where the visitor goes after it.
 	ReturnURL string
+	// Program is the authorization request that the visitor is to be asked after
+	// it, in the ProgramFlow.
+	Program string
 	// Started is when it was begun.
 	Started time.Time
 	// Restarted tells that it follows one that failed, so that a second
@@ -67,6 +73,7 @@ type loginPayload struct {
 	Started     int64  `json:"t"` // Unix milliseconds
 	Session     string `json:"b,omitempty"`
 	Owner       string `json:"o,omitempty"`
+	Program     string `json:"p,omitempty"`
 	Marketplace bool   `json:"m,omitempty"`
 }
 
@@ -76,8 +83,10 @@ type LoginRequest struct {
 	Flow Flow
 	// RedirectURI is one of the URIs registered at Zoom.
 	RedirectURI string
-	// ReturnURL is where the visitor goes after it; a result of [ReturnURL].
+	// Of is where the visitor goes after it; a result of [Of].
 	ReturnURL string
+	// Program is the authorization request of the ProgramFlow.
+	Program string
 	// Restarted is set for a login that follows one that failed.
 	Restarted bool
 	// Marketplace is set for one that Zoom's App Marketplace began, without a state.
@@ -98,6 +107,7 @@ func (m *Manager) BeginLogin(
 		Flow:        req.Flow,
 		RedirectURI: req.RedirectURI,
 		ReturnURL:   req.ReturnURL,
+		Program:     req.Program,
 		Started:     time.Now(),
 		Restarted:   req.Restarted,
 		Marketplace: req.Marketplace,
@@ -123,7 +133,7 @@ func (l *Login) seal(k *keys) (string, error) {
 	// Every & of the return URL would become six bytes, and the cookie too long.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(loginPayload{
-		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.owner, l.Marketplace,
+		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.owner, l.Program, l.Marketplace,
 	}); err != nil {
 		return "", err
 	}
@@ -184,6 +194,7 @@ func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
 		Flow:        p.Flow,
 		RedirectURI: p.RedirectURI,
 		ReturnURL:   p.ReturnURL,
+		Program:     p.Program,
 		Started:     time.UnixMilli(p.Started),
 		Restarted:   stateRestarted(k, p.State),
 		Marketplace: p.Marketplace,

@@ -14,12 +14,14 @@ type Session struct {
 	snap   *snapshot
 	cookie sessionCookie
 	at     int64 // when the request came, in Unix milliseconds
+
+	program *openedToken // nil: a browser's
 }
 
 // Profile is who the visitor is.
 func (s *Session) Profile() zoomapi.Profile { return s.user.grant(s.snap).Profile }
 
-// Created is when the visitor signed in.
+// Created is when the visitor signed in, or allowed the program.
 func (s *Session) Created() time.Time { return time.UnixMilli(s.cookie.created) }
 
 // NoSessionError means that the visitor is signed out.
@@ -106,7 +108,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		snap, err := m.membership(ctx, k, c, now)
 		if err == nil {
 			m.state.keep(c.user, now)
-			return &Session{c.user, snap, c.sessionCookie, now.UnixMilli()}, nil
+			return &Session{user: c.user, snap: snap, cookie: c.sessionCookie, at: now.UnixMilli()}, nil
 		}
 		if !errors.As(err, new(*NoSessionError)) {
 			return nil, err

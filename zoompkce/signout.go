@@ -39,7 +39,7 @@ func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
 }
 
 // endSession takes a session out of the record, and reports whether it was in it.
-// If none is left the record becomes a tombstone, and the grant that was in it
+// If nobody is left the record becomes a tombstone, and the grant that was in it
 // is returned.
 func (m *Manager) endSession(ctx context.Context, s presented) (last *grant, ended bool, err error) {
 	var at time.Time
@@ -49,11 +49,7 @@ func (m *Manager) endSession(ctx context.Context, s presented) (last *grant, end
 			return errUnchanged
 		}
 		r.endSession(s.id)
-		r.prune(time.Now(), m.life)
-		if len(r.Sessions) == 0 {
-			last, at = r.Grant, time.Now()
-			r.end(at)
-		}
+		last, at = r.leave(time.Now(), m.life)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {

@@ -69,8 +69,8 @@ func (m *Manager) adopt(u *user, s *snapshot) {
 	}
 }
 
-// withLost returns the record with the sessions that were opened after it was
-// written.
+// withLost returns the record with the sessions and programs that were opened
+// after it was written.
 func (r *record) withLost(newer *record) *record {
 	whole := r.clone()
 	for _, s := range newer.Sessions {
@@ -78,6 +78,7 @@ func (r *record) withLost(newer *record) *record {
 			whole.Sessions = append(whole.Sessions, s)
 		}
 	}
+	whole.addLostPrograms(newer)
 	return whole
 }
 

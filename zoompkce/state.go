@@ -18,6 +18,7 @@ import (
 type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
 	active  *otter.Cache[*user, struct{}] // see keep
+	tokens  *otter.Cache[cookieHash, *openedToken]
 	users   userIndex
 	flights singleflight.Group
 	logins  usedLogins
@@ -49,6 +50,10 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[*user, struct{}](unusedLife),
 		}),
+		tokens: otter.Must(&otter.Options[cookieHash, *openedToken]{
+			MaximumSize:      defaultCacheSize,
+			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedToken](unusedLife),
+		}),
 		users:    newUserIndex(),
 		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},
 		owner:    rand.Text(),
@@ -58,9 +63,10 @@ func NewState() *State {
 }
 
 // SetCacheSize changes how many users are remembered, and how many of their
-// browsers.
+// browsers and programs.
 func (s *State) SetCacheSize(n int) {
 	s.opened.SetMaximum(uint64(n))
+	s.tokens.SetMaximum(uint64(n))
 	s.active.SetMaximum(uint64(n))
 }
 
@@ -78,6 +84,8 @@ func (s *State) UnsavedUsers() int {
 func (s *State) Close() {
 	s.opened.InvalidateAll()
 	s.opened.StopAllGoroutines()
+	s.tokens.InvalidateAll()
+	s.tokens.StopAllGoroutines()
 	s.active.InvalidateAll()
 	s.active.StopAllGoroutines()
 }
