@@ -35,6 +35,8 @@ type App struct {
 	mu   sync.Mutex
 	apps map[string][]*site // by app id
 
+	includes func() bool // Caddy may make requests of those it serves
+
 	events *telemetry.EventQueue
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
@@ -52,12 +54,20 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
 	a.apps = make(map[string][]*site)
+	a.includes = sync.OnceValue(a.hasTemplates)
 	events, err := ctx.App("events")
 	if err != nil {
 		return err
 	}
 	a.events = telemetry.NewEventQueue(ctx, events.(*caddyevents.App), a.logger)
 	return telemetry.Metrics.Register(ctx.GetMetricsRegistry())
+}
+
+// hasTemplates is for requests to ask: earlier the routes are not known. Of the apps
+// the http app may be the first to start.
+func (a *App) hasTemplates() bool {
+	http, err := a.ctx.AppIfConfigured("http")
+	return err == nil && routes.HasTemplates(http.(*caddyhttp.App))
 }
 
 // sites returns all handlers by app id.

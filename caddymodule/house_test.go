@@ -27,6 +27,7 @@ var house = []string{
 	"caddymodule/internal/pages",
 	"caddymodule/internal/outcome",
 	"caddymodule/internal/browser",
+	"caddymodule/internal/include",
 	"caddymodule/internal/scrub",
 	"caddymodule/internal/conf",
 	"zoompkce/memstore",

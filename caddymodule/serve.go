@@ -23,6 +23,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	s := h.site
 	v := visitOf(r)
 	s.scrub(r, v)
+	next = s.includable(v, next)
 
 	sent := browser.SentURL(r)
 	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours {

@@ -2,13 +2,13 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/include"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -69,6 +69,9 @@ func visitOf(r *http.Request) *visit {
 	v := new(visit)
 	v.injected, v.found = v.first.injected[:0], v.first.found[:0]
 	v.cookies = append(v.first.cookies[:0], r.Header["Cookie"]...)
+	if offered, made := include.Of(r); made {
+		v.continueFrom(r, offered)
+	}
 	if vars != nil {
 		vars[visitVar] = v
 	}
@@ -77,6 +80,60 @@ func visitOf(r *http.Request) *visit {
 
 // String keeps placeholders from printing more.
 func (*visit) String() string { return "[redacted]" }
+
+// known is what a request that Caddy makes of another one knows of the visitor. It
+// is never changed.
+type known struct {
+	redacted
+	cookies []string
+	found   []found
+}
+
+// continueFrom makes a request that Caddy made of another one the same visitor's.
+// It is no page load, whatever headers it has a copy of: where it could lead,
+// nobody follows.
+func (v *visit) continueFrom(r *http.Request, offered any) {
+	r.Header.Set("Sec-Fetch-Mode", "no-cors")
+	r.Header.Set("Sec-Fetch-Dest", "empty")
+	if outer, ok := offered.(*known); ok {
+		v.cookies = outer.cookies
+		v.found = append(v.found, outer.found...)
+	}
+}
+
+// includable is next, made so that a request that Caddy makes of this one, while
+// next serves it, is the same visitor's. Sites without `templates` have none.
+func (s *site) includable(v *visit, next caddyhttp.Handler) caddyhttp.Handler {
+	if !s.app.includes() {
+		return next
+	}
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		defer v.offer(r)()
+		return next.ServeHTTP(w, r)
+	})
+}
+
+// offerVar is where the first directive's offer is kept for further ones. It is no
+// part of the visit: few have one.
+const offerVar = visitVar + "_include"
+
+func (v *visit) offer(r *http.Request) (withdraw func()) {
+	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	offered := &known{cookies: v.cookies, found: slices.Clone(v.found)}
+	withdraw = func() {}
+	offer, ok := vars[offerVar].(*include.Offer)
+	if !ok {
+		offer = include.New(offered)
+		vars[offerVar] = offer
+		withdraw = func() {
+			offer.Withdraw()
+			delete(vars, offerVar)
+		}
+	}
+	offer.Change(offered)
+	offer.PutOn(r) // an earlier directive's key was scrubbed
+	return withdraw
+}
 
 // isSet reports whether one of our handlers has set a header.
 func (v *visit) isSet(canonical string) bool {
@@ -165,41 +222,6 @@ func (v *visit) values() []string {
 		return make([]string, 0, len(promised{}))
 	}
 	return v.first.values[:0]
-}
-
-// identify makes the placeholders {http.auth.user.*} tell of the visitor. Few
-// requests ask for them, so they are looked up instead of being set; what an earlier
-// gate has set goes, since it would be found first.
-func (v *visit) identify(repl *caddy.Replacer, p zoomapi.Profile) {
-	v.profile = p
-	for _, name := range [...]string{placeholderID, placeholderAccountID, placeholderEmail, placeholderName} {
-		repl.Delete(name)
-	}
-	if !v.identified {
-		v.identified = true
-		repl.Map(v.placeholder)
-	}
-}
-
-const (
-	placeholderID        = "http.auth.user.id"
-	placeholderAccountID = "http.auth.user.account_id"
-	placeholderEmail     = "http.auth.user.email"
-	placeholderName      = "http.auth.user.name"
-)
-
-func (v *visit) placeholder(name string) (any, bool) {
-	switch name {
-	case placeholderID:
-		return v.profile.ID, true
-	case placeholderAccountID:
-		return v.profile.AccountID, true
-	case placeholderEmail:
-		return v.profile.Email, true
-	case placeholderName:
-		return pages.WithoutControls(v.profile.Name), true
-	}
-	return nil, false
 }
 
 // reauthorizeLife is for how long a browser that was sent to Zoom for a missing
