@@ -105,6 +105,8 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	    }
 //	    webhook {
 //	        secret_token <token...>
+//	        client_id    <id...>
+//	        hand_on      on|off
 //	    }
 //
 //	    session {

@@ -150,6 +150,9 @@ func TestResolveRefuses(t *testing.T) {
 		"a Zoom App over plain http": {
 			func(h *Handler) { h.ZoomApp = &ZoomApp{RedirectURI: []string{"http://app.example.com/"}} }, "zoom_app redirect_uri",
 		},
+		"a webhook for a client that is empty": {
+			func(h *Handler) { h.Webhook = &Webhook{SecretToken: []string{"x"}, ClientID: []string{""}} }, "webhook client_id: is empty",
+		},
 		"a webhook without a token": {func(h *Handler) { h.Webhook = new(Webhook) }, "webhook secret_token: is required"},
 
 		"a session for ever":       {func(h *Handler) { h.Session = &Session{MaxLifetime: caddy.Duration(401 * 24 * time.Hour)} }, "session max_lifetime"},

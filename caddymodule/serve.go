@@ -23,11 +23,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	s := h.site
 	v := visitOf(r)
 	s.scrub(r, v)
+	if v.handedOn {
+		return next.ServeHTTP(w, r)
+	}
 	next = s.includable(v, next)
 
 	sent := browser.SentURL(r)
 	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours {
-		return s.serveEndpoint(w, r, v, endpoint)
+		return s.serveEndpoint(w, r, v, endpoint, next)
+	}
+	if s.passesForEvent(r, sent) {
+		return s.refuse(w, r, refusal{code: outcome.NotFound})
 	}
 	protected, err := s.protects(r, sent)
 	if err != nil {
