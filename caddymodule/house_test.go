@@ -28,6 +28,7 @@ var house = []string{
 	"caddymodule/internal/outcome",
 	"caddymodule/internal/browser",
 	"caddymodule/internal/include",
+	"caddymodule/internal/bodies",
 	"caddymodule/internal/scrub",
 	"caddymodule/internal/conf",
 	"zoompkce/memstore",

@@ -35,6 +35,7 @@ type site struct {
 
 	ownsCookie func(name string) bool // of manager, made once
 	cleaned    atomic.Bool
+	logLimit   telemetry.LogLimit
 	unhide     func() // tells the logs that its names are not used any more
 }
 

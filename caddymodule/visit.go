@@ -26,6 +26,7 @@ type visit struct {
 
 	profile    zoomapi.Profile // of whom the placeholders tell
 	identified bool            // there are placeholders
+	answered   bool            // an endpoint has been asked, and has failed
 	handedOn   bool            // it is an event of Zoom's, on its way to the app
 
 	// What the first directive needs, which is the only one nearly always: part
@@ -134,6 +135,52 @@ func (v *visit) offer(r *http.Request) (withdraw func()) {
 	offer.Change(offered)
 	offer.PutOn(r) // an earlier directive's key was scrubbed
 	return withdraw
+}
+
+// serveError serves a request that an error has brought to handle_errors, where a
+// directive with `unauthenticated pass` gives the error's page what a page gets. Nothing is
+// refused: that has been done. An endpoint is not asked twice, since it may have used a
+// code up; where no visitor may pass without identity, its error stands.
+func (s *site) serveError(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler, failure error) error {
+	if s.unauthenticated != passWithoutIdentity {
+		return failure
+	}
+	session, err := s.sessionOf(r, v)
+	var profile zoomapi.Profile
+	if err == nil {
+		profile, err = s.admit(r, session)
+	}
+	var g grants
+	if err == nil {
+		g, err = s.fetch(r, v, session)
+	}
+	if err != nil {
+		v.withdraw(r)
+		telemetry.Metrics.Count(telemetry.DecisionAnonymous)
+		return next.ServeHTTP(w, r)
+	}
+	s.inject(r, v, profile, g)
+	telemetry.Metrics.SignedIn.Inc()
+	return next.ServeHTTP(v.privateWriter(w), r)
+}
+
+// withdraw takes back what earlier directives have set.
+func (v *visit) withdraw(r *http.Request) {
+	for _, in := range v.injected {
+		for i, name := range in.names {
+			if in.set>>i&1 == 1 {
+				delete(r.Header, name)
+			}
+		}
+	}
+	v.injected, v.profile = v.injected[:0], zoomapi.Profile{}
+}
+
+// failureOf is the error that has brought a request to handle_errors, nil for
+// any other request.
+func failureOf(r *http.Request) error {
+	failure, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+	return failure
 }
 
 // isSet reports whether one of our handlers has set a header.

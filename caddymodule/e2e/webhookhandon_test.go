@@ -49,15 +49,16 @@ func TestEventsReachTheApp(t *testing.T) {
 		"not UTF-8":        `{"event":"meeting.started","payload":{"topic":"` + "\xff\xfe" + `"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := w.sendEvent("/zoom_pkce/webhook", body, "Content-Type", "application/json", "X-Zoom-User-Id", "forged", "X-Second-Id", "forged",
-				"X-Zoom-Access-Token", "forged", "Cookie", "other=1")
-			if name == "not UTF-8" { // which the echo, in JSON, cannot tell
-				if a.StatusCode != http.StatusOK {
-					t.Errorf("got %d %s", a.StatusCode, a.body)
+			var got received
+			w.upstream.serveWith(func(_ http.ResponseWriter, r *http.Request) {
+				sent, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
 				}
-				return
-			}
-			got := a.received(t)
+				got = received{Method: r.Method, URI: r.RequestURI, Header: r.Header, Body: string(sent)}
+			})
+			w.sendEvent("/zoom_pkce/webhook", body, "Content-Type", "application/json", "X-Zoom-User-Id", "forged", "X-Second-Id", "forged",
+				"X-Zoom-Access-Token", "forged", "Cookie", "other=1")
 			if got.Body != body || got.Method != http.MethodPost || got.URI != "/zoom_pkce/webhook" {
 				t.Errorf("the app got %s %s and %d bytes of %d", got.Method, got.URI, len(got.Body), len(body))
 			}
@@ -71,6 +72,7 @@ func TestEventsReachTheApp(t *testing.T) {
 			}
 		})
 	}
+	w.upstream.handler.Store(nil)
 	if got := w.sendEvent("/zoom_pkce/webhook?x=%2f", recordingReady).received(t); got.URI != "/zoom_pkce/webhook?x=%2f" {
 		t.Errorf("with a query the app got %s", got.URI)
 	}
@@ -183,6 +185,29 @@ func TestNobodyElseReachesTheAppAsAnEvent(t *testing.T) {
 		t.Errorf("the app was asked %d times", n)
 	}
 	b.open("/webhook").received(t) // which is a path of the app's own
+}
+
+// What is refused is not left to handle_errors either, which may ask the app.
+func TestRefusedDeliveriesDoNotReachTheAppAsErrors(t *testing.T) {
+	w := newWebhookWorld(t)
+	w.load(w.caddyfile(fmt.Sprintf("zoom_pkce {\n%serror_pages off\n%s\n}\nreverse_proxy %s\nhandle_errors {\nreverse_proxy %s\n}\n",
+		w.options(), handOn, w.upstream.addr, w.upstream.addr)))
+	for name, send := range map[string]func() answer{
+		"unsigned":            func() answer { return w.post("/zoom_pkce/webhook", recordingReady) },
+		"signed by a guess":   func() answer { return w.deliver("guess", time.Now(), recordingReady) },
+		"in another spelling": func() answer { return w.post("/zoom%5Fpkce/webhook", recordingReady) },
+		"by another method":   func() answer { return w.browser().fetch(http.MethodPut, "/zoom_pkce/webhook") },
+	} {
+		if a := send(); a.StatusCode < 400 || a.problem(t).Code == "" {
+			t.Errorf("%s got %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	if n := w.upstream.requests.Load(); n != 0 {
+		t.Errorf("the app was asked %d times", n)
+	}
+	if got := w.sendEvent("/zoom_pkce/webhook", recordingReady).received(t); got.Body != recordingReady {
+		t.Errorf("an event arrived as %q", got.Body)
+	}
 }
 
 func TestUsersWhoAreGoneAreSignedOut(t *testing.T) {
