@@ -131,7 +131,8 @@ type Handler struct {
 	ZoomApp *ZoomApp `json:"zoom_app,omitempty"`
 
 	// Turns on the endpoint `webhook`, which ends the sessions of users that
-	// remove the app at Zoom. Default: off.
+	// remove the app at Zoom, are deactivated or deleted, and can hand events on to
+	// the app behind. Default: off.
 	Webhook *Webhook `json:"webhook,omitempty"`
 
 	// How long sessions last and where they are stored. Default: see each

@@ -28,8 +28,7 @@ func (w *world) sendEvent(path, body string, header ...string) answer {
 
 func TestEventsReachTheApp(t *testing.T) {
 	w := newWebhookWorld(t)
-	w.load(w.caddyfile(fmt.Sprintf(`root %s
-	try_files {path} /index.html
+	w.load(w.caddyfile(fmt.Sprintf(`rewrite * /index.html
 	route {
 		zoom_pkce {
 			%s
@@ -42,7 +41,7 @@ func TestEventsReachTheApp(t *testing.T) {
 			}
 		}
 		reverse_proxy %s
-	}`, t.TempDir(), w.options(), handOn, w.options(), w.upstream.addr)))
+	}`, w.options(), handOn, w.options(), w.upstream.addr)))
 	for name, body := range map[string]string{
 		"as it is written": recordingReady,
 		"1 MiB":            recordingReady + strings.Repeat(" ", 1<<20-len(recordingReady)),
