@@ -43,6 +43,9 @@ var endpointTable = map[string]endpoint{
 	"app/authorize":    {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorize},
 	"app/onauthorized": {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorized},
 
+	"frame/ticket": {methods: post, sameOrigin: true, on: (*site).framesApart, serve: (*site).serveFrameTicket},
+	"frame/redeem": {methods: post, sameOrigin: true, on: (*site).framesApart, serve: (*site).serveFrameRedeem},
+
 	// Its proof of origin is a signature.
 	"webhook": {methods: post, on: (*site).hasWebhook, serveOrPass: (*site).serveWebhook},
 }
