@@ -69,7 +69,7 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 	}
 	var policy zoompkce.OBFPolicy
 	if s.obf != nil {
-		policy.Lifetime = s.obf.lifetime
+		policy = s.obf.policy()
 	}
 	obf, err := s.manager.OBF(r.Context(), session, meeting, policy)
 	if err != nil {
