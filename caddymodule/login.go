@@ -21,17 +21,23 @@ import (
 // loginStart says what login to start.
 type loginStart struct {
 	returnURL string
-	restarted bool // it follows one that failed
+	restarted bool   // it follows one that failed
+	program   string // the request of a program that it is for
 }
 
 // startLogin sends the visitor to Zoom.
 func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, start loginStart) error {
-	if s.insideZoom(r) {
+	flow := zoompkce.BrowserFlow
+	if start.program != "" {
+		flow = zoompkce.ProgramFlow
+	} else if s.insideZoom(r) {
 		return s.signInInside(w, r, start.returnURL)
 	}
 	login, cookies, err := s.manager.BeginLogin(r.Context(), v.cookies, zoompkce.LoginRequest{
+		Flow:        flow,
 		RedirectURI: s.redirectURIOf(r).uri,
 		ReturnURL:   start.returnURL,
+		Program:     start.program,
 		Restarted:   start.restarted,
 	})
 	if err != nil {
@@ -55,8 +61,7 @@ func (s *site) redirect(w http.ResponseWriter, decision, location string) error 
 
 // serveLogin is the endpoint that starts a login on purpose.
 func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" || browser.IsSpeculative(r.Header) {
-		// A fetch or a prefetch of the link would leave a login behind.
+	if !mayBeginLogin(r) {
 		return s.refuse(w, r, refusal{code: outcome.BadRequest})
 	}
 	returnURL := s.wishedReturnURL(browser.SentURL(r).Query().Get("return_to"))
@@ -67,6 +72,13 @@ func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return nil
 	}
 	return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
+}
+
+// mayBeginLogin reports whether a link was followed: a fetch or a prefetch of it
+// would leave a login behind.
+func mayBeginLogin(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return (mode == "" || mode == "navigate") && !browser.IsSpeculative(r.Header)
 }
 
 // wishedReturnURL holds a wish from outside to the rules for return URLs.
