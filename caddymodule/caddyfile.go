@@ -73,6 +73,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	        account_id   <name> | off
 //	        email        <name> | off
 //	        name         <name> | off
+//	        client       <name> | off
 //	    }
 //	    zak off
 //	    zak {
@@ -107,6 +108,20 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	        secret_token <token...>
 //	        client_id    <id...>
 //	        hand_on      on|off
+//	    }
+//	    programs {
+//	        client <id> <redirect_uri...>
+//	        client <id> {
+//	            name         <text>
+//	            redirect_uri <uri...>
+//	        }
+//	        registration     on|off
+//	        client_documents [<host...>]
+//	        redirect_hosts   <host...>
+//	        token_lifetime   <duration>
+//	        idle_timeout     <duration>
+//	        max_lifetime     <duration>
+//	        max_programs     <count>
 //	    }
 //
 //	    session {
@@ -207,6 +222,9 @@ func (h *Handler) subdirective(b *conf.Block) error {
 	case "webhook":
 		h.Webhook = new(Webhook)
 		return b.Nested(h.Webhook.subdirective)
+	case "programs":
+		h.Programs = new(Programs)
+		return b.Nested(h.Programs.subdirective)
 	case "session":
 		h.Session = new(Session)
 		return b.Nested(h.Session.subdirective)

@@ -34,11 +34,11 @@ type refusal struct {
 // refusalOf finds the refusal that an error of the session manager calls for.
 func refusalOf(err error) refusal {
 	f := refusal{code: outcome.ZoomUnavailable, err: err}
-	if errors.As(err, new(*zoompkce.NoSessionError)) {
+	if errors.As(err, new(*zoompkce.NoSessionError)) || errors.As(err, new(*zoompkce.DeadTokenError)) {
 		f.code = outcome.SignInRequired
 		return f
 	}
-	if errors.Is(err, errNotAllowed) {
+	if errors.Is(err, errNotAllowed) || errors.Is(err, errNoKeys) {
 		f.code = outcome.NotAllowed
 		return f
 	}
@@ -78,6 +78,9 @@ func refusalOf(err error) refusal {
 func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	requestID := s.tell(r, f)
 	refuseBody(w, r)
+	if f.code.Status() == http.StatusUnauthorized && s.hasPrograms() {
+		s.challenge(w, r)
+	}
 
 	// Where errors are handled, the app is often asked: it would take this for an event.
 	if !s.errorPages && !s.passesForEvent(r, browser.SentURL(r)) {
@@ -146,6 +149,9 @@ func (s *site) loginURL(returnURL string) string {
 	}
 	if s.isFrameWindow(returnURL) {
 		return returnURL
+	}
+	if strings.HasPrefix(returnURL, s.programRequestURL("")) {
+		return returnURL // it begins its own
 	}
 	return s.pathPrefix + "/login?return_to=" + strings.ReplaceAll(url.QueryEscape(returnURL), "%2F", "/")
 }

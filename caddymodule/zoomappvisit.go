@@ -89,15 +89,15 @@ func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visi
 // cannot be opened, the visitor is signed in all the same.
 func (s *site) landing(r *http.Request, login *zoompkce.Login, session *zoompkce.Session) string {
 	if s.zoomApp == nil || !s.zoomApp.openInClient || !login.Marketplace {
-		return login.ReturnURL
+		return s.leadsTo(login)
 	}
 	if _, err := s.admit(r, session); err != nil {
-		return login.ReturnURL // which tells the visitor why not
+		return s.leadsTo(login) // which tells the visitor why not
 	}
 	address, err := s.manager.Deeplink(r.Context(), session)
 	if err != nil {
 		s.logStep(r, zap.WarnLevel, "Zoom's client is not opened: Zoom gives no address for it", refusalOf(err))
-		return login.ReturnURL
+		return s.leadsTo(login)
 	}
 	return address
 }
