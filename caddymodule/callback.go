@@ -53,12 +53,12 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuseLogin(w, r, refusalOf(err))
 	}
-	if err == nil && previous.Created().After(login.Started) {
+	if err == nil && s.manager.Overtaken(login, previous) {
 		// Another tab was faster; the code is not needed.
 		http.SetCookie(w, s.manager.DropLogin(login))
 		return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
 	}
-	signedIn, err := s.manager.SignIn(r.Context(), login, code, previous)
+	signedIn, err := s.manager.SignIn(r.Context(), login, code, v.cookies)
 	if !errors.Is(err, zoompkce.ErrCodeUnused) {
 		http.SetCookie(w, s.manager.DropLogin(login))
 	}

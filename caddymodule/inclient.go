@@ -75,14 +75,10 @@ func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v
 	case err != nil:
 		return s.refuseLogin(w, r, refusalOf(err))
 	}
-	previous, err := s.sessionOf(r, v)
-	if errors.As(err, new(*zoompkce.StoreError)) {
-		return s.refuseLogin(w, r, refusalOf(err))
-	}
 	if got.RedirectURI != "" {
 		login.RedirectURI = got.RedirectURI
 	}
-	signedIn, err := s.manager.SignIn(r.Context(), login, got.Code, previous)
+	signedIn, err := s.manager.SignIn(r.Context(), login, got.Code, v.cookies)
 	if !errors.Is(err, zoompkce.ErrCodeUnused) {
 		http.SetCookie(w, s.manager.DropLogin(login))
 	}

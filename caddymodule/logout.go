@@ -23,12 +23,8 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 	if !browser.SameOrigin(r) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
-	session, err := s.sessionOf(r, v)
-	if err == nil {
-		err = s.manager.SignOut(r.Context(), session)
-	}
-	if err != nil && !errors.As(err, new(*zoompkce.NoSessionError)) {
-		// As long as the session is open, the browser keeps its cookie.
+	if err := s.manager.SignOut(r.Context(), v.cookies); err != nil {
+		// As long as a session is open, the browser keeps its cookie.
 		return s.refuse(w, r, refusalOf(err))
 	}
 	for _, cookie := range s.manager.ClearCookies(v.cookies) {

@@ -64,7 +64,7 @@ func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL st
 // clearDead deletes a session cookie that is worth nothing any more.
 func (s *site) clearDead(w http.ResponseWriter, err error) {
 	none, ok := errors.AsType[*zoompkce.NoSessionError](err)
-	if ok && none.Clear && none != zoompkce.ErrAmbiguous {
+	if ok && none.Clear && !errors.Is(err, zoompkce.ErrAmbiguous) {
 		s.clearSession(w)
 	}
 }

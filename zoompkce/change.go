@@ -28,6 +28,7 @@ func (m *Manager) change(
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	key := recordKey(m.client.AppID(), u.key)
+	var away outage
 	for try := range maxSwaps {
 		if try > 2 {
 			if err := sleep(ctx, time.Duration(try)*time.Millisecond); err != nil {
@@ -35,6 +36,9 @@ func (m *Manager) change(
 			}
 		}
 		snap, err := m.load(ctx, k, u)
+		if unreached(err) && away.outlast(ctx) {
+			continue
+		}
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
@@ -42,21 +46,23 @@ func (m *Manager) change(
 		if err := modify(r); err != nil {
 			return snap, err
 		}
-		now := time.Now()
+		now, began := time.Now(), u.tickets.Add(1)
+		u.dropEnded(r)
 		r.prune(now, m.life)
+		r.Seq = u.nextSeq(snap.record)
 		sealed, err := k.sealUser(key, r)
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
 		version, err := m.store.Swap(ctx, key, snap.version, sealed, r.expires(now, m.life))
-		if errors.Is(err, ErrConflict) {
+		if errors.Is(err, ErrConflict) || neverSent(err) && away.outlast(ctx) {
 			continue
 		}
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
-		snap = &snapshot{record: r, version: version, key: k.list[0].id, readAt: now, ticket: u.tickets.Add(1)}
-		u.adopt(snap)
+		snap = &snapshot{record: r, version: version, key: k.list[0].id, readAt: now, began: began, seq: r.Seq}
+		m.adopt(u, snap)
 		return snap, nil
 	}
 	return nil, m.storeError(op, errors.New("the record is changed by others all the time"))

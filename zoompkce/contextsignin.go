@@ -2,7 +2,6 @@ package zoompkce
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -31,7 +30,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	if c.UserID == "" || c.ID == "" {
 		return nil, ErrNoGrant
 	}
-	k, err := m.loadKeys(ctx)
+	k, err := m.storedKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +42,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	u := m.state.users.get(keyOf(c.UserID))
-	snap, err := m.load(ctx, k, u)
+	snap, err := outlasting(ctx, func() (*snapshot, error) { return m.load(ctx, k, u) })
 	if err != nil {
 		return nil, m.storeError("reading a user record", err)
 	}
@@ -66,14 +65,12 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 		return nil, err
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
-	return m.opened(ctx, &Session{u, snap, session, session.created})
+	return m.opened(ctx, &Session{user: u, snap: snap, cookie: session, at: session.created})
 }
 
-// useContext notes that a context is used. The note lies among the user records,
-// where what has expired is swept; a user id cannot have its name, since none
-// holds a NUL.
+// useContext notes that a context is used.
 func (m *Manager) useContext(ctx context.Context, c zoomapi.AppContext) error {
-	key := recordKey(m.client.AppID(), sha256.Sum256([]byte("app context\x00"+c.ID)))
+	key := m.noteKey("app context", c.ID)
 	_, err := m.store.Swap(ctx, key, "", []byte("used"), time.Now().Add(usedContextLife))
 	switch {
 	case errors.Is(err, ErrConflict):

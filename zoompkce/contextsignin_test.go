@@ -89,7 +89,7 @@ func TestAppContextIsUsedOnce(t *testing.T) {
 	}
 
 	// A sign-out that leaves sessions open leaves the way in open, the last does not.
-	if err := m.SignOut(t.Context(), first.Session); err != nil {
+	if err := m.SignOut(t.Context(), []string{first.Cookie.Name + "=" + first.Cookie.Value}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := processes[1].SignInFromContext(t.Context(), open()); err != nil {

@@ -36,7 +36,8 @@ func (m *Manager) CurrentProfile(ctx context.Context, s *Session) (zoomapi.Profi
 		if err == nil {
 			err = m.keepProfile(ctx, u, p)
 		}
-		if zoomapi.KindOf(err) != zoomapi.KindUnknown {
+		// What a refresh failed with is remembered there.
+		if e, ok := errors.AsType[*zoomapi.Error](err); ok && e.Call == zoomapi.CallMe {
 			remember(&u.profileFailure, err, profilePause)
 		}
 		return p, err

@@ -1,8 +1,12 @@
 package zoompkce_test
 
 import (
+	"errors"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 // A message of the past is about the past: who has come back since may stay,
@@ -39,9 +43,14 @@ func TestEndUserStopsASignInUnderWay(t *testing.T) {
 		b := newBrowser()
 		l, code := p.begin(b, "ada")
 		time.Sleep(time.Second)
+		gate := w.zoom.Hold(zoomtest.CallMe, zoomtest.After)
+		done := async(func() error { return p.finish(b, l, code) })
+		<-gate.Arrived()
+		w.zoom.RevokeUser(w.app.ClientID, "ada")
 		w.end(p, time.Now())
-		if err := p.finish(b, l, code); err == nil {
-			w.Error("signed in")
+		gate.Release()
+		if err := <-done; !errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
+			w.Errorf("the sign-in: %v", err)
 		}
 	})
 }

@@ -26,6 +26,17 @@ const (
 	// EventCookieRejected: a session cookie was worth nothing. Outcomes:
 	// unopenable, expired, ended, ambiguous.
 	EventCookieRejected EventKind = "cookie_rejected"
+	// EventProgramAllowed: a program began.
+	EventProgramAllowed EventKind = "program_allowed"
+	// EventProgramEnded: a program was ended. Outcomes: ended (by its user), revoked
+	// (by itself), code_replayed, refresh_replayed.
+	EventProgramEnded EventKind = "program_ended"
+	// EventProgramRefresh: a program got new tokens. Outcomes: ok, repeated.
+	EventProgramRefresh EventKind = "program_refresh"
+	// EventTokenRejected: a program's token was worth nothing. Outcomes: unopenable,
+	// expired, foreign (of another origin), no_access_token, ended, client (it does not
+	// count any more), off.
+	EventTokenRejected EventKind = "token_rejected"
 	// EventRevokeFailed: Zoom could not be told that a token is not needed any more.
 	EventRevokeFailed EventKind = "revoke_failed"
 	// EventPanic: background work has panicked. The error has the stack.
@@ -39,4 +50,6 @@ type Event struct {
 	UserID  string // "" where no user is known
 	Outcome string
 	Err     error // nil for success
+
+	Client *ProgramClient // of the program it is about
 }

@@ -99,6 +99,15 @@ func (g *grant) succeeds(other *grant) bool {
 	return other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
 }
 
+// follows reports whether g takes the place of other: it was refreshed from it,
+// or a later sign-in brought it, as far as clocks can tell.
+func (g *grant) follows(other *grant) bool {
+	if other == nil || g.SignIn == other.SignIn {
+		return g.succeeds(other)
+	}
+	return g.SignedInAt.After(other.SignedInAt)
+}
+
 func (g *grant) clone() *grant {
 	c := *g
 	c.Lacks = maps.Clone(g.Lacks)

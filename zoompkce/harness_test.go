@@ -32,6 +32,7 @@ type world struct {
 	mu        sync.Mutex
 	transport http.RoundTripper // to Zoom
 	issued    []string          // access tokens
+	refresh   string            // the last refresh token
 }
 
 // carrier is a function as a transport.
@@ -72,11 +73,13 @@ func (r *tokenReader) Read(b []byte) (int, error) {
 
 func (r *tokenReader) Close() error {
 	var answer struct {
-		Token string `json:"access_token"`
+		Token   string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
 	}
 	if json.Unmarshal(r.read, &answer) == nil && answer.Token != "" {
 		r.world.mu.Lock()
 		r.world.issued = append(r.world.issued, answer.Token)
+		r.world.refresh = answer.Refresh
 		r.world.mu.Unlock()
 	}
 	return r.ReadCloser.Close()
@@ -243,8 +246,7 @@ func (p *process) consent(l *zoompkce.Login, user string) (code string) {
 }
 
 func (p *process) finish(b *browser, l *zoompkce.Login, code string) error {
-	previous, _ := p.Session(ctx, b.header())
-	in, err := p.SignIn(ctx, l, code, previous)
+	in, err := p.SignIn(ctx, l, code, b.header())
 	if err == nil {
 		b.set(in.Cookie, p.DropLogin(l))
 	}

@@ -25,6 +25,20 @@ type UserStatus struct {
 	Unsaved bool `json:"unsaved,omitempty"`
 	// EndedAt is when all sessions of the user were ended.
 	EndedAt time.Time `json:"ended_at,omitzero"`
+	// Programs are what the user has allowed.
+	Programs []ProgramStatus `json:"programs,omitempty"`
+}
+
+// ProgramStatus is what an operator may know of a program.
+type ProgramStatus struct {
+	// Client is the hash of its client's id, Name what that calls itself, Redirect
+	// where its codes go.
+	Client   string `json:"client"`
+	Name     string `json:"name"`
+	Redirect string `json:"redirect"`
+	// AllowedAt is when it began, RefreshedAt when it last got new tokens.
+	AllowedAt   time.Time `json:"allowed_at"`
+	RefreshedAt time.Time `json:"refreshed_at"`
 }
 
 // UserStatus reads what is known of a user. It returns [ErrNotFound] if nothing
@@ -47,6 +61,11 @@ func (m *Manager) UserStatus(ctx context.Context, userID string) (UserStatus, er
 	status := UserStatus{UserID: userID, Sessions: []time.Time{}, EndedAt: snap.record.Ended}
 	for _, s := range snap.record.Sessions {
 		status.Sessions = append(status.Sessions, time.UnixMilli(s.Created).UTC())
+	}
+	for _, p := range m.programsIn(snap.record, time.Now()) {
+		status.Programs = append(status.Programs, ProgramStatus{
+			p.Client.Hash.String(), p.Client.Name, p.Client.Redirect, p.Allowed.UTC(), p.Refreshed.UTC(),
+		})
 	}
 	if g := u.grant(snap); g != nil {
 		status.SignedInAt, status.RefreshedTimes, status.ExpiresAt = g.SignedInAt, g.Serial, g.Expiry

@@ -25,6 +25,7 @@ const (
 	purposeLogin   = "login cookie"
 	purposeState   = "state"
 	purposeRecord  = "user record"
+	purposeToken   = "program token"
 )
 
 // keys seals and opens everything that leaves the process: cookies, the marks
@@ -34,6 +35,9 @@ type keys struct {
 	app  string
 	set  [sha256.Size]byte // identifies the whole list of secrets
 	list []secretKeys
+
+	// generated is the first secret, if it is one that is kept in the store.
+	generated []byte
 }
 
 type secretKeys struct {
@@ -42,6 +46,7 @@ type secretKeys struct {
 	login   *securecookie.SecureCookie
 	state   []byte
 	record  cipher.AEAD
+	token   cipher.AEAD
 }
 
 // keyID names the secret a record was sealed with. It is derived from the
@@ -83,7 +88,7 @@ func deriveKeys(app string, secret []byte) (k secretKeys, err error) {
 	copy(k.id[:], derive("key id", len(k.id)))
 	k.state = derive(purposeState, 32)
 	sessionKey, loginKey := derive(purposeSession, 64), derive(purposeLogin, 64)
-	recordKey := derive(purposeRecord, 32)
+	recordKey, tokenKey := derive(purposeRecord, 32), derive(purposeToken, 32)
 	if err != nil {
 		return k, err
 	}
@@ -93,12 +98,19 @@ func deriveKeys(app string, secret []byte) (k secretKeys, err error) {
 	if k.login, err = newCodec(loginKey); err != nil {
 		return k, err
 	}
-	block, err := aes.NewCipher(recordKey)
-	if err != nil {
+	if k.record, err = newAEAD(recordKey); err != nil {
 		return k, err
 	}
-	k.record, err = cipher.NewGCMWithRandomNonce(block)
+	k.token, err = newAEAD(tokenKey)
 	return k, err
+}
+
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 // newCodec returns a codec that encrypts and authenticates bytes. Ages are
@@ -172,8 +184,12 @@ func stateMAC(key, message []byte) []byte {
 
 const stateMACLen = 16
 
-// recordFormat is the first byte of every sealed record.
-const recordFormat = 1
+// The first byte of every sealed record says what it may hold: records with
+// programs must not be written anew by versions that would drop them.
+const (
+	recordFormat         = 1
+	recordFormatPrograms = 2
+)
 
 // UnopenableError is the answer for a record that none of the secrets opens. It
 // says nothing about whether the visitor is signed in, so it is trouble and
@@ -189,12 +205,12 @@ func (e *UnopenableError) Error() string { return "session record cannot be open
 // sealRecord encrypts a record. Its app, its kind and the key it is stored
 // under are authenticated, so that records cannot be exchanged for one another
 // by somebody who can write to the store.
-func (k *keys) sealRecord(kind, key string, plain []byte) []byte {
+func (k *keys) sealRecord(format byte, kind, key string, plain []byte) []byte {
 	secret := &k.list[0]
 	sealed := make([]byte, 0, 1+len(secret.id)+secret.record.Overhead()+len(plain))
-	sealed = append(sealed, recordFormat)
+	sealed = append(sealed, format)
 	sealed = append(sealed, secret.id[:]...)
-	return secret.record.Seal(sealed, nil, plain, k.recordContext(kind, key))
+	return secret.record.Seal(sealed, nil, plain, k.recordContext(format, kind, key))
 }
 
 func (k *keys) openRecord(kind, key string, sealed []byte) (plain []byte, id keyID, err error) {
@@ -202,12 +218,13 @@ func (k *keys) openRecord(kind, key string, sealed []byte) (plain []byte, id key
 		return nil, id, unopenable("it is too short to be one")
 	}
 	copy(id[:], sealed[1:])
-	if sealed[0] != recordFormat {
-		return nil, id, unopenable("its format is %d, this version knows format %d (secret %s)", sealed[0], recordFormat, id)
+	format := sealed[0]
+	if format < recordFormat || format > recordFormatPrograms {
+		return nil, id, unopenable("its format is %d, this version knows formats up to %d (secret %s)", format, recordFormatPrograms, id)
 	}
 	for i := range k.list {
 		if secret := &k.list[i]; secret.id == id {
-			plain, err := secret.record.Open(nil, nil, sealed[1+len(id):], k.recordContext(kind, key))
+			plain, err := secret.record.Open(nil, nil, sealed[1+len(id):], k.recordContext(format, kind, key))
 			if err != nil {
 				return nil, id, unopenable("it was damaged, or is not what belongs under this key (secret %s)", id)
 			}
@@ -217,8 +234,8 @@ func (k *keys) openRecord(kind, key string, sealed []byte) (plain []byte, id key
 	return nil, id, unopenable("it was sealed with secret %s, which is not among the cookie secrets", id)
 }
 
-func (k *keys) recordContext(kind, key string) []byte {
-	return []byte("zoom_pkce record v1\x00" + k.app + "\x00" + kind + "\x00" + key)
+func (k *keys) recordContext(format byte, kind, key string) []byte {
+	return []byte("zoom_pkce record v" + string('0'+format) + "\x00" + k.app + "\x00" + kind + "\x00" + key)
 }
 
 // has reports whether a secret is among those that open.

@@ -22,13 +22,17 @@ const (
 func (m *Manager) takeLease(
 	ctx context.Context, u *user, from *grant, patience time.Duration,
 ) (base *grant, leased bool, err error) {
+	// What will be sealed has to be opened by others, too.
+	if _, err := m.storedKeys(ctx); err != nil {
+		return nil, false, err
+	}
 	errWait := errors.New("another process is refreshing")
 	for began, pause := time.Now(), minLeasePoll; ; pause = min(2*pause, maxLeasePoll) {
 		snap, err := m.change(ctx, patience, u, "taking the refresh lease", func(r *record) error {
 			switch {
 			case r.Grant == nil || r.Grant.dead():
 				return errGrantDying
-			case !r.Grant.same(from) && !from.succeeds(r.Grant):
+			case !newer(u.unsaved.Load(), r.Grant).same(from) && !from.succeeds(r.Grant):
 				return errUnchanged
 			case r.Lease != nil && r.Lease.Owner != m.state.owner && time.Now().Before(r.Lease.Deadline):
 				return errWait
@@ -37,12 +41,10 @@ func (m *Manager) takeLease(
 			return nil
 		})
 		switch {
-		case err == nil && from.succeeds(snap.record.Grant):
-			return from, true, nil // not saved yet, and the newer one
 		case err == nil:
-			return snap.record.Grant, true, nil
+			return from, true, nil
 		case errors.Is(err, errUnchanged):
-			return snap.record.Grant, false, nil
+			return newer(u.unsaved.Load(), snap.record.Grant), false, nil
 		case !errors.Is(err, errWait):
 			return nil, false, err
 		case time.Since(began) > m.timeout:
@@ -85,6 +87,7 @@ func (m *Manager) believeInvalidGrant(
 	replaced := func(g *grant) bool { return g == nil || !g.same(base) && !base.succeeds(g) }
 	for began := time.Now(); time.Since(began) < m.timeout; {
 		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {
+			u.unsaved.CompareAndSwap(base, nil)
 			return alive(g)
 		}
 		// A manager that is drained leaves the decision to its successor.
@@ -100,13 +103,13 @@ func (m *Manager) believeInvalidGrant(
 		m.state.giveBack(r)
 		return nil
 	})
-	switch {
-	case errors.Is(err, errUnchanged):
-		return alive(snap.record.grantOrNil())
-	case err != nil:
+	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err
 	}
 	u.unsaved.CompareAndSwap(base, nil)
+	if err != nil {
+		return alive(snap.record.grantOrNil())
+	}
 	return nil, refused
 }
 

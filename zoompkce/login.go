@@ -19,6 +19,9 @@ type Flow string
 const (
 	// BrowserFlow goes through the address bar: redirect to Zoom and back.
 	BrowserFlow Flow = "browser"
+	// ProgramFlow is BrowserFlow for somebody whom a program has sent: it leads back
+	// to the program's request, which it carries.
+	ProgramFlow Flow = "program"
 	// AppFlow runs inside the Zoom client, by zoomSdk.authorize.
 	AppFlow Flow = "app"
 )
@@ -42,6 +45,9 @@ type Login struct {
 	RedirectURI string
 	// ReturnURL is where the visitor goes after it.
 	ReturnURL string
+	// Program is the authorization request that the visitor is to be asked after
+	// it, in the ProgramFlow.
+	Program string
 	// Started is when it was begun.
 	Started time.Time
 	// Restarted tells that it follows one that failed, so that a second
@@ -51,6 +57,7 @@ type Login struct {
 	state    string
 	verifier string
 	cookie   string
+	session  string // the session that the browser had then; "" where that is not known
 }
 
 // loginPayload is what a login cookie holds.
@@ -61,6 +68,8 @@ type loginPayload struct {
 	RedirectURI string `json:"u"`
 	ReturnURL   string `json:"r"`
 	Started     int64  `json:"t"` // Unix milliseconds
+	Session     string `json:"b,omitempty"`
+	Program     string `json:"p,omitempty"`
 }
 
 // LoginRequest says what login to begin.
@@ -71,6 +80,8 @@ type LoginRequest struct {
 	RedirectURI string
 	// ReturnURL is where the visitor goes after it; a result of [ReturnURL].
 	ReturnURL string
+	// Program is the authorization request of the ProgramFlow.
+	Program string
 	// Restarted is set for a login that follows one that failed.
 	Restarted bool
 }
@@ -89,6 +100,7 @@ func (m *Manager) BeginLogin(
 		Flow:        req.Flow,
 		RedirectURI: req.RedirectURI,
 		ReturnURL:   req.ReturnURL,
+		Program:     req.Program,
 		Started:     time.Now(),
 		Restarted:   req.Restarted,
 		state:       newState(k, req.Restarted),
@@ -97,6 +109,7 @@ func (m *Manager) BeginLogin(
 	if login.Flow == "" {
 		login.Flow = BrowserFlow
 	}
+	login.session = m.sessionMark(k, cookies)
 	login.cookie = m.loginCookieName(login.Flow, login.state)
 	value, err := login.seal(k)
 	if err != nil {
@@ -112,7 +125,7 @@ func (l *Login) seal(k *keys) (string, error) {
 	// Every & of the return URL would become six bytes, and the cookie too long.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(loginPayload{
-		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(),
+		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.Program,
 	}); err != nil {
 		return "", err
 	}
@@ -173,10 +186,12 @@ func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
 		Flow:        p.Flow,
 		RedirectURI: p.RedirectURI,
 		ReturnURL:   p.ReturnURL,
+		Program:     p.Program,
 		Started:     time.UnixMilli(p.Started),
 		Restarted:   stateRestarted(k, p.State),
 		state:       p.State,
 		verifier:    p.Verifier,
 		cookie:      name,
+		session:     p.Session,
 	}, true
 }

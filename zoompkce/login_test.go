@@ -11,6 +11,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 func (p *process) beginAt(b *browser, req zoompkce.LoginRequest) *zoompkce.Login {
@@ -273,5 +274,27 @@ func TestCookieAttributes(t *testing.T) {
 				w.Errorf("%q", got)
 			}
 		}
+	})
+}
+
+// A login is used once: who sends its cookie again costs no call to Zoom.
+func TestLoginIsUsedOnce(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := newBrowser()
+		l, _ := p.begin(b, "ada")
+		w.zoom.ResetCounts()
+		for range 50 {
+			if _, err := p.SignIn(ctx, mustFind(p, b, l), "a guess", nil); zoomapi.KindOf(err) != zoomapi.KindInvalidGrant {
+				w.Fatal(err)
+			}
+		}
+		w.calls(zoomtest.CallCode, 1)
+
+		// One that failed before may be tried again.
+		l, code := p.begin(b, "ada")
+		w.store.fail("trial", 1)
+		w.codeUnused(p.finish(b, l, code))
+		w.must(p.finish(b, mustFind(p, b, l), code))
 	})
 }

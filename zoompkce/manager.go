@@ -40,6 +40,9 @@ type ManagerConfig struct {
 	// goes first. Default: 50.
 	MaxSessions int
 
+	// Programs lets programs sign in. Default: none.
+	Programs *ProgramConfig
+
 	// Observe is told what happens. It is called from any goroutine and must
 	// return soon. Default: nobody is told.
 	Observe func(Event)
@@ -54,11 +57,13 @@ type Manager struct {
 	ownState bool
 	jar      *cookieJar
 	life     sessionLife
+	lives    func(ProgramClient) bool // nil: programs are not let in
 	margin   time.Duration
 	sync     time.Duration
 	timeout  time.Duration
 	observe  func(Event)
 
+	trial      trial
 	keys       atomic.Pointer[keys]
 	keyFlights singleflight.Group
 
@@ -75,6 +80,9 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 	if cfg.Client == nil || cfg.Store == nil {
 		return nil, errors.New("a manager needs a client and a store")
 	}
+	if cfg.Programs != nil && cfg.Programs.Lives == nil {
+		return nil, errors.New("a manager that lets programs in needs to know whose count")
+	}
 	m := &Manager{
 		client: cfg.Client,
 		store:  cfg.Store,
@@ -84,11 +92,17 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 			idle:  cmp.Or(cfg.IdleTimeout, 24*time.Hour),
 			max:   cmp.Or(cfg.MaxLifetime, 720*time.Hour),
 			count: cmp.Or(cfg.MaxSessions, 50),
+
+			programs: newProgramLife(cfg.Programs),
 		},
 		margin:  cmp.Or(cfg.RefreshMargin, 5*time.Minute),
 		sync:    cmp.Or(cfg.SyncInterval, 10*time.Second),
 		timeout: cfg.Client.Timeout(),
 		observe: cfg.Observe,
+		trial:   newTrial(),
+	}
+	if cfg.Programs != nil {
+		m.lives = cfg.Programs.Lives
 	}
 	if m.observe == nil {
 		m.observe = func(Event) {}

@@ -3,6 +3,7 @@ package zoompkce
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 )
 
@@ -23,7 +24,7 @@ const (
 func (m *Manager) current(ctx context.Context, k *keys, u *user, now time.Time) (*snapshot, error) {
 	snap := u.current.Load()
 	if snap == nil || snap.record != nil && !k.has(snap.key) {
-		return m.reread(ctx, k, u)
+		return m.reread(ctx, k, u, true)
 	}
 	age := now.Sub(snap.readAt)
 	if age < m.sync/2 {
@@ -31,26 +32,26 @@ func (m *Manager) current(ctx context.Context, k *keys, u *user, now time.Time) 
 	}
 	if age < m.sync {
 		if remembered(&u.readFailure, now) == nil {
-			m.runOnce(&u.reading, func(ctx context.Context) { _, _ = m.read(ctx, k, u, storeTimeout) })
+			m.runOnce(&u.reading, func(ctx context.Context) { _, _ = m.read(ctx, k, u, storeTimeout, false) })
 		}
 		return snap, nil
 	}
-	fresh, err := m.reread(ctx, k, u)
-	if err == nil {
-		return fresh, nil
-	}
-	if g := u.grant(snap); g != nil && !g.dead() && now.Before(g.Expiry) && !errors.As(err, new(*UnopenableError)) {
+	g := u.grant(snap)
+	goesOn := g != nil && !g.dead() && now.Before(g.Expiry)
+	fresh, err := m.reread(ctx, k, u, !goesOn)
+	if err != nil && goesOn && !errors.As(err, new(*UnopenableError)) {
 		return snap, nil
 	}
-	return nil, err
+	return fresh, err
 }
 
-// reread reads the record now and waits for it.
-func (m *Manager) reread(ctx context.Context, k *keys, u *user) (*snapshot, error) {
+// reread reads the record now and waits for it, for the end of a short outage
+// too where everything depends on it.
+func (m *Manager) reread(ctx context.Context, k *keys, u *user, depends bool) (*snapshot, error) {
 	if err := remembered(&u.readFailure, time.Now()); err != nil {
 		return nil, err
 	}
-	snap, err := m.read(ctx, k, u, storePatience)
+	snap, err := m.read(ctx, k, u, storePatience, depends)
 	switch {
 	case err == nil:
 		return snap, nil
@@ -64,14 +65,21 @@ func (m *Manager) reread(ctx context.Context, k *keys, u *user) (*snapshot, erro
 
 // read reads the record once for all who ask at the same time. What it returns
 // may be newer than what it read.
-func (m *Manager) read(ctx context.Context, k *keys, u *user, patience time.Duration) (*snapshot, error) {
+func (m *Manager) read(
+	ctx context.Context, k *keys, u *user, patience time.Duration, depends bool,
+) (*snapshot, error) {
 	// Under other secrets another outcome is possible.
-	key := "read" + string(k.set[:]) + string(u.key[:])
+	key := "read" + strconv.FormatBool(depends) + string(k.set[:]) + string(u.key[:])
 	return share(ctx, m, key, patience, func(ctx context.Context) (*snapshot, error) {
 		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
 		began := time.Now()
-		if _, err := m.load(ctx, k, u); err != nil {
+		var away outage
+		_, err := m.load(ctx, k, u)
+		for depends && unreached(err) && away.outlast(ctx) {
+			_, err = m.load(ctx, k, u)
+		}
+		if err != nil {
 			return nil, m.readFailed(u, err, time.Since(began))
 		}
 		u.readFailure.Store(nil)
@@ -87,7 +95,7 @@ func (m *Manager) readFailed(u *user, err error, took time.Duration) error {
 
 // load reads the record, whatever is known already.
 func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error) {
-	snap := &snapshot{ticket: u.tickets.Add(1), readAt: time.Now()}
+	snap := &snapshot{began: u.tickets.Add(1), readAt: time.Now()}
 	key := recordKey(m.client.AppID(), u.key)
 	sealed, version, err := m.store.Load(ctx, key)
 	switch {
@@ -98,8 +106,8 @@ func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error)
 		if snap.record, snap.key, err = k.openUser(key, u.key, sealed); err != nil {
 			return nil, err
 		}
-		snap.version = version
+		snap.version, snap.seq = version, snap.record.Seq
 	}
-	u.adopt(snap)
+	m.adopt(u, snap)
 	return snap, nil
 }

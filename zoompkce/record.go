@@ -1,6 +1,7 @@
 package zoompkce
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -32,6 +33,16 @@ type record struct {
 	Grant    *grant        `json:"grant,omitempty"`
 	Sessions []openSession `json:"sessions,omitempty"`
 	Lease    *lease        `json:"lease,omitempty"`
+
+	// Programs is what the user has allowed, Pending what was allowed a moment ago
+	// and has not come for its tokens yet.
+	Programs []program        `json:"programs,omitempty"`
+	Pending  []pendingProgram `json:"pending,omitempty"`
+
+	// Seq counts the changes of the record: of two answers of the store the one
+	// with the higher number is the newer. 0 in records of versions that did not
+	// count; they drop the number, too, when they write.
+	Seq uint64 `json:"seq,omitempty"`
 
 	// Ended makes this a tombstone: all sessions of the user were ended then.
 	Ended time.Time `json:"ended,omitzero"`
@@ -86,6 +97,7 @@ func (r *record) clone() *record {
 	}
 	c := *r
 	c.Sessions = slices.Clone(r.Sessions)
+	c.Programs, c.Pending = slices.Clone(r.Programs), slices.Clone(r.Pending)
 	if r.Grant != nil {
 		c.Grant = r.Grant.clone()
 	}
@@ -113,6 +125,18 @@ func (r *record) session(id sessionID) *openSession {
 	return nil
 }
 
+// sessionIDs are those of the open sessions, and of the programs.
+func (r *record) sessionIDs() []sessionID {
+	ids := make([]sessionID, 0, len(r.Sessions)+len(r.Programs))
+	for _, s := range r.Sessions {
+		ids = append(ids, s.ID)
+	}
+	for _, p := range r.Programs {
+		ids = append(ids, p.ID)
+	}
+	return ids
+}
+
 func (r *record) endSession(id sessionID) {
 	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool { return s.ID == id })
 }
@@ -126,8 +150,9 @@ func (r *record) end(now time.Time) {
 // the most a user may have.
 func (r *record) prune(now time.Time, life sessionLife) {
 	if r.Grant != nil && r.Grant.dead() && now.Sub(r.Grant.DeadAt) > deadGrace {
-		r.Sessions = nil
+		r.Sessions, r.Programs, r.Pending = nil, nil, nil
 	}
+	r.prunePrograms(now, life.programs)
 	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool {
 		unseen := time.Duration(dayOf(now)-s.Seen-1) * 24 * time.Hour
 		return now.Sub(time.UnixMilli(s.Created)) > life.max || unseen > life.idle
@@ -135,9 +160,9 @@ func (r *record) prune(now time.Time, life sessionLife) {
 	if extra := len(r.Sessions) - life.count; extra > 0 {
 		slices.SortStableFunc(r.Sessions, func(a, b openSession) int {
 			if a.Seen != b.Seen {
-				return int(a.Seen - b.Seen)
+				return cmp.Compare(a.Seen, b.Seen)
 			}
-			return int(a.Created - b.Created)
+			return cmp.Compare(a.Created, b.Created)
 		})
 		r.Sessions = slices.Delete(r.Sessions, 0, extra)
 	}
@@ -151,13 +176,28 @@ func (r *record) expires(now time.Time, life sessionLife) time.Time {
 			end = e
 		}
 	}
+	for i := range r.Programs {
+		if e := life.programs.end(&r.Programs[i]); e.After(end) {
+			end = e
+		}
+	}
 	return end
 }
 
-// sessionLife bounds the sessions of a user.
+// format is the version of what the record holds. One without programs keeps the
+// former, so that the older processes of a fleet read it.
+func (r *record) format() byte {
+	if len(r.Programs)+len(r.Pending) > 0 {
+		return recordFormatPrograms
+	}
+	return recordFormat
+}
+
+// sessionLife bounds the sessions of a user, and the programs.
 type sessionLife struct {
 	idle, max time.Duration
 	count     int
+	programs  programLife
 }
 
 func (k *keys) sealUser(key string, r *record) ([]byte, error) {
@@ -165,7 +205,7 @@ func (k *keys) sealUser(key string, r *record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.sealRecord(purposeRecord, key, plain), nil
+	return k.sealRecord(r.format(), purposeRecord, key, plain), nil
 }
 
 func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID, error) {

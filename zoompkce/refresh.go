@@ -17,7 +17,7 @@ const (
 
 // refreshAhead refreshes in the background what is still valid.
 func (m *Manager) refreshAhead(u *user, from *grant, now time.Time) {
-	if refreshFailed(u, from, now) == nil {
+	if m.refreshFailed(u, from, now) == nil {
 		m.runOnce(&u.refreshing, func(ctx context.Context) {
 			_, _ = m.refreshWithin(ctx, u, from, storeTimeout)
 		})
@@ -36,7 +36,7 @@ func (m *Manager) refresh(ctx context.Context, u *user, from *grant) (*grant, er
 func (m *Manager) refreshWithin(
 	ctx context.Context, u *user, from *grant, patience time.Duration,
 ) (*grant, error) {
-	if err := refreshFailed(u, from, time.Now()); err != nil {
+	if err := m.refreshFailed(u, from, time.Now()); err != nil {
 		return nil, err
 	}
 	// The call to Zoom may take one timeout, watching what its refusal means another one.
@@ -47,7 +47,7 @@ func (m *Manager) refreshWithin(
 		if g := u.newest(); g != nil && !g.same(from) {
 			return alive(g)
 		}
-		if err := refreshFailed(u, from, time.Now()); err != nil {
+		if err := m.refreshFailed(u, from, time.Now()); err != nil {
 			return nil, err
 		}
 		g, err := m.refreshOnce(ctx, u, from, patience)
@@ -60,7 +60,9 @@ func (m *Manager) refreshWithin(
 		}
 		u.refreshFailure.Store(nil)
 		if err != nil {
-			u.refreshFailure.Store(&failure{err: err, until: time.Now().Add(pause), of: from})
+			u.refreshFailure.Store(&failure{
+				err: err, until: time.Now().Add(pause), of: from, with: m.client.CredentialsID(),
+			})
 		}
 		return g, err
 	})
@@ -74,10 +76,10 @@ func alive(g *grant) (*grant, error) {
 	return g, nil
 }
 
-// refreshFailed is the error of a refresh of the same grant that failed a
-// moment ago.
-func refreshFailed(u *user, from *grant, now time.Time) error {
-	if f := u.refreshFailure.Load(); f != nil && now.Before(f.until) && f.of.same(from) {
+// refreshFailed is the error of a refresh of the same grant, with the same
+// credentials of the app, that failed a moment ago.
+func (m *Manager) refreshFailed(u *user, from *grant, now time.Time) error {
+	if f := u.refreshFailure.Load(); f != nil && now.Before(f.until) && f.of.same(from) && f.with == m.client.CredentialsID() {
 		return f.err
 	}
 	return nil
@@ -110,59 +112,6 @@ func (m *Manager) refreshOnce(
 		return fresh, nil
 	}
 	return alive(g)
-}
-
-var (
-	// errGone means that the record has no grant: the user has left.
-	errGone = errors.New("the user was signed out")
-	// errSuperseded means that the record has no use for a grant any more.
-	errSuperseded = errors.New("the grant was replaced by a later sign-in")
-)
-
-// saveGrant puts refreshed tokens into the record, gives the lease back, and
-// makes them the saved ones. It returns the grant that is in the record then,
-// and fails only if the store does. A record without a grant belongs to a user
-// who has left: then the tokens are revoked.
-func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant, error) {
-	snap, err := m.change(ctx, saveTimeout, u, "saving refreshed tokens", func(r *record) error {
-		switch {
-		case r.Grant == nil:
-			return errGone
-		case r.Grant.same(fresh):
-			return errUnchanged // the store took it, though it answered with an error
-		case !fresh.succeeds(r.Grant):
-			return errSuperseded
-		}
-		saved := fresh.clone()
-		saved.Profile, saved.ProfileAt = r.Grant.Profile, r.Grant.ProfileAt
-		saved.Lacks, saved.Asked = r.Grant.Lacks, r.Grant.Asked
-		saved.SavedAt = time.Now()
-		r.Grant = saved
-		m.state.giveBack(r)
-		return nil
-	})
-	outcome := "ok"
-	switch {
-	case errors.Is(err, errGone):
-		outcome = "superseded"
-		if !m.run(func(ctx context.Context) { m.revoke(ctx, fresh) }) {
-			m.revoke(ctx, fresh)
-		}
-	case errors.Is(err, errSuperseded):
-		outcome = "superseded"
-		m.run(func(ctx context.Context) { m.dropLease(context.WithoutCancel(ctx), u) })
-	case err == nil:
-		m.run(func(ctx context.Context) {
-			if p, err := m.client.Me(ctx, fresh.token()); err == nil {
-				_ = m.keepProfile(ctx, u, p)
-			}
-		})
-	case !errors.Is(err, errUnchanged):
-		return nil, err
-	}
-	u.unsaved.CompareAndSwap(fresh, nil)
-	m.observe(Event{Kind: EventRefresh, UserID: fresh.Profile.ID, Outcome: outcome})
-	return snap.record.grantOrNil(), nil
 }
 
 func (m *Manager) refreshRefused(ctx context.Context, u *user, base *grant, err error) (*grant, error) {

@@ -3,6 +3,7 @@ package zoompkce
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"time"
@@ -42,11 +43,50 @@ func (m *Manager) generatedKeys(ctx context.Context) (*keys, error) {
 	if k := m.keys.Load(); k != nil {
 		return k, nil
 	}
-	secret, err := GeneratedSecret(ctx, m.store, m.client.AppID())
+	secret, err := outlasting(ctx, func() ([]byte, error) { return GeneratedSecret(ctx, m.store, m.client.AppID()) })
 	if err != nil {
 		return nil, err
 	}
-	return newKeys(m.client.AppID(), [][]byte{secret})
+	return newGeneratedKeys(m.client.AppID(), secret)
+}
+
+func newGeneratedKeys(app string, secrets ...[]byte) (*keys, error) {
+	k, err := newKeys(app, secrets)
+	if err == nil {
+		k.generated = secrets[0]
+	}
+	return k, err
+}
+
+// storedKeys returns keys whose secret others will find. A generated one may have
+// vanished from the store, with everything else or alone: then it is put
+// back, or the one that another process has created is taken. What is sealed with the
+// former still opens here.
+func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
+	k, err := m.loadKeys(ctx)
+	if err != nil || k.generated == nil {
+		return k, err
+	}
+	const op = "looking for the generated cookie secret"
+	k, err = share(ctx, m, "secret"+string(k.set[:]), storePatience, func(ctx context.Context) (*keys, error) {
+		ctx, cancel := context.WithTimeout(ctx, storePatience)
+		defer cancel()
+		secret, err := outlasting(ctx, func() ([]byte, error) {
+			return storedSecret(ctx, m.store, m.client.AppID(), k.generated)
+		})
+		if err != nil || subtle.ConstantTimeCompare(secret, k.generated) == 1 {
+			return k, err
+		}
+		taken, err := newGeneratedKeys(m.client.AppID(), secret, k.generated)
+		if err == nil {
+			m.keys.CompareAndSwap(k, taken)
+		}
+		return taken, err
+	})
+	if err != nil {
+		return nil, m.storeError(op, err)
+	}
+	return k, nil
 }
 
 // GeneratedSecret returns the cookie secret that is kept in the store itself,
@@ -54,9 +94,14 @@ func (m *Manager) generatedKeys(ctx context.Context) (*keys, error) {
 // get the same one. A store that cannot be read is an error: a second secret would
 // end every session.
 func GeneratedSecret(ctx context.Context, store Store, appID string) ([]byte, error) {
-	key := SecretKey(appID)
 	fresh := make([]byte, MinSecretLen)
 	rand.Read(fresh)
+	return storedSecret(ctx, store, appID, fresh)
+}
+
+// storedSecret returns the secret in the store; if there is none it becomes fresh.
+func storedSecret(ctx context.Context, store Store, appID string, fresh []byte) ([]byte, error) {
+	key := SecretKey(appID)
 	for range 3 {
 		secret, _, err := store.Load(ctx, key)
 		if err == nil && len(secret) != MinSecretLen {

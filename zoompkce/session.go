@@ -15,12 +15,14 @@ type Session struct {
 	snap   *snapshot
 	cookie sessionCookie
 	at     int64 // when the request came, in Unix milliseconds
+
+	program *openedToken // nil: a browser's
 }
 
 // Profile is who the visitor is.
 func (s *Session) Profile() zoomapi.Profile { return s.user.grant(s.snap).Profile }
 
-// Created is when the visitor signed in.
+// Created is when the visitor signed in, or allowed the program.
 func (s *Session) Created() time.Time { return time.UnixMilli(s.cookie.created) }
 
 // NoSessionError means that the visitor is signed out.
@@ -38,20 +40,31 @@ func (e *NoSessionError) Error() string {
 	return "session cookie " + e.Reason
 }
 
+// UnusableSessionError means that the visitor has a session that cannot be used
+// now, though it exists: it may be of use again, and has to be ended by who signs out.
+// To those who only ask whether somebody is signed in it is a [*NoSessionError].
+type UnusableSessionError struct{ NoSessionError }
+
+// Unwrap returns the [*NoSessionError].
+func (e *UnusableSessionError) Unwrap() error { return &e.NoSessionError }
+
 // ErrAmbiguous means that the session cookies of a request are those of different
 // users, so that none counts.
-var ErrAmbiguous = &NoSessionError{"ambiguous", true}
+var ErrAmbiguous = &UnusableSessionError{NoSessionError{"ambiguous", true}}
 
 var (
-	errNoCookie   = &NoSessionError{}
-	errUnopened   = &NoSessionError{"unopenable", true}
-	errExpired    = &NoSessionError{"expired", true}
-	errEnded      = &NoSessionError{"ended", true}
-	errGrantDying = &NoSessionError{"ended", false}
+	errNoCookie = &NoSessionError{}
+	errUnopened = &NoSessionError{"unopenable", true}
+	errExpired  = &NoSessionError{"expired", true}
+	errEnded    = &NoSessionError{"ended", true}
+
+	// errGrantDying means that Zoom has ended the grant, and that a sign-in under way
+	// may revive the session.
+	errGrantDying = &UnusableSessionError{NoSessionError{"ended", false}}
 )
 
 // Session finds out who sent a request, from its Cookie header. Its errors are a [*NoSessionError],
-// or a [*StoreError] where that cannot be found out now.
+// an [*UnusableSessionError], or a [*StoreError] where that cannot be found out now.
 func (m *Manager) Session(ctx context.Context, cookies []string) (*Session, error) {
 	var buffer [maxSameName]string
 	values := cookieValues(buffer[:0], cookies, m.jar.base)
@@ -87,7 +100,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		opened[n] = c
 		n++
 	}
-	reason := errUnopened
+	var reason error = errUnopened
 	for _, c := range opened[:n] {
 		if !c.alive(now, m.life) {
 			reason = errExpired
@@ -95,13 +108,12 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		}
 		snap, err := m.membership(ctx, k, c, now)
 		if err == nil {
-			return &Session{c.user, snap, c.sessionCookie, now.UnixMilli()}, nil
+			return &Session{user: c.user, snap: snap, cookie: c.sessionCookie, at: now.UnixMilli()}, nil
 		}
-		rejected, ok := errors.AsType[*NoSessionError](err)
-		if !ok {
+		if !errors.As(err, new(*NoSessionError)) {
 			return nil, err
 		}
-		reason = rejected
+		reason = err
 	}
 	return nil, reason
 }
@@ -136,38 +148,52 @@ func (m *Manager) hashCookie(value string) cookieHash {
 
 // membership checks that the session is still among the user's open ones.
 func (m *Manager) membership(ctx context.Context, k *keys, c *openedCookie, now time.Time) (*snapshot, error) {
-	snap, err := m.current(ctx, k, c.user, now)
-	// Another process may have opened the session after the record was read
-	// here. The first reading may be one that had begun before, too.
-	for try := 0; err == nil && try < 2 && c.mayBeNewerThan(snap); try++ {
-		snap, err = m.reread(ctx, k, c.user)
+	if c.user.hasEnded(c.id) {
+		return nil, errEnded
 	}
+	snap, err := m.current(ctx, k, c.user, now)
 	if err != nil {
 		return nil, err
 	}
-	if !snap.hasSession(c.id) {
-		return nil, errEnded
+	verdict := c.verdict(snap, now)
+	// Another process may have opened or revived the session after the record was
+	// read here, so it is read again before the cookie is cleared. The first
+	// reading may be one that had begun before, too.
+	for try := 0; verdict == errEnded && try < 2 && c.mayBeNewerThan(snap, now); try++ {
+		if snap, err = m.reread(ctx, k, c.user, true); err != nil {
+			return nil, err
+		}
+		verdict = c.verdict(snap, now)
+	}
+	if verdict != nil {
+		return nil, verdict
 	}
 	if !c.seen.Load() {
 		c.seen.Store(true)
 	}
-	switch g := c.user.grant(snap); {
-	case g == nil:
-		return nil, errEnded
+	return snap, nil
+}
+
+// verdict is what a record says about the session.
+func (c *openedCookie) verdict(snap *snapshot, now time.Time) error {
+	g := c.user.grant(snap)
+	switch {
+	case g == nil || !snap.hasSession(c.id):
+		return errEnded
 	case !g.dead():
-		return snap, nil
+		return nil
 	case now.Sub(g.DeadAt) <= deadGrace:
-		return nil, errGrantDying
+		return errGrantDying
 	}
-	return nil, errEnded
+	return errEnded
 }
 
-// mayBeNewerThan reports whether the session may have been opened after the
-// record was read.
-func (c *openedCookie) mayBeNewerThan(snap *snapshot) bool {
-	return !snap.hasSession(c.id) && !c.seen.Load() && !snap.readAt.After(c.openedAt)
-}
+// noMemory is how long memory's word that a session is over is believed: who
+// keeps sending its cookie causes a read of the store in this time at most.
+const noMemory = time.Second
 
-func (s *snapshot) hasSession(id sessionID) bool {
-	return s.record != nil && s.record.session(id) != nil
+// mayBeNewerThan reports whether the session may have been opened, or revived,
+// after the record was read.
+func (c *openedCookie) mayBeNewerThan(snap *snapshot, now time.Time) bool {
+	return now.Sub(snap.readAt) > noMemory || !c.seen.Load() && !snap.readAt.After(c.openedAt)
 }

@@ -130,7 +130,7 @@ func TestOtherProcesses(t *testing.T) {
 			p, q := w.process(), w.process()
 			b, stays := p.signIn("ada"), p.signIn("ada")
 			q.works(b)
-			if err := p.SignOut(ctx, p.session(b)); err != nil {
+			if err := p.SignOut(ctx, b.header()); err != nil {
 				w.Fatal(err)
 			}
 			p.signedOut(b)
@@ -140,7 +140,7 @@ func TestOtherProcesses(t *testing.T) {
 			}
 			q.works(stays)
 			w.calls(zoomtest.CallRevoke, 0)
-			if err := q.SignOut(ctx, q.session(stays)); err != nil {
+			if err := q.SignOut(ctx, stays.header()); err != nil {
 				w.Fatal(err)
 			}
 			w.calls(zoomtest.CallRevoke, 1)
@@ -177,5 +177,24 @@ func TestSignInReplacesTheSession(t *testing.T) {
 			w.Error("not the new user")
 		}
 		w.calls(zoomtest.CallRevoke, 1)
+	})
+}
+
+// The one session too many is never the newest, however far apart the others are
+// and however few bits an int has.
+func TestTheNewestSessionStays(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(func(c *zoompkce.ManagerConfig) { c.MaxSessions, c.IdleTimeout = 2, 29*24*time.Hour })
+		old := []*browser{p.signIn("ada"), p.signIn("ada")}
+		time.Sleep(26 * 24 * time.Hour) // more than 2^31 milliseconds
+		for _, b := range old {
+			c, err := p.Renew(ctx, p.session(b))
+			if err != nil || c == nil {
+				w.Fatal(c, err)
+			}
+			b.set(c)
+			synctest.Wait()
+		}
+		p.session(p.signIn("ada"))
 	})
 }

@@ -64,7 +64,7 @@ func (m *Manager) issue(k *keys, s *Session, now time.Time) (*http.Cookie, error
 // Renew returns a new cookie for the session where its idle time has to be extended:
 // when a tenth of it has passed, or an hour of a long one. Otherwise nil.
 func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
-	if s.at-s.cookie.issued < min(m.life.idle/10, time.Hour).Milliseconds() {
+	if s.program != nil || s.at-s.cookie.issued < min(m.life.idle/10, time.Hour).Milliseconds() {
 		return nil, nil
 	}
 	k, err := m.loadKeys(ctx)
@@ -76,8 +76,12 @@ func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
 	return m.issue(k, s, now)
 }
 
-// ExpiresAt is when the session ends if it is not used any more.
+// ExpiresAt is when the session ends if it is not used any more. For a program it
+// is when its token does.
 func (m *Manager) ExpiresAt(s *Session) time.Time {
+	if s.program != nil {
+		return s.program.issuedAt().Add(m.life.programs.token)
+	}
 	idle := time.UnixMilli(s.cookie.issued).Add(m.life.idle)
 	if end := s.Created().Add(m.life.max); end.Before(idle) {
 		return end

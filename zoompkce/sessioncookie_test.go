@@ -18,7 +18,7 @@ func TestSeveralCookiesOfOneName(t *testing.T) {
 		name := p.SessionCookieName()
 		ada, again, bob := p.signIn("ada").cookies[name], p.signIn("ada").cookies[name], p.signIn("bob").cookies[name]
 		ended := p.signIn("ada")
-		if err := p.SignOut(ctx, p.session(ended)); err != nil {
+		if err := p.SignOut(ctx, ended.header()); err != nil {
 			w.Fatal(err)
 		}
 		old := ended.cookies[name]

@@ -29,10 +29,10 @@ type SignedIn struct {
 }
 
 // SignIn finishes a login: it exchanges the code, asks Zoom who the user is,
-// and opens a session. previous is the session the same browser has
-// presented, if any: it is replaced. The code may be sent once only, so nothing
+// and opens a session. It takes the place of every session whose cookie the
+// browser presents, usable or not. The code may be sent once only, so nothing
 // here is tried twice, and the login is over, but for [ErrCodeUnused].
-func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *Session) (*SignedIn, error) {
+func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []string) (*SignedIn, error) {
 	// What Zoom hands out once must not be lost because a visitor went away.
 	ctx = context.WithoutCancel(ctx)
 	group := m.work.begin()
@@ -40,8 +40,16 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 		return nil, fmt.Errorf("%w: %w", m.storeError(opSignIn, errClosing), ErrCodeUnused)
 	}
 	defer group.Done()
-	if err := m.probeStore(ctx); err != nil {
+	k, err := m.storedKeys(ctx)
+	if err == nil {
+		err = m.proveWritable(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrCodeUnused)
+	}
+	former := m.presented(k, cookies)
+	if !m.state.logins.use(l) {
+		return nil, errLoginUsed
 	}
 
 	began := time.Now()
@@ -49,7 +57,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 	if err != nil {
 		return nil, err
 	}
-	profile, err := m.client.Me(ctx, *token)
+	profile, err := m.owner(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -57,101 +65,69 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, previous *S
 	u := m.state.users.get(keyOf(profile.ID))
 	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().UnixMilli()}
 
-	snap, err := m.addSession(ctx, u, l, fresh, began, session, previous)
-	if errors.Is(err, ErrSignedOutMeanwhile) {
+	snap, err := m.addSession(ctx, u, l, fresh, began, session, idsOf(u, former))
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrSignedOutMeanwhile):
 		m.revoke(ctx, fresh)
-	}
-	if errors.As(err, new(*UnopenableError)) {
+		return nil, err
+	case errors.As(err, new(*UnopenableError)):
 		// The operator needs to know whose it is: nobody else can tell.
-		err = fmt.Errorf("user %q: %w", profile.ID, err)
-	}
-	if err != nil {
+		return nil, fmt.Errorf("user %q: %w", profile.ID, err)
+	default:
+		m.keepGrant(ctx, u, fresh)
 		return nil, err
 	}
-	if previous != nil && previous.user != u {
-		m.run(func(ctx context.Context) { m.leaveSession(ctx, previous) })
+	if len(former) > 0 {
+		m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
 	}
 	outcome := ""
 	if profile.Name == "" && profile.Email == "" {
 		outcome = "ids_only"
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID, Outcome: outcome})
-	return m.opened(ctx, &Session{u, snap, session, session.created})
+	return m.opened(ctx, &Session{user: u, snap: snap, cookie: session, at: session.created})
 }
 
 const opSignIn = "saving a sign-in"
 
-// probeStore finds out whether the store answers before the code is spent: the
-// exchange makes Zoom revoke the tokens the user has had so far.
-func (m *Manager) probeStore(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, storePatience)
+// mePause is how long Zoom is left alone before it is asked a second time.
+const mePause = 500 * time.Millisecond
+
+// owner asks Zoom who the user of a new token is, a second time if it does not
+// say, and no longer than one call may take. If it still does not, the token itself
+// names whose grant it is: that user's older one has ended with the exchange.
+func (m *Manager) owner(ctx context.Context, token *zoomapi.Token) (zoomapi.Profile, error) {
+	asking, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	if _, _, err := m.store.Load(ctx, SecretKey(m.client.AppID())); err != nil && !errors.Is(err, ErrNotFound) {
-		return m.storeError(opSignIn, err)
+	profile, err := m.client.Me(asking, *token)
+	if err == nil || zoomapi.KindOf(err) == zoomapi.KindUnauthorized {
+		return profile, err
 	}
-	return nil
-}
-
-// addSession puts the session and the new grant into the user record.
-func (m *Manager) addSession(
-	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, previous *Session,
-) (*snapshot, error) {
-	var asked *grant // the grant in the record that fresh was compared with
-	keep := false
-	errAsk := errors.New("which grant is the newer one has to be asked")
-	for range maxSwaps {
-		var stored *grant
-		snap, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
-			if r.tombstone() && !l.Started.After(r.Ended) {
-				return ErrSignedOutMeanwhile
-			}
-			stored = r.Grant
-			raced := stored != nil && !stored.dead() && !stored.SavedAt.Before(began)
-			if raced && (asked == nil || asked.SignIn != stored.SignIn) {
-				return errAsk
-			}
-			if previous != nil && previous.user == u {
-				r.endSession(previous.cookie.id)
-			}
-			r.addSession(fresh, raced && keep, session, time.Now())
-			return nil
-		})
-		if !errors.Is(err, errAsk) {
-			if err == nil {
-				u.refreshFailure.Store(nil)
-				u.refreshUseless.Store(nil)
-			}
-			return snap, err
+	if sleep(asking, mePause) == nil {
+		if profile, err = m.client.Me(asking, *token); err == nil {
+			return profile, nil
 		}
-		// A grant was saved while this one was on its way. The later of two
-		// sign-ins revokes the tokens of the earlier one, so Zoom knows which it was.
-		_, err = m.client.Me(ctx, fresh.token())
-		asked, keep = stored, zoomapi.KindOf(err) == zoomapi.KindUnauthorized
 	}
-	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))
+	if id := token.UserID(); id != "" && zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
+		m.keepGrant(ctx, m.state.users.get(keyOf(id)), newGrant(token, zoomapi.Profile{ID: id}, time.Now()))
+	}
+	return zoomapi.Profile{}, err
 }
 
-// addSession opens a session, of the record's own grant if that is to be kept.
-func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, now time.Time) {
-	old := r.Grant
-	if old != nil && old.dead() && now.Sub(old.DeadAt) > deadGrace {
-		r.Sessions = nil
+// keepGrant keeps the grant of a sign-in that failed after the exchange, as one
+// that is not saved yet: it has ended the older grant at Zoom, and all browsers of
+// the user live by it. It opens no session. Whose record has no grant has nothing
+// to lose; then the tokens are revoked.
+func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant) {
+	if fresh.Profile == (zoomapi.Profile{ID: fresh.Profile.ID}) {
+		_, _ = m.storedGrant(ctx, u) // so that it is in memory, if it can be read
+		if known := u.newest(); known != nil {
+			fresh.Profile, fresh.ProfileAt = known.Profile, known.ProfileAt
+		}
 	}
-	r.UserID, r.Ended = fresh.Profile.ID, time.Time{}
-	if !keep {
-		r.Grant = fresh.clone()
-		r.Grant.Asked = old != nil && len(old.Lacks) > 0
-		r.Grant.SavedAt = now
-	}
-	r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})
-}
-
-// leaveSession ends the session of another user that the browser had before.
-func (m *Manager) leaveSession(ctx context.Context, s *Session) {
-	ctx = context.WithoutCancel(ctx)
-	if last, err := m.endSession(ctx, s); err == nil && last != nil {
-		m.revoke(ctx, last)
-	}
+	u.unsaved.Store(fresh)
+	m.keepSaving(u)
 }
 
 // opened is the outcome of a sign-in whose session is in the record.

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"weak"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
@@ -19,8 +18,10 @@ import (
 // the store, but for unsaved tokens, ZAKs and OBF tokens.
 type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
+	tokens  *otter.Cache[cookieHash, *openedToken]
 	users   userIndex
 	flights singleflight.Group
+	logins  usedLogins
 
 	// owner signs refresh leases: one that an earlier call of this process may
 	// have left behind is no obstacle to the next.
@@ -59,15 +60,23 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
-		users:    userIndex{m: make(map[userKey]weak.Pointer[user])},
+		tokens: otter.Must(&otter.Options[cookieHash, *openedToken]{
+			MaximumSize:      defaultCacheSize,
+			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedToken](unusedLife),
+		}),
+		users:    newUserIndex(),
+		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},
 		owner:    rand.Text(),
 		managers: make(map[*Manager]bool),
 		unsaved:  make(map[*user]*Manager),
 	}
 }
 
-// SetCacheSize changes how many signed-in browsers are remembered.
-func (s *State) SetCacheSize(n int) { s.opened.SetMaximum(uint64(n)) }
+// SetCacheSize changes how many signed-in browsers are remembered, and as many programs.
+func (s *State) SetCacheSize(n int) {
+	s.opened.SetMaximum(uint64(n))
+	s.tokens.SetMaximum(uint64(n))
+}
 
 // Users is how many users are in memory.
 func (s *State) Users() int { return s.users.len() }
@@ -91,6 +100,8 @@ func (s *State) ZAKPausedUntil() time.Time {
 func (s *State) Close() {
 	s.opened.InvalidateAll()
 	s.opened.StopAllGoroutines()
+	s.tokens.InvalidateAll()
+	s.tokens.StopAllGoroutines()
 }
 
 // enter makes m one of those who work on the state. It returns the users whose

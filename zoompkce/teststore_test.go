@@ -20,7 +20,7 @@ type testStore struct {
 }
 
 type storeRule struct {
-	op    string // load or swap
+	op    string // load, swap, trial or any
 	times int    // < 0: until healed
 	after bool   // what was asked for is done nevertheless
 	err   error
@@ -127,7 +127,7 @@ func (s *testStore) Load(ctx context.Context, key string) ([]byte, string, error
 }
 
 func (s *testStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	r := s.rule("swap")
+	r := s.rule(opOf(value))
 	if r != nil && !r.after {
 		if err := r.apply(ctx); err != nil {
 			return "", err
@@ -142,6 +142,14 @@ func (s *testStore) Swap(ctx context.Context, key, old string, value []byte, exp
 	return version, err
 }
 
+// opOf tells what a manager writes to find out whether it can from what it keeps.
+func opOf(value []byte) string {
+	if string(value) == "trial" {
+		return "trial"
+	}
+	return "swap"
+}
+
 // only is the key of the one record in the store.
 func (s *testStore) only(t *testing.T) string { return s.other(t, "") }
 
@@ -152,7 +160,10 @@ func (s *testStore) other(t *testing.T, key string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys = slices.DeleteFunc(keys, func(k string) bool { return k == key })
+	keys = slices.DeleteFunc(keys, func(k string) bool {
+		value, _, _ := s.Store.Load(ctx, k)
+		return k == key || opOf(value) == "trial"
+	})
 	if len(keys) != 1 {
 		t.Fatalf("%d records", len(keys))
 	}

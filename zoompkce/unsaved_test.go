@@ -106,11 +106,11 @@ func TestUnsavedGrantIsSuperseded(t *testing.T) {
 		bubble(t, func(w *world) {
 			p, q := w.process(), w.process()
 			b := p.signIn("ada")
-			s := q.session(b)
+			q.session(b)
 			toExpiry()
 			p.breakSave(b, func() { w.store.fail("swap", -1) })
 			w.store.heal()
-			if err := q.SignOut(ctx, s); err != nil {
+			if err := q.SignOut(ctx, b.header()); err != nil {
 				w.Fatal(err)
 			}
 			time.Sleep(time.Minute)

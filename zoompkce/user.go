@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 	"weak"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // user is what is remembered of one user. There is one such value for each
@@ -15,7 +17,8 @@ type user struct {
 
 	// current is the record as last seen.
 	current atomic.Pointer[snapshot]
-	tickets atomic.Uint64
+	tickets atomic.Uint64               // order calls to the store and their answers
+	ended   atomic.Pointer[[]sessionID] // that were ended here
 
 	reading        atomic.Bool // ahead of time, in the background
 	readFailure    atomic.Pointer[failure]
@@ -24,6 +27,9 @@ type user struct {
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
 	obfFailure     atomic.Pointer[failure]
+	unanswered     atomic.Pointer[sessionID] // a program whose client was told to try again
+	noteFailure    atomic.Pointer[failure]   // a program's use could not be kept
+	paced          atomic.Int64              // when the record was read for unknown tokens, in Unix nanoseconds
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]
@@ -39,7 +45,8 @@ type failure struct {
 	err   error
 	until time.Time
 	of    *grant // what was to be refreshed
-	slow  bool   // it took long to fail
+	with  zoomapi.CredentialsID
+	slow  bool // it took long to fail
 }
 
 func remembered(p *atomic.Pointer[failure], now time.Time) error {
@@ -53,33 +60,6 @@ func remember(p *atomic.Pointer[failure], err error, d time.Duration) {
 	p.Store(&failure{err: err, until: time.Now().Add(d)})
 }
 
-// snapshot is a record at one moment; record is nil where there was none. It
-// is never modified.
-type snapshot struct {
-	record  *record
-	version string
-	key     keyID
-	readAt  time.Time
-	ticket  uint64
-}
-
-// adopt makes s the current snapshot, unless what is known is newer: a read
-// that began before a change was made may end after it.
-func (u *user) adopt(s *snapshot) {
-	for {
-		old := u.current.Load()
-		if old != nil && old.ticket >= s.ticket {
-			return
-		}
-		if u.current.CompareAndSwap(old, s) {
-			if s.record == nil || s.record.Grant == nil {
-				u.forgetKeys()
-			}
-			return
-		}
-	}
-}
-
 // forgetKeys drops the ZAKs and OBF tokens of a user who has no grant left.
 func (u *user) forgetKeys() {
 	u.mu.Lock()
@@ -87,8 +67,8 @@ func (u *user) forgetKeys() {
 	u.zaks, u.obfs = nil, nil
 }
 
-// grant is the newest grant of a snapshot: the unsaved one, if it follows the
-// one in the record. It is nil where there is none.
+// grant is the newest grant of a snapshot: the unsaved one, if it takes the
+// place of the one in the record. It is nil where there is none.
 func (u *user) grant(s *snapshot) *grant {
 	if s == nil || s.record == nil || s.record.Grant == nil {
 		return nil
@@ -115,8 +95,13 @@ func (u *user) id() string {
 
 // userIndex finds the one value of each user without keeping it alive.
 type userIndex struct {
-	mu sync.Mutex
-	m  map[userKey]weak.Pointer[user]
+	mu    sync.Mutex
+	m     map[userKey]weak.Pointer[user]
+	ended map[userKey][]sessionID
+}
+
+func newUserIndex() userIndex {
+	return userIndex{m: make(map[userKey]weak.Pointer[user]), ended: make(map[userKey][]sessionID)}
 }
 
 func (x *userIndex) get(key userKey) *user {
@@ -126,6 +111,9 @@ func (x *userIndex) get(key userKey) *user {
 		return u
 	}
 	u := &user{key: key}
+	if ended := x.ended[key]; ended != nil {
+		u.ended.Store(&ended)
+	}
 	pointer := weak.Make(u)
 	x.m[key] = pointer
 	runtime.AddCleanup(u, func(key userKey) { x.forget(key, pointer) }, key)

@@ -159,7 +159,7 @@ func TestSignOutForgetsKeys(t *testing.T) {
 		b := p.signIn("ada")
 		p.hasZAK(b, minute)
 		s := p.session(b)
-		if err := p.SignOut(ctx, s); err != nil {
+		if err := p.SignOut(ctx, b.header()); err != nil {
 			w.Fatal(err)
 		}
 		if _, err := p.ZAK(ctx, s, minute); err == nil {

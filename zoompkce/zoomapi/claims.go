@@ -6,6 +6,14 @@ import (
 	"strings"
 )
 
+// UserID is the Zoom user id that the access token names, "" if it names none or
+// cannot be read. It is for the case that Me cannot be asked: the token has to come
+// from the token endpoint.
+func (t Token) UserID() string {
+	id, _ := accessTokenIdentity(t.AccessToken)
+	return id
+}
+
 // accessTokenIdentity reads the user and account id from an access token. Zoom's
 // access tokens are JWTs, with uid and aid since version 7 and userId and
 // accountId in the form documented in 2020.

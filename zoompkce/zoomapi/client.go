@@ -85,6 +85,9 @@ type Client struct {
 	revoke  string
 	trusted []*url.URL
 	appID   string
+
+	credentials CredentialsID
+
 	timeout time.Duration
 	http    *http.Client
 	ownHTTP bool
@@ -139,6 +142,9 @@ func NewClient(cfg Config) (*Client, error) {
 		revoke:  oauthURL.String() + "/oauth/revoke",
 		trusted: []*url.URL{apiURL, oauthURL},
 		appID:   AppID(oauthURL.String(), cfg.ClientID),
+
+		credentials: credentialsID(cfg.ClientID, cfg.ClientSecret),
+
 		timeout: cfg.Timeout,
 		http:    cfg.HTTPClient,
 		trace:   cfg.Trace,

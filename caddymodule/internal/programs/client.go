@@ -1,0 +1,80 @@
+package programs
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// Client is what may ask to become a program.
+type Client struct {
+	ID           string
+	Name         string // "" if it has none
+	RedirectURIs []string
+
+	kind zoompkce.ClientKind
+}
+
+// ErrBadClient means that a client id or redirect URI is not known here: nothing
+// may be sent to where the request asks for (RFC 6749, section 4.1.2.1).
+var ErrBadClient = errors.New("the client or its redirect URI is not known")
+
+// CheckClientID tells what is wrong with the id of a configured client. A colon
+// is what sets the ids of all others apart.
+func CheckClientID(id string) error {
+	switch {
+	case id == "":
+		return errors.New("is empty")
+	case len(id) > maxClientID:
+		return errors.New("is longer than 200 bytes")
+	case strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' || r == '"' || r == '\\' }):
+		return errors.New(`must be visible ASCII without colons, quotes and backslashes`)
+	}
+	return nil
+}
+
+const maxClientID = 200
+
+// displayName is what the client is called in front of a user.
+func (c *Client) displayName() string {
+	if name := cleanName(c.Name); name != "" {
+		return name
+	}
+	return c.ID
+}
+
+// verified reports whether the operator vouches for the client.
+func (c *Client) verified() bool { return c.kind == zoompkce.ConfiguredClient }
+
+// of is what a program keeps of the client.
+func (c *Client) of(redirect redirectTarget) zoompkce.ProgramClient {
+	return zoompkce.ProgramClient{
+		Kind: c.kind, Hash: zoompkce.HashClientID(c.ID), Name: c.displayName(), Redirect: redirect.shown(),
+	}
+}
+
+// maxName bounds the name of a client in a page, in bytes.
+const maxName = 100
+
+// cleanName makes a name that anybody may have chosen fit for a page: nothing in
+// it moves, hides or turns around what stands beside it.
+func cleanName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar:
+			return -1 // bidi marks and zero-width characters among them
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(name, ""))
+	name = strings.Join(strings.Fields(name), " ")
+	if len(name) <= maxName {
+		return name
+	}
+	return strings.ToValidUTF8(name[:maxName], "") + "…"
+}

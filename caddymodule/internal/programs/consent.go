@@ -1,0 +1,62 @@
+package programs
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// ErrBadForm means that a form did not come from the page it belongs to.
+var ErrBadForm = errors.New("this is not what the page sends")
+
+// The buttons of the consent page.
+const (
+	decisionAllow = "allow"
+	decisionDeny  = "deny"
+)
+
+// Consent answers the press of a button on the consent page. What was asked is
+// in the sealed value of the form alone, which belongs to the session that saw the
+// page, and is checked once more: a client may have been taken out since.
+func (s *Server) Consent(w http.ResponseWriter, r *http.Request) error {
+	form, err := readForm(w, r)
+	if err != nil {
+		return s.Site.Refuse(w, r, errors.Join(ErrBadForm, err))
+	}
+	session, _, err := s.Site.Visitor(w, r)
+	if err != nil {
+		return s.Site.Refuse(w, r, err)
+	}
+	issuer := s.Site.Issuer(r)
+	consent, err := s.Authority.OpenConsent(r.Context(), session, issuer, form.Get("consent"))
+	if err != nil {
+		return s.Site.Refuse(w, r, err)
+	}
+	a, err := s.readAuthorization(r.Context(), issuer, consent.Request)
+	if err != nil {
+		return s.refuseAuthorization(w, r, a, err)
+	}
+	switch form.Get("decision") {
+	case decisionAllow:
+	case decisionDeny:
+		return s.sendBack(w, a, errDeclined)
+	default:
+		return s.Site.Refuse(w, r, ErrBadForm)
+	}
+	code, err := s.Authority.AllowProgram(r.Context(), session, consent, zoompkce.Authorization{
+		Client:      a.client.of(a.redirect),
+		Issuer:      a.issuer,
+		RedirectURI: a.redirect.uri,
+		Challenge:   a.challenge,
+		Resource:    a.resource,
+	})
+	switch {
+	case errors.Is(err, zoompkce.ErrTooManyCodes):
+		return s.sendBack(w, a, refusalOf(err))
+	case err != nil:
+		return s.Site.Refuse(w, r, err)
+	}
+	return s.redirect(w, a, url.Values{"code": {code}})
+}

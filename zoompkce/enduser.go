@@ -1,0 +1,113 @@
+package zoompkce
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
+)
+
+// EndUser ends every session and program of a user, here at once and in other processes
+// within their sync interval, and every sign-in under way. It reports whether the
+// user had a session. With a before, as Zoom's message of a deauthorization has
+// one, only what was begun before it is ended; where clocks cannot tell, Zoom is asked,
+// and its trouble is the error. Without, it is an operator's
+// doing: the token is revoked at Zoom too, and a record that cannot be opened,
+// because its secret is lost, is replaced. That is the way out of that.
+func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) (bool, error) {
+	ctx = context.WithoutCancel(ctx)
+	if _, err := m.storedKeys(ctx); err != nil {
+		return false, err
+	}
+	u := m.state.users.get(keyOf(userID))
+	former, err := m.endAll(ctx, u, userID, before)
+	ended := former != nil && (former.Grant != nil || !former.unused())
+	if before.IsZero() && errors.As(err, new(*UnopenableError)) {
+		ended, err = true, m.replaceUnopenable(ctx, u, userID)
+	}
+	if err != nil || !ended {
+		return false, err
+	}
+	m.observe(Event{Kind: EventUserEnded, UserID: userID})
+	if former != nil {
+		m.state.users.end(u, former.sessionIDs()...)
+		if last := former.Grant; last != nil && before.IsZero() {
+			last = newer(u.unsaved.Load(), last)
+			m.run(func(ctx context.Context) { m.revoke(ctx, last) })
+		}
+	}
+	return true, nil
+}
+
+// endAll makes a user's record a tombstone and returns what it was, nil if there
+// was nothing to end. A sign-in that may have come after before is asked about at
+// Zoom, which has revoked the tokens of a user who removed the app.
+func (m *Manager) endAll(ctx context.Context, u *user, userID string, before time.Time) (former *record, err error) {
+	revoked := "" // the grant that Zoom does not take any more
+	for range maxSwaps {
+		snap, err := m.change(ctx, storeTimeout, u, "ending all sessions of a user", func(r *record) error {
+			if g := r.Grant; g != nil && !before.IsZero() && !g.SignedInAt.Before(before) && g.id() != revoked {
+				if g.SignedInAt.Sub(before) > closeTimes {
+					return errUnchanged
+				}
+				return errAsk
+			}
+			when := time.Now()
+			if !before.IsZero() && before.Before(when) {
+				when = before // who has come back since, or is on the way, may stay
+			}
+			if r.tombstone() && !r.Ended.Before(when) {
+				return errUnchanged
+			}
+			former = r.clone()
+			// Who is not here may be on the way: the tombstone stops that sign-in.
+			r.UserID = userID
+			r.end(when)
+			return nil
+		})
+		switch {
+		case errors.Is(err, errUnchanged):
+			return nil, nil
+		case !errors.Is(err, errAsk):
+			return former, err
+		}
+		g := snap.record.Grant
+		if _, err := m.client.Me(ctx, g.token()); zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
+			return nil, err
+		}
+		revoked = g.id()
+	}
+	return nil, m.storeError("ending all sessions of a user", errors.New("the user signs in all the time"))
+}
+
+// replaceUnopenable swaps in a tombstone.
+func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string) error {
+	const op = "replacing a record that cannot be opened"
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return err
+	}
+	key := recordKey(m.client.AppID(), u.key)
+	_, version, err := m.store.Load(ctx, key)
+	if err != nil {
+		return m.storeError(op, err)
+	}
+	r := &record{UserID: userID}
+	r.end(time.Now())
+	r.Seq = u.nextSeq(nil)
+	sealed, err := k.sealUser(key, r)
+	if err != nil {
+		return m.storeError(op, err)
+	}
+	if _, err = m.store.Swap(ctx, key, version, sealed, r.expires(r.Ended, m.life)); err != nil {
+		return m.storeError(op, err)
+	}
+	u.readFailure.Store(nil)
+	if _, err = m.load(ctx, k, u); err != nil {
+		return m.storeError(op, err)
+	}
+	return nil
+}

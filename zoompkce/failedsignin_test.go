@@ -1,0 +1,150 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+func (w *world) codeUnused(err error) {
+	w.Helper()
+	if !errors.Is(err, zoompkce.ErrCodeUnused) || !errors.As(err, new(*zoompkce.StoreError)) {
+		w.Errorf("the code was used: %v", err)
+	}
+}
+
+// A store that can be read and not written fails a sign-in before its code is
+// spent: nobody's session is harmed.
+func TestSignInProvesThatTheStoreCanBeWritten(t *testing.T) {
+	for name, broken := range map[string]func(*testStore){
+		"refuses": func(s *testStore) { s.fail("trial", -1); s.fail("swap", -1) },
+		"hangs":   func(s *testStore) { s.hang("trial"); s.hang("swap") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				b := p.signIn("ada")
+				token := p.works(b)
+				fresh := newBrowser()
+				l, code := p.begin(fresh, "ada")
+				w.zoom.ResetCounts()
+				broken(w.store)
+				w.took(2*time.Second, func() { w.codeUnused(p.finish(fresh, l, code)) })
+				w.calls(zoomtest.CallCode, 0)
+				if p.works(b) != token {
+					w.Error("another token")
+				}
+				w.store.heal()
+				time.Sleep(time.Second)
+				w.must(p.finish(fresh, l, code))
+				p.works(fresh)
+			})
+		})
+	}
+	t.Run("its trial is lost, expires, is answered wrongly", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			p.signIn("ada")
+			w.store.failAfter("trial", 1)
+			fresh := newBrowser()
+			l, code := p.begin(fresh, "ada")
+			w.codeUnused(p.finish(fresh, l, code))
+			w.must(p.finish(fresh, l, code))
+			time.Sleep(time.Hour)
+			p.works(p.signIn("ada"))
+			w.wipe("")
+			p.works(p.signIn("ada"))
+		})
+	})
+}
+
+// What Zoom has given ended what the user had: it is kept whatever fails after it.
+func TestSignInFailsAfterTheExchange(t *testing.T) {
+	for name, fail := range map[string]func(w *world){
+		"the store cannot be written": func(w *world) { w.store.fail("swap", -1) },
+		"the store cannot be read":    func(w *world) { w.store.fail("load", -1) },
+		"Zoom does not say who it is": func(w *world) { w.zoom.Fail(zoomtest.CallMe, 2, zoomtest.Status(503, "")) },
+		"Zoom talks nonsense":         func(w *world) { w.zoom.Fail(zoomtest.CallMe, 2, zoomtest.Status(200, "<html>")) },
+	} {
+		for _, where := range []string{"one process", "two processes", "one that does not know the user"} {
+			t.Run(name+", "+where, func(t *testing.T) {
+				bubble(t, func(w *world) {
+					p := w.process()
+					q := p
+					if where != "one process" {
+						q = w.process()
+					}
+					b := p.signIn("ada")
+					p.works(b)
+					if where == "two processes" {
+						q.works(b)
+					}
+					before := p.session(b).Profile()
+					fresh := newBrowser()
+					l, code := q.begin(fresh, "ada")
+					gate := w.zoom.Hold(zoomtest.CallCode, zoomtest.After)
+					done := async(func() error { return q.finish(fresh, l, code) })
+					<-gate.Arrived()
+					fail(w)
+					gate.Release()
+					if err := <-done; err == nil {
+						w.Fatal("signed in")
+					}
+					w.store.heal()
+					time.Sleep(20 * time.Second)
+					p.works(b)
+					q.works(b)
+					if got := q.session(b).Profile(); got != before {
+						w.Errorf("the profile is %+v", got)
+					}
+					w.process().works(b)
+					q.signedOut(fresh)
+					if n := w.live(); n != 1 {
+						w.Errorf("%d tokens live", n)
+					}
+					if n := q.state.UnsavedUsers(); n != 0 {
+						w.Errorf("%d users have unsaved tokens", n)
+					}
+					toExpiry()
+					p.works(b)
+				})
+			})
+		}
+	}
+}
+
+// A single failure of users/me fails nothing.
+func TestUsersMeIsAskedTwice(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		w.zoom.Fail(zoomtest.CallMe, 1, zoomtest.Status(503, ""))
+		p.works(p.signIn("ada"))
+		w.calls(zoomtest.CallMe, 2)
+	})
+}
+
+// Tokens of a user who was not here before are kept by nobody.
+func TestFailedFirstSignInLeavesNothing(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := newBrowser()
+		l, code := p.begin(b, "ada")
+		w.zoom.Fail(zoomtest.CallMe, 2, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(503) }))
+		if err := p.finish(b, l, code); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+			w.Errorf("%v", err)
+		}
+		time.Sleep(time.Minute)
+		if n := w.live(); n != 0 {
+			w.Errorf("%d tokens live on", n)
+		}
+		if n := p.state.UnsavedUsers(); n != 0 {
+			w.Errorf("%d users have unsaved tokens", n)
+		}
+		p.works(p.signIn("ada"))
+	})
+}

@@ -1,0 +1,120 @@
+package zoompkce_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// wipe empties the store, as FLUSHALL does, or takes out what has a name.
+func (w *world) wipe(name string) {
+	w.Helper()
+	kept := zoompkce.NewMemoryStore()
+	keys, _, err := w.store.List(ctx, "zoom_pkce/", "")
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, key := range keys {
+		if strings.HasSuffix(key, name) {
+			continue
+		}
+		value, _, err := w.store.Store.Load(ctx, key)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if _, err := kept.Swap(ctx, key, "", value, time.Now().Add(100*time.Hour)); err != nil {
+			w.Fatal(err)
+		}
+	}
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.store.Store = kept
+}
+
+// Whatever becomes of the generated secret, those who sign in stay signed in at
+// every process, also one that starts later.
+func TestGeneratedSecretVanishes(t *testing.T) {
+	generated := secrets()
+	for _, what := range []string{"", "/secret"} { // everything, or the secret alone
+		name := map[string]string{"": "with everything", "/secret": "alone"}[what]
+		t.Run("then a sign-in, "+name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(generated), w.process(generated)
+				q.works(p.signIn("ada"))
+				w.wipe(what)
+				b := p.signIn("ada")
+				q.works(b)
+				w.process(generated).works(b)
+				p.reload(generated).Close()
+				p.works(b)
+				q.works(q.signIn("ada"))
+			})
+		})
+		t.Run("then a process starts, then a sign-in at the old one, "+name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(generated)
+				former := p.signIn("ada")
+				w.wipe(what)
+				q := w.process(generated)
+				bob := q.signIn("bob")
+				b := newBrowser()
+				l, code := p.begin(b, "bob") // under the secret that is gone
+				w.must(p.finish(b, l, code))
+				for _, at := range []*process{p, q, w.process(generated)} {
+					at.works(b)
+					at.works(bob)
+				}
+				if what != "" {
+					p.works(former) // its record is sealed with the former secret
+				}
+			})
+		})
+	}
+	t.Run("alone, then a refresh", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated)
+			b := p.signIn("ada")
+			w.wipe("/secret")
+			toExpiry()
+			p.works(b)
+			w.process(generated).works(b)
+		})
+	})
+	t.Run("at a reload", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(generated), w.process(generated)
+			p.signIn("ada")
+			w.wipe("")
+			p.reload(generated).Close()
+			b := p.signIn("ada")
+			q.works(q.signIn("bob"))
+			q.works(b)
+			w.process(generated).works(b)
+		})
+	})
+	t.Run("and the store is in trouble", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated)
+			b := newBrowser()
+			l, code := p.begin(b, "ada")
+			w.wipe("")
+			w.store.fail("load", 1)
+			w.codeUnused(p.finish(b, l, code))
+			w.must(p.finish(b, l, code))
+			w.process(generated).works(b)
+		})
+	})
+	t.Run("and a message of a deauthorization comes", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated)
+			p.signIn("ada")
+			w.wipe("")
+			w.end(p, time.Now())
+			time.Sleep(time.Second)
+			q := w.process(generated)
+			q.works(q.signIn("ada")) // which can read what was written about her
+		})
+	})
+}

@@ -1,0 +1,129 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+func copyOf(b *browser) *browser { return &browser{maps.Clone(b.cookies)} }
+
+// A session that cannot be used just now exists all the same.
+func TestSignOutEndsWhatCannotBeUsed(t *testing.T) {
+	t.Run("a dying grant", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			stolen := copyOf(b)
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			toExpiry()
+			p.signedOut(b)
+			_, err := p.Session(ctx, b.header())
+			if _, ok := errors.AsType[*zoompkce.UnusableSessionError](err); !ok {
+				w.Errorf("the session is said not to exist: %v", err)
+			}
+			w.must(p.SignOut(ctx, b.header()))
+			p.works(p.signIn("ada")) // which revives sessions of a dying grant
+			p.signedOut(stolen)
+		})
+	})
+	t.Run("cookies of several users", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			ada, bob := p.signIn("ada"), p.signIn("bob")
+			both := []string{ada.header()[0] + "; " + bob.header()[0]}
+			_, err := p.Session(ctx, both)
+			if _, ok := errors.AsType[*zoompkce.UnusableSessionError](err); !ok || !errors.Is(err, zoompkce.ErrAmbiguous) {
+				w.Errorf("%v", err)
+			}
+			w.must(p.SignOut(ctx, both))
+			for _, b := range []*browser{ada, bob} {
+				p.signedOut(b)
+				q.signedOut(b)
+			}
+			w.calls(zoomtest.CallRevoke, 2)
+		})
+	})
+	t.Run("several sessions of a user", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			a, b, stays := p.signIn("ada"), p.signIn("ada"), p.signIn("ada")
+			w.must(p.SignOut(ctx, []string{a.header()[0] + "; " + b.header()[0] + "; " + a.header()[0]}))
+			p.signedOut(a)
+			p.signedOut(b)
+			p.works(stays)
+			if got := p.outcomes(zoompkce.EventSignedOut); len(got) != 2 {
+				w.Errorf("%d sign-outs", len(got))
+			}
+		})
+	})
+	t.Run("nothing", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			w.must(p.SignOut(ctx, nil))
+			w.must(p.SignOut(ctx, []string{p.SessionCookieName() + "=garbage"}))
+			if n := w.store.counted("load"); n != 0 {
+				w.Errorf("%d reads", n)
+			}
+		})
+	})
+	t.Run("with the store in trouble for one of them", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			ada, bob := p.signIn("ada"), p.signIn("bob")
+			w.store.fail("load", 1)
+			err := p.SignOut(ctx, []string{ada.header()[0] + "; " + bob.header()[0]})
+			if !errors.As(err, new(*zoompkce.StoreError)) {
+				w.Errorf("%v", err)
+			}
+			p.works(ada)
+			p.signedOut(bob)
+		})
+	})
+}
+
+// A sign-in takes the place of all that the same browser presented.
+func TestSignInReplacesWhatWasPresented(t *testing.T) {
+	t.Run("a dying grant", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			former := copyOf(b)
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			toExpiry()
+			p.signedOut(b)
+			l, code := p.begin(b, "ada")
+			w.must(p.finish(b, l, code))
+			p.works(b)
+			p.signedOut(former)
+		})
+	})
+	t.Run("cookies of several users", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			ada, bob, fresh := p.signIn("ada"), p.signIn("bob"), newBrowser()
+			l, code := p.begin(fresh, "ada")
+			cookies := strings.Join([]string{ada.header()[0], bob.header()[0], fresh.header()[0]}, "; ")
+			in, err := p.SignIn(ctx, l, code, []string{cookies})
+			if err != nil {
+				w.Fatal(err)
+			}
+			fresh.set(in.Cookie)
+			synctest.Wait()
+			p.works(fresh)
+			p.signedOut(ada)
+			p.signedOut(bob)
+			w.calls(zoomtest.CallRevoke, 1) // of bob, who has no session left
+			time.Sleep(time.Minute)
+			if n := w.live(); n != 1 {
+				w.Errorf("%d tokens live", n)
+			}
+		})
+	})
+}

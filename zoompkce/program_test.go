@@ -1,0 +1,554 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+func TestProgramSignsIn(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		began := time.Now()
+		tokens := p.program(b)
+		if !tokens.Expiry.Equal(began.Add(time.Hour)) {
+			w.Errorf("expires at %v", tokens.Expiry)
+		}
+		time.Sleep(time.Minute)
+		s := p.in(tokens)
+		if s.Profile().ID != "ada" || !s.Created().Equal(began) || !p.ExpiresAt(s).Equal(tokens.Expiry) {
+			w.Errorf("%v, created %v, expires at %v", s.Profile(), s.Created(), p.ExpiresAt(s))
+		}
+		if c, err := p.Renew(ctx, s); c != nil || err != nil {
+			w.Errorf("a program gets a cookie: %v, %v", c, err)
+		}
+		token, err := p.AccessToken(ctx, s)
+		if _, _, ok := w.zoom.ValidateAccessToken(token); !ok || err != nil {
+			w.Errorf("Zoom does not take the access token: %v", err)
+		}
+		program, ok := s.Program()
+		if !ok || program.Client != appClient || !program.Allowed.Equal(began) {
+			w.Errorf("%+v", program)
+		}
+		if !s.ForWholeSite() || p.session(b).ForWholeSite() {
+			w.Error("what the token is for")
+		}
+		if _, ok := p.session(b).Program(); ok {
+			w.Error("a browser is a program")
+		}
+		w.calls(zoomtest.CallCode, 1) // the program shares the user's one grant
+	})
+}
+
+// Tokens are of use where they were meant for, as what they are, and for so long.
+func TestDeadTokens(t *testing.T) {
+	bubble(t, func(w *world) {
+		lives := true
+		p := w.process(programs(func(c *zoompkce.ProgramConfig) {
+			c.Lives = func(client zoompkce.ProgramClient) bool { return lives && client == appClient }
+		}))
+		b := p.signIn("ada")
+		code := p.allow(b)
+		tokens, err := p.RedeemCode(ctx, redemption(code))
+		if err != nil {
+			w.Fatal(err)
+		}
+		access := tokens.AccessToken
+		other := w.process(withPrograms, func(c *zoompkce.ManagerConfig) { c.Secrets = [][]byte{secondSecret} })
+		for name, test := range map[string]struct {
+			p      *process
+			origin string
+			token  string
+			reason string
+		}{
+			"at another origin":         {p, "https://other.example", access, "foreign"},
+			"a refresh token":           {p, issuer, tokens.RefreshToken, "no_access_token"},
+			"a code":                    {p, issuer, code, "unopenable"},
+			"a refresh token in guise":  {p, issuer, strings.Replace(tokens.RefreshToken, "_r_", "_a_", 1), "unopenable"},
+			"cut":                       {p, issuer, access[:len(access)-1], "unopenable"},
+			"changed":                   {p, issuer, access[:len(access)-2] + "AA", "unopenable"},
+			"padded":                    {p, issuer, access + "=", "unopenable"},
+			"the prefix alone":          {p, issuer, p.TokenPrefix(), "unopenable"},
+			"nothing":                   {p, issuer, "", "unopenable"},
+			"long":                      {p, issuer, p.TokenPrefix() + "a_" + strings.Repeat("A", 1<<20), "unopenable"},
+			"under another secret":      {other, issuer, access, "unopenable"},
+			"where programs are not in": {w.process(), issuer, access, "off"},
+		} {
+			if reason := test.p.dead(test.origin, test.token); reason != test.reason {
+				w.Errorf("%s: %s, not %s", name, reason, test.reason)
+			}
+			p.in(tokens)
+		}
+		lives = false
+		if reason := p.out(tokens); reason != "client" {
+			w.Errorf("of a client that is gone: %s", reason)
+		}
+		if _, err := p.refreshProgram(tokens); err == nil {
+			w.Error("a client that is gone gets new tokens")
+		}
+		lives = true
+		p.in(tokens)
+		time.Sleep(time.Hour)
+		if reason := p.out(tokens); reason != "expired" {
+			w.Errorf("after its time: %s", reason)
+		}
+		if outcomes := p.outcomes(zoompkce.EventTokenRejected); len(outcomes) < 10 {
+			w.Errorf("told of %v", outcomes)
+		}
+	})
+}
+
+// What was given for a part of the site, or is narrowed at a refresh, is not for
+// the whole.
+func TestResources(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		a := authorization
+		a.Resource = zoompkce.Resource{Origin: "https://other.example"}
+		code, err := p.AllowProgram(ctx, p.session(b), p.consented(b), a)
+		if err != nil {
+			w.Fatal(err)
+		}
+		wrong := redemption(code)
+		wrong.Resource.Origin = issuer
+		if _, err := p.RedeemCode(ctx, wrong); !errors.Is(err, zoompkce.ErrWrongResource) {
+			w.Errorf("another resource: %v", err)
+		}
+		tokens, err := p.RedeemCode(ctx, redemption(code))
+		if err != nil {
+			w.Fatalf("a refused request has spent the code: %v", err)
+		}
+		if reason := p.out(tokens); reason != "foreign" {
+			w.Errorf("at the issuer: %s", reason)
+		}
+		s, err := p.ProgramSession(ctx, "https://other.example", tokens.AccessToken)
+		if err != nil || !s.ForWholeSite() {
+			w.Errorf("at its resource: %v", err)
+		}
+		refresh, err := p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if _, err := p.RefreshProgram(ctx, refresh, zoompkce.Resource{Origin: issuer}); !errors.Is(err, zoompkce.ErrWrongResource) {
+			w.Errorf("refreshed for another resource: %v", err)
+		}
+		fresh, err := p.RefreshProgram(ctx, refresh, zoompkce.Resource{Origin: "https://other.example", HasPath: true})
+		if err != nil {
+			w.Fatal(err)
+		}
+		if s, err = p.ProgramSession(ctx, "https://other.example", fresh.AccessToken); err != nil || s.ForWholeSite() {
+			w.Errorf("narrowed: %v", err)
+		}
+		if _, err := p.RefreshSession(ctx, "https://third.example", fresh.RefreshToken, appClient.Hash); err == nil {
+			w.Error("refreshed elsewhere")
+		}
+	})
+}
+
+// What one process gives, the others take at once; what is dead makes them read
+// once a second.
+func TestTokensInOtherProcesses(t *testing.T) {
+	t.Run("a new program", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			q.works(b)
+			time.Sleep(time.Second)
+			tokens := p.program(b)
+			q.in(tokens)
+			loads := w.store.counted("load")
+			for range 100 {
+				q.in(tokens)
+			}
+			synctest.Wait()
+			if n := w.store.counted("load") - loads; n > 2 { // the use is noted
+				w.Errorf("read %d times", n)
+			}
+		})
+	})
+	t.Run("a new generation", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			tokens := p.program(p.signIn("ada"))
+			for range 20 {
+				q.in(tokens)
+				tokens = p.refreshed(tokens)
+			}
+			q.in(tokens)
+			if n := len(q.outcomes(zoompkce.EventTokenRejected)); n > 0 {
+				w.Errorf("%d refused", n)
+			}
+		})
+	})
+	t.Run("an ended one", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			q.in(tokens)
+			synctest.Wait()
+			if err := p.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash); err != nil {
+				w.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+			if reason := q.out(tokens); reason != "ended" {
+				w.Errorf("after the sync interval: %s", reason)
+			}
+			loads, began := w.store.counted("load"), time.Now()
+			for time.Since(began) < 20*time.Second {
+				q.out(tokens)
+				time.Sleep(10 * time.Millisecond)
+			}
+			if n := w.store.counted("load") - loads; n > 24 {
+				w.Errorf("read %d times in 20 s", n)
+			}
+			time.Sleep(time.Minute)
+			q.out(tokens)
+			time.Sleep(time.Second)
+			w.took(0, func() { q.out(tokens) }) // memory knows for sure
+		})
+	})
+}
+
+func TestLivesOfPrograms(t *testing.T) {
+	t.Run("idle", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.IdleTimeout = 3 * time.Hour }))
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			for range 5 {
+				time.Sleep(3*time.Hour - time.Second)
+				tokens = p.refreshed(tokens)
+				p.in(tokens)
+			}
+			time.Sleep(3 * time.Hour)
+			_, err := p.refreshProgram(tokens)
+			p.invalid(err, "ended")
+		})
+	})
+	t.Run("as a whole", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxLifetime = 5 * time.Hour }))
+			tokens := p.program(p.signIn("ada"))
+			for range 4 {
+				time.Sleep(time.Hour)
+				tokens = p.refreshed(tokens)
+			}
+			time.Sleep(time.Hour - time.Second)
+			p.in(tokens)
+			time.Sleep(time.Second)
+			if reason := p.out(tokens); reason != "expired" {
+				w.Errorf("dead: %s", reason)
+			}
+			_, err := p.refreshProgram(tokens)
+			p.invalid(err, "ended")
+		})
+	})
+	t.Run("beyond the sessions of browsers, and for managers that let none in", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			p.SignOut(ctx, b.header())
+			for range 3 {
+				time.Sleep(30 * time.Hour)
+				p.reload().Close()
+				p.SignOut(ctx, p.signIn("ada").header())
+				p.reload(withPrograms).Close()
+				tokens = p.refreshed(tokens)
+				p.in(tokens)
+			}
+		})
+	})
+}
+
+func TestMaxPrograms(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxPrograms, c.TokenLifetime = 3, 100*time.Hour }))
+		b := p.signIn("ada")
+		var all []*zoompkce.ProgramTokens
+		for range 3 {
+			all = append(all, p.program(b))
+			time.Sleep(time.Second)
+		}
+		time.Sleep(25 * time.Hour)
+		p.in(all[0]) // on a later day than the others
+		synctest.Wait()
+		b = p.signIn("ada")
+		all = append(all, p.program(b), p.program(b))
+		for i, in := range []bool{true, false, false, true, true} {
+			if _, err := p.ProgramSession(ctx, issuer, all[i].AccessToken); (err == nil) != in {
+				w.Errorf("program %d: %v", i, err)
+			}
+		}
+		list, err := p.Programs(ctx, p.session(b))
+		if len(list) != 3 || err != nil {
+			w.Errorf("%d programs, %v", len(list), err)
+		}
+	})
+}
+
+func TestEndsOfPrograms(t *testing.T) {
+	endUser := func(p *process, b *browser, _ *zoompkce.ProgramTokens) error {
+		_, err := p.EndUser(ctx, "ada", time.Time{})
+		return err
+	}
+	tests := map[string]struct {
+		end    func(*process, *browser, *zoompkce.ProgramTokens) error
+		ended  bool
+		others bool // the browser is signed in, and another program, too
+	}{
+		"sign-out of the browser": {func(p *process, b *browser, _ *zoompkce.ProgramTokens) error {
+			former := b.header()
+			b.cookies = p.signIn("ada").cookies
+			return p.SignOut(ctx, former)
+		}, false, true},
+		"by the user": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			program, _ := p.in(tokens).Program()
+			return p.EndProgram(ctx, p.session(b), program.ID)
+		}, true, true},
+		"by another user": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			program, _ := p.in(tokens).Program()
+			return p.EndProgram(ctx, p.session(p.signIn("bob")), program.ID)
+		}, false, true},
+		"revoked by the access token": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			return p.RevokeProgram(ctx, issuer, tokens.AccessToken, appClient.Hash)
+		}, true, true},
+		"revoked by the refresh token": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			return p.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+		}, true, true},
+		"revoked by another client": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			p.invalid(p.RevokeProgram(ctx, issuer, tokens.RefreshToken, zoompkce.HashClientID("other")), "of another client")
+			return nil
+		}, false, true},
+		"revoked at another issuer": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			if err := p.RevokeProgram(ctx, "https://other.example", tokens.RefreshToken, appClient.Hash); !errors.Is(err, zoompkce.ErrUnknownToken) {
+				p.Errorf("%v", err)
+			}
+			return nil
+		}, false, true},
+		"deauthorized": {func(p *process, b *browser, _ *zoompkce.ProgramTokens) error {
+			_, err := p.EndUser(ctx, "ada", time.Now().Add(time.Second))
+			return err
+		}, true, false},
+		"by an operator": {endUser, true, false},
+		"a dead grant": {func(p *process, b *browser, _ *zoompkce.ProgramTokens) error {
+			p.zoom.RevokeUser(p.app.ClientID, "ada")
+			time.Sleep(time.Hour)
+			_, err := p.AccessToken(ctx, p.session(b))
+			if err == nil {
+				return errors.New("the grant lives")
+			}
+			return nil
+		}, true, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.TokenLifetime = 24 * time.Hour }))
+				b := p.signIn("ada")
+				tokens, other := p.program(b), p.program(b)
+				p.in(other)
+				if err := test.end(p, b, tokens); err != nil {
+					w.Fatal(err)
+				}
+				if test.ended {
+					if reason := p.out(tokens); reason != "ended" {
+						w.Errorf("dead: %s", reason)
+					}
+					_, err := p.refreshProgram(tokens)
+					p.invalid(err, "ended")
+				} else {
+					p.in(p.refreshed(tokens))
+				}
+				if test.others {
+					p.in(p.refreshed(other))
+					p.works(b)
+				} else if reason := p.out(other); reason != "ended" {
+					w.Errorf("the other one is dead: %s", reason)
+				}
+			})
+		})
+	}
+}
+
+// The grant goes with the last who needs it.
+func TestLastOneOut(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		tokens := p.program(b)
+		p.in(tokens)
+		if err := p.SignOut(ctx, b.header()); err != nil {
+			w.Fatal(err)
+		}
+		w.calls(zoomtest.CallRevoke, 0)
+		s := p.in(tokens)
+		if _, err := p.AccessToken(ctx, s); err != nil {
+			w.Errorf("after the browser has left: %v", err)
+		}
+		if err := p.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash); err != nil {
+			w.Fatal(err)
+		}
+		synctest.Wait()
+		w.calls(zoomtest.CallRevoke, 1)
+		if n := w.live(); n != 0 {
+			w.Errorf("%d tokens are live at Zoom", n)
+		}
+		if outcomes := p.outcomes(zoompkce.EventProgramEnded); len(outcomes) != 1 || outcomes[0] != "revoked" {
+			w.Errorf("told of %v", outcomes)
+		}
+	})
+}
+
+// What records hold is read by older versions as long as there are no programs,
+// and a program costs little.
+func TestRecordsWithPrograms(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxPrograms = 30 }))
+		b := p.signIn("ada")
+		key := w.store.only(t)
+		size := func(format byte) int {
+			w.Helper()
+			synctest.Wait()
+			value, _, err := w.store.Load(ctx, key)
+			if err != nil || value[0] != format {
+				w.Fatalf("format %d, not %d: %v", value[0], format, err)
+			}
+			return len(value)
+		}
+		empty := size(1)
+		s := p.session(b)
+		a := authorization
+		a.Client.Name = strings.Repeat("\"<Ä>\"", 30)
+		a.Client.Redirect = strings.Repeat("sub.", 50) + "example.com"
+		a.Client.Document = zoompkce.HashClientID("example.com")
+		var ids []string
+		for n := range 20 {
+			code, err := p.AllowProgram(ctx, s, p.consented(b), a)
+			if err != nil {
+				w.Fatal(err)
+			}
+			tokens, err := p.RedeemCode(ctx, redemption(code))
+			if err != nil {
+				w.Fatal(err)
+			}
+			program, _ := p.in(tokens).Program()
+			if !program.Client.KeptRedirect(a.Client.Redirect) || program.Client.KeptRedirect("evil.example") ||
+				!strings.HasPrefix(a.Client.Name, program.Client.Name) || len(program.Client.Name) < 30 {
+				w.Errorf("%+v", program.Client)
+			}
+			ids = append(ids, program.ID)
+			if cost := size(2) - empty; cost > (n+1)*200+20 {
+				w.Fatalf("%d programs cost %d bytes", n+1, cost)
+			}
+		}
+		for _, id := range ids {
+			if err := p.EndProgram(ctx, s, id); err != nil {
+				w.Fatal(err)
+			}
+		}
+		if left := size(1); left > empty+20 {
+			w.Errorf("%d bytes more are left", left-empty)
+		}
+	})
+}
+
+// With the store in trouble nothing is lost, and nobody is told that a token is
+// dead.
+func TestProgramsWithoutStore(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		code, tokens := p.allow(b), p.program(b)
+		p.in(tokens)
+		synctest.Wait()
+		w.store.fail("any", -1)
+		trouble := func(what string, err error) {
+			w.Helper()
+			if !errors.As(err, new(*zoompkce.StoreError)) {
+				w.Errorf("%s: %v", what, err)
+			}
+		}
+		_, err := p.RedeemCode(ctx, redemption(code))
+		trouble("redeeming", err)
+		_, err = p.refreshProgram(tokens)
+		trouble("refreshing", err)
+		_, err = p.AllowProgram(ctx, p.session(b), p.consented(b), authorization)
+		trouble("allowing", err)
+		trouble("revoking", p.RevokeProgram(ctx, issuer, tokens.AccessToken, appClient.Hash))
+		p.in(tokens) // memory knows it
+		q := w.process(withPrograms)
+		_, err = q.ProgramSession(ctx, issuer, tokens.AccessToken)
+		trouble("elsewhere", err)
+		w.store.heal()
+		time.Sleep(10 * time.Second)
+		q.in(tokens)
+		p.in(p.refreshed(tokens))
+		if _, err := p.RedeemCode(ctx, redemption(code)); err != nil {
+			w.Errorf("the code is lost: %v", err)
+		}
+		if _, err := q.refreshProgram(tokens); err != nil {
+			w.Errorf("the refresh token is lost: %v", err)
+		}
+	})
+}
+
+// A request of a program costs no more than one of a browser.
+func TestProgramAllocations(t *testing.T) {
+	w := newWorld(t)
+	w.T = t
+	p := w.process(withPrograms, func(c *zoompkce.ManagerConfig) { c.SyncInterval = time.Hour })
+	b := p.signIn("ada")
+	tokens, header := p.program(b), b.header()
+	p.in(tokens)
+	time.Sleep(100 * time.Millisecond) // the use is noted
+	cookie := testing.AllocsPerRun(1000, func() { _, _ = p.Session(ctx, header) })
+	bearer := testing.AllocsPerRun(1000, func() { _, _ = p.ProgramSession(ctx, issuer, tokens.AccessToken) })
+	if bearer > cookie {
+		t.Errorf("%v allocations for a program, %v for a browser", bearer, cookie)
+	}
+}
+
+// A sign-in that a program began leads back to its request, and to nothing else.
+func TestProgramFlow(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := newBrowser()
+		request := "client_id=app&state=" + strings.Repeat("s", 1280)
+		l, cookies, err := p.BeginLogin(ctx, nil, zoompkce.LoginRequest{
+			Flow: zoompkce.ProgramFlow, RedirectURI: callbackURI, ReturnURL: "/", Program: request,
+		})
+		if err != nil {
+			w.Fatal(err)
+		}
+		b.set(cookies...)
+		for _, c := range cookies {
+			if len(fmt.Sprint(c)) > 4096 {
+				w.Errorf("a cookie of %d bytes", len(fmt.Sprint(c)))
+			}
+		}
+		state := stateOf(l)
+		for _, flow := range []zoompkce.Flow{zoompkce.BrowserFlow, zoompkce.AppFlow} {
+			if _, err := p.PendingLogin(ctx, b.header(), flow, state); !errors.Is(err, zoompkce.ErrLoginUnknown) {
+				w.Errorf("redeemed as %s: %v", flow, err)
+			}
+		}
+		again, err := p.PendingLogin(ctx, b.header(), zoompkce.ProgramFlow, state)
+		if err != nil || again.Program != request {
+			w.Fatalf("%+v, %v", again, err)
+		}
+		if err := p.finish(b, again, p.consent(again, "ada")); err != nil {
+			w.Fatal(err)
+		}
+		p.program(b)
+	})
+}

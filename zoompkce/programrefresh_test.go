@@ -1,0 +1,306 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// The rules of rotation, in the order in which tokens come.
+func TestGenerations(t *testing.T) {
+	type tokens = *zoompkce.ProgramTokens
+	tests := map[string]struct {
+		play func(p *process, first tokens) (last tokens, refused error)
+		ends bool
+	}{
+		"one after the other": {func(p *process, t tokens) (tokens, error) {
+			for range 5 {
+				time.Sleep(2 * time.Hour)
+				t = p.refreshed(t)
+				p.in(t)
+			}
+			return t, nil
+		}, false},
+		"twice within a minute, though the answer was used": {func(p *process, t tokens) (tokens, error) {
+			fresh := p.refreshed(t)
+			p.in(fresh)
+			time.Sleep(59 * time.Second)
+			again := p.refreshed(t)
+			if !again.Expiry.Equal(fresh.Expiry) {
+				p.Errorf("other times: %v, %v", again.Expiry, fresh.Expiry)
+			}
+			return again, nil
+		}, false},
+		"twice, much later, since the answer was lost": {func(p *process, t tokens) (tokens, error) {
+			fresh := p.refreshed(t)
+			time.Sleep(30 * time.Minute)
+			again := p.refreshed(t)
+			if !again.Expiry.Equal(fresh.Expiry) {
+				p.Errorf("other times: %v, %v", again.Expiry, fresh.Expiry)
+			}
+			time.Sleep(time.Hour)
+			again = p.refreshed(t)
+			if !again.Expiry.Equal(time.Now().Add(time.Hour)) {
+				p.Errorf("the answer is of no use: %v", again.Expiry)
+			}
+			return again, nil
+		}, false},
+		"twice after a minute, and the answer was used": {func(p *process, t tokens) (tokens, error) {
+			fresh := p.refreshed(t)
+			p.in(fresh)
+			time.Sleep(time.Minute)
+			_, err := p.refreshProgram(t)
+			return fresh, err
+		}, true},
+		"one before the last, at once": {func(p *process, t tokens) (tokens, error) {
+			fresh := p.refreshed(p.refreshed(t))
+			_, err := p.refreshProgram(t)
+			return fresh, err
+		}, true},
+		"the answer's refresh token counts as use, too": {func(p *process, t tokens) (tokens, error) {
+			second := p.refreshed(t)
+			third := p.refreshed(second)
+			p.in(third)
+			time.Sleep(2 * time.Minute)
+			_, err := p.refreshProgram(second)
+			return third, err
+		}, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(withPrograms)
+				b := p.signIn("ada")
+				stays := p.program(b)
+				last, err := test.play(p, p.program(b))
+				if !test.ends {
+					p.in(last)
+					p.in(p.refreshed(last))
+				} else {
+					p.invalid(err, "replayed")
+					if reason := p.out(last); reason != "ended" {
+						w.Errorf("dead: %s", reason)
+					}
+					if outcomes := p.outcomes(zoompkce.EventProgramEnded); len(outcomes) != 1 || outcomes[0] != "refresh_replayed" {
+						w.Errorf("told of %v", outcomes)
+					}
+				}
+				if _, err := p.refreshProgram(stays); err != nil {
+					w.Errorf("another program: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// An access token of an older generation is good for its time.
+func TestOlderAccessToken(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		tokens := p.program(p.signIn("ada"))
+		time.Sleep(30 * time.Minute)
+		fresh := p.refreshed(tokens)
+		p.in(tokens)
+		synctest.Wait()
+		time.Sleep(10 * time.Minute)
+		p.in(p.refreshed(tokens)) // which was no use of the new generation
+		p.in(fresh)
+	})
+}
+
+// A thousand requests that spend one refresh token get one generation.
+func TestParallelRefreshes(t *testing.T) {
+	for name, processes := range map[string]int{"one process": 1, "two processes": 2} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				var all []*process
+				for range processes {
+					all = append(all, w.process(withPrograms))
+				}
+				first := all[0].program(all[0].signIn("ada"))
+				results := make([]*zoompkce.ProgramTokens, 1000)
+				var wg sync.WaitGroup
+				for i := range results {
+					wg.Go(func() {
+						fresh, err := all[i%processes].refreshProgram(first)
+						if err != nil {
+							w.Errorf("refresh %d: %v", i, err)
+							return
+						}
+						results[i] = fresh
+						all[(i+1)%processes].in(fresh)
+					})
+				}
+				wg.Wait()
+				turns := 0
+				for _, p := range all {
+					for _, outcome := range p.outcomes(zoompkce.EventProgramRefresh) {
+						if outcome == "ok" {
+							turns++
+						}
+					}
+					if ended := p.outcomes(zoompkce.EventProgramEnded); len(ended) > 0 {
+						w.Errorf("ended: %v", ended)
+					}
+				}
+				if turns != 1 {
+					w.Errorf("%d successor generations", turns)
+				}
+				// Any of them leads on, and then the first one does not any more.
+				last := all[0].refreshed(results[500])
+				all[0].in(last)
+				_, err := all[0].refreshProgram(first)
+				all[0].invalid(err, "replayed")
+			})
+		})
+	}
+}
+
+// A store that has lost a write makes no thief of the program.
+func TestStoreThatWentBack(t *testing.T) {
+	for name, proof := range map[string]func(p *process, fresh *zoompkce.ProgramTokens){
+		"the refresh token comes": func(p *process, fresh *zoompkce.ProgramTokens) {},
+		"the access token comes":  func(p *process, fresh *zoompkce.ProgramTokens) { p.in(fresh) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(withPrograms)
+				tokens := p.program(p.signIn("ada"))
+				p.in(tokens)
+				synctest.Wait()
+				key := w.store.only(t)
+				old, _, err := w.store.Load(ctx, key)
+				if err != nil {
+					w.Fatal(err)
+				}
+				fresh := p.refreshed(p.refreshed(tokens))
+				_, version, err := w.store.Load(ctx, key)
+				if err != nil {
+					w.Fatal(err)
+				}
+				if _, err := w.store.Swap(ctx, key, version, old, time.Now().Add(time.Hour)); err != nil {
+					w.Fatal(err)
+				}
+				q := w.process(withPrograms)
+				proof(q, fresh)
+				synctest.Wait()
+				last := q.refreshed(fresh)
+				q.in(last)
+				_, err = q.refreshProgram(tokens) // long ago, and the record knows it again
+				q.invalid(err, "replayed")
+			})
+		})
+	}
+}
+
+// What the process knows comes back, together with the grant that was lost.
+func TestProgramsOfAStoreThatWentBack(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		first := p.program(b)
+		ended := p.program(b)
+		p.in(ended)
+		synctest.Wait()
+		key := w.store.only(t)
+		old, _, err := w.store.Load(ctx, key)
+		if err != nil {
+			w.Fatal(err)
+		}
+		toExpiry()
+		p.works(b) // with tokens the old record does not have
+		second := p.program(b)
+		fresh := p.refreshed(first)
+		if err := p.RevokeProgram(ctx, issuer, ended.RefreshToken, appClient.Hash); err != nil {
+			w.Fatal(err)
+		}
+		synctest.Wait()
+		_, version, err := w.store.Load(ctx, key)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if _, err := w.store.Swap(ctx, key, version, old, time.Now().Add(time.Hour)); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		p.in(second)
+		time.Sleep(time.Minute)
+		q := w.process(withPrograms)
+		q.in(second)
+		q.in(fresh)
+		_, err = q.refreshProgram(ended)
+		q.invalid(err, "ended")
+	})
+}
+
+// A swap that was made though the store answered with an error is the first of
+// two refreshes.
+func TestRefreshWithoutAnswer(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		tokens := p.program(p.signIn("ada"))
+		synctest.Wait()
+		w.store.failAfter("swap", 1)
+		if _, err := p.refreshProgram(tokens); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Fatalf("%v", err)
+		}
+		time.Sleep(10 * time.Minute)
+		p.in(p.refreshed(tokens))
+		if outcomes := p.outcomes(zoompkce.EventProgramRefresh); len(outcomes) != 1 || outcomes[0] != "repeated" {
+			w.Errorf("told of %v", outcomes)
+		}
+	})
+}
+
+// A client that goes away loses nothing, and one that waits does not wait for ever.
+func TestRefreshThatIsNotWaitedFor(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		tokens := p.program(p.signIn("ada"))
+		synctest.Wait()
+		s, err := p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.store.hang("swap")
+		gone, cancel := contextWithCancel()
+		cancel()
+		if _, err := p.RefreshProgram(gone, s, zoompkce.Resource{}); !errors.As(err, new(*zoompkce.StoreError)) || err.Error() == "" {
+			w.Errorf("the client is gone: %v", err)
+		}
+		w.took(2*time.Second, func() {
+			if _, err := p.RefreshProgram(ctx, s, zoompkce.Resource{}); !errors.As(err, new(*zoompkce.StoreError)) {
+				w.Errorf("the store hangs: %v", err)
+			}
+		})
+		w.store.heal()
+		time.Sleep(10 * time.Second)
+		p.in(p.refreshed(tokens))
+	})
+}
+
+// Only its client may spend a refresh token, and a refused try spends nothing.
+func TestRefreshOfAnotherClient(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		tokens := p.program(p.signIn("ada"))
+		for name, test := range map[string]struct {
+			token  string
+			client string
+			reason string
+		}{
+			"another client":  {tokens.RefreshToken, "other", "of another client"},
+			"an access token": {tokens.AccessToken, "app", "unopenable"},
+			"garbage":         {"garbage", "app", "unopenable"},
+		} {
+			_, err := p.RefreshSession(ctx, issuer, test.token, zoompkce.HashClientID(test.client))
+			w.Log(name)
+			p.invalid(err, test.reason)
+		}
+		p.in(p.refreshed(tokens))
+	})
+}

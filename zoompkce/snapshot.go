@@ -1,0 +1,116 @@
+package zoompkce
+
+import (
+	"errors"
+	"time"
+)
+
+// errWentBack means that the store lost what it had taken.
+var errWentBack = errors.New("the session store went back to an earlier state")
+
+// snapshot is a record at one moment; record is nil where there was none. It
+// is never modified once others can see it.
+type snapshot struct {
+	record  *record
+	version string
+	key     keyID
+	readAt  time.Time
+
+	// seq is the record's number, but never lower than that of an earlier
+	// snapshot of the user: a record that vanished, went back or was written by a
+	// version that does not count must not let late answers pass for newer ones.
+	seq uint64
+
+	// began and known are the user's tickets of the call to the store and of its
+	// answer.
+	began, known uint64
+}
+
+// newerThan reports whether s tells more about the store than old. A higher
+// number does, whenever it arrives. Anything else has to come from a call that began
+// when old was known already: what was on its way before may be of any age.
+func (s *snapshot) newerThan(old *snapshot) bool {
+	return old == nil || s.seq > old.seq || s.began > old.known
+}
+
+// adopt makes s the current snapshot, unless what is known is newer. What the
+// store had and lost is added to it: so every change brings it back.
+func (m *Manager) adopt(u *user, s *snapshot) {
+	s.known = u.tickets.Add(1)
+	seq, stored := s.seq, s.record
+	for {
+		old := u.current.Load()
+		if s.seq, s.record = seq, stored; !s.newerThan(old) {
+			return
+		}
+		lost := u.lost(old, s)
+		switch {
+		case old == nil:
+		case lost != nil:
+			s.record = stored.withLost(old.record)
+		case s.version == old.version:
+			s.record = old.record
+		}
+		if old != nil {
+			s.seq = max(seq, old.seq)
+		}
+		if !u.current.CompareAndSwap(old, s) {
+			continue
+		}
+		if s.record.grantOrNil() == nil {
+			u.forgetKeys()
+		}
+		if lost != nil {
+			u.unsaved.Store(lost)
+			m.observe(Event{Kind: EventRefresh, UserID: lost.Profile.ID, Outcome: "unsaved", Err: errWentBack})
+			m.keepSaving(u)
+		}
+		return
+	}
+}
+
+// withLost returns the record with the sessions and programs that were opened
+// after it was written.
+func (r *record) withLost(newer *record) *record {
+	whole := r.clone()
+	for _, s := range newer.Sessions {
+		if whole.session(s.ID) == nil && s.Created > r.Grant.SavedAt.UnixMilli() {
+			whole.Sessions = append(whole.Sessions, s)
+		}
+	}
+	whole.addLostPrograms(newer)
+	return whole
+}
+
+// lost is the grant that the store had when old was read, and has no more
+// though nobody has replaced it: the store went back to an earlier state, as after a
+// failover or from a backup.
+func (u *user) lost(old, s *snapshot) *grant {
+	known, stored := u.grant(old), s.record.grantOrNil()
+	switch {
+	case known == nil || stored == nil || known.dead() || known.same(u.unsaved.Load()):
+		return nil
+	case known.succeeds(stored):
+		return known
+	// A version that does not count may have written what another sign-in brought.
+	case s.record.Seq == 0 || s.record.Seq >= old.seq || !known.follows(stored):
+		return nil
+	}
+	return known
+}
+
+// nextSeq is the number of the record that follows r.
+func (u *user) nextSeq(r *record) uint64 {
+	next := uint64(1)
+	if r != nil {
+		next += r.Seq
+	}
+	if known := u.current.Load(); known != nil {
+		next = max(next, known.seq+1)
+	}
+	return next
+}
+
+func (s *snapshot) hasSession(id sessionID) bool {
+	return s.record != nil && s.record.session(id) != nil
+}

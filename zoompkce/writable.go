@@ -1,0 +1,65 @@
+package zoompkce
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"time"
+)
+
+// noteKey is where something about no user is noted. It lies among the user
+// records, where what has expired is swept; a user id cannot have its name,
+// since none holds a NUL.
+func (m *Manager) noteKey(kind, name string) string {
+	return recordKey(m.client.AppID(), sha256.Sum256([]byte(kind+"\x00"+name)))
+}
+
+// trial is a key of a manager's own that it writes to find out whether the store
+// can be written: a key shared with other processes would have them wait for
+// each other's locks.
+type trial struct {
+	name    string
+	version string // only the one flight at a time looks at it
+}
+
+func newTrial() trial { return trial{name: rand.Text()} }
+
+// trialLife is how long what was written may be found.
+const trialLife = 10 * time.Minute
+
+// proveWritable writes to the store, once for all who ask at the same time. A
+// store that answers may yet refuse what it is given: a full disk, a Redis that has
+// become a replica.
+func (m *Manager) proveWritable(ctx context.Context) error {
+	_, err := share(ctx, m, "trial"+m.trial.name, storePatience, func(ctx context.Context) (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, storePatience)
+		defer cancel()
+		return outlasting(ctx, func() (struct{}, error) { return struct{}{}, m.writeTrial(ctx) })
+	})
+	if err != nil {
+		return m.storeError(opSignIn, err)
+	}
+	return nil
+}
+
+func (m *Manager) writeTrial(ctx context.Context) error {
+	key := m.noteKey("trial", m.trial.name)
+	for range 3 {
+		version, err := m.store.Swap(ctx, key, m.trial.version, []byte("trial"), time.Now().Add(trialLife))
+		if err == nil {
+			m.trial.version = version
+			return nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		// It has expired, the store was wiped, or an answer was lost.
+		_, version, err = m.store.Load(ctx, key)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		m.trial.version = version
+	}
+	return ErrConflict
+}
