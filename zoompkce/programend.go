@@ -72,7 +72,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 		}
 		client, userID = p.Client, r.UserID
 		r.endProgram(id)
-		last = r.leave(time.Now(), m.life)
+		last = r.leave(time.Now(), m.recordLife())
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -89,11 +89,11 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 	return nil
 }
 
-// leave makes the record a tombstone if nobody is left in it, and returns the
-// grant that was in it then.
+// leave makes the record a tombstone if nobody is left in it and the grant is not
+// kept, and returns the grant that was in it then.
 func (r *record) leave(now time.Time, life sessionLife) (last *grant) {
 	r.prune(now, life)
-	if r.unused() {
+	if r.unused() && !r.keepsGrant(life) {
 		last = r.Grant
 		r.end(now)
 	}
