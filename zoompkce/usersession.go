@@ -18,9 +18,10 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 	// made-up ones takes no memory.
 	now, life := time.Now(), m.recordLife()
 	u := m.state.users.get(keyOf(userID))
+	known := u.current.Load()
 	snap, err := m.current(ctx, k, u, now)
-	if err == nil && !u.held(snap, now, life) && snap.readAt.Before(now) {
-		// Somebody may have signed in elsewhere since.
+	if err == nil && snap == known && !u.held(snap, now, life) {
+		// They may have signed in elsewhere since.
 		snap, err = m.reread(ctx, k, u, true)
 	}
 	if err != nil {
