@@ -56,7 +56,7 @@ func TestUserSession(t *testing.T) {
 			p.hasNot(user)
 		}
 		toExpiry()
-		if p.has("ada") != q.has("ada") {
+		if p.has("ada").Token != q.has("ada").Token {
 			t.Error("two processes have two tokens")
 		}
 		w.calls(zoomtest.CallRefresh, 1)
