@@ -19,7 +19,7 @@ func (m *Manager) addSession(
 	for range maxSwaps {
 		doubt, ended := "", false
 		snap, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
-			if ended = r.tombstone(); ended && r.Ended.Sub(l.Started) > closeTimes {
+			if ended = r.tombstone(); ended && m.surelyBefore(l, u, r.Ended) {
 				return ErrSignedOutMeanwhile
 			}
 			if doubt = r.mayFollow(l, began, known); doubt != "" && doubt != asked {
@@ -35,7 +35,7 @@ func (m *Manager) addSession(
 			return nil
 		})
 		if err == nil {
-			m.state.users.end(u, replaced...)
+			m.state.users.end(u, time.Time{}, replaced...)
 			u.refreshFailure.Store(nil)
 			u.refreshUseless.Store(nil)
 		}
@@ -49,6 +49,13 @@ func (m *Manager) addSession(
 		}
 	}
 	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))
+}
+
+// surelyBefore reports whether a login began before all sessions of the user were
+// ended, by more than clocks differ or by one clock.
+func (m *Manager) surelyBefore(l *Login, u *user, ended time.Time) bool {
+	earlier := ended.UnixMilli() - l.Started.UnixMilli()
+	return earlier > closeTimes.Milliseconds() || earlier > 0 && l.owner == m.ownerMark() && u.endedByThisClock(ended)
 }
 
 // mayFollow names what of the record may be newer than a sign-in, "" if nothing is:

@@ -36,12 +36,13 @@ func (m *Manager) Disconnect(ctx context.Context, cookies []string) error {
 // endUserOf makes the record of an open session a tombstone, and returns what it
 // was.
 func (m *Manager) endUserOf(ctx context.Context, s presented) (former *record, err error) {
+	var at time.Time
 	_, err = m.change(ctx, storeTimeout, s.user, "ending all sessions of a user", func(r *record) error {
 		if former = nil; r.session(s.id) == nil {
 			return errUnchanged
 		}
-		former = r.clone()
-		r.end(time.Now())
+		former, at = r.clone(), time.Now()
+		r.end(at)
 		return nil
 	})
 	switch {
@@ -50,6 +51,6 @@ func (m *Manager) endUserOf(ctx context.Context, s presented) (former *record, e
 	case err != nil:
 		return nil, err
 	}
-	m.state.users.end(s.user, former.sessionIDs()...)
+	m.state.users.end(s.user, at, former.sessionIDs()...)
 	return former, nil
 }

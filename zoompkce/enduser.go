@@ -31,7 +31,6 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 	}
 	m.observe(Event{Kind: EventUserEnded, UserID: userID})
 	if former != nil {
-		m.state.users.end(u, former.sessionIDs()...)
 		if last := former.Grant; last != nil && before.IsZero() {
 			last = newer(u.unsaved.Load(), last)
 			m.run(func(ctx context.Context) { m.revoke(ctx, last) })
@@ -44,6 +43,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 // was nothing to end. A sign-in that may have come after before is asked about at
 // Zoom, which has revoked the tokens of a user who removed the app.
 func (m *Manager) endAll(ctx context.Context, u *user, userID string, before time.Time) (former *record, err error) {
+	var at time.Time
 	revoked := "" // the grant that Zoom does not take any more
 	for range maxSwaps {
 		snap, err := m.change(ctx, storeTimeout, u, "ending all sessions of a user", func(r *record) error {
@@ -53,9 +53,11 @@ func (m *Manager) endAll(ctx context.Context, u *user, userID string, before tim
 				}
 				return errAsk
 			}
-			when := time.Now()
+			at = time.Now()
+			when := at
 			if !before.IsZero() && before.Before(when) {
-				when = before // who has come back since, or is on the way, may stay
+				// Who has come back since, or is on the way, may stay. It is another's clock.
+				when, at = before, time.Time{}
 			}
 			if r.tombstone() && !r.Ended.Before(when) {
 				return errUnchanged
@@ -69,8 +71,11 @@ func (m *Manager) endAll(ctx context.Context, u *user, userID string, before tim
 		switch {
 		case errors.Is(err, errUnchanged):
 			return nil, nil
+		case err == nil:
+			m.state.users.end(u, at, former.sessionIDs()...)
+			return former, nil
 		case !errors.Is(err, errAsk):
-			return former, err
+			return nil, err
 		}
 		g := snap.record.Grant
 		if _, err := m.client.Me(ctx, g.token()); zoomapi.KindOf(err) != zoomapi.KindUnauthorized {

@@ -55,6 +55,25 @@ func TestEndUserStopsASignInUnderWay(t *testing.T) {
 	})
 }
 
+// Where the login and the end are of one process, its clock tells which was first.
+func TestEndUserStopsALoginOfThisProcess(t *testing.T) {
+	for name, event := range map[string]time.Time{"an operator": {}, "a message": time.Now().Add(1000 * time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				b := newBrowser()
+				l, code := p.begin(b, "ada")
+				time.Sleep(time.Second)
+				w.end(p, event)
+				if err := p.finish(b, mustFind(p, b, l), code); !errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
+					w.Errorf("the sign-in: %v", err)
+				}
+				p.works(p.signIn("ada"))
+			})
+		})
+	}
+}
+
 func (w *world) end(p *process, event time.Time) {
 	if _, err := p.EndUser(ctx, "ada", event); err != nil {
 		w.Error(err)

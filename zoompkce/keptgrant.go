@@ -55,9 +55,10 @@ func (r *record) lastUse(life sessionLife) time.Time {
 	return last
 }
 
-// holdsGrant reports whether a session or program holds the grant, or it is kept.
+// holdsGrant reports whether a session or program holds the grant, or the grant is
+// kept.
 func (r *record) holdsGrant(now time.Time, life sessionLife) bool {
-	return r != nil && r.Grant != nil && now.Before(r.lastUse(life).Add(life.keep))
+	return now.Before(r.lastUse(life).Add(life.keep))
 }
 
 func earlier(a, b time.Time) time.Time {

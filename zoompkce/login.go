@@ -58,6 +58,7 @@ type Login struct {
 	verifier string
 	cookie   string
 	session  string // the session that the browser had then; "" where that is not known
+	owner    string // the process that began it
 }
 
 // loginPayload is what a login cookie holds.
@@ -69,6 +70,7 @@ type loginPayload struct {
 	ReturnURL   string `json:"r"`
 	Started     int64  `json:"t"` // Unix milliseconds
 	Session     string `json:"b,omitempty"`
+	Owner       string `json:"o,omitempty"`
 	Program     string `json:"p,omitempty"`
 }
 
@@ -109,7 +111,7 @@ func (m *Manager) BeginLogin(
 	if login.Flow == "" {
 		login.Flow = BrowserFlow
 	}
-	login.session = m.sessionMark(k, cookies)
+	login.session, login.owner = m.sessionMark(k, cookies), m.ownerMark()
 	login.cookie = m.loginCookieName(login.Flow, login.state)
 	value, err := login.seal(k)
 	if err != nil {
@@ -125,7 +127,7 @@ func (l *Login) seal(k *keys) (string, error) {
 	// Every & of the return URL would become six bytes, and the cookie too long.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(loginPayload{
-		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.Program,
+		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.owner, l.Program,
 	}); err != nil {
 		return "", err
 	}
@@ -193,5 +195,6 @@ func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
 		verifier:    p.Verifier,
 		cookie:      name,
 		session:     p.Session,
+		owner:       p.Owner,
 	}, true
 }

@@ -16,6 +16,9 @@ func (m *Manager) sessionMark(k *keys, cookies []string) string {
 	return noSession
 }
 
+// ownerMark names this process in a login cookie.
+func (m *Manager) ownerMark() string { return m.state.owner[:8] }
+
 // Overtaken reports whether the session of this browser, if there is one, was opened
 // after the login had begun: another tab was faster, and the code is not
 // needed. No clock is asked: the login knows which session the browser had then.

@@ -62,6 +62,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 	var client ProgramClient
 	var userID string
 	var last *grant
+	var at time.Time
 	_, err := m.change(ctx, storeTimeout, u, "ending a program", func(r *record) error {
 		p := r.program(id)
 		if p == nil {
@@ -72,7 +73,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 		}
 		client, userID = p.Client, r.UserID
 		r.endProgram(id)
-		last = r.leave(time.Now(), m.recordLife())
+		last, at = r.leave(time.Now(), m.recordLife())
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -81,7 +82,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 	if err != nil {
 		return err
 	}
-	m.state.users.end(u, id)
+	m.state.users.end(u, at, id)
 	m.observe(Event{Kind: EventProgramEnded, UserID: userID, Outcome: outcome, Client: &client})
 	if last = newer(u.unsaved.Load(), last); last != nil {
 		m.run(func(ctx context.Context) { m.revoke(ctx, last) })
@@ -90,12 +91,12 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 }
 
 // leave makes the record a tombstone if nobody is left in it and the grant is not
-// kept, and returns the grant that was in it then.
-func (r *record) leave(now time.Time, life sessionLife) (last *grant) {
+// kept, and returns the grant that was in it and when that was.
+func (r *record) leave(now time.Time, life sessionLife) (last *grant, at time.Time) {
 	r.prune(now, life)
 	if r.unused() && !r.keepsGrant(life) {
-		last = r.Grant
+		last, at = r.Grant, now
 		r.end(now)
 	}
-	return last
+	return last, at
 }

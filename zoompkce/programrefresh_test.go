@@ -56,6 +56,16 @@ func TestGenerations(t *testing.T) {
 			_, err := p.refreshProgram(t)
 			return fresh, err
 		}, true},
+		"the same right after another generation": {func(p *process, t tokens) (tokens, error) {
+			fresh := p.refreshed(t)
+			p.in(fresh)
+			synctest.Wait()
+			last := p.refreshed(fresh)
+			p.in(last)
+			time.Sleep(time.Minute)
+			_, err := p.refreshProgram(fresh)
+			return last, err
+		}, true},
 		"one before the last, at once": {func(p *process, t tokens) (tokens, error) {
 			fresh := p.refreshed(p.refreshed(t))
 			_, err := p.refreshProgram(t)

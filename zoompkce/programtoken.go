@@ -17,6 +17,7 @@ const (
 	kindRefresh tokenKind = "r"
 	kindCode    tokenKind = "c"
 	kindConsent tokenKind = "f"
+	kindClient  tokenKind = "i"
 )
 
 // TokenPrefix is how all tokens for programs of an app begin. Nobody else's do.

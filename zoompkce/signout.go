@@ -42,19 +42,20 @@ func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
 // If nobody is left and the grant is not kept, the record becomes a tombstone, and
 // the grant that was in it is returned.
 func (m *Manager) endSession(ctx context.Context, s presented) (last *grant, ended bool, err error) {
+	var at time.Time
 	_, err = m.change(ctx, storeTimeout, s.user, "ending a session", func(r *record) error {
-		last, ended = nil, r.session(s.id) != nil
+		last, ended, at = nil, r.session(s.id) != nil, time.Time{}
 		if !ended {
 			return errUnchanged
 		}
 		r.endSession(s.id)
-		last = r.leave(time.Now(), m.recordLife())
+		last, at = r.leave(time.Now(), m.recordLife())
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, false, err
 	}
-	m.state.users.end(s.user, s.id)
+	m.state.users.end(s.user, at, s.id)
 	if last != nil {
 		last = newer(s.user.unsaved.Load(), last)
 	}

@@ -17,8 +17,8 @@ type user struct {
 
 	// current is the record as last seen.
 	current atomic.Pointer[snapshot]
-	tickets atomic.Uint64               // order calls to the store and their answers
-	ended   atomic.Pointer[[]sessionID] // that were ended here
+	tickets atomic.Uint64 // order calls to the store and their answers
+	ended   atomic.Pointer[endedHere]
 
 	reading        atomic.Bool // ahead of time, in the background
 	readFailure    atomic.Pointer[failure]
@@ -97,11 +97,11 @@ func (u *user) id() string {
 type userIndex struct {
 	mu    sync.Mutex
 	m     map[userKey]weak.Pointer[user]
-	ended map[userKey][]sessionID
+	ended map[userKey]*endedHere
 }
 
 func newUserIndex() userIndex {
-	return userIndex{m: make(map[userKey]weak.Pointer[user]), ended: make(map[userKey][]sessionID)}
+	return userIndex{m: make(map[userKey]weak.Pointer[user]), ended: make(map[userKey]*endedHere)}
 }
 
 func (x *userIndex) get(key userKey) *user {
@@ -111,9 +111,7 @@ func (x *userIndex) get(key userKey) *user {
 		return u
 	}
 	u := &user{key: key}
-	if ended := x.ended[key]; ended != nil {
-		u.ended.Store(&ended)
-	}
+	u.ended.Store(x.ended[key])
 	pointer := weak.Make(u)
 	x.m[key] = pointer
 	runtime.AddCleanup(u, func(key userKey) { x.forget(key, pointer) }, key)

@@ -36,7 +36,16 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 // held reports whether somebody holds a grant that lives.
 func (u *user) held(snap *snapshot, now time.Time, life sessionLife) bool {
 	g := u.grant(snap)
-	return g != nil && !g.dead() && snap.record.holdsGrant(now, life)
+	if g == nil || g.dead() {
+		return false
+	}
+	r := snap.record
+	if e := u.ended.Load(); e != nil && !e.at.IsZero() {
+		// A store that went back to an earlier state has the sessions again.
+		r = r.clone()
+		u.dropEnded(r)
+	}
+	return r.holdsGrant(now, life)
 }
 
 // Access is an access token and what its holder has to know.

@@ -246,8 +246,8 @@ func TestRedisDown(t *testing.T) {
 	known.wantUser("user-ada")
 }
 
-// A code is sent to Zoom once. Afterwards the login is over, whatever becomes of
-// the session: to load the callback again begins another one.
+// A code is sent to Zoom once, and not before the store has shown that it can be
+// written. Afterwards the login is over: to load the callback again begins another one.
 func TestCodeIsExchangedOnce(t *testing.T) {
 	w := newWorld(t)
 	w.loadJSON(changed(t, w.site(secrets(oldSecret)), w.onTestStorage))
@@ -260,14 +260,28 @@ func TestCodeIsExchangedOnce(t *testing.T) {
 		}
 		return nil
 	})
-	w.wantUnavailable("a callback with a full store", b.open(callback))
+	for range 2 {
+		w.wantUnavailable("a callback with a full store", b.open(callback))
+	}
+	if n := w.zoom.Count(zoomtest.CallCode); n != 0 {
+		t.Errorf("%d exchanges", n)
+	}
+	broken = ""
+	if a := b.open(callback); a.Header.Get("Location") != "/deep" {
+		t.Errorf("the store has room again: %d to %q, want the session", a.StatusCode, a.Header.Get("Location"))
+	}
+	b = w.browser()
+	callback = b.consent(b.open("/deep"), "user-bob")
+	w.zoom.Fail(zoomtest.CallCode, 1, zoomtest.Status(500, ""))
+	b.open(callback)
+	w.zoom.ResetCounts()
 	for range 2 {
 		if a := b.open(callback); a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), w.zoom.URL) {
 			t.Errorf("again: %d to %q, want another sign-in", a.StatusCode, a.Header.Get("Location"))
 		}
 	}
-	if n := w.zoom.Count(zoomtest.CallCode); n != 1 {
-		t.Errorf("%d exchanges", n)
+	if n := w.zoom.Count(zoomtest.CallCode); n != 0 {
+		t.Errorf("%d more exchanges", n)
 	}
 	// What was not sent is still good.
 	callback = b.consent(b.open("/deep"), "user-bob")

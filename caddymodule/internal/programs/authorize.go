@@ -31,9 +31,11 @@ type authorization struct {
 // question whether the user allows the program, each time. query is the request
 // as the browser sent it.
 func (s *Server) Authorize(w http.ResponseWriter, r *http.Request, query string) error {
-	a, err := s.readAuthorization(r.Context(), s.Site.Issuer(r), query)
-	if err != nil {
-		return s.refuseAuthorization(w, r, a, err)
+	at := place{s.Site.Issuer(r), s.Authority}
+	if !s.Clients.askOutside(r.Context(), at, query) {
+		if a, err := s.readAuthorization(r.Context(), at, query); err != nil {
+			return s.refuseAuthorization(w, r, a, err)
+		}
 	}
 	session, profile, err := s.Site.Visitor(w, r)
 	if errors.As(err, new(*zoompkce.NoSessionError)) {
@@ -41,6 +43,10 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request, query string)
 	}
 	if err != nil {
 		return s.Site.Refuse(w, r, err)
+	}
+	a, err := s.readAuthorization(r.Context(), at, query)
+	if err != nil {
+		return s.refuseAuthorization(w, r, a, err)
 	}
 	value, err := s.Authority.SealConsent(r.Context(), session, a.issuer, query)
 	if err != nil {
@@ -50,10 +56,19 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request, query string)
 	return nil
 }
 
+// ErrDeclined means that the user did not go through with the sign-in, and that
+// the program cannot be told.
+var ErrDeclined = errors.New("the sign-in was declined")
+
 // Declined ends an authorization request whose user did not go through with the
-// sign-in at Zoom.
+// sign-in at Zoom. Where a client's document would have to be read for it nothing
+// goes to the redirect URI: nobody has signed in.
 func (s *Server) Declined(w http.ResponseWriter, r *http.Request, query string) error {
-	a, err := s.readAuthorization(r.Context(), s.Site.Issuer(r), query)
+	at := place{s.Site.Issuer(r), s.Authority}
+	if s.Clients.askOutside(r.Context(), at, query) {
+		return s.Site.Refuse(w, r, ErrDeclined)
+	}
+	a, err := s.readAuthorization(r.Context(), at, query)
 	if err != nil {
 		return s.refuseAuthorization(w, r, a, err)
 	}
@@ -73,13 +88,13 @@ func (s *Server) refuseAuthorization(w http.ResponseWriter, r *http.Request, a *
 // readAuthorization reads and checks an authorization request. Without an
 // authorization the error is for the person, never for the redirect URI; with
 // one it goes back.
-func (s *Server) readAuthorization(ctx context.Context, issuer, query string) (*authorization, error) {
+func (s *Server) readAuthorization(ctx context.Context, at place, query string) (*authorization, error) {
 	// What can be read of a broken query still tells who asks.
 	p, syntax := parseParameters(query)
 	if len(p["client_id"]) != 1 || len(p["redirect_uri"]) != 1 {
 		return nil, fmt.Errorf("%w: one of each is needed", ErrBadClient)
 	}
-	client, err := s.Clients.find(ctx, issuer, p.Get("client_id"))
+	client, err := s.Clients.find(ctx, at, p.Get("client_id"))
 	if errors.Is(err, errUnknownClient) {
 		return nil, fmt.Errorf("%w: %w", ErrBadClient, err)
 	}
@@ -90,7 +105,7 @@ func (s *Server) readAuthorization(ctx context.Context, issuer, query string) (*
 	if !ok {
 		return nil, fmt.Errorf("%w: the redirect URI is not one of the client's", ErrBadClient)
 	}
-	a := &authorization{client: client, redirect: redirect, issuer: issuer}
+	a := &authorization{client: client, redirect: redirect, issuer: at.issuer}
 	if len(p["state"]) == 1 {
 		a.state = p.Get("state")
 	}

@@ -213,7 +213,7 @@ func TestConsentAnswers(t *testing.T) {
 	}
 
 	// A client that was taken out while the page was open.
-	w.Clients = NewClients(nil)
+	w.Clients = NewClients(ClientsConfig{})
 	if rec := w.press(cookie, decisionAllow); !errors.Is(w.refused, ErrBadClient) || rec.Header().Get("Location") != "" {
 		t.Errorf("a client that is gone: %v", w.refused)
 	}

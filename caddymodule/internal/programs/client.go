@@ -15,6 +15,7 @@ type Client struct {
 	RedirectURIs []string
 
 	kind zoompkce.ClientKind
+	host string // of the document that describes it
 }
 
 // ErrBadClient means that a client id or redirect URI is not known here: nothing
@@ -39,10 +40,13 @@ const maxClientID = 200
 
 // displayName is what the client is called in front of a user.
 func (c *Client) displayName() string {
-	if name := cleanName(c.Name); name != "" {
+	switch name := cleanName(c.Name); {
+	case name != "":
 		return name
+	case c.verified():
+		return c.ID
 	}
-	return c.ID
+	return "A program without a name"
 }
 
 // verified reports whether the operator vouches for the client.
@@ -50,9 +54,13 @@ func (c *Client) verified() bool { return c.kind == zoompkce.ConfiguredClient }
 
 // of is what a program keeps of the client.
 func (c *Client) of(redirect redirectTarget) zoompkce.ProgramClient {
-	return zoompkce.ProgramClient{
+	program := zoompkce.ProgramClient{
 		Kind: c.kind, Hash: zoompkce.HashClientID(c.ID), Name: c.displayName(), Redirect: redirect.shown(),
 	}
+	if c.host != "" {
+		program.Document = zoompkce.HashClientID(c.host)
+	}
+	return program
 }
 
 // maxName bounds the name of a client in a page, in bytes.

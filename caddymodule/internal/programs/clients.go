@@ -8,20 +8,30 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
+// place is where an id came.
+type place struct {
+	issuer    string
+	authority Authority
+}
+
 // Clients knows who may ask to become a program, by any of the ways in which
 // clients become known.
-type Clients struct{ sources []clientSource }
+type Clients struct {
+	sources    []clientSource
+	registered *registeredClients // nil: clients cannot register
+	documents  *documentClients   // nil: no documents are read
+}
 
 // clientSource is one of those ways.
 type clientSource interface {
 	// owns reports whether an id looks like one of this source.
-	owns(id string) bool
+	owns(at place, id string) bool
 	// known returns nil if id is that of a client, as far as can be told without
 	// asking anybody outside: for requests that nobody has signed in for. It
 	// returns errUnknownClient, or a trouble.
-	known(ctx context.Context, issuer, id string) error
+	known(ctx context.Context, at place, id string) error
 	// find returns the client, or errUnknownClient, or a trouble.
-	find(ctx context.Context, issuer, id string) (*Client, error)
+	find(ctx context.Context, at place, id string) (*Client, error)
 	// id is what the app behind is told of a client of this source, and whether
 	// programs of the client may live. It is "" for a client of another source.
 	id(c zoompkce.ProgramClient) (name string, lives bool)
@@ -29,10 +39,37 @@ type clientSource interface {
 
 var errUnknownClient = errors.New("there is no client with this id")
 
-// NewClients returns the clients that the operator wrote down. They have been
-// checked with [CheckClientID] and [CheckRedirectURI].
-func NewClients(configured []Client) *Clients {
-	return &Clients{[]clientSource{newConfiguredClients(configured)}}
+// ClientsConfig says who may ask.
+type ClientsConfig struct {
+	// Configured are those the operator wrote down, checked with [CheckClientID] and
+	// [CheckRedirectURI].
+	Configured []Client
+	// Registration lets clients register themselves.
+	Registration bool
+	// RedirectHosts are the https hosts, in lower case, to which clients that
+	// nobody has written down may be sent. Default: [LargeRedirectHosts].
+	RedirectHosts []string
+	// DocumentHosts are the hosts, in lower case, whose documents describe clients;
+	// none if it is empty. See [LargeDocumentHosts].
+	DocumentHosts []string
+}
+
+// NewClients returns the clients that may ask.
+func NewClients(c ClientsConfig) *Clients {
+	if c.RedirectHosts == nil {
+		c.RedirectHosts = LargeRedirectHosts
+	}
+	clients := new(Clients)
+	if c.Registration {
+		clients.registered = &registeredClients{c.RedirectHosts}
+		clients.sources = append(clients.sources, clients.registered)
+	}
+	if len(c.DocumentHosts) > 0 {
+		clients.documents = newDocumentClients(c.DocumentHosts, c.RedirectHosts)
+		clients.sources = append(clients.sources, clients.documents)
+	}
+	clients.sources = append(clients.sources, newConfiguredClients(c.Configured))
+	return clients
 }
 
 // Lives reports whether programs of a client count: not while the client is not
@@ -56,23 +93,23 @@ func (c *Clients) ID(client zoompkce.ProgramClient) string {
 	return "registered:" + client.Hash.String()
 }
 
-func (c *Clients) known(ctx context.Context, issuer, id string) error {
-	if source := c.source(id); source != nil {
-		return source.known(ctx, issuer, id)
+func (c *Clients) known(ctx context.Context, at place, id string) error {
+	if source := c.source(at, id); source != nil {
+		return source.known(ctx, at, id)
 	}
 	return errUnknownClient
 }
 
-func (c *Clients) find(ctx context.Context, issuer, id string) (*Client, error) {
-	if source := c.source(id); source != nil {
-		return source.find(ctx, issuer, id)
+func (c *Clients) find(ctx context.Context, at place, id string) (*Client, error) {
+	if source := c.source(at, id); source != nil {
+		return source.find(ctx, at, id)
 	}
 	return nil, errUnknownClient
 }
 
-func (c *Clients) source(id string) clientSource {
+func (c *Clients) source(at place, id string) clientSource {
 	for _, source := range c.sources {
-		if source.owns(id) {
+		if source.owns(at, id) {
 			return source
 		}
 	}
@@ -94,14 +131,14 @@ func newConfiguredClients(list []Client) configuredClients {
 	return clients
 }
 
-func (c configuredClients) owns(id string) bool { return !strings.Contains(id, ":") }
+func (c configuredClients) owns(_ place, id string) bool { return !strings.Contains(id, ":") }
 
-func (c configuredClients) known(ctx context.Context, issuer, id string) error {
-	_, err := c.find(ctx, issuer, id)
+func (c configuredClients) known(ctx context.Context, at place, id string) error {
+	_, err := c.find(ctx, at, id)
 	return err
 }
 
-func (c configuredClients) find(_ context.Context, _, id string) (*Client, error) {
+func (c configuredClients) find(_ context.Context, _ place, id string) (*Client, error) {
 	if client := c.byID[id]; client != nil {
 		return client, nil
 	}

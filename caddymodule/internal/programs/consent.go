@@ -34,7 +34,7 @@ func (s *Server) Consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.Site.Refuse(w, r, err)
 	}
-	a, err := s.readAuthorization(r.Context(), issuer, consent.Request)
+	a, err := s.readAuthorization(r.Context(), place{issuer, s.Authority}, consent.Request)
 	if err != nil {
 		return s.refuseAuthorization(w, r, a, err)
 	}

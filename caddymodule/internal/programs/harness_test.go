@@ -67,7 +67,9 @@ var clients = []Client{
 	{ID: "web", RedirectURIs: []string{"https://web.example/cb?a=b"}},
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldWith(t, ClientsConfig{Configured: clients}) }
+
+func newWorldWith(t *testing.T, c ClientsConfig) *world {
 	w := &world{T: t, zoom: zoomtest.NewUnstartedServer(), store: &brokenStore{Store: zoompkce.NewMemoryStore()}}
 	t.Cleanup(w.zoom.Close)
 	app := w.zoom.AddApp(zoomtest.App{ClientSecret: "secret", RedirectURIs: []string{callback}})
@@ -78,7 +80,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := NewClients(clients)
+	known := NewClients(c)
 	w.manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
 		Client: client, Store: w.store, Programs: &zoompkce.ProgramConfig{Lives: known.Lives},
 	})

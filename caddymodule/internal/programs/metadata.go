@@ -29,6 +29,7 @@ type serverMetadata struct {
 	AuthorizationEndpoint  string   `json:"authorization_endpoint"`
 	TokenEndpoint          string   `json:"token_endpoint"`
 	RevocationEndpoint     string   `json:"revocation_endpoint"`
+	RegistrationEndpoint   string   `json:"registration_endpoint,omitempty"`
 	ResponseTypes          []string `json:"response_types_supported"`
 	ResponseModes          []string `json:"response_modes_supported"`
 	GrantTypes             []string `json:"grant_types_supported"`
@@ -36,6 +37,7 @@ type serverMetadata struct {
 	TokenAuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuthMethods  []string `json:"revocation_endpoint_auth_methods_supported"`
 	IssuerInAuthorizations bool     `json:"authorization_response_iss_parameter_supported"`
+	ClientDocuments        bool     `json:"client_id_metadata_document_supported,omitempty"`
 }
 
 type resourceMetadata struct {
@@ -73,7 +75,7 @@ func (s *Server) hasResource(r *http.Request, path string) bool {
 func (s *Server) serverMetadata(issuer string) serverMetadata {
 	at := issuer + s.PathPrefix + "/oauth/"
 	none := []string{"none"} // public clients only
-	return serverMetadata{
+	m := serverMetadata{
 		Issuer:                 issuer,
 		AuthorizationEndpoint:  at + "authorize",
 		TokenEndpoint:          at + "token",
@@ -85,7 +87,12 @@ func (s *Server) serverMetadata(issuer string) serverMetadata {
 		TokenAuthMethods:       none,
 		RevocationAuthMethods:  none,
 		IssuerInAuthorizations: true,
+		ClientDocuments:        s.Clients.documents != nil,
 	}
+	if s.CanRegister() {
+		m.RegistrationEndpoint = at + "register"
+	}
+	return m
 }
 
 // MetadataURL is where a client that was refused at path finds out how to sign

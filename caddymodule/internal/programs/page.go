@@ -42,6 +42,7 @@ func newPage(title, file string, data any) Page {
 type consentData struct {
 	Name     string
 	Verified bool
+	Document string // host of the document that describes the client
 	Redirect string
 	Loopback bool // a program on the browser's machine
 	Private  bool // a program that owns a scheme there
@@ -59,6 +60,7 @@ func consentPage(a *authorization, user zoomapi.Profile, prefix, value string) P
 	p := newPage("Allow "+a.client.displayName()+"?", "consent.html", consentData{
 		Name:     a.client.displayName(),
 		Verified: a.client.verified(),
+		Document: a.client.host,
 		Redirect: a.redirect.shown(),
 		Loopback: a.redirect.loopback(),
 		Private:  a.redirect.host == "",

@@ -78,6 +78,28 @@ func parseRedirect(uri string) (redirectTarget, error) {
 	return target, nil
 }
 
+// ownScheme holds the schemes without a dot that well-known programs have.
+var ownScheme = []string{"cursor", "vscode", "vscode-insiders", "windsurf"}
+
+// LargeRedirectHosts are the https hosts of the large MCP clients.
+var LargeRedirectHosts = []string{
+	"claude.ai", "claude.com", "chatgpt.com", "vscode.dev", "insiders.vscode.dev", "cursor.com", "www.cursor.com",
+}
+
+// openToAll reports whether anybody's client may have the target: one that
+// registered itself, or has a document. An open registration with any https host is
+// an open redirector with a sign-in in front of it; a scheme without a dot (RFC
+// 8252, section 7.1) starts whatever handler the visitor's machine has for it.
+func (t redirectTarget) openToAll(hosts []string) bool {
+	switch t.scheme {
+	case "http":
+		return true
+	case "https":
+		return slices.Contains(hosts, strings.ToLower(t.host))
+	}
+	return strings.Contains(t.scheme, ".") || slices.Contains(ownScheme, t.scheme)
+}
+
 // hostOf is the host as it is written, without the port.
 func hostOf(u *url.URL) string {
 	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {

@@ -46,6 +46,9 @@ type Authority interface {
 	RefreshSession(ctx context.Context, issuer, token string, client zoompkce.ClientHash) (*zoompkce.Session, error)
 	RefreshProgram(ctx context.Context, s *zoompkce.Session, resource zoompkce.Resource) (*zoompkce.ProgramTokens, error)
 	RevokeProgram(ctx context.Context, issuer, token string, client zoompkce.ClientHash) error
+	SealClientID(ctx context.Context, issuer string, client []byte) (string, error)
+	OpenClientID(ctx context.Context, issuer, id string) ([]byte, error)
+	TokenPrefix() string
 	Programs(ctx context.Context, s *zoompkce.Session) ([]zoompkce.Program, error)
 	EndProgram(ctx context.Context, s *zoompkce.Session, id string) error
 }

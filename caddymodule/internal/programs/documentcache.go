@@ -1,0 +1,114 @@
+package programs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// What reading documents may cost: signed-in visitors decide which are read.
+const (
+	maxDocuments      = 256 // in memory
+	maxFetches        = 4   // at a time
+	maxFetchesAMinute = 30
+	minDocumentLife   = time.Minute
+	maxDocumentLife   = 24 * time.Hour
+)
+
+var errTooManyFetches = errors.New("too many documents are being read")
+
+// documentCache keeps documents for as long as their servers say, within bounds.
+// Failures are not kept.
+type documentCache struct {
+	fetch   func(ctx context.Context, id string) (*document, time.Duration, error)
+	flights singleflight.Group
+	slots   chan struct{}
+
+	mu       sync.Mutex
+	kept     map[string]keptDocument
+	minute   time.Time // when the count began
+	inMinute int
+}
+
+type keptDocument struct {
+	*document
+	until time.Time
+}
+
+func newDocumentCache(f *documentFetcher) *documentCache {
+	return &documentCache{fetch: f.fetch, slots: make(chan struct{}, maxFetches), kept: make(map[string]keptDocument)}
+}
+
+// get returns the document with an id, reading it once for all who ask.
+func (c *documentCache) get(ctx context.Context, id string) (*document, error) {
+	if d := c.cached(id); d != nil {
+		return d, nil
+	}
+	d, err, _ := c.flights.Do(id, func() (any, error) {
+		if d := c.cached(id); d != nil {
+			return d, nil
+		}
+		if !c.mayFetch(time.Now()) {
+			return nil, errTooManyFetches
+		}
+		select {
+		case c.slots <- struct{}{}:
+			defer func() { <-c.slots }()
+		default:
+			return nil, errTooManyFetches
+		}
+		// The others who wait must not lose it because the first one went away.
+		d, life, err := c.fetch(context.WithoutCancel(ctx), id)
+		if err != nil {
+			return nil, err
+		}
+		c.keep(id, d, time.Now().Add(min(max(life, minDocumentLife), maxDocumentLife)))
+		return d, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.(*document), nil
+}
+
+func (c *documentCache) cached(id string) *document {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if kept := c.kept[id]; time.Now().Before(kept.until) {
+		return kept.document
+	}
+	return nil
+}
+
+func (c *documentCache) mayFetch(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.minute) >= time.Minute {
+		c.minute, c.inMinute = now, 0
+	}
+	c.inMinute++
+	return c.inMinute <= maxFetchesAMinute
+}
+
+// keep makes room by forgetting what is over, then whatever comes first: it is
+// read again when it is needed.
+func (c *documentCache) keep(id string, d *document, until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	for other, kept := range c.kept {
+		if !now.Before(kept.until) {
+			delete(c.kept, other)
+		}
+	}
+	for other := range c.kept {
+		if len(c.kept) < maxDocuments {
+			break
+		}
+		delete(c.kept, other)
+	}
+	c.kept[id] = keptDocument{d, until}
+}

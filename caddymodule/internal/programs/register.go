@@ -1,0 +1,79 @@
+package programs
+
+import (
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+)
+
+// registration is what a client says of itself (RFC 7591, section 2). The rest of
+// what clients send is not asked for.
+type registration struct {
+	RedirectURIs []string `json:"redirect_uris"`
+	Name         string   `json:"client_name"`
+}
+
+// registered is what it is told: what it gets, whatever it has asked for (RFC 7591,
+// section 3.2.1). No member is empty, which some clients take for an error.
+type registered struct {
+	ID            string   `json:"client_id"`
+	IssuedAt      int64    `json:"client_id_issued_at"` // Unix seconds
+	Name          string   `json:"client_name,omitempty"`
+	RedirectURIs  []string `json:"redirect_uris"`
+	AuthMethod    string   `json:"token_endpoint_auth_method"`
+	GrantTypes    []string `json:"grant_types"`
+	ResponseTypes []string `json:"response_types"`
+}
+
+// The codes of RFC 7591 (section 3.2.2).
+const (
+	invalidMetadata = "invalid_client_metadata"
+	invalidRedirect = "invalid_redirect_uri"
+)
+
+// CanRegister reports whether clients may register themselves.
+func (s *Server) CanRegister() bool { return s.Clients.registered != nil }
+
+// Register gives an id to a client. Of its redirect URIs those are kept that it may
+// have: one bad one must not sink the rest, since clients register all they may
+// ever use at once.
+func (s *Server) Register(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return s.wrongMethod(w, http.MethodPost)
+	}
+	asked, err := readRegistration(w, r)
+	if err != nil {
+		return s.refuse(w, r, err)
+	}
+	clients, at := s.Clients.registered, place{s.Site.Issuer(r), s.Authority}
+	name := cleanName(asked.Name)
+	id, kept, err := clients.seal(r.Context(), at, name, acceptable(asked.RedirectURIs, clients.redirectHosts))
+	if err != nil {
+		return s.refuse(w, r, err)
+	}
+	if len(kept) == 0 {
+		return s.refuse(w, r, &refusal{invalidRedirect, "none of the redirect URIs may be used here"})
+	}
+	return s.writeJSON(w, http.StatusCreated, registered{
+		ID: id, IssuedAt: time.Now().Unix(), Name: name, RedirectURIs: kept, AuthMethod: "none",
+		GrantTypes: []string{grantCode, grantRefresh}, ResponseTypes: []string{"code"},
+	})
+}
+
+func readRegistration(w http.ResponseWriter, r *http.Request) (asked registration, err error) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return asked, &refusal{invalidMetadata, "the content type is not application/json"}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if err != nil {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDiscarded)
+		return asked, &refusal{invalidMetadata, "the body is longer than 64 KiB"}
+	}
+	if json.Unmarshal(body, &asked) != nil {
+		return asked, &refusal{invalidMetadata, "the body is not a description of a client"}
+	}
+	return asked, nil
+}
