@@ -64,7 +64,7 @@ func (s *site) fetchOBF(r *http.Request, session *zoompkce.Session, g *grants) e
 	if !ok {
 		return nil
 	}
-	obf, err := s.manager.OBF(r.Context(), session, meeting, s.obf.lifetime)
+	obf, err := s.manager.OBF(r.Context(), session, meeting, zoompkce.OBFPolicy{Lifetime: s.obf.lifetime})
 	if err != nil && (s.obf.fail || isSignedOut(err)) {
 		return zakError{err}
 	}

@@ -67,11 +67,11 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 	if !ok {
 		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: errors.New("meeting_id is not a number of 9 to 12 digits")})
 	}
-	var lifetime time.Duration
+	var policy zoompkce.OBFPolicy
 	if s.obf != nil {
-		lifetime = s.obf.lifetime
+		policy.Lifetime = s.obf.lifetime
 	}
-	obf, err := s.manager.OBF(r.Context(), session, meeting, lifetime)
+	obf, err := s.manager.OBF(r.Context(), session, meeting, policy)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(zakError{err}))
 	}

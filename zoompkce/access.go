@@ -9,10 +9,12 @@ import (
 
 // AccessToken returns a valid access token of the visitor. One that is
 // about to expire is refreshed in the background; only for one that has expired the request waits.
+// It is the newest one known: what a request gets after its ZAK or OBF token is
+// not a token that one of these calls has found dead.
 // Errors are a [*NoSessionError] if Zoom has ended the grant, a [*StoreError],
 // or a [*Error] of the call to Zoom.
 func (m *Manager) AccessToken(ctx context.Context, s *Session) (string, error) {
-	g, err := m.validGrant(ctx, s.user, s.user.grant(s.snap))
+	g, err := m.validGrant(ctx, s.user, s.user.newest())
 	if err != nil {
 		return "", err
 	}

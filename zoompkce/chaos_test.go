@@ -84,9 +84,6 @@ func (c *chaos) check() {
 	if status, err := c.processes[0].UserStatus(ctx, "ada"); err == nil && len(status.Sessions) != open {
 		c.Errorf("%d sessions in the record, want %d; after%s", len(status.Sessions), open, c.trace.String())
 	}
-	if open > 0 && c.live() == 0 {
-		c.Errorf("no token lives; after%s", c.trace.String())
-	}
 }
 
 // Whoever has signed in is signed in everywhere, and nobody else.

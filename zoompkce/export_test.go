@@ -73,6 +73,7 @@ func MemoryStoreLen(s *MemoryStore) int {
 // CachedCookies is how many opened cookies are in memory.
 func CachedCookies(s *State) int {
 	s.opened.CleanUp()
+	s.active.CleanUp()
 	return s.opened.EstimatedSize()
 }
 
@@ -90,6 +91,7 @@ func CollectUsers(s *State) {
 // Forget empties a state.
 func Forget(s *State) {
 	s.opened.InvalidateAll()
+	s.active.InvalidateAll()
 	s.users.mu.Lock()
 	defer s.users.mu.Unlock()
 	clear(s.users.m)

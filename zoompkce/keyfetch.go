@@ -8,23 +8,23 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// minPause is the least time that no ZAK or OBF token is asked for after Zoom
-// has answered that there were too many calls.
-const minPause = time.Second
+// barred is why Zoom is not to be asked now: it wants to be left alone, or has
+// found that the grant lacks a scope.
+func (m *Manager) barred(u *user, call zoomapi.Call, now time.Time) error {
+	if err := m.state.pauses.err(call, now); err != nil {
+		return err
+	}
+	if g := u.newest(); g != nil {
+		return g.lacks(call)
+	}
+	return nil
+}
 
 // fetchKey asks Zoom for a ZAK or an OBF token of the user.
 func fetchKey[T any](
 	ctx context.Context, m *Manager, u *user, call zoomapi.Call, kind EventKind,
 	do func(context.Context, zoomapi.Token) (T, error),
 ) (key T, err error) {
-	if err := m.paused(call, time.Now()); err != nil {
-		return key, err
-	}
-	if g := u.newest(); g != nil {
-		if err := g.lacks(call); err != nil {
-			return key, err
-		}
-	}
 	g, err := m.withGrant(ctx, u, func(ctx context.Context, t zoomapi.Token) (err error) {
 		key, err = do(ctx, t)
 		return err
@@ -36,7 +36,7 @@ func fetchKey[T any](
 		outcome = "failed"
 	case e.Kind == zoomapi.KindRateLimited:
 		outcome = "rate_limited"
-		m.pause(e.RetryAfter)
+		m.state.pauses.extend(call, e.RetryAfter)
 	case e.Kind == zoomapi.KindMissingScope:
 		outcome = "missing_scope"
 		m.noteMissingScope(ctx, u, g, call, e)
@@ -45,26 +45,6 @@ func fetchKey[T any](
 	}
 	m.observe(Event{Kind: kind, UserID: u.id(), Outcome: outcome, Err: err})
 	return key, err
-}
-
-// pause stops the calls for all users of the app: Zoom's limits count for the
-// whole account.
-func (m *Manager) pause(d time.Duration) {
-	until := time.Now().Add(max(d, minPause)).UnixNano()
-	for {
-		old := m.state.zakPause.Load()
-		if old >= until || m.state.zakPause.CompareAndSwap(old, until) {
-			return
-		}
-	}
-}
-
-func (m *Manager) paused(call zoomapi.Call, now time.Time) error {
-	left := time.Duration(m.state.zakPause.Load() - now.UnixNano())
-	if left <= 0 {
-		return nil
-	}
-	return &zoomapi.Error{Call: call, Kind: zoomapi.KindRateLimited, RetryAfter: left}
 }
 
 // noteMissingScope marks the grant: it will not get the scope by asking again,

@@ -2,74 +2,87 @@ package zoompkce
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// maxOBF is how many OBF tokens are kept for a user.
-const maxOBF = 8
-
-type cachedOBF struct {
-	zoomapi.OBF
-	meeting  string
-	lifetime time.Duration
+// OBFPolicy says what on-behalf-of token a request needs.
+type OBFPolicy struct {
+	// MaxAge is how old it may be. 0: it is fetched for this request and given to
+	// nobody else, because Zoom calls such tokens single-use
+	// (developers.zoom.us/blog/transition-to-obf-token-meetingsdk-apps).
+	MaxAge time.Duration
+	// Lifetime is how long it is to be valid. 0: the 2 hours of Zoom's default.
+	Lifetime time.Duration
 }
 
 // OBF returns an on-behalf-of token of the visitor for a meeting, whose number
-// is a result of [MeetingNumber]. It has more than half of its life left. A
-// lifetime of 0 is Zoom's default of 2 hours. Errors are those of [Manager.AccessToken].
-func (m *Manager) OBF(ctx context.Context, s *Session, meeting string, lifetime time.Duration) (zoomapi.OBF, error) {
-	u := s.user
-	if o, ok := u.obf(meeting, lifetime, time.Now()); ok {
-		return o, nil
+// is a result of [zoomapi.MeetingNumber]. Visitors choose the meeting and so the number
+// of calls to Zoom, whose limits are shared by all: who has used up a share of
+// their own gets a [zoomapi.KindRateLimited]. Errors are those of
+// [Manager.AccessToken].
+func (m *Manager) OBF(ctx context.Context, s *Session, meeting string, p OBFPolicy) (o zoomapi.OBF, err error) {
+	if p.MaxAge > 0 {
+		o, err = m.sharedOBF(ctx, s.user, meeting, p)
+	} else {
+		o, err = m.oneOBF(ctx, s.user, meeting, p.Lifetime)
 	}
-	key := "obf" + string(u.key[:]) + lifetime.String() + "/" + meeting
-	o, err := share(ctx, m, key, m.timeout, func(ctx context.Context) (zoomapi.OBF, error) {
-		if o, ok := u.obf(meeting, lifetime, time.Now()); ok {
-			return o, nil
-		}
-		if err := remembered(&u.obfFailure, time.Now()); err != nil {
-			return zoomapi.OBF{}, err
-		}
-		o, err := fetchKey(ctx, m, u, zoomapi.CallOBF, EventOBF, func(ctx context.Context, t zoomapi.Token) (zoomapi.OBF, error) {
-			return m.client.OBF(ctx, t, meeting, lifetime)
-		})
-		if err == nil {
-			u.keepOBF(cachedOBF{o, meeting, lifetime})
-		} else if zoomapi.KindOf(err) == zoomapi.KindUnavailable {
-			// Other refusals may be about this meeting only.
-			remember(&u.obfFailure, err, zakFailurePause)
-		}
-		return o, err
-	})
 	if err != nil {
 		return zoomapi.OBF{}, unavailable(zoomapi.CallOBF, err)
 	}
 	return o, nil
 }
 
-func (u *user) obf(meeting string, lifetime time.Duration, now time.Time) (zoomapi.OBF, bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for _, o := range u.obfs {
-		young := now.Sub(o.FetchedAt) < o.ExpiresAt.Sub(o.FetchedAt)/2
-		if young && o.meeting == meeting && o.lifetime == lifetime {
-			return o.OBF, true
-		}
+// oneOBF fetches a token for a single request.
+func (m *Manager) oneOBF(ctx context.Context, u *user, meeting string, lifetime time.Duration) (zoomapi.OBF, error) {
+	group := m.work.begin()
+	if group == nil {
+		return zoomapi.OBF{}, errClosing
 	}
-	return zoomapi.OBF{}, false
+	defer group.Done()
+	return m.callOBF(ctx, u, meeting, lifetime)
 }
 
-func (u *user) keepOBF(added cachedOBF) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.obfs = slices.DeleteFunc(u.obfs, func(o cachedOBF) bool {
-		return o.meeting == added.meeting && o.lifetime == added.lifetime
-	})
-	if len(u.obfs) == maxOBF {
-		u.obfs = slices.Delete(u.obfs, 0, 1)
+// sharedOBF fetches a token for all who want one at the same time, and keeps it
+// for those who take one of its age.
+func (m *Manager) sharedOBF(ctx context.Context, u *user, meeting string, p OBFPolicy) (zoomapi.OBF, error) {
+	x := u.obfSlot()
+	if o, ok := x.kept(meeting, p, time.Now()); ok {
+		return o, nil
 	}
-	u.obfs = append(u.obfs, added)
+	key := "obf" + string(u.key[:]) + p.Lifetime.String() + "/" + p.MaxAge.String() + "/" + meeting
+	return share(ctx, m, key, m.timeout, func(ctx context.Context) (zoomapi.OBF, error) {
+		if o, ok := x.kept(meeting, p, time.Now()); ok {
+			return o, nil
+		}
+		o, err := m.callOBF(ctx, u, meeting, p.Lifetime)
+		if err == nil {
+			x.keep(keptOBF{o, meeting, p.Lifetime})
+		}
+		return o, err
+	})
+}
+
+// callOBF asks Zoom, one call at a time for a user.
+func (m *Manager) callOBF(ctx context.Context, u *user, meeting string, lifetime time.Duration) (o zoomapi.OBF, err error) {
+	x := u.obfSlot()
+	leave, err := m.takeTurn(ctx, x.turn)
+	if err != nil {
+		return o, err
+	}
+	defer leave()
+	if err := m.barred(u, zoomapi.CallOBF, time.Now()); err != nil {
+		return o, err
+	}
+	if err := x.spend(meeting, u.newest(), time.Now()); err != nil {
+		return o, err
+	}
+	o, err = fetchKey(ctx, m, u, zoomapi.CallOBF, EventOBF, func(ctx context.Context, t zoomapi.Token) (zoomapi.OBF, error) {
+		return m.client.OBF(ctx, t, meeting, lifetime)
+	})
+	if ctx.Err() == nil { // else it is no word of Zoom's
+		x.noteRefusal(meeting, u.newest(), err, time.Now())
+	}
+	return o, err
 }

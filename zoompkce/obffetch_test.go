@@ -1,75 +1,268 @@
 package zoompkce_test
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
-func TestOBF(t *testing.T) {
+const meeting = "123456789"
+
+// obf is what a request that takes an OBF token gets.
+func (p *process) obf(b *browser, number string, policy zoompkce.OBFPolicy) (zoomapi.OBF, error) {
+	s, err := p.Session(ctx, b.header())
+	if err != nil {
+		return zoomapi.OBF{}, err
+	}
+	return p.OBF(ctx, s, number, policy)
+}
+
+// hasOBF checks that the browser gets a token that is for the meeting.
+func (p *process) hasOBF(b *browser, number string, policy zoompkce.OBFPolicy) string {
+	p.Helper()
+	o, err := p.obf(b, number, policy)
+	if err != nil {
+		p.Fatal(err)
+	}
+	if _, got, ok := p.zoom.ValidateOBF(o.Token); !ok || got != number {
+		p.Errorf("a token for meeting %s, %v", got, ok)
+	}
+	return o.Token
+}
+
+// limitedForLess checks that an error tells a visitor to come back within d.
+func (w *world) limitedForLess(d time.Duration, err error) {
+	w.Helper()
+	e, ok := errors.AsType[*zoomapi.Error](err)
+	if !ok || e.Kind != zoomapi.KindRateLimited || e.Call != zoomapi.CallOBF || e.RetryAfter <= 0 || e.RetryAfter > d {
+		w.Errorf("%v", err)
+	}
+}
+
+var noSuchMeeting = zoomtest.Status(http.StatusNotFound, `{"code":3001,"message":"Meeting does not exist."}`)
+
+func TestOBFIsHandedOutOnce(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process()
 		b := p.signIn("ada")
-		s := p.session(b)
-		obf := func(meeting string, lifetime time.Duration) string {
-			t.Helper()
-			o, err := p.OBF(ctx, s, meeting, lifetime)
-			if err != nil {
-				w.Fatal(err)
-			}
-			if _, got, ok := w.zoom.ValidateOBF(o.Token); !ok || got != meeting {
-				w.Errorf("a token for meeting %s, %v", got, ok)
-			}
-			return o.Token
+		seen := make(map[string]bool)
+		var mu sync.Mutex
+		var wait sync.WaitGroup
+		for range 20 {
+			wait.Go(func() {
+				token := p.hasOBF(b, meeting, zoompkce.OBFPolicy{})
+				mu.Lock()
+				defer mu.Unlock()
+				if seen[token] {
+					w.Error("a token was handed out twice")
+				}
+				seen[token] = true
+			})
 		}
+		wait.Wait()
+		if seen[p.hasOBF(b, meeting, zoompkce.OBFPolicy{MaxAge: time.Minute})] {
+			w.Error("a token that was for one request was handed out again")
+		}
+		shared := p.hasOBF(b, meeting, zoompkce.OBFPolicy{MaxAge: time.Minute})
+		if shared == p.hasOBF(b, meeting, zoompkce.OBFPolicy{}) {
+			w.Error("a request of its own got the token of others")
+		}
+		w.calls(zoomtest.CallOBF, 22)
+		if _, err := p.obf(b, "not a meeting", zoompkce.OBFPolicy{}); err == nil {
+			w.Error("a token for no meeting")
+		}
+	})
+}
+
+func TestOBFMaxAge(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		policy := zoompkce.OBFPolicy{MaxAge: 10 * time.Minute}
 		var wait sync.WaitGroup
 		for range 1000 {
-			wait.Go(func() { obf("123456789", 0) })
+			wait.Go(func() { p.hasOBF(b, meeting, policy) })
 		}
 		wait.Wait()
 		w.calls(zoomtest.CallOBF, 1)
-
-		first := obf("123456789", 0)
-		time.Sleep(59 * time.Minute)
-		if obf("123456789", 0) != first {
-			w.Error("fetched before half of its life was over")
+		first := p.hasOBF(b, meeting, policy)
+		time.Sleep(10 * time.Minute)
+		if p.hasOBF(b, meeting, policy) != first {
+			w.Error("fetched before it was too old")
 		}
-		time.Sleep(2 * time.Minute)
-		s = p.session(b)
-		second := obf("123456789", 0)
-		if second == first {
-			w.Error("used beyond half of its life")
+		time.Sleep(time.Second)
+		if p.hasOBF(b, meeting, policy) == first {
+			w.Error("older than the policy allows")
 		}
-		if obf("123456789", time.Hour) == second {
-			w.Error("another lifetime is another token")
+		short := zoompkce.OBFPolicy{MaxAge: time.Hour, Lifetime: time.Minute}
+		other := p.hasOBF(b, meeting, short)
+		if other != p.hasOBF(b, meeting, short) {
+			w.Error("fetched again at once")
 		}
-		for n := range 8 {
-			obf(fmt.Sprint(200000000+n), 0)
+		time.Sleep(time.Minute)
+		if p.hasOBF(b, meeting, short) == other {
+			w.Error("an expired token")
+		}
+		for n := range 100 {
+			if n%10 == 0 {
+				time.Sleep(time.Minute)
+			}
+			p.hasOBF(b, fmt.Sprint(200000000+n), policy)
 		}
 		w.zoom.ResetCounts()
 		for n := range 8 {
-			obf(fmt.Sprint(200000000+n), 0)
+			p.hasOBF(b, fmt.Sprint(200000092+n), policy)
 		}
 		w.calls(zoomtest.CallOBF, 0)
-		obf("123456789", 0)
-		w.calls(zoomtest.CallOBF, 1)
+	})
+}
 
+// One visitor asks for token after token: others get theirs.
+func TestOBFShare(t *testing.T) {
+	for name, policy := range map[string]zoompkce.OBFPolicy{"one each": {}, "shared": {MaxAge: time.Minute}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				ada, bob := p.signIn("ada"), p.signIn("bob")
+				w.zoom.ResetCounts()
+				var wait sync.WaitGroup
+				for n := range 500 {
+					wait.Go(func() {
+						if _, err := p.obf(ada, fmt.Sprint(200000000+n), policy); err != nil {
+							w.limitedForLess(time.Minute, err)
+						}
+					})
+				}
+				wait.Wait()
+				w.calls(zoomtest.CallOBF, 30)
+				p.hasOBF(bob, meeting, policy)
+				p.hasZAK(ada, minute)
+				if !p.state.OBFPausedUntil().IsZero() {
+					w.Error("all users pause for one")
+				}
+				// Neither another sign-in nor another browser brings a new share.
+				w.must(p.SignOut(ctx, ada.header()))
+				time.Sleep(time.Second)
+				ada = p.signIn("ada")
+				_, err := p.obf(ada, meeting, policy)
+				w.limitedForLess(time.Minute, err)
+				time.Sleep(time.Minute)
+				p.hasOBF(ada, meeting, policy)
+			})
+		})
+	}
+	t.Run("over ten minutes", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			for range 1200 {
+				_, _ = p.obf(b, meeting, zoompkce.OBFPolicy{})
+				time.Sleep(500 * time.Millisecond)
+			}
+			w.calls(zoomtest.CallOBF, 300)
+		})
+	})
+}
+
+func TestOBFCallsOfAUserComeOneAfterTheOther(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		under, most := 0, 0
+		var mu sync.Mutex
+		inner := w.zoom.Client().Transport
+		w.through(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/token") && r.Method == http.MethodGet {
+				mu.Lock()
+				under++
+				most = max(most, under)
+				mu.Unlock()
+				time.Sleep(100 * time.Millisecond)
+				mu.Lock()
+				under--
+				mu.Unlock()
+			}
+			return inner.RoundTrip(r)
+		})
+		var wait sync.WaitGroup
+		for range 20 {
+			wait.Go(func() { p.hasOBF(b, meeting, zoompkce.OBFPolicy{}) })
+		}
+		wait.Wait()
+		if most != 1 {
+			w.Errorf("%d calls at once", most)
+		}
+	})
+}
+
+// What Zoom refused for a meeting is not asked for again at once, for this user and
+// this meeting alone.
+func TestOBFRefusalIsRemembered(t *testing.T) {
+	for name, refusal := range map[string]http.Handler{
+		"no such meeting": noSuchMeeting,
+		"unauthorized":    zoomtest.Status(http.StatusUnauthorized, `{"code":124,"message":"Invalid access token."}`),
+		"nonsense":        zoomtest.HTML(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				ada, bob := p.signIn("ada"), p.signIn("bob")
+				w.zoom.Fail(zoomtest.CallOBF, -1, refusal)
+				_, first := p.obf(ada, meeting, zoompkce.OBFPolicy{})
+				calls := w.zoom.Count(zoomtest.CallOBF)
+				for range 29 {
+					if _, err := p.obf(ada, meeting, zoompkce.OBFPolicy{}); zoomapi.KindOf(err) != zoomapi.KindOf(first) || err == nil {
+						w.Errorf("%v", err)
+					}
+					time.Sleep(time.Second)
+				}
+				w.calls(zoomtest.CallOBF, calls)
+				w.zoom.Restore(zoomtest.CallOBF)
+				p.hasOBF(bob, meeting, zoompkce.OBFPolicy{})
+				p.hasOBF(ada, "987654321", zoompkce.OBFPolicy{})
+				if _, err := p.obf(ada, meeting, zoompkce.OBFPolicy{}); err == nil {
+					w.Error("asked again within 30 s")
+				}
+				p.hasOBF(p.signIn("ada"), meeting, zoompkce.OBFPolicy{}) // other tokens, another answer
+				time.Sleep(time.Second)
+				p.hasOBF(ada, meeting, zoompkce.OBFPolicy{})
+			})
+		})
+	}
+}
+
+func TestOBFWhileZoomHangs(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
 		w.zoom.Fail(zoomtest.CallOBF, -1, zoomtest.Hang())
 		for n := range 3 {
 			w.took(10*time.Second+time.Millisecond, func() {
-				if _, err := p.OBF(ctx, s, fmt.Sprint(300000000+n), 0); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+				if _, err := p.obf(b, fmt.Sprint(300000000+n), zoompkce.OBFPolicy{}); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 					w.Error(err)
 				}
 				time.Sleep(time.Millisecond)
 			})
 		}
-		w.calls(zoomtest.CallOBF, 2) // one more was tried, and the failure remembered
-		if _, err := p.OBF(ctx, s, "not a meeting", 0); err == nil {
-			w.Error("a token for no meeting")
+		w.calls(zoomtest.CallOBF, 1)
+		leaving, leave := contextWithCancel()
+		time.Sleep(2 * time.Second)
+		s := p.session(b)
+		gone := async(func() error { _, err := p.OBF(leaving, s, meeting, zoompkce.OBFPolicy{}); return err })
+		time.Sleep(time.Second)
+		leave()
+		if err := <-gone; err == nil {
+			w.Error("a token for somebody who has left")
 		}
+		w.zoom.Restore(zoomtest.CallOBF)
+		p.hasOBF(b, meeting, zoompkce.OBFPolicy{}) // who leaves is no trouble with Zoom
 	})
 }

@@ -2,7 +2,6 @@ package zoompkce
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -108,6 +107,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		}
 		snap, err := m.membership(ctx, k, c, now)
 		if err == nil {
+			m.state.keep(c.user, now)
 			return &Session{user: c.user, snap: snap, cookie: c.sessionCookie, at: now.UnixMilli()}, nil
 		}
 		if !errors.As(err, new(*NoSessionError)) {
@@ -116,34 +116,6 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		reason = err
 	}
 	return nil, reason
-}
-
-// openSession opens a session cookie, from memory if it was opened before
-// under the same secrets: one that was withdrawn is worth nothing at once.
-// What is over by the times inside takes no memory.
-func (m *Manager) openSession(k *keys, value string, now time.Time) *openedCookie {
-	hash := m.hashCookie(value)
-	if c, ok := m.state.opened.GetIfPresent(hash); ok && c.set == k.set {
-		return c
-	}
-	plain, ok := k.openCookie(purposeSession, m.jar.base, value)
-	if !ok {
-		return nil
-	}
-	c := &openedCookie{set: k.set, openedAt: now}
-	if !c.unmarshal(plain) {
-		return nil
-	}
-	c.user = m.state.users.get(c.sessionCookie.user)
-	if c.alive(now, m.life) {
-		m.state.opened.Set(hash, c)
-	}
-	return c
-}
-
-func (m *Manager) hashCookie(value string) cookieHash {
-	var buffer [512]byte
-	return sha256.Sum256(append(append(append(buffer[:0], m.jar.base...), 0), value...))
 }
 
 // membership checks that the session is still among the user's open ones.
@@ -195,5 +167,5 @@ const noMemory = time.Second
 // mayBeNewerThan reports whether the session may have been opened, or revived,
 // after the record was read.
 func (c *openedCookie) mayBeNewerThan(snap *snapshot, now time.Time) bool {
-	return now.Sub(snap.readAt) > noMemory || !c.seen.Load() && !snap.readAt.After(c.openedAt)
+	return now.Sub(snap.readAt) > noMemory || !c.seen.Load() && snap.readAt.UnixNano() <= c.openedAt
 }

@@ -51,14 +51,17 @@ func (c *sessionCookie) alive(now time.Time, life sessionLife) bool {
 // issue returns the cookie of a session, to be set now: the idle time counts from
 // here.
 func (m *Manager) issue(k *keys, s *Session, now time.Time) (*http.Cookie, error) {
-	c := &s.cookie
-	c.issued = now.UnixMilli()
-	value, err := k.sealCookie(purposeSession, m.jar.base, c.marshal())
+	s.cookie.issued = now.UnixMilli()
+	value, err := k.sealCookie(purposeSession, m.jar.base, s.cookie.marshal())
 	if err != nil {
 		return nil, err
 	}
-	left := time.UnixMilli(c.created).Add(m.life.max).Sub(now)
-	return m.jar.cookie(m.jar.base, value, min(left, m.life.idle)), nil
+	return m.sessionCookie(s.cookie, value), nil
+}
+
+func (m *Manager) sessionCookie(c sessionCookie, value string) *http.Cookie {
+	left := time.UnixMilli(c.created).Add(m.life.max).Sub(time.UnixMilli(c.issued))
+	return m.jar.cookie(m.jar.base, value, min(left, m.life.idle))
 }
 
 // Renew returns a new cookie for the session where its idle time has to be extended:
@@ -73,7 +76,44 @@ func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
 	}
 	now := time.Now()
 	m.noteSeen(s, now)
-	return m.issue(k, s, now)
+	return m.renew(k, s, now)
+}
+
+// renewedLife is how long all requests that come with an old cookie are given
+// the same new one.
+const renewedLife = time.Minute
+
+// renewedCookie is the last cookie a session was given.
+type renewedCookie struct {
+	name, value string
+	set         [sha256.Size]byte // the secrets it was sealed under
+	issued      int64
+}
+
+func (r *renewedCookie) lasts(now time.Time) bool {
+	if r == nil {
+		return false
+	}
+	age := now.UnixMilli() - r.issued
+	return age >= 0 && age < renewedLife.Milliseconds()
+}
+
+func (m *Manager) renew(k *keys, s *Session, now time.Time) (*http.Cookie, error) {
+	s.user.mu.Lock()
+	defer s.user.mu.Unlock()
+	opened := s.user.opened(s.cookie.id)
+	if opened == nil {
+		return m.issue(k, s, now)
+	}
+	if r := opened.renewed; r.lasts(now) && r.set == k.set && r.name == m.jar.base {
+		s.cookie.issued = r.issued
+		return m.sessionCookie(s.cookie, r.value), nil
+	}
+	c, err := m.issue(k, s, now)
+	if err == nil {
+		opened.renewed = &renewedCookie{c.Name, c.Value, k.set, s.cookie.issued}
+	}
+	return c, err
 }
 
 // ExpiresAt is when the session ends if it is not used any more. For a program it

@@ -93,6 +93,21 @@ func (m *Manager) runOnce(running *atomic.Bool, f func(context.Context)) {
 	}
 }
 
+// takeTurn waits until turn is free, no longer than for a call to Zoom. leave
+// makes it free again.
+func (m *Manager) takeTurn(ctx context.Context, turn chan struct{}) (leave func(), err error) {
+	timer := time.NewTimer(m.timeout)
+	defer timer.Stop()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-timer.C:
+		return nil, errPatience
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // unavailable turns the end of a wait into the error of the call waited for.
 func unavailable(call zoomapi.Call, err error) error {
 	if errors.Is(err, errPatience) || errors.Is(err, errClosing) {

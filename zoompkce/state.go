@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -19,6 +18,7 @@ import (
 type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
 	tokens  *otter.Cache[cookieHash, *openedToken]
+	active  *otter.Cache[*user, struct{}] // see keep
 	users   userIndex
 	flights singleflight.Group
 	logins  usedLogins
@@ -27,25 +27,11 @@ type State struct {
 	// have left behind is no obstacle to the next.
 	owner string
 
-	// zakPause is until when, in Unix nanoseconds, Zoom wants no ZAK calls.
-	zakPause atomic.Int64
+	pauses pauses
 
 	mu       sync.Mutex
 	managers map[*Manager]bool  // that are not drained
 	unsaved  map[*user]*Manager // who tries to save a user's newest tokens; nil: nobody
-}
-
-// cookieHash identifies a session cookie, by name and value.
-type cookieHash [sha256.Size]byte
-
-// openedCookie is a session cookie that was found authentic. Whether it is
-// still worth something is decided on every use.
-type openedCookie struct {
-	sessionCookie
-	user     *user
-	set      [sha256.Size]byte // the secrets it was opened under
-	openedAt time.Time
-	seen     atomic.Bool // the session was in the record once
 }
 
 const (
@@ -64,6 +50,10 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedToken](unusedLife),
 		}),
+		active: otter.Must(&otter.Options[*user, struct{}]{
+			MaximumSize:      defaultCacheSize,
+			ExpiryCalculator: otter.ExpiryAccessing[*user, struct{}](unusedLife),
+		}),
 		users:    newUserIndex(),
 		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},
 		owner:    rand.Text(),
@@ -72,10 +62,12 @@ func NewState() *State {
 	}
 }
 
-// SetCacheSize changes how many signed-in browsers are remembered, and as many programs.
+// SetCacheSize changes how many users are remembered, and how many of their
+// browsers and programs.
 func (s *State) SetCacheSize(n int) {
 	s.opened.SetMaximum(uint64(n))
 	s.tokens.SetMaximum(uint64(n))
+	s.active.SetMaximum(uint64(n))
 }
 
 // Users is how many users are in memory.
@@ -88,20 +80,30 @@ func (s *State) UnsavedUsers() int {
 	return len(s.unsaved)
 }
 
-// ZAKPausedUntil is until when Zoom wants no ZAK calls, zero if it does not mind.
-func (s *State) ZAKPausedUntil() time.Time {
-	if until := time.Unix(0, s.zakPause.Load()); until.After(time.Now()) {
-		return until
-	}
-	return time.Time{}
-}
-
 // Close forgets everything.
 func (s *State) Close() {
 	s.opened.InvalidateAll()
 	s.opened.StopAllGoroutines()
 	s.tokens.InvalidateAll()
 	s.tokens.StopAllGoroutines()
+	s.active.InvalidateAll()
+	s.active.StopAllGoroutines()
+}
+
+// useNoted is how often it is noted that a user is still there, at most.
+const useNoted = time.Minute
+
+// keep keeps a user in memory who has just been let in. What is known of a user,
+// ZAKs among it, does not depend on cookies: whoever fills the memory with cookies
+// makes others' be opened anew, and nothing more.
+func (s *State) keep(u *user, now time.Time) {
+	if age := now.UnixNano() - u.noted.Load(); age >= 0 && age < int64(useNoted) {
+		return
+	}
+	u.noted.Store(now.UnixNano())
+	if _, there := s.active.GetIfPresent(u); !there {
+		s.active.Set(u, struct{}{})
+	}
 }
 
 // enter makes m one of those who work on the state. It returns the users whose

@@ -11,7 +11,8 @@ import (
 )
 
 // user is what is remembered of one user. There is one such value for each
-// user at a time; it lives as long as a cached cookie or work under way needs it.
+// user at a time; it lives as long as requests come ([State.keep]), or a cached
+// cookie or work under way needs it.
 type user struct {
 	key userKey
 
@@ -26,17 +27,20 @@ type user struct {
 	refreshFailure atomic.Pointer[failure]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
-	obfFailure     atomic.Pointer[failure]
 	unanswered     atomic.Pointer[sessionID] // a program whose client was told to try again
 	noteFailure    atomic.Pointer[failure]   // a program's use could not be kept
 	paced          atomic.Int64              // when the record was read for unknown tokens, in Unix nanoseconds
+	tokenTried     atomic.Int64              // see TokenRejected; Unix nanoseconds
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]
 
-	mu   sync.Mutex
-	zaks []*zakSlot
-	obfs []cachedOBF
+	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
+	obf   atomic.Pointer[obfSlot]
+
+	mu      sync.Mutex
+	zaks    []*zakSlot
+	cookies []weak.Pointer[openedCookie] // those in memory
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
@@ -62,9 +66,12 @@ func remember(p *atomic.Pointer[failure], err error, d time.Duration) {
 
 // forgetKeys drops the ZAKs and OBF tokens of a user who has no grant left.
 func (u *user) forgetKeys() {
+	if x := u.obf.Load(); x != nil {
+		x.forget()
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.zaks, u.obfs = nil, nil
+	u.zaks = nil
 }
 
 // grant is the newest grant of a snapshot: the unsaved one, if it takes the

@@ -14,8 +14,8 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 	if err != nil {
 		return nil, err
 	}
-	// Users without a grant are forgotten with the request: whoever asks for
-	// made-up ones takes no memory.
+	// Users without a grant are not kept in memory: whoever asks for made-up ones
+	// takes none.
 	now, life := time.Now(), m.recordLife()
 	u := m.state.users.get(keyOf(userID))
 	known := u.current.Load()
@@ -30,6 +30,7 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 	if !u.held(snap, now, life) {
 		return nil, ErrNoGrant
 	}
+	m.state.keep(u, now)
 	return &Session{user: u, snap: snap, at: now.UnixMilli()}, nil
 }
 

@@ -34,7 +34,7 @@ type zakSlot struct {
 
 	lastUse atomic.Int64  // Unix nanoseconds
 	ahead   atomic.Bool   // a timer will fetch the next one
-	turn    chan struct{} // held by the request that fetches one for itself
+	turn    chan struct{} // see turnOf
 }
 
 func (u *user) zakSlot(lifetime time.Duration) *zakSlot {
@@ -45,9 +45,20 @@ func (u *user) zakSlot(lifetime time.Duration) *zakSlot {
 			return slot
 		}
 	}
-	slot := &zakSlot{lifetime: lifetime, turn: make(chan struct{}, 1)}
+	slot := &zakSlot{lifetime: lifetime}
 	u.zaks = append(u.zaks, slot)
 	return slot
+}
+
+// turnOf is held by the request that fetches a ZAK for itself. It is made for
+// policies that want that.
+func (u *user) turnOf(slot *zakSlot) chan struct{} {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if slot.turn == nil {
+		slot.turn = make(chan struct{}, 1)
+	}
+	return slot.turn
 }
 
 // fresh reports whether a ZAK is young enough.
@@ -156,16 +167,11 @@ func (m *Manager) oneZAK(ctx context.Context, u *user, slot *zakSlot) (zoomapi.Z
 }
 
 func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*zoomapi.ZAK, error) {
-	timer := time.NewTimer(m.timeout)
-	defer timer.Stop()
-	select {
-	case slot.turn <- struct{}{}:
-		defer func() { <-slot.turn }()
-	case <-timer.C:
-		return nil, errPatience
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	leave, err := m.takeTurn(ctx, u.turnOf(slot))
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	if err := remembered(&slot.failure, time.Now()); err != nil {
 		return nil, err
 	}
@@ -177,6 +183,9 @@ func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*zoo
 // in the grant.
 func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*zoomapi.ZAK, error) {
 	began := time.Now()
+	if err := m.barred(u, zoomapi.CallZAK, began); err != nil {
+		return nil, err
+	}
 	z, err := fetchKey(ctx, m, u, zoomapi.CallZAK, EventZAK, func(ctx context.Context, t zoomapi.Token) (zoomapi.ZAK, error) {
 		return m.client.ZAK(ctx, t, slot.lifetime)
 	})

@@ -68,9 +68,9 @@ func TestZAKUnauthorized(t *testing.T) {
 			w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
 			s := p.session(b)
 			var wait sync.WaitGroup
-			for n := range 50 {
+			for n := range 25 {
 				wait.Go(func() {
-					if _, err := p.OBF(ctx, s, fmt.Sprint(100000000+n), 0); err != nil {
+					if _, err := p.OBF(ctx, s, fmt.Sprint(100000000+n), zoompkce.OBFPolicy{}); err != nil {
 						w.Error(err)
 					}
 				})

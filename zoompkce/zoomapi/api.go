@@ -15,6 +15,17 @@ import (
 func (c *Client) get(
 	ctx context.Context, call Call, t Token, path string, query url.Values, read func(*answer) error,
 ) error {
+	return c.request(ctx, call, t, http.MethodGet, path, query, "", read)
+}
+
+// post is get with a JSON object for a body.
+func (c *Client) post(ctx context.Context, call Call, t Token, path, body string, read func(*answer) error) error {
+	return c.request(ctx, call, t, http.MethodPost, path, nil, body, read)
+}
+
+func (c *Client) request(
+	ctx context.Context, call Call, t Token, method, path string, query url.Values, body string, read func(*answer) error,
+) error {
 	if !validToken(t.AccessToken) {
 		// Sent as it is, it would break the header or be refused anyway.
 		return &Error{Call: call, Kind: KindUnauthorized, Err: errors.New("the access token is empty or malformed")}
@@ -23,11 +34,14 @@ func (c *Client) get(
 	u.Path += path
 	u.RawPath = ""
 	u.RawQuery = query.Encode()
-	req, err := http.NewRequest(http.MethodGet, u.String(), nil)
+	req, err := http.NewRequest(method, u.String(), strings.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("building the request for zoom (%s): bad api_url", call)
 	}
 	req.Header.Set("Authorization", "Bearer "+t.AccessToken)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	return c.exchange(ctx, call, do(req), func(a *answer) error {
 		if a.status < 200 || a.status > 299 {
 			return apiError(call, a)

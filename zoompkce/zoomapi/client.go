@@ -25,11 +25,19 @@ type Config struct {
 	// ClientID is the app's client id. Required.
 	ClientID string
 
-	// ClientSecret is the app's client secret. Without one the app is a
-	// public client: Zoom gives such an app a client id of its own, and a
+	// ClientSecret is the app's client secret. Without one, or a ClientKey, the
+	// app is a public client: Zoom gives such an app a client id of its own, and a
 	// call to the token endpoint carries no Authorization header
 	// (developers.zoom.us/blog/public-pkce). Default: none.
 	ClientSecret string
+
+	// ClientKey is the app's own private key in PEM, if the app has one at Zoom in
+	// the place of a client secret: RSA of 2048 bits or more, or P-256. Then token
+	// calls are signed with it and carry no ClientSecret. Default: none.
+	ClientKey string
+
+	// ClientKeyID is the kid that Zoom knows the key by. Default: none is sent.
+	ClientKeyID string
 
 	// OAuthURL is the base of Zoom's OAuth endpoints, https://zoomgov.com for
 	// Zoom for Government. Default: https://zoom.us.
@@ -63,24 +71,25 @@ type Config struct {
 	Trace func(ctx context.Context, call Call) (context.Context, func(status int, err error))
 }
 
-// String hides the client secret from fmt and from loggers.
+// String hides the client secret and key from fmt and from loggers.
 func (c Config) String() string {
 	return fmt.Sprintf("zoompkce.Config{ClientID: %q, OAuthURL: %q}", c.ClientID, safeURL(c.OAuthURL))
 }
 
-// GoString hides the client secret from %#v.
+// GoString hides the client secret and key from %#v.
 func (c Config) GoString() string { return c.String() }
 
-// Format hides the client secret from every verb of fmt.
+// Format hides the client secret and key from every verb of fmt.
 func (c Config) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
-// LogValue hides the client secret from log/slog.
+// LogValue hides the client secret and key from log/slog.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Client calls Zoom on behalf of one OAuth app. It is safe for concurrent use
 // and keeps no state between calls; every call is one attempt.
 type Client struct {
 	oauth   oauth2.Config
+	key     *clientKey // nil: the app has none of its own
 	api     *url.URL
 	revoke  string
 	trusted []*url.URL
@@ -102,6 +111,13 @@ func NewClient(cfg Config) (*Client, error) {
 	}
 	if cfg.ClientSecret != "" && !visibleASCII(cfg.ClientSecret, 1024) {
 		return nil, errors.New("client_secret: must not contain spaces, line breaks or non-ASCII characters")
+	}
+	key, err := cfg.clientKey()
+	if err != nil {
+		return nil, err
+	}
+	if key != nil {
+		cfg.ClientSecret = "" // it is for Zoom Apps then, not for the token endpoint
 	}
 	oauthURL, err := parseBaseURL("oauth_url", cfg.OAuthURL, func() string { return defaultOAuthURL })
 	if err != nil {
@@ -138,18 +154,19 @@ func NewClient(cfg Config) (*Client, error) {
 				AuthStyle: oauth2.AuthStyleInHeader,
 			},
 		},
+		key:     key,
 		api:     apiURL,
 		revoke:  oauthURL.String() + "/oauth/revoke",
 		trusted: []*url.URL{apiURL, oauthURL},
 		appID:   AppID(oauthURL.String(), cfg.ClientID),
 
-		credentials: credentialsID(cfg.ClientID, cfg.ClientSecret),
+		credentials: credentialsID(cfg.ClientID, cfg.ClientSecret, cfg.ClientKey, cfg.ClientKeyID),
 
 		timeout: cfg.Timeout,
 		http:    cfg.HTTPClient,
 		trace:   cfg.Trace,
 	}
-	if c.Public() {
+	if cfg.ClientSecret == "" {
 		c.oauth.Endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
 	if c.timeout == 0 {
@@ -179,8 +196,9 @@ func (c *Client) AppID() string { return c.appID }
 // ClientID returns the client id of the app.
 func (c *Client) ClientID() string { return c.oauth.ClientID }
 
-// Public reports whether the app is a public client, one without a secret.
-func (c *Client) Public() bool { return c.oauth.ClientSecret == "" }
+// Public reports whether the app is a public client, one without a secret and
+// without a key of its own: anybody could call Zoom in its name.
+func (c *Client) Public() bool { return c.oauth.ClientSecret == "" && c.key == nil }
 
 // Timeout returns how long one call to Zoom may take.
 func (c *Client) Timeout() time.Duration { return c.timeout }
@@ -193,18 +211,18 @@ func (c *Client) CloseIdleConnections() {
 	}
 }
 
-// String hides the client secret from fmt and from loggers.
+// String hides the client secret and key from fmt and from loggers.
 func (c *Client) String() string {
 	return fmt.Sprintf("zoompkce.Client{ClientID: %q, AppID: %q}", c.oauth.ClientID, c.appID)
 }
 
-// GoString hides the client secret from %#v.
+// GoString hides the client secret and key from %#v.
 func (c *Client) GoString() string { return c.String() }
 
-// Format hides the client secret from every verb of fmt.
+// Format hides the client secret and key from every verb of fmt.
 func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
-// LogValue hides the client secret from log/slog.
+// LogValue hides the client secret and key from log/slog.
 func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // visibleASCII reports whether s is not empty, not longer than limit and made

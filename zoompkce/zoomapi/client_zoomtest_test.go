@@ -306,3 +306,16 @@ func TestConcurrentCallsShareNothing(t *testing.T) {
 	}
 	calls.Wait()
 }
+
+func TestSimulatedDeeplink(t *testing.T) {
+	s := simulate(t, false)
+	token := s.signIn()
+	address, err := s.client.Deeplink(t.Context(), token)
+	if u, parseErr := url.Parse(address); err != nil || parseErr != nil || u.Scheme != "zoomus" || u.Query().Get("client_id") != s.app.ClientID {
+		t.Errorf("got %q, %v", address, err)
+	}
+	s.zoom.RevokeAccessTokens(s.app.ClientID, "ada")
+	if _, err := s.client.Deeplink(t.Context(), token); zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
+		t.Errorf("a revoked token: %v", err)
+	}
+}

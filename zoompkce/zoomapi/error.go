@@ -17,12 +17,13 @@ type Call string
 
 // The calls a Client makes.
 const (
-	CallCode    Call = "code"    // exchange of an authorization code
-	CallRefresh Call = "refresh" // exchange of a refresh token
-	CallRevoke  Call = "revoke"  // end of a token's life
-	CallMe      Call = "me"      // the profile of the user
-	CallZAK     Call = "zak"     // a Zoom access key
-	CallOBF     Call = "obf"     // an on-behalf-of token
+	CallCode     Call = "code"     // exchange of an authorization code
+	CallRefresh  Call = "refresh"  // exchange of a refresh token
+	CallRevoke   Call = "revoke"   // end of a token's life
+	CallMe       Call = "me"       // the profile of the user
+	CallZAK      Call = "zak"      // a Zoom access key
+	CallOBF      Call = "obf"      // an on-behalf-of token
+	CallDeeplink Call = "deeplink" // where to open the app in Zoom's client
 )
 
 // Kind says what an Error means for the caller. Zoom's numeric codes are not

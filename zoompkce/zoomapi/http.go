@@ -109,7 +109,11 @@ func (c *Client) exchange(
 		base = http.DefaultTransport
 	}
 	rec := &recorder{base: base}
-	hc := &http.Client{Transport: rec, CheckRedirect: keepRedirect, Timeout: c.http.Timeout}
+	var transport http.RoundTripper = rec
+	if c.key != nil && (call == CallCode || call == CallRefresh || call == CallRevoke) {
+		transport = asserter{rec, c}
+	}
+	hc := &http.Client{Transport: transport, CheckRedirect: keepRedirect, Timeout: c.http.Timeout}
 	err = send(ctx, hc)
 	if rec.got == nil {
 		return transportError(call, err)

@@ -201,7 +201,7 @@ func (c *Client) Revoke(ctx context.Context, accessToken string) error {
 		return &Error{Call: CallRevoke, Kind: KindInvalidGrant, Err: errors.New("there is no usable access token")}
 	}
 	form := url.Values{"token": {accessToken}}
-	if c.Public() {
+	if c.oauth.ClientSecret == "" {
 		form.Set("client_id", c.oauth.ClientID)
 	}
 	req, err := http.NewRequest(http.MethodPost, c.revoke, strings.NewReader(form.Encode()))
@@ -209,7 +209,7 @@ func (c *Client) Revoke(ctx context.Context, accessToken string) error {
 		return errors.New("building the request for zoom (revoke): bad oauth_url")
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if !c.Public() {
+	if c.oauth.ClientSecret != "" {
 		// Form-encoded first (RFC 6749 section 2.3.1), as x/oauth2 does.
 		req.SetBasicAuth(url.QueryEscape(c.oauth.ClientID), url.QueryEscape(c.oauth.ClientSecret))
 	}

@@ -183,7 +183,6 @@ func TestTokenAnswers(t *testing.T) {
 		"refresh token used":          {400, `{"reason":"Invalid Token!","error":"invalid_grant"}`, KindInvalidGrant},
 		"invalid grant without more":  {400, `{"error":"invalid_grant"}`, KindInvalidGrant},
 		"error with status 200":       {200, `{"error":"invalid_grant"}`, KindInvalidGrant},
-		"bad code, 2020":              {400, `{"reason":"Invalid authorization code redirect","error":"invalid_request"}`, KindInvalidGrant},
 		"invalid client":              {400, `{"reason":"Invalid client_id or client_secret","error":"invalid_client"}`, KindInvalidClient},
 		"invalid client with 401":     {401, `{"error":"invalid_client"}`, KindInvalidClient},
 		"unauthorized client":         {400, `{"error":"unauthorized_client"}`, KindInvalidClient},
@@ -232,6 +231,57 @@ func TestTokenAnswers(t *testing.T) {
 				t.Errorf("%d requests for two calls: something was repeated", calls.Load())
 			}
 		})
+	}
+}
+
+// A refusal in other words ends a grant only where it is Zoom's known word for a
+// spent refresh token.
+func TestRefusalsInOtherWords(t *testing.T) {
+	for name, test := range map[string]struct {
+		call   Call
+		status int
+		body   string
+		kind   Kind
+	}{
+		"spent":                    {CallRefresh, 400, `{"reason":"Invalid Token!","error":"invalid_request"}`, KindInvalidGrant},
+		"spent, 401":               {CallRefresh, 401, `{"reason":"Invalid Token!","error":"invalid_request"}`, KindInvalidGrant},
+		"spent, the reason alone":  {CallRefresh, 400, `{"reason":"Invalid Token!"}`, KindInvalidGrant},
+		"spent, 401 and alone":     {CallRefresh, 401, `{"reason":"Invalid token"}`, KindInvalidGrant},
+		"spent, 403":               {CallRefresh, 403, `{"reason":"Invalid Token!"}`, KindNonsense},
+		"spent, 200":               {CallRefresh, 200, `{"reason":"Invalid Token!","error":"invalid_request"}`, KindNonsense},
+		"spent, 500":               {CallRefresh, 500, `{"reason":"Invalid Token!"}`, KindUnavailable},
+		"another word":             {CallRefresh, 400, `{"reason":"Invalid Token!","error":"other"}`, KindNonsense},
+		"the client":               {CallRefresh, 400, `{"reason":"Invalid Token!","error":"invalid_client"}`, KindInvalidClient},
+		"no reason":                {CallRefresh, 400, `{"error":"invalid_request"}`, KindNonsense},
+		"another reason":           {CallRefresh, 400, `{"reason":"Bad request: Invalid Token!","error":"invalid_request"}`, KindNonsense},
+		"a proxy's message":        {CallRefresh, 401, `{"message":"Invalid token"}`, KindNonsense},
+		"a code's words":           {CallRefresh, 400, `{"reason":"Invalid authorization code","error":"invalid_request"}`, KindNonsense},
+		"a code, 2020":             {CallCode, 400, `{"reason":"Invalid authorization code redirect","error":"invalid_request"}`, KindInvalidGrant},
+		"a refresh token's words":  {CallCode, 400, `{"reason":"Invalid Token!","error":"invalid_request"}`, KindNonsense},
+		"empty":                    {CallRefresh, 400, `{}`, KindNonsense},
+		"a reason of another type": {CallRefresh, 400, `{"reason":["Invalid Token!"]}`, KindNonsense},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := tokenCalls[test.call](t, serveZoom(t, reply(test.status, test.body))); KindOf(err) != test.kind {
+				t.Errorf("got %v, want %v", err, test.kind)
+			}
+		})
+	}
+}
+
+func TestIsOAuthError(t *testing.T) {
+	for _, word := range []string{
+		"invalid_request", "unauthorized_client", "access_denied", "unsupported_response_type", "invalid_scope",
+		"server_error", "temporarily_unavailable", "invalid_client", "invalid_grant", "unsupported_grant_type",
+	} {
+		if !IsOAuthError(word) {
+			t.Errorf("%s is one", word)
+		}
+	}
+	for _, word := range []string{"", "Access_Denied", "access_denied ", "slow_down", "access_denied\n", "login_required"} {
+		if IsOAuthError(word) {
+			t.Errorf("%q is none", word)
+		}
 	}
 }
 

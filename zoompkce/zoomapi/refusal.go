@@ -19,10 +19,15 @@ var (
 	scopeName     = regexp.MustCompile(`^[A-Za-z0-9_:./-]{1,100}$`)
 )
 
-// The error words of RFC 6749 sections 4.1.2.1 and 5.2.
-var oauthErrors = []string{
-	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
-	"invalid_scope", "access_denied", "unsupported_response_type", "server_error", "temporarily_unavailable",
+// IsOAuthError reports whether word is an error word of RFC 6749, sections 4.1.2.1
+// and 5.2: these alone can be logged of what a visitor brings to the callback.
+func IsOAuthError(word string) bool {
+	switch word {
+	case "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+		"invalid_scope", "access_denied", "unsupported_response_type", "server_error", "temporarily_unavailable":
+		return true
+	}
+	return false
 }
 
 func malformed(field string) error { return fmt.Errorf("%s is missing or malformed", field) }
@@ -47,9 +52,10 @@ func newError(call Call, a *answer) *Error {
 // and older versions mix them, so all are read everywhere. The text is looked
 // at and then dropped.
 type refusal struct {
-	word string
-	code int
-	text string
+	word   string
+	code   int
+	text   string // reason or whichever text there is
+	reason string
 }
 
 func readRefusal(body []byte) (r refusal, ok bool) {
@@ -64,7 +70,7 @@ func readRefusal(body []byte) (r refusal, ok bool) {
 	if json.Unmarshal(body, &wire) != nil {
 		return refusal{}, false
 	}
-	r.word = jsonText(wire.Error)
+	r.word, r.reason = jsonText(wire.Error), jsonText(wire.Reason)
 	for _, raw := range []json.RawMessage{wire.Code, wire.ErrorCode} {
 		if r.code == 0 {
 			if n := jsonInt(raw); n > 0 && n < 1e6 {
@@ -165,7 +171,12 @@ func tokenError(call Call, a *answer) *Error {
 		e.unavailable(a)
 	case "invalid_request", "":
 		switch {
-		case strings.HasPrefix(text, "invalid authorization code"): // seen in 2020
+		case call == CallCode && strings.HasPrefix(text, "invalid authorization code"): // seen in 2020
+			e.Kind = KindInvalidGrant
+		case call == CallRefresh && (e.Status == http.StatusBadRequest || e.Status == http.StatusUnauthorized) &&
+			strings.HasPrefix(strings.ToLower(r.reason), "invalid token"):
+			// A spent refresh token, with 401 before August 2022; other answers with this
+			// word are Zoom's own trouble (tl-its-umich-edu/remote-office-hours-queue#363).
 			e.Kind = KindInvalidGrant
 		case redirect:
 			e.Kind = KindRedirectMismatch
@@ -179,7 +190,7 @@ func (e *Error) fill(r refusal, readable bool) {
 		e.Err = errNotJSON
 	}
 	e.Code = r.code
-	if e.OAuthError = r.word; r.word != "" && !slices.Contains(oauthErrors, r.word) {
+	if e.OAuthError = r.word; r.word != "" && !IsOAuthError(r.word) {
 		e.OAuthError = "other"
 	}
 }

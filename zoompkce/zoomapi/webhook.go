@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -16,6 +17,10 @@ const (
 	EventURLValidation = "endpoint.url_validation"
 	// EventDeauthorized says that a user removed the app.
 	EventDeauthorized = "app_deauthorized"
+	// EventUserDeactivated says that an account's administrator has shut a user out.
+	EventUserDeactivated = "user.deactivated"
+	// EventUserDeleted says that a user has left the account.
+	EventUserDeleted = "user.deleted"
 )
 
 var plainToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
@@ -74,9 +79,22 @@ type Webhook struct {
 	EventTS time.Time
 	// PlainToken is the challenge of EventURLValidation.
 	PlainToken string
-	// UserID, AccountID and ClientID say of EventDeauthorized who removed which
-	// app.
-	UserID, AccountID, ClientID string
+	// UserID is whom the event is about: who removed the app, or who was
+	// deactivated or deleted. Default: empty.
+	UserID string
+	// AccountID is the Zoom account it happened in. Default: empty.
+	AccountID string
+	// ClientID is the app that it names, which can be another client id of the same
+	// Zoom app. Default: empty.
+	ClientID string
+
+	strange bool // it names an app by what is no client id
+}
+
+// Concerns reports whether the delivery is for the app with one of these client
+// ids: whether it names one of them, or none.
+func (w Webhook) Concerns(clientIDs ...string) bool {
+	return !w.strange && (w.ClientID == "" || slices.Contains(clientIDs, w.ClientID))
 }
 
 // ParseWebhook reads the body of a delivery, which VerifyWebhook must have
@@ -99,6 +117,7 @@ func ParseWebhook(body []byte) (Webhook, error) {
 		UserID     json.RawMessage `json:"user_id"`
 		AccountID  json.RawMessage `json:"account_id"`
 		ClientID   json.RawMessage `json:"client_id"`
+		Object     json.RawMessage `json:"object"`
 	}
 	if json.Unmarshal(wire.Payload, &payload) != nil {
 		return w, nil // an event without an object as payload
@@ -113,5 +132,13 @@ func ParseWebhook(body []byte) (Webhook, error) {
 		w.PlainToken = s
 	}
 	w.UserID, w.AccountID, w.ClientID = id(payload.UserID), id(payload.AccountID), id(payload.ClientID)
+	w.strange = w.ClientID == "" && !slices.Contains([]string{"", "null", `""`}, string(payload.ClientID))
+	if w.Event == EventUserDeactivated || w.Event == EventUserDeleted {
+		var object struct {
+			ID json.RawMessage `json:"id"`
+		}
+		_ = json.Unmarshal(payload.Object, &object)
+		w.UserID = id(object.ID)
+	}
 	return w, nil
 }

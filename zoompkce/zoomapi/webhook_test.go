@@ -22,6 +22,7 @@ func TestVerifyWebhook(t *testing.T) {
 		"good":                   {[]string{secret}, timestamp, signature, body, true},
 		"second secret":          {[]string{"other", secret}, timestamp, signature, body, true},
 		"first secret":           {[]string{secret, "other"}, timestamp, signature, body, true},
+		"secret after no secret": {[]string{"", secret}, timestamp, signature, body, true},
 		"other secret":           {[]string{"other"}, timestamp, signature, body, false},
 		"no secrets":             {nil, timestamp, signature, body, false},
 		"other time":             {[]string{secret}, "1739923529", signature, body, false},
@@ -86,8 +87,18 @@ func TestParseWebhook(t *testing.T) {
 		},
 		"bad fields": {
 			`{"event":"x","event_ts":"soon","payload":{"user_id":"a\nb","account_id":7,"client_id":"a b","plainToken":"v0:1:x"}}`,
-			Webhook{Event: "x"},
+			Webhook{Event: "x", strange: true},
 		},
+		"deactivated": {
+			`{"event":"user.deactivated","event_ts":1739923528255,"payload":{"account_id":"a","operator_id":"o","user_id":"o","object":{"id":"u","email":"u@example.com"}}}`,
+			Webhook{Event: EventUserDeactivated, EventTS: at, UserID: "u", AccountID: "a"},
+		},
+		"deleted":                 {`{"event":"user.deleted","payload":{"object":{"id":"u"}}}`, Webhook{Event: EventUserDeleted, UserID: "u"}},
+		"deleted, nobody":         {`{"event":"user.deleted","payload":{"user_id":"u"}}`, Webhook{Event: EventUserDeleted}},
+		"deleted, a bad id":       {`{"event":"user.deleted","payload":{"object":{"id":["u"]}}}`, Webhook{Event: EventUserDeleted}},
+		"deleted, bad object":     {`{"event":"user.deleted","payload":{"object":"u"}}`, Webhook{Event: EventUserDeleted}},
+		"another event":           {`{"event":"recording.completed","payload":{"account_id":"a","object":{"id":7}}}`, Webhook{Event: "recording.completed", AccountID: "a"}},
+		"a null client id":        {`{"event":"x","payload":{"client_id":null}}`, Webhook{Event: "x"}},
 		"payload of another type": {`{"event":"x","payload":[1]}`, Webhook{Event: "x"}},
 		"no payload":              {`{"event":"x"}`, Webhook{Event: "x"}},
 		"no event":                {`{"payload":{}}`, Webhook{}},
@@ -100,6 +111,32 @@ func TestParseWebhook(t *testing.T) {
 			got, err := ParseWebhook([]byte(test.body))
 			if got != test.want || (err == nil) != (test.want.Event != "") {
 				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestWebhookConcerns(t *testing.T) {
+	for name, test := range map[string]struct {
+		payload string
+		want    bool
+	}{
+		"our id":             {`{"client_id":"a"}`, true},
+		"a further id":       {`{"client_id":"b"}`, true},
+		"another app's":      {`{"client_id":"c"}`, false},
+		"other case":         {`{"client_id":"A"}`, false},
+		"none":               {`{}`, true},
+		"null":               {`{"client_id":null}`, true},
+		"no payload":         {`null`, true},
+		"empty":              {`{"client_id":""}`, true},
+		"what cannot be one": {`{"client_id":"a b"}`, false},
+		"a number":           {`{"client_id":1}`, false},
+		"a list with ours":   {`{"client_id":["a"]}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			event, err := ParseWebhook([]byte(`{"event":"x","payload":` + test.payload + `}`))
+			if err != nil || event.Concerns("a", "b") != test.want {
+				t.Errorf("got %+v, %v", event, err)
 			}
 		})
 	}
