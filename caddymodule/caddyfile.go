@@ -103,6 +103,10 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	    webhook {
 //	        secret_token <token...>
 //	    }
+//	    backend {
+//	        secret      <secret...>
+//	        keep_grants <duration>
+//	    }
 //
 //	    session {
 //	        store         <name> [<arguments...>] {
@@ -200,6 +204,9 @@ func (h *Handler) subdirective(b *conf.Block) error {
 	case "webhook":
 		h.Webhook = new(Webhook)
 		return b.Nested(h.Webhook.subdirective)
+	case "backend":
+		h.Backend = new(Backend)
+		return b.Nested(h.Backend.subdirective)
 	case "session":
 		h.Session = new(Session)
 		return b.Nested(h.Session.subdirective)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/backend"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -28,7 +29,7 @@ var endpointTable = map[string]endpoint{
 	callbackEndpoint: {methods: get, serve: (*site).serveCallback},
 
 	"login":   {methods: get, serve: (*site).serveLogin},
-	"logout":  {methods: []string{http.MethodGet, http.MethodPost}, serve: (*site).serveLogout},
+	"logout":  {methods: getOrPost, serve: (*site).serveLogout},
 	"session": {methods: get, serve: (*site).serveSession},
 
 	"zak": {methods: post, sameOrigin: true, on: (*site).hasPageTokens, serve: (*site).servePageZAK},
@@ -39,6 +40,11 @@ var endpointTable = map[string]endpoint{
 	"app/authorize":    {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorize},
 	"app/onauthorized": {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorized},
 
+	"backend/token": {methods: getOrPost, on: (*site).hasBackend, serve: serveBackend(backend.Token)},
+	"backend/zak":   {methods: getOrPost, on: (*site).hasBackend, serve: serveBackend(backend.ZAK)},
+	"backend/obf":   {methods: getOrPost, on: (*site).hasBackend, serve: serveBackend(backend.OBF)},
+	"backend/bot":   {methods: post, on: (*site).hasBackend, serve: serveBackend(backend.Bot)},
+
 	// Its proof of origin is a signature.
 	"webhook": {methods: post, on: (*site).hasWebhook, serve: (*site).serveWebhook},
 }
@@ -47,7 +53,10 @@ var endpointTable = map[string]endpoint{
 // is called that.
 const callbackEndpoint = "/"
 
-var get, post = []string{http.MethodGet}, []string{http.MethodPost}
+var (
+	get, post = []string{http.MethodGet}, []string{http.MethodPost}
+	getOrPost = []string{http.MethodGet, http.MethodPost}
+)
 
 // serveEndpoint answers a request below path_prefix, or the callback.
 func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, name string) error {

@@ -124,6 +124,11 @@ type Handler struct {
 	// remove the app at Zoom. Default: off.
 	Webhook *Webhook `json:"webhook,omitempty"`
 
+	// Turns on the endpoints `backend/token`, `backend/zak`, `backend/obf` and
+	// `backend/bot`, at which the app's own servers get a user's tokens while no
+	// visitor is there. Default: off.
+	Backend *Backend `json:"backend,omitempty"`
+
 	// How long sessions last and where they are stored. Default: see each
 	// option.
 	Session *Session `json:"session,omitempty"`

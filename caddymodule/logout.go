@@ -23,7 +23,11 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 	if !browser.SameOrigin(r) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
-	if err := s.manager.SignOut(r.Context(), v.cookies); err != nil {
+	signOut := s.manager.SignOut
+	if wantsDisconnect(w, r) {
+		signOut = s.manager.Disconnect
+	}
+	if err := signOut(r.Context(), v.cookies); err != nil {
 		// As long as a session is open, the browser keeps its cookie.
 		return s.refuse(w, r, refusalOf(err))
 	}
@@ -55,6 +59,20 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 		security.FormAction = []string{target.Scheme + "://" + target.Host}
 	}
 	p := session.Profile()
-	pages.SignOutPage(requestID, pages.Account{Name: p.Name, Email: p.Email, UserID: p.ID}, s.pathPrefix+"/logout", "/").Write(w, http.StatusOK, security, 0)
+	page := pages.SignOutPage(requestID, pages.Account{Name: p.Name, Email: p.Email, UserID: p.ID}, s.pathPrefix+"/logout", "/")
+	if s.keepGrants() > 0 {
+		page = page.WithDisconnect()
+	}
+	page.Write(w, http.StatusOK, security, 0)
 	return nil
+}
+
+// wantsDisconnect reports whether a sign-out is one of everything: all sessions and
+// programs of the user, and the grant that is kept for back ends.
+func wantsDisconnect(w http.ResponseWriter, r *http.Request) bool {
+	if browser.SentURL(r).Query().Get("disconnect") == "1" {
+		return true
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxRequestJSON)
+	return r.PostFormValue("disconnect") == "1"
 }

@@ -113,7 +113,20 @@ func TestResolveRefuses(t *testing.T) {
 		"a Zoom App over plain http": {
 			func(h *Handler) { h.ZoomApp = &ZoomApp{RedirectURI: []string{"http://app.example.com/"}} }, "zoom_app redirect_uri",
 		},
-		"a webhook without a token": {func(h *Handler) { h.Webhook = new(Webhook) }, "webhook secret_token: is required"},
+		"a webhook without a token":  {func(h *Handler) { h.Webhook = new(Webhook) }, "webhook secret_token: is required"},
+		"back ends without a secret": {func(h *Handler) { h.Backend = &Backend{KeepGrants: 1} }, "backend secret: is required"},
+		"a backend secret of 31 bytes": {
+			func(h *Handler) { h.Backend = &Backend{Secret: []string{strings.Repeat("x", 31)}} }, "backend secret: has 31 bytes, it needs 32 or more",
+		},
+		"the second of 31 bytes": {
+			func(h *Handler) {
+				h.Backend = &Backend{Secret: []string{strings.Repeat("x", 32), strings.Repeat("y", 31)}}
+			},
+			"backend secret (number 2): has 31 bytes",
+		},
+		"grants kept for less than nothing": {
+			func(h *Handler) { h.Backend = &Backend{Secret: []string{strings.Repeat("x", 32)}, KeepGrants: -1} }, "backend keep_grants: -1ns is negative",
+		},
 
 		"a session for ever":       {func(h *Handler) { h.Session = &Session{MaxLifetime: caddy.Duration(401 * 24 * time.Hour)} }, "session max_lifetime"},
 		"a sync interval of days":  {func(h *Handler) { h.Session = &Session{SyncInterval: caddy.Duration(25 * time.Hour)} }, "session sync_interval"},

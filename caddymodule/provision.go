@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/backend"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -31,6 +32,7 @@ type site struct {
 	names    promised // of the headers
 	scrubber *scrub.Headers
 
+	backends   *backend.Server        // nil: off
 	ownsCookie func(name string) bool // of manager, made once
 	cleaned    atomic.Bool
 }
@@ -112,11 +114,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		MaxLifetime:   s.session.maxLifetime,
 		SyncInterval:  s.session.syncInterval,
 		MaxSessions:   s.session.maxSessions,
+		KeepGrants:    s.keepGrants(),
 		Observe:       s.observe,
 	})
 	if err != nil {
 		return err
 	}
+	s.backends = newBackends(s)
 	s.ownsCookie = s.manager.OwnsCookie
 	return s.app.join(s)
 }

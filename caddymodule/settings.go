@@ -43,6 +43,7 @@ type settings struct {
 	meetingSDK *meetingSDKSettings
 	zoomApp    *zoomAppSettings
 	webhook    *webhookSettings
+	backend    *backendSettings
 
 	session sessionSettings
 	cookie  cookieSettings

@@ -21,6 +21,7 @@ import (
 type visit struct {
 	redacted
 	cookies  []string // the Cookie header as it came, a copy
+	bearers  []string // the Authorization header as it came
 	injected []injected
 	found    []found
 
@@ -69,6 +70,7 @@ func visitOf(r *http.Request) *visit {
 	v := new(visit)
 	v.injected, v.found = v.first.injected[:0], v.first.found[:0]
 	v.cookies = append(v.first.cookies[:0], r.Header["Cookie"]...)
+	v.bearers = r.Header["Authorization"]
 	if vars != nil {
 		vars[visitVar] = v
 	}

@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -55,18 +54,18 @@ func (w *world) ask(userID, what string) error {
 	return nil
 }
 
-func (w *world) AccessToken(_ context.Context, userID string) (AccessToken, error) {
+func (w *world) AccessToken(_ *http.Request, userID string) (AccessToken, error) {
 	return AccessToken{"the-access-token", time.Now().Add(time.Hour), "https://api.zoom.us"}, w.ask(userID, "token")
 }
 
-func (w *world) ZAK(_ context.Context, userID string) (zoomapi.ZAK, error) {
+func (w *world) ZAK(_ *http.Request, userID string) (zoomapi.ZAK, error) {
 	if err := errors.Join(w.ask(userID, "zak"), w.zakErr); err != nil {
 		return zoomapi.ZAK{}, err
 	}
 	return zoomapi.ZAK{Token: "the-zak", FetchedAt: time.Now(), ExpiresAt: time.Now().Add(5 * time.Minute)}, nil
 }
 
-func (w *world) OBF(_ context.Context, userID, meeting string) (zoomapi.OBF, error) {
+func (w *world) OBF(_ *http.Request, userID, meeting string) (zoomapi.OBF, error) {
 	if err := errors.Join(w.ask(userID, "obf for "+meeting), w.obfErr); err != nil {
 		return zoomapi.OBF{}, err
 	}

@@ -5,7 +5,6 @@
 package backend
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -42,9 +41,9 @@ func (AccessToken) GoString() string { return "[redacted]" }
 // Site is the directive around this package: it has the tokens, and words for
 // refusals. The errors of its first three methods are handed to Refuse.
 type Site interface {
-	AccessToken(ctx context.Context, userID string) (AccessToken, error)
-	ZAK(ctx context.Context, userID string) (zoomapi.ZAK, error)
-	OBF(ctx context.Context, userID, meeting string) (zoomapi.OBF, error)
+	AccessToken(r *http.Request, userID string) (AccessToken, error)
+	ZAK(r *http.Request, userID string) (zoomapi.ZAK, error)
+	OBF(r *http.Request, userID, meeting string) (zoomapi.OBF, error)
 
 	// Answer sends a body that is meant for the sender of the request alone.
 	Answer(w http.ResponseWriter, contentType string, body []byte) error
@@ -99,7 +98,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, asked Kind, autho
 		}
 		return s.site.Refuse(w, r, asked, err)
 	}
-	given, err := s.give(r.Context(), asked, wish)
+	given, err := s.give(r, asked, wish)
 	if err != nil {
 		return s.site.Refuse(w, r, asked, err)
 	}
@@ -135,25 +134,25 @@ type botAnswer struct {
 	OBF string `json:"onbehalf_token,omitempty"`
 }
 
-func (s *Server) give(ctx context.Context, asked Kind, wish wish) (handOut, error) {
+func (s *Server) give(r *http.Request, asked Kind, wish wish) (handOut, error) {
 	switch asked {
 	case Token:
-		t, err := s.site.AccessToken(ctx, wish.userID)
+		t, err := s.site.AccessToken(r, wish.userID)
 		return handOut{t.Token, tokenAnswer{t.Token, t.ExpiresAt.UTC(), t.APIURL}}, err
 	case ZAK:
-		z, err := s.site.ZAK(ctx, wish.userID)
+		z, err := s.site.ZAK(r, wish.userID)
 		return handOut{z.Token, zakAnswer{z.Token, z.ExpiresAt.UTC()}}, err
 	case OBF:
-		o, err := s.site.OBF(ctx, wish.userID, wish.meeting)
+		o, err := s.site.OBF(r, wish.userID, wish.meeting)
 		return handOut{o.Token, obfAnswer{o.Token, o.ExpiresAt.UTC()}}, err
 	}
-	return s.giveBot(ctx, wish)
+	return s.giveBot(r, wish)
 }
 
 // giveBot gives a bot what it could get: with either it joins some meetings.
-func (s *Server) giveBot(ctx context.Context, wish wish) (handOut, error) {
-	z, err := s.site.ZAK(ctx, wish.userID)
-	o, obfErr := s.site.OBF(ctx, wish.userID, wish.meeting)
+func (s *Server) giveBot(r *http.Request, wish wish) (handOut, error) {
+	z, err := s.site.ZAK(r, wish.userID)
+	o, obfErr := s.site.OBF(r, wish.userID, wish.meeting)
 	if err != nil && obfErr != nil {
 		return handOut{}, obfErr
 	}

@@ -100,6 +100,7 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 		probe := probeZoom(ctx, sites)
 		found.add(probe.credentials, probe.clock, redirectURIFinding(sites, probe))
 		found.add(d.strayFindings(loaded.http, sites)...)
+		found.add(d.backendFindings(loaded.http, sites)...)
 		storage := storageFinding(ctx, sites[0])
 		found.add(scopeFinding(sites, probe), storage, secretFinding(sites))
 		found.add(generatedSecretFindings(ctx, sites[0], storage)...)

@@ -34,6 +34,7 @@ type Page struct {
 	Notes          []string
 	List           []string
 	Form           way // sent by POST, before the other ways
+	Other          parameter
 	Ways           []way
 	RequestID      string
 	Code           outcome.Code
@@ -44,6 +45,9 @@ type way struct {
 	Href, Label string
 	NewWindow   bool
 }
+
+// parameter is a second button of the form, which sends its name with a 1.
+type parameter struct{ Name, Label string }
 
 // fact is a label with the values that belong to it.
 type fact struct {
