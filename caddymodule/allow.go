@@ -15,8 +15,8 @@ type Allow struct {
 	// Zoom user ids. Default: none.
 	UserID []string `json:"user_id,omitempty"`
 
-	// Email addresses, compared without regard to case; only addresses that
-	// Zoom says are verified count. Default: none.
+	// Email addresses, compared without regard to the case of ASCII letters;
+	// only addresses that Zoom says are verified count. Default: none.
 	Email []string `json:"email,omitempty"`
 
 	// Domains of verified email addresses, without their subdomains. Default:
@@ -62,14 +62,14 @@ func (a *Allow) resolve(r *resolver) *allowRules {
 		emailDomains: make(map[string]bool),
 	}
 	for _, v := range r.Texts("allow email", a.Email) {
-		email := strings.ToLower(v.Text)
+		email := conf.LowerASCII(v.Text)
 		if _, ok := emailDomain(email); !ok {
 			r.Fail(v, "is not an email address with exactly one @")
 		}
 		rules.emails[email] = true
 	}
 	for _, v := range r.Texts("allow email_domain", a.EmailDomain) {
-		domain := strings.ToLower(v.Text)
+		domain := conf.LowerASCII(v.Text)
 		if !conf.ValidHost(domain) {
 			r.Fail(v, "is not a domain; write it without @ or a leading dot")
 		}
@@ -95,7 +95,7 @@ func (a *allowRules) match(accountID, userID, verifiedEmail string) bool {
 	if a.accountIDs[accountID] || a.userIDs[userID] {
 		return true
 	}
-	email := strings.ToLower(verifiedEmail)
+	email := conf.LowerASCII(verifiedEmail)
 	domain, ok := emailDomain(email)
 	return ok && (a.emails[email] || a.emailDomains[domain])
 }

@@ -7,8 +7,8 @@ func TestAllowMatch(t *testing.T) {
 	h.Allow = &Allow{
 		AccountID:   []string{"Acc1"},
 		UserID:      []string{"User1"},
-		Email:       []string{"Ann@Example.com"},
-		EmailDomain: []string{"Company.com"},
+		Email:       []string{"Ann@Example.com", "Kate@example.com", "jörg@example.com"},
+		EmailDomain: []string{"Company.com", "kompany.com"},
 	}
 	rules := mustResolve(t, h).allow
 	tests := map[string]struct {
@@ -21,6 +21,10 @@ func TestAllowMatch(t *testing.T) {
 		"a domain in other case":      {"x", "x", "bob@COMPANY.com", true},
 		"nobody":                      {"x", "x", "bob@example.com", false},
 		"no verified address":         {"x", "x", "", false},
+		"a Kelvin sign for a k":       {"x", "x", "\u212Aate@example.com", false},
+		"a Kelvin sign in a domain":   {"x", "x", "bob@\u212Aompany.com", false},
+		"letters that are no ASCII":   {"x", "x", "JÖRG@example.com", false},
+		"the same letters":            {"x", "x", "JöRG@example.com", true},
 		"ids in other case":           {"acc1", "user1", "", false},
 		"a subdomain":                 {"x", "x", "bob@eu.company.com", false},
 		"a domain that ends alike":    {"x", "x", "bob@mycompany.com", false},

@@ -178,7 +178,7 @@ func (b backends) handedOut(r *http.Request, kind backend.Kind, userID string) {
 // Answer implements [backend.Site].
 func (b backends) Answer(w http.ResponseWriter, contentType string, body []byte) error {
 	telemetry.Metrics.Count(telemetry.DecisionEndpoint)
-	pages.Write(w, http.StatusOK, contentType, body, pages.Security{HTTPS: b.secure}, 0)
+	pages.Write(w, http.StatusOK, contentType, body, b.security(), 0)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
@@ -61,7 +62,7 @@ func cachedUserBytes(tb testing.TB, users int) (withoutZAK, withZAK float64) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	store := zoompkce.NewMemoryStore()
+	store := memstore.New()
 	newManager := func() *zoompkce.Manager {
 		state := zoompkce.NewState()
 		state.SetCacheSize(users)

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,8 +16,12 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// statelessLife is how long a callback without a state is remembered.
-const statelessLife = 30 * time.Second
+// statelessLife is how long a callback without a state is remembered, by the
+// cookie startMark.
+const (
+	statelessLife = 30 * time.Second
+	startMark     = "start"
+)
 
 // serveCallback finishes a login: Zoom has sent the visitor back.
 func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -29,7 +34,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	case len(states) > 1 || len(codes) > 1:
 		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("state or code is repeated")})
 	case query.Has("error"):
-		return s.declined(w, r, v, query.Get("state"))
+		return s.declined(w, r, v, query.Get("state"), query.Get("error"))
 	case len(codes) == 0 || codes[0] == "":
 		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("there is no code")})
 	case len(states) == 0 || states[0] == "":
@@ -56,6 +61,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err == nil && s.manager.Overtaken(login, previous) {
 		// Another tab was faster; the code is not needed.
 		http.SetCookie(w, s.manager.DropLogin(login))
+		s.forgetStart(w, v)
 		return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
 	}
 	signedIn, err := s.manager.SignIn(r.Context(), login, code, v.cookies)
@@ -67,13 +73,18 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	http.SetCookie(w, signedIn.Cookie)
 	http.SetCookie(w, s.countSignIn(v))
+	s.forgetStart(w, v)
 	return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
 }
 
 // declined ends a login that the visitor, or Zoom, did not go through with. Nothing of
-// the query is shown: anybody can write such a link.
-func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state string) error {
-	f := refusal{code: outcome.Declined}
+// the query is shown or logged, since anybody can write such a link, but a word that
+// RFC 6749 knows: invalid_scope is a mistake of the operator, access_denied is none.
+func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state, word string) error {
+	f := refusal{code: outcome.Declined, err: errors.New("Zoom's word for it is none of RFC 6749")}
+	if zoomapi.IsOAuthError(word) {
+		f.err = fmt.Errorf("Zoom's word for it is %s", word)
+	}
 	if login, _ := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state); login != nil {
 		http.SetCookie(w, s.manager.DropLogin(login))
 		f.returnURL = login.ReturnURL
@@ -92,13 +103,21 @@ func (s *site) refuseLogin(w http.ResponseWriter, r *http.Request, f refusal) er
 // state. Whose code that is cannot be known (RFC 6749, section 10.12), so the
 // visitor signs in once more, from here.
 func (s *site) startedElsewhere(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if s.manager.CookieValue(v.cookies, "start") != "" {
+	if s.manager.CookieValue(v.cookies, startMark) != "" {
 		return s.refuseLogin(w, r, refusal{code: outcome.BadCallback, err: errors.New("a second callback without a state")})
 	}
 	s.logStep(r, zap.InfoLevel, "a sign-in was begun at Zoom and begins once more here",
 		refusal{code: outcome.BadCallback, err: errors.New("the callback has no state")})
-	http.SetCookie(w, s.manager.Cookie("start", "1", statelessLife))
+	http.SetCookie(w, s.manager.Cookie(startMark, "1", statelessLife))
 	return s.startLogin(w, r, v, loginStart{returnURL: "/", restarted: true})
+}
+
+// forgetStart drops the mark of a callback without a state once the sign-in has
+// succeeded: the next one is no second try.
+func (s *site) forgetStart(w http.ResponseWriter, v *visit) {
+	if s.manager.CookieValue(v.cookies, startMark) != "" {
+		http.SetCookie(w, s.manager.Cookie(startMark, "", 0))
+	}
 }
 
 // strayCallback answers a callback whose login is not here: a bookmark, the

@@ -27,9 +27,10 @@ func init() {
 // and `{file.*}`, work in every text option. Write secrets with them: literal
 // secrets show up in `caddy adapt` and in Caddy's autosaved configuration.
 type Handler struct {
-	// The requests that need a signed-in visitor. Requests that match none of
-	// the matcher sets go on without identity; the headers are removed from
-	// them too. Default: every request.
+	// The requests that need a signed-in visitor. They are matched as they were
+	// sent, as they were rewritten, and both as servers behind may read their paths.
+	// Requests that match none of the matcher sets go on without identity; the
+	// headers are removed from them too. Default: every request.
 	Protect caddyhttp.RawMatcherSets `json:"protect,omitempty" caddy:"namespace=http.matchers"`
 
 	// The client id of the Zoom app. Zoom issues different ones for
@@ -78,8 +79,8 @@ type Handler struct {
 
 	// What a visitor without a session gets: `redirect` sends page loads to
 	// Zoom and answers everything else with 401, `page` shows a 401 page with a
-	// sign-in button, `reject` always answers 401, `pass` lets the request go
-	// on without identity. Default: `redirect`.
+	// sign-in button, `reject` always answers 401, to persons with a page, `pass` lets
+	// the request go on without identity. Default: `redirect`.
 	Unauthenticated string `json:"unauthenticated,omitempty"`
 
 	// Where a sign-out lands: a path of this site or an absolute URL. Default:

@@ -17,6 +17,7 @@ import (
 var house = []string{
 	"caddymodule",
 	"caddymodule/internal/backend",
+	"caddymodule/internal/programs",
 	"caddymodule/internal/doctor",
 	"caddymodule/caddystore",
 	"caddymodule/redisstore",
@@ -29,8 +30,10 @@ var house = []string{
 	"caddymodule/internal/browser",
 	"caddymodule/internal/scrub",
 	"caddymodule/internal/conf",
+	"zoompkce/memstore",
 	"zoompkce",
 	"zoompkce/zoomapi",
+	"zoompkce/returnurl",
 }
 
 // forTests are packages that nothing but tests imports.

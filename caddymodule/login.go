@@ -14,6 +14,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/returnurl"
 )
 
 // loginStart says what login to start.
@@ -45,7 +46,7 @@ func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, star
 // GET, and nothing of the answer is kept.
 func (s *site) redirect(w http.ResponseWriter, decision, location string) error {
 	telemetry.Metrics.Count(decision)
-	pages.SetSecurityHeaders(w.Header(), pages.Security{HTTPS: s.secure})
+	pages.SetSecurityHeaders(w.Header(), s.security())
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
@@ -73,9 +74,9 @@ func (s *site) wishedReturnURL(wish string) string {
 	var to string
 	var ok bool
 	if s.cookie.domain != "" {
-		to, ok = zoompkce.ParseReturnToOn(wish, s.scheme(), s.cookie.domain)
+		to, ok = returnurl.ParseOn(wish, s.scheme(), s.cookie.domain)
 	} else {
-		to, ok = zoompkce.ParseReturnTo(wish)
+		to, ok = returnurl.Parse(wish)
 	}
 	if !ok {
 		return "/"
@@ -129,7 +130,7 @@ func (s *site) signInFrom(w http.ResponseWriter, r *http.Request, v *visit) erro
 	}
 	next := s.pathPrefix + "/login?return_to=" + url.QueryEscape(returnURL)
 	telemetry.Metrics.Count(telemetry.DecisionFragment)
-	pages.KeepFragmentHop(next).Write(w, http.StatusOK, pages.Security{HTTPS: s.secure})
+	pages.KeepFragmentHop(next).Write(w, http.StatusOK, s.security())
 	return nil
 }
 
@@ -155,7 +156,7 @@ func (s *site) sendHome(w http.ResponseWriter, r *http.Request, v *visit) bool {
 		mark = anyHost // a proxy with several names for us: a third time would be a loop
 	}
 	http.SetCookie(w, s.manager.Cookie("host", mark, hostLife))
-	_ = s.redirect(w, telemetry.DecisionOtherHost, s.redirectURIs[0].origin+zoompkce.ReturnURL(browser.SentURL(r)))
+	_ = s.redirect(w, telemetry.DecisionOtherHost, s.redirectURIs[0].origin+returnurl.Of(browser.SentURL(r)))
 	return true
 }
 

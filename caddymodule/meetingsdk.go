@@ -20,11 +20,12 @@ const (
 // MeetingSDK configures the Meeting SDK JWTs that the endpoint `signature`
 // signs for signed-in visitors.
 type MeetingSDK struct {
-	// The SDK key that the JWTs name. Default: `client_id`.
+	// The SDK key that the JWTs name. It is required where there is no
+	// `client_secret`. Default: `client_id`.
 	SDKKey string `json:"sdk_key,omitempty"`
 
-	// The secret that signs the JWTs. A public client has to give it. Default:
-	// `client_secret`.
+	// The secret that signs the JWTs. It is required where there is no
+	// `client_secret`. Default: `client_secret`.
 	SDKSecret string `json:"sdk_secret,omitempty"`
 
 	// How long a JWT is valid, 30 minutes to 48 hours. A page that asks for more
@@ -87,9 +88,12 @@ func (m *MeetingSDK) resolve(r *resolver, app *Handler, s *settings) *meetingSDK
 	if v, ok := r.Secret("meeting_sdk sdk_secret", m.SDKSecret); ok {
 		sdk.sdkSecret = []byte(v.Text)
 	}
-	if m.SDKSecret == "" && app.ClientSecret == "" {
-		r.Failf("meeting_sdk sdk_secret",
-			"is required for a public client, which has no client_secret to sign with")
+	switch {
+	case app.ClientSecret != "":
+	case m.SDKSecret == "":
+		r.Failf("meeting_sdk sdk_secret", "is required for a public client, and so is sdk_key: its own id signs nothing")
+	case m.SDKKey == "":
+		r.Failf("meeting_sdk sdk_key", "is required for a public client, whose own id signs nothing")
 	}
 	if sdk.expiresIn < minSignatureLife || sdk.expiresIn > maxSignatureLife {
 		r.Failf("meeting_sdk expires_in", "%s is not between 30m and 48h, the bounds that Zoom sets", sdk.expiresIn)

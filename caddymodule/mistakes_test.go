@@ -105,7 +105,13 @@ func TestResolveRefuses(t *testing.T) {
 		},
 		"an unknown role": {func(h *Handler) { h.MeetingSDK = &MeetingSDK{Roles: []int{5}} }, "meeting_sdk roles: 5"},
 		"a Meeting SDK without a secret": {
-			func(h *Handler) { h.ClientSecret = ""; h.MeetingSDK = new(MeetingSDK) }, "meeting_sdk sdk_secret: is required for a public client",
+			func(h *Handler) { h.ClientSecret = ""; h.MeetingSDK = new(MeetingSDK) }, "meeting_sdk sdk_secret: is required for a public client, and so is sdk_key",
+		},
+		"a Meeting SDK with the id of a public client": {
+			func(h *Handler) { h.ClientSecret = ""; h.MeetingSDK = &MeetingSDK{SDKSecret: "s"} }, "meeting_sdk sdk_key: is required for a public client",
+		},
+		"a Meeting SDK with half of a public client's key": {
+			func(h *Handler) { h.ClientSecret = ""; h.MeetingSDK = &MeetingSDK{SDKKey: "k"} }, "meeting_sdk sdk_secret: is required for a public client",
 		},
 		"a Zoom App without a secret": {
 			func(h *Handler) { h.ClientSecret = ""; h.ZoomApp = new(ZoomApp) }, "zoom_app: needs client_secret",

@@ -89,6 +89,6 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 // answer sends a credential or a fact to the page that asked.
 func (s *site) answer(w http.ResponseWriter, value any) error {
 	telemetry.Metrics.Count(telemetry.DecisionEndpoint)
-	pages.WriteJSON(w, http.StatusOK, "application/json", value, pages.Security{HTTPS: s.secure}, 0)
+	pages.WriteJSON(w, http.StatusOK, "application/json", value, s.security(), 0)
 	return nil
 }

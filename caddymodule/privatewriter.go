@@ -1,16 +1,21 @@
 package caddymodule
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 )
 
 // privateWriter marks an answer as the visitor's own, whatever the upstream
 // says of it, so that no shared cache keeps a protected body (RFC 9111,
-// section 5.2.2.7).
+// section 5.2.2.7). What speaks to shared caches alone is removed: to them
+// it counts for more.
 type privateWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	marked bool
@@ -25,6 +30,8 @@ func newPrivateWriter(w http.ResponseWriter) *privateWriter {
 func (w *privateWriter) WriteHeader(status int) {
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
 		w.mark()
+	} else {
+		pages.DropSharedCacheFields(w.Header())
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
@@ -47,12 +54,20 @@ func (w *privateWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
+// Hijack implements http.Hijacker. Who takes the connection over answers with
+// this header, if with any.
+func (w *privateWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.mark()
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
 func (w *privateWriter) mark() {
 	if w.marked {
 		return
 	}
 	w.marked = true
 	h := w.Header()
+	pages.DropSharedCacheFields(h)
 	lines := h["Cache-Control"]
 	for _, line := range lines {
 		for directive := range strings.SplitSeq(line, ",") {
@@ -74,4 +89,5 @@ func (w *privateWriter) mark() {
 var (
 	_ http.ResponseWriter = (*privateWriter)(nil)
 	_ io.ReaderFrom       = (*privateWriter)(nil)
+	_ http.Hijacker       = (*privateWriter)(nil)
 )

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -36,7 +37,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 		_, _ = io.CopyN(io.Discard, r.Body, maxDiscardedJSON)
 		return errLongJSON
 	}
-	if err != nil || json.Unmarshal(body, into) != nil {
+	// "null" would leave every member as it is, like an empty object.
+	if err != nil || !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) || json.Unmarshal(body, into) != nil {
 		return errNotJSON
 	}
 	return nil

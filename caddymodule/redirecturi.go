@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"net/url"
 	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
@@ -21,19 +22,29 @@ type redirectURI struct {
 	hostname string // lower case, without the port
 }
 
-// redirectURIFor returns the redirect URI of the host that a request names.
+// redirectURIFor returns the redirect URI of the host that a request names. Some front
+// proxies drop the port: a name alone is that of its one URI, if it has no more.
 func (s *settings) redirectURIFor(host string) (*redirectURI, bool) {
 	scheme := "http"
 	if s.secure {
 		scheme = "https"
 	}
+	asSent := url.URL{Host: strings.ToLower(host)}
 	host = conf.BrowserHost(scheme, host)
+	var named []*redirectURI
 	for i := range s.redirectURIs {
-		if s.redirectURIs[i].host == host {
-			return &s.redirectURIs[i], true
+		uri := &s.redirectURIs[i]
+		if uri.host == host {
+			return uri, true
+		}
+		if asSent.Port() == "" && uri.hostname == asSent.Hostname() {
+			named = append(named, uri)
 		}
 	}
-	return nil, false
+	if len(named) != 1 {
+		return nil, false
+	}
+	return named[0], true
 }
 
 // resolveRedirectURIs fills in the redirect URIs and what they decide: the

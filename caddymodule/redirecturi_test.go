@@ -85,7 +85,10 @@ func TestRedirectURIs(t *testing.T) {
 
 func TestRedirectURIFor(t *testing.T) {
 	h := minimalHandler()
-	h.RedirectURI = []string{"https://App.example.com/cb", "https://app.example.com:8443/cb", "https://[2001:db8::1]/cb"}
+	h.RedirectURI = []string{
+		"https://App.example.com/cb", "https://app.example.com:8443/cb", "https://[2001:db8::1]/cb",
+		"https://one.example.com:8443/cb", "https://two.example.com:8443/cb", "https://two.example.com:9443/cb", "https://[2001:db8::2]:8443/cb",
+	}
 	s := mustResolve(t, h)
 	tests := map[string]string{
 		"app.example.com":      h.RedirectURI[0],
@@ -93,6 +96,14 @@ func TestRedirectURIFor(t *testing.T) {
 		"app.example.com:8443": h.RedirectURI[1],
 		"[2001:DB8::1]":        h.RedirectURI[2],
 		"app.example.com:80":   "",
+
+		// A front proxy may drop the port.
+		"One.example.com":      h.RedirectURI[3],
+		"[2001:db8::2]":        h.RedirectURI[6],
+		"two.example.com":      "",
+		"one.example.com:443":  "",
+		"one.example.com:9443": "",
+		"2001:db8::2":          "",
 		"app.example.com.":     "",
 		"evil.example":         "",
 		"":                     "",

@@ -15,6 +15,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/returnurl"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
@@ -82,6 +83,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	if !s.errorPages {
 		pages.SetRetryAfter(w.Header(), f.code.Status(), f.retryAfter)
 		w.Header().Set("Cache-Control", "no-store")
+		pages.DropSharedCacheFields(w.Header())
 		cause := f.err
 		if cause == nil {
 			cause = errors.New(string(f.code))
@@ -154,16 +156,21 @@ func (s *site) scheme() string {
 }
 
 // returnURL is where a sign-in that this request gives rise to leads back to.
-// Our own endpoints are nobody's destination.
+// Our own endpoints are nobody's destination, and an address that a form was sent to
+// may take nothing else.
 func (s *site) returnURL(r *http.Request) string {
 	sent := browser.SentURL(r)
-	if _, ours := s.endpointAt(sent.EscapedPath()); ours {
+	if _, ours := s.endpointAt(sent.EscapedPath()); ours || browser.Classify(r) == browser.FormPost {
 		return "/"
 	}
 	if s.cookie.domain != "" {
-		return zoompkce.ReturnURLOn(sent, s.scheme(), r.Host, s.cookie.domain)
+		host := r.Host
+		if uri, ok := s.redirectURIFor(host); ok {
+			host = uri.host
+		}
+		return returnurl.OfOn(sent, s.scheme(), host, s.cookie.domain)
 	}
-	return zoompkce.ReturnURL(sent)
+	return returnurl.Of(sent)
 }
 
 // redirectURIOf is the redirect URI for the host of a request: its own, or the

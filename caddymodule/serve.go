@@ -56,8 +56,9 @@ func (s *site) endpointAt(path string) (endpoint string, ours bool) {
 	return rest[1:], true
 }
 
-// protects decides about a request as it was sent and as it was rewritten: a
-// rewrite must not open what is protected.
+// protects decides about a request as it was sent and as it was rewritten, since a
+// rewrite must not open what is protected, and about each as servers behind may
+// read it.
 //
 // A request target without a path of its own, such as "http://host", "x:admin",
 // "*" or that of CONNECT, matches no path, not even /*, and yet is handed on:
@@ -66,10 +67,18 @@ func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
 	if len(s.protect) == 0 || !hasPath(sent) || !hasPath(r.URL) {
 		return true, nil
 	}
-	return matchEither(s.protect, r)
+	if match, err := matchEither(s.protect, r); match || err != nil {
+		return match, err
+	}
+	if match, err := matchReadings(s.protect, r, r.URL, r.Method); match || err != nil {
+		return match, err
+	}
+	return matchReadings(s.protect, r, sent, browser.SentMethod(r))
 }
 
 // matchEither tries matchers on a request as it was rewritten and as it was sent.
+// For what only adds to a protected request that is enough: whoever spells a path
+// in another way is signed in and harms nobody else.
 func matchEither(matchers caddyhttp.MatcherSets, r *http.Request) (bool, error) {
 	if match, err := matchers.AnyMatchWithError(r); match || err != nil {
 		return match, err
@@ -78,11 +87,28 @@ func matchEither(matchers caddyhttp.MatcherSets, r *http.Request) (bool, error) 
 	if *sent == *r.URL && method == r.Method {
 		return false, nil
 	}
-	// In place, since placeholders and expressions read the request that Caddy
-	// made them for, and not one that is handed to them.
+	return matchAs(matchers, r, *sent, method)
+}
+
+// matchReadings tries matchers on a request with every other reading of the path of u.
+func matchReadings(matchers caddyhttp.MatcherSets, r *http.Request, u *url.URL, method string) (bool, error) {
+	target := *u
+	target.RawPath = ""
+	for _, target.Path = range browser.Readings(u) {
+		if match, err := matchAs(matchers, r, target, method); match || err != nil {
+			return match, err
+		}
+	}
+	return false, nil
+}
+
+// matchAs tries matchers on a request as if it had another target. It does so in
+// place, since placeholders and expressions read the request that Caddy made them
+// for, and not one that is handed to them.
+func matchAs(matchers caddyhttp.MatcherSets, r *http.Request, as url.URL, method string) (bool, error) {
 	target, rewritten, uri := *r.URL, r.Method, r.RequestURI
 	defer func() { *r.URL, r.Method, r.RequestURI = target, rewritten, uri }()
-	*r.URL, r.Method, r.RequestURI = *sent, method, sent.RequestURI()
+	*r.URL, r.Method, r.RequestURI = as, method, as.RequestURI()
 	return matchers.AnyMatchWithError(r)
 }
 

@@ -87,7 +87,7 @@ func (s *site) refuseSignature(w http.ResponseWriter, r *http.Request, problems 
 		properties[i] = p.Property
 	}
 	s.tell(r, refusal{code: outcome.BadRequest, err: fmt.Errorf("signature: bad %s", strings.Join(properties, ", "))})
-	pages.WriteJSON(w, http.StatusBadRequest, "application/json", signatureErrors{problems}, pages.Security{HTTPS: s.secure}, 0)
+	pages.WriteJSON(w, http.StatusBadRequest, "application/json", signatureErrors{problems}, s.security(), 0)
 	return nil
 }
 

@@ -15,7 +15,8 @@ import (
 
 // signedOut answers a request that cannot go on as a signed-in visitor's:
 // because the visitor is signed out, is not allowed here, or because of trouble.
-// Only the first is a reason to sign in, and only for a page load.
+// Only the first is a reason to sign in, and only for a page load: other persons get a
+// page, programs problem+json.
 func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler, err error) error {
 	f := refusalOf(err)
 	if f.code == outcome.NotAllowed {
@@ -30,16 +31,23 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 		return next.ServeHTTP(w, r)
 	}
 	navigation := browser.Classify(r)
-	if s.unauthenticated == rejectAlways || navigation == browser.Other {
+	if navigation == browser.Other {
 		f.asJSON = true
 		return s.refuse(w, r, f)
 	}
 	s.clearDead(w, err)
-	if s.insideZoom(r) {
+	if navigation == browser.FormPost {
+		return s.refuseForm(w, r, f)
+	}
+	rejected := s.unauthenticated == rejectAlways
+	if !rejected && s.insideZoom(r) {
 		return s.serveInClientSignIn(w, r)
 	}
 	if navigation == browser.FramedLoad {
 		return s.refuseFramed(w, r, s.returnURL(r))
+	}
+	if rejected {
+		return s.refuse(w, r, f)
 	}
 	if s.sendHome(w, r, v) {
 		return nil
@@ -59,6 +67,14 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL string) error {
 	p := pages.FramedSignInPage("", s.loginURL(returnURL), returnURL)
 	return s.refuse(w, r, refusal{code: outcome.SignInRequired, page: &p, framed: true})
+}
+
+// refuseForm tells a visitor whose form came too late what has become of it.
+func (s *site) refuseForm(w http.ResponseWriter, r *http.Request, f refusal) error {
+	p := pages.UnsavedFormPage("", s.loginURL("/"))
+	p.Ways[0].NewWindow = !s.insideZoom(r) // whose client has no tabs
+	f.page, f.framed = &p, browser.InFrame(r.Header)
+	return s.refuse(w, r, f)
 }
 
 // clearDead deletes a session cookie that is worth nothing any more.

@@ -113,12 +113,16 @@ func isZoomPage(page string) bool {
 	return conf.InDomain(host, "zoom.us") || conf.InDomain(host, "zoomgov.com")
 }
 
+// security is what all our answers have in their headers. Zoom's client wants HSTS of a
+// Zoom App; of other sites it is the operator's, since it binds every port of the host.
+func (s *site) security() pages.Security { return pages.Security{HSTS: s.secure && s.zoomApp != nil} }
+
 // pageSecurity is what all our pages have in their headers. Those of a Zoom App
 // can be shown where the app can: inside Zoom's web client, whose own headers
 // ask for two more of every page it embeds
 // (developers.zoom.us/docs/contact-center/apps/zcc-pwa).
 func (s *site) pageSecurity(w http.ResponseWriter, r *http.Request) pages.Security {
-	security := pages.Security{HTTPS: s.secure}
+	security := s.security()
 	if s.zoomApp == nil {
 		return security
 	}

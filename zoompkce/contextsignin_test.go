@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -25,7 +26,7 @@ func TestAppContextIsUsedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := zoompkce.NewMemoryStore()
+	store := memstore.New()
 	var processes []*zoompkce.Manager
 	for range 3 {
 		m, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store})

@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/returnurl"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -33,7 +35,7 @@ func Example() {
 	}
 	manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{
 		Client:  client,
-		Store:   zoompkce.NewMemoryStore(),
+		Store:   memstore.New(),
 		Cookies: zoompkce.CookieConfig{Insecure: true}, // http on a loopback address
 	})
 	if err != nil {
@@ -46,7 +48,7 @@ func Example() {
 		if err != nil {
 			login, cookies, err := manager.BeginLogin(r.Context(), r.Header["Cookie"], zoompkce.LoginRequest{
 				RedirectURI: callback,
-				ReturnURL:   zoompkce.ReturnURL(r.URL),
+				ReturnURL:   returnurl.Of(r.URL),
 			})
 			if err != nil {
 				http.Error(w, "try again later", http.StatusServiceUnavailable)

@@ -63,13 +63,6 @@ type OldRecord struct {
 	Ended    time.Time       `json:"ended,omitzero"`
 }
 
-// MemoryStoreLen is how many records a store holds, expired or not.
-func MemoryStoreLen(s *MemoryStore) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.records)
-}
-
 // CachedCookies is how many opened cookies are in memory.
 func CachedCookies(s *State) int {
 	s.opened.CleanUp()

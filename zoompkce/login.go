@@ -43,7 +43,7 @@ type Login struct {
 	Flow Flow
 	// RedirectURI is where Zoom was told to send the visitor back to.
 	RedirectURI string
-	// ReturnURL is where the visitor goes after it.
+	// Of is where the visitor goes after it.
 	ReturnURL string
 	// Program is the authorization request that the visitor is to be asked after
 	// it, in the ProgramFlow.
@@ -80,7 +80,7 @@ type LoginRequest struct {
 	Flow Flow
 	// RedirectURI is one of the URIs registered at Zoom.
 	RedirectURI string
-	// ReturnURL is where the visitor goes after it; a result of [ReturnURL].
+	// Of is where the visitor goes after it; a result of [Of].
 	ReturnURL string
 	// Program is the authorization request of the ProgramFlow.
 	Program string

@@ -5,13 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 )
 
 // wipe empties the store, as FLUSHALL does, or takes out what has a name.
 func (w *world) wipe(name string) {
 	w.Helper()
-	kept := zoompkce.NewMemoryStore()
+	kept := memstore.New()
 	keys, _, err := w.store.List(ctx, "zoom_pkce/", "")
 	if err != nil {
 		w.Fatal(err)

@@ -57,6 +57,7 @@ func (m *Manager) programSession(ctx context.Context, origin, token string) (*Se
 	}
 	s, p, err := m.sessionOfProgram(ctx, k, t, now)
 	if err == nil {
+		m.state.keep(t.user, now)
 		m.noteUse(t, p, now)
 	}
 	return s, err

@@ -17,8 +17,8 @@ import (
 // the store, but for unsaved tokens, ZAKs and OBF tokens.
 type State struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
-	tokens  *otter.Cache[cookieHash, *openedToken]
 	active  *otter.Cache[*user, struct{}] // see keep
+	tokens  *otter.Cache[cookieHash, *openedToken]
 	users   userIndex
 	flights singleflight.Group
 	logins  usedLogins
@@ -46,13 +46,13 @@ func NewState() *State {
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
 		}),
-		tokens: otter.Must(&otter.Options[cookieHash, *openedToken]{
-			MaximumSize:      defaultCacheSize,
-			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedToken](unusedLife),
-		}),
 		active: otter.Must(&otter.Options[*user, struct{}]{
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[*user, struct{}](unusedLife),
+		}),
+		tokens: otter.Must(&otter.Options[cookieHash, *openedToken]{
+			MaximumSize:      defaultCacheSize,
+			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedToken](unusedLife),
 		}),
 		users:    newUserIndex(),
 		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},

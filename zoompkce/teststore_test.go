@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 )
 
 // testStore is a store that can be broken, stopped and watched.
@@ -35,7 +36,7 @@ type gate struct{ arrived, release chan struct{} }
 var errStoreDown = errors.New("the store is down")
 
 func newTestStore() *testStore {
-	return &testStore{Store: zoompkce.NewMemoryStore(), count: map[string]int{}}
+	return &testStore{Store: memstore.New(), count: map[string]int{}}
 }
 
 func (s *testStore) add(r storeRule) {

@@ -27,10 +27,10 @@ type user struct {
 	refreshFailure atomic.Pointer[failure]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
+	tokenTried     atomic.Int64              // see TokenRejected; Unix nanoseconds
 	unanswered     atomic.Pointer[sessionID] // a program whose client was told to try again
 	noteFailure    atomic.Pointer[failure]   // a program's use could not be kept
 	paced          atomic.Int64              // when the record was read for unknown tokens, in Unix nanoseconds
-	tokenTried     atomic.Int64              // see TokenRejected; Unix nanoseconds
 
 	// unsaved is a grant Zoom has given and the store has not taken yet.
 	unsaved atomic.Pointer[grant]

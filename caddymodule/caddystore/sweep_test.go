@@ -17,6 +17,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 )
 
 func put(t *testing.T, s *Store, key string, expires time.Time) string {
@@ -263,5 +264,5 @@ func TestSweepLogsTroubleOnce(t *testing.T) {
 }
 
 func TestSweepIsNotForStoresThatExpire(t *testing.T) {
-	NewSweeper(zoompkce.NewMemoryStore(), "1a2b3c4d", zap.NewNop()).Run(t.Context())
+	NewSweeper(memstore.New(), "1a2b3c4d", zap.NewNop()).Run(t.Context())
 }

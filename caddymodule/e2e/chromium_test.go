@@ -33,6 +33,8 @@ func TestBrowser(t *testing.T) {
 		{"another name of the host leads to the host of the redirect URI", browserForeignHost},
 		{"the fragment survives with keep_fragment", browserKeepsFragment},
 		{"a sign-in works behind try_files", browserTryFiles},
+		{"a page load through a service worker signs in", browserServiceWorker},
+		{"a form that comes too late is not lost", browserLateForm},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, c) })
 	}

@@ -27,6 +27,8 @@ func TestErrorPagesOff(t *testing.T) {
 						c = text
 					}
 				}
+			} else if strings.Contains(a.body, ">Sign in with Zoom</a>") {
+				c = "sign_in_required" // which nobody is asked to quote
 			} else if strings.Contains(a.Header.Get("Content-Type"), "json") {
 				c = a.problem(w.t).Code
 			}

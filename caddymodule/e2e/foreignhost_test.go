@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -88,6 +89,47 @@ func TestForeignHost(t *testing.T) {
 		}
 		wantRedirect(t, b.open(b.consent(a, "user-ada")), "/x")
 	})
+}
+
+// A front proxy may drop the port from Host. A name that one redirect URI has is
+// told apart all the same.
+func TestHostWithoutItsPort(t *testing.T) {
+	w := newWorld(t)
+	origins := []string{"https://app.example.com:8443", "https://other.example.com:8443", "https://two.example.com:8443", "https://two.example.com:9443"}
+	w.load(w.httpsSite(origins))
+	sentTo := func(host string) string {
+		b := w.browserAt(origins[0])
+		r := b.request("GET", "/x", navigate...)
+		r.Host = host
+		location, err := url.Parse(b.do(r).Header.Get("Location"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if uri := location.Query().Get("redirect_uri"); uri != "" {
+			return uri
+		}
+		return location.String()
+	}
+	for host, want := range map[string]string{
+		"app.example.com":        origins[0] + "/zoom_pkce/callback",
+		"Other.example.com":      origins[1] + "/zoom_pkce/callback",
+		"two.example.com:9443":   origins[3] + "/zoom_pkce/callback",
+		"two.example.com":        origins[0] + "/x", // which of the two, nobody knows
+		"other.example.com:9443": origins[0] + "/x",
+	} {
+		if got := sentTo(host); got != want {
+			t.Errorf("%s was sent to %s, want %s", host, got, want)
+		}
+	}
+	// And with a cookie for the domain, the way back has its port again.
+	w.load(w.httpsSite(origins, "cookie {\ndomain example.com\n}"))
+	b := w.browserAt("https://other.example.com:8443")
+	proxied := func(target string) answer {
+		r := b.request("GET", target, navigate...)
+		r.Host = "other.example.com"
+		return b.do(r)
+	}
+	wantRedirect(t, proxied(b.consent(proxied("/x"), "user-ada")), "https://other.example.com:8443/x")
 }
 
 // The rule is about page loads of people; programs and closed sites get their

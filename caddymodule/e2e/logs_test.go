@@ -58,6 +58,12 @@ func TestLogsSayWhatWhyAndWhatToDo(t *testing.T) {
 		{"a callback without a state", func(w *world) {
 			w.browser().open("/zoom_pkce/callback?code=abc")
 		}, "a sign-in was begun at Zoom and begins once more here", "info", map[string]string{"request_id": "", "error": "no state"}},
+		{"a sign-in with a scope that is not the app's", func(w *world) {
+			w.browser().open("/zoom_pkce/callback?error=invalid_scope&error_description=x")
+		}, "refused a request", "warn", map[string]string{"code": "declined", "error": "invalid_scope"}},
+		{"a sign-in that ends with somebody's own word", func(w *world) {
+			w.browser().open("/zoom_pkce/callback?error=a_forged_word")
+		}, "refused a request", "warn", map[string]string{"code": "declined", "error": "none of RFC 6749"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -155,6 +155,10 @@ func TestPageOBFRefuses(t *testing.T) {
 	}{
 		{name: "no meeting", body: `{}`},
 		{name: "null", body: `{"meeting_id":null}`},
+		{name: "nothing but null", body: `null`},
+		{name: "a bare list", body: `[]`},
+		{name: "a bare text", body: `"123456789"`},
+		{name: "a bare number", body: `123456789`},
 		{name: "a wrong name", body: `{"meetingId":"123456789"}`},
 		{name: "8 digits", body: `{"meeting_id":"12345678"}`},
 		{name: "13 digits", body: `{"meeting_id":1234567890123}`},

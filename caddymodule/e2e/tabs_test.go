@@ -117,6 +117,8 @@ func TestStartAtTheMarketplace(t *testing.T) {
 	// Zoom, or whoever plays it, sends the visitor back without a state again.
 	wantRefusal(t, b.open("/zoom_pkce/callback?code=somebody-elses"), "bad_callback")
 	wantRedirect(t, b.open(b.consent(a, "user-ada")), "/")
+	// Then it is no second try but a second "Add".
+	wantRedirect(t, b.open(b.consent(b.open("/zoom_pkce/callback?code=another"), "user-bob")), "/")
 
 	t.Run("in a browser without cookies", func(t *testing.T) {
 		state := stateOf(t, w.browser().open("/zoom_pkce/callback?code=x"))

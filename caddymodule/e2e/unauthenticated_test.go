@@ -12,14 +12,14 @@ var kinds = []struct {
 	name                   string
 	method                 string
 	header                 []string
-	redirect, page, reject string // "zoom", "page", "framed" or "problem"
+	redirect, page, reject string // "zoom", "page", "framed", "form", "framed form" or "problem"
 }{
-	{"page load", "GET", navigate, "zoom", "page", "problem"},
-	{"page load from another site", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "cross-site"}, "zoom", "page", "problem"},
-	{"page load without fetch metadata", "GET", []string{"Accept", "text/html,*/*;q=0.8"}, "zoom", "page", "problem"},
-	{"service worker's own navigation", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Service-Worker-Navigation-Preload", "true"}, "zoom", "page", "problem"},
-	{"frame", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe", "Accept", "text/html"}, "framed", "framed", "problem"},
-	{"old frame element", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "frame", "Accept", "text/html"}, "framed", "framed", "problem"},
+	{"page load", "GET", navigate, "zoom", "page", "page"},
+	{"page load from another site", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "cross-site"}, "zoom", "page", "page"},
+	{"page load without fetch metadata", "GET", []string{"Accept", "text/html,*/*;q=0.8"}, "zoom", "page", "page"},
+	{"service worker's own navigation", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Service-Worker-Navigation-Preload", "true"}, "zoom", "page", "page"},
+	{"frame", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe", "Accept", "text/html"}, "framed", "framed", "framed"},
+	{"old frame element", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "frame", "Accept", "text/html"}, "framed", "framed", "framed"},
 	{"fetch", "GET", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Accept", "*/*"}, "problem", "problem", "problem"},
 	{"fetch that accepts html", "GET", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Accept", "text/html"}, "problem", "problem", "problem"},
 	{"image", "GET", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, "problem", "problem", "problem"},
@@ -32,7 +32,13 @@ var kinds = []struct {
 	{"curl", "GET", []string{"Accept", "*/*"}, "problem", "problem", "problem"},
 	{"WebSocket handshake", "GET", append([]string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, navigate...), "problem", "problem", "problem"},
 	{"HEAD", "HEAD", navigate, "problem", "problem", "problem"},
-	{"form post", "POST", navigate, "problem", "problem", "problem"},
+	{"page load through a service worker", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "empty", "Accept", "text/html,*/*;q=0.8"}, "zoom", "page", "page"},
+	{"page load in a web view of Android", "GET", []string{"Accept", "text/html,*/*;q=0.8", "X-Requested-With", "com.example.app"}, "zoom", "page", "page"},
+	{"form post", "POST", navigate, "form", "form", "form"},
+	{"form post of an old browser", "POST", []string{"Accept", "text/html,*/*;q=0.8"}, "form", "form", "form"},
+	{"form post through a service worker", "POST", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "empty", "Accept", "text/html"}, "form", "form", "form"},
+	{"form post in a frame", "POST", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe", "Accept", "text/html"}, "framed form", "framed form", "framed form"},
+	{"post of a script", "POST", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Accept", "text/html"}, "problem", "problem", "problem"},
 	{"DELETE", "DELETE", navigate, "problem", "problem", "problem"},
 	{"preflight", "OPTIONS", []string{"Origin", "https://other.example", "Access-Control-Request-Method", "POST", "Sec-Fetch-Mode", "cors"}, "problem", "problem", "problem"},
 	{"bearer token of somebody", "GET", []string{"Authorization", "Bearer anything", "Accept", "application/json"}, "problem", "problem", "problem"},
@@ -108,10 +114,16 @@ func checkSignedOut(t *testing.T, w *world, want, method string, a answer) {
 		if p := a.problem(t); p.Code != "sign_in_required" || p.LoginURL != login || p.Status != 401 || p.RequestID == "" {
 			t.Errorf("problem: %+v", p)
 		}
-	case !strings.Contains(a.Header.Get("Content-Type"), "text/html") || !strings.Contains(a.body, `href="`+login+`"`):
-		t.Errorf("not a page with a sign-in button:\n%s", a.body)
-	case framable != (want == "framed"):
+	case !strings.Contains(a.Header.Get("Content-Type"), "text/html") || strings.Contains(a.body, "sign_in_required"):
+		t.Errorf("not a page, or one that asks to quote something:\n%s", a.body)
+	case framable != strings.HasPrefix(want, "framed"):
 		t.Errorf("framed: %v, policy %q", want, a.Header.Get("Content-Security-Policy"))
+	case strings.HasSuffix(want, "form"):
+		if !strings.Contains(a.body, "not saved") || !strings.Contains(a.body, `href="/zoom_pkce/login" target="_blank"`) {
+			t.Errorf("not the page for a form:\n%s", a.body)
+		}
+	case !strings.Contains(a.body, `href="`+login+`"`):
+		t.Errorf("no sign-in button:\n%s", a.body)
 	case want == "framed" && !strings.Contains(a.body, `target="_blank"`):
 		t.Error("the button does not open a window of its own")
 	}

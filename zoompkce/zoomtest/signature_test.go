@@ -28,7 +28,7 @@ func TestSignature(t *testing.T) {
 		}{
 			"web":             {nil, web},
 			"with sdkKey":     {map[string]any{"sdkKey": "confidential"}, web},
-			"a plain number":  {map[string]any{"mn": 12345678901}, web},
+			"a plain number":  {map[string]any{"mn": int64(12345678901)}, web},
 			"native":          {map[string]any{"mn": nil, "role": nil}, Signature{ClientID: "confidential"}},
 			"the longest one": {map[string]any{"exp": now - 30 + 172800, "tokenExp": now - 30 + 172800}, web},
 		} {

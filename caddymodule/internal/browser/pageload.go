@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -23,33 +24,65 @@ const (
 	// FramedLoad is a page opening inside another page. Zoom's sign-in cannot
 	// be shown there, so it needs a window of its own.
 	FramedLoad
+	// FormPost is a person sending a form, in a tab or a frame.
+	FormPost
 )
 
-// Classify tells page loads from everything else. Only a page load may start
-// a sign-in by itself: redirecting a fetch ends in a CORS error, redirecting
+// Classify tells what persons wait for from everything else. Only a page load may
+// start a sign-in by itself: redirecting a fetch ends in a CORS error, redirecting
 // a POST loses its body, and both leave a pending login behind.
 func Classify(r *http.Request) navigation {
-	if SentMethod(r) != http.MethodGet || isWebSocket(r) || IsSpeculative(r.Header) {
+	if isWebSocket(r) || IsSpeculative(r.Header) {
 		return Other
 	}
-	if !hasFetchMetadata(r.Header) {
-		// Browsers before 2023, and any browser on plain http off loopback,
-		// send no fetch metadata.
-		if len(r.Header["X-Requested-With"]) == 0 && acceptsHTML(r.Header) {
-			return PageLoad
+	kind := Other
+	switch {
+	case opensPage(r.Header):
+		kind = PageLoad
+	case InFrame(r.Header):
+		kind = FramedLoad
+	}
+	switch SentMethod(r) {
+	case http.MethodGet:
+		return kind
+	case http.MethodPost:
+		if kind != Other {
+			return FormPost
 		}
-		return Other
-	}
-	if r.Header.Get("Sec-Fetch-Mode") != "navigate" {
-		return Other
-	}
-	switch r.Header.Get("Sec-Fetch-Dest") {
-	case "document":
-		return PageLoad
-	case "iframe", "frame", "embed", "object", "fencedframe":
-		return FramedLoad
 	}
 	return Other
+}
+
+// opensPage reports whether a page opens in a tab or window. A service worker that
+// passes a navigation on leaves its mode and makes its destination "empty".
+func opensPage(h http.Header) bool {
+	if !hasFetchMetadata(h) {
+		// Browsers before 2023, and any browser on plain http off loopback,
+		// send no fetch metadata.
+		return acceptsHTML(h) && !isXMLHTTPRequest(h)
+	}
+	dest := h.Get("Sec-Fetch-Dest")
+	return h.Get("Sec-Fetch-Mode") == "navigate" && (dest == "document" || dest == "empty" && acceptsHTML(h))
+}
+
+// InFrame reports whether a page opens inside another one.
+func InFrame(h http.Header) bool {
+	if h.Get("Sec-Fetch-Mode") != "navigate" {
+		return false
+	}
+	switch h.Get("Sec-Fetch-Dest") {
+	case "iframe", "frame", "embed", "object", "fencedframe":
+		return true
+	}
+	return false
+}
+
+// isXMLHTTPRequest reports whether a script says that it asks. Other values of the
+// header are names of apps, which Android's web views send with page loads.
+func isXMLHTTPRequest(h http.Header) bool {
+	return slices.ContainsFunc(h["X-Requested-With"], func(value string) bool {
+		return strings.EqualFold(textproto.TrimString(value), "XMLHttpRequest")
+	})
 }
 
 // isWebSocket reports whether r opens a WebSocket: by upgrade on HTTP/1
@@ -148,5 +181,5 @@ func WantsPage(r *http.Request) bool {
 	if hasFetchMetadata(r.Header) {
 		return r.Header.Get("Sec-Fetch-Mode") == "navigate"
 	}
-	return len(r.Header["X-Requested-With"]) == 0 && acceptsHTML(r.Header)
+	return acceptsHTML(r.Header) && !isXMLHTTPRequest(r.Header)
 }

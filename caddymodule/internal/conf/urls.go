@@ -106,13 +106,24 @@ func ValidHost(host string) bool {
 		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
 			return false
 		}
-		for _, c := range []byte(strings.ToLower(label)) {
+		for _, c := range []byte(LowerASCII(label)) {
 			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// LowerASCII folds the letters A to Z and no others: to strings.ToLower the Kelvin
+// sign is a k, so that somebody else's name would count as the one that is listed.
+func LowerASCII(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		return c
+	}, text)
 }
 
 // IsPlainPath tells whether p is a path that has one spelling only: absolute,

@@ -239,6 +239,10 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		{"disabled app", func(t *testing.T, p *patient) {
 			refused(p, 400, `{"code":4717,"message":"disabled"}`, "X-Zm-Trackingid", "v=2.0;clid=aw1;rid=WEB_1")
 		}, "credentials", "v=2.0;clid=aw1;rid=WEB_1", "active"},
+		{"public client that signs with its own id", func(t *testing.T, p *patient) {
+			delete(p.options, "client_secret")
+			p.options["meeting_sdk"] = "{\nsdk_secret {env.DOCTOR_CLIENT_SECRET}\n}"
+		}, "configuration", "meeting_sdk sdk_key: is required for a public client", ""},
 		{"public client without being one", func(t *testing.T, p *patient) {
 			delete(p.options, "client_secret")
 		}, "credentials", "as a public client", "client_secret"},

@@ -125,6 +125,9 @@ func (p Page) bounded() Page {
 		p.Form = way{}
 	}
 	p.RequestID = Shorten(p.RequestID)
+	if p.Code == outcome.SignInRequired {
+		p.RequestID = "" // nothing has gone wrong that somebody could be asked about
+	}
 	return p
 }
 

@@ -55,7 +55,7 @@ func TestProblemWrite(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			tt.p.Write(w, Security{HTTPS: true}, tt.retryAfter)
+			tt.p.Write(w, Security{HSTS: true}, tt.retryAfter)
 			res := w.Result()
 			if res.StatusCode != tt.p.Status {
 				t.Errorf("status %d", res.StatusCode)

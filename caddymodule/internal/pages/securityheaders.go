@@ -7,8 +7,8 @@ import (
 
 // Security decides about the security headers of one answer.
 type Security struct {
-	// HTTPS says that visitors reach the site over TLS, whoever ends it.
-	HTTPS bool
+	// HSTS asks browsers to use nothing but TLS for the host, on every port of it.
+	HSTS bool
 	// FrameAncestors lists who may show the answer in a frame, as sources of
 	// a Content-Security-Policy; empty means nobody, FrameAnywhere everybody.
 	FrameAncestors string
@@ -24,17 +24,18 @@ type Security struct {
 const FrameAnywhere = "*"
 
 // SetSecurityHeaders sets what every answer of the directive carries: it must
-// not be stored, as it belongs to one visitor at one moment, and it has the
-// four headers without which Zoom's client does not render a page
+// not be stored, as it belongs to one visitor at one moment, and it has,
+// with HSTS, the four headers without which Zoom's client does not render a page
 // (https://developers.zoom.us/docs/build-flow/security/owasp/).
 func SetSecurityHeaders(h http.Header, o Security) {
 	h.Set("Cache-Control", "no-store")
+	DropSharedCacheFields(h)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", o.contentSecurityPolicy())
 	// Not no-referrer, with which browsers send "Origin: null" along with our
 	// own forms.
 	h.Set("Referrer-Policy", "same-origin")
-	if o.HTTPS && h.Get("Strict-Transport-Security") == "" {
+	if o.HSTS && h.Get("Strict-Transport-Security") == "" {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 }
@@ -60,4 +61,24 @@ func (o Security) contentSecurityPolicy() string {
 		policy = append(policy, "frame-ancestors "+o.FrameAncestors)
 	}
 	return strings.Join(policy, "; ")
+}
+
+// DropSharedCacheFields removes what speaks to shared caches alone and, to them,
+// overrules Cache-Control: the fields of RFC 9213, those of surrogates and Akamai,
+// and nginx's.
+func DropSharedCacheFields(h http.Header) {
+	for name := range h {
+		if isSharedCacheField(name) {
+			delete(h, name)
+		}
+	}
+}
+
+func isSharedCacheField(name string) bool {
+	const targeted = "CDN-Cache-Control"
+	if n := len(name) - len(targeted); n >= 0 && strings.EqualFold(name[n:], targeted) {
+		return n == 0 || name[n-1] == '-'
+	}
+	return strings.EqualFold(name, "Surrogate-Control") || strings.EqualFold(name, "Edge-Control") ||
+		strings.EqualFold(name, "X-Accel-Expires")
 }

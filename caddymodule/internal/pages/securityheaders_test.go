@@ -2,6 +2,8 @@ package pages
 
 import (
 	"net/http"
+	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -19,7 +21,7 @@ func TestSetSecurityHeaders(t *testing.T) {
 		},
 		{
 			"page",
-			Security{HTTPS: true, style: "'sha256-a'", script: "'sha256-b'", FormAction: []string{"https://www.example.com"}},
+			Security{HSTS: true, style: "'sha256-a'", script: "'sha256-b'", FormAction: []string{"https://www.example.com"}},
 			"default-src 'none'; style-src 'sha256-a'; script-src 'sha256-b'; base-uri 'none'; form-action 'self' https://www.example.com; frame-ancestors 'none'",
 			"max-age=31536000",
 		},
@@ -56,8 +58,31 @@ func TestSetSecurityHeaders(t *testing.T) {
 // The operator may have promised more than we do.
 func TestSetSecurityHeadersKeepsTransportSecurity(t *testing.T) {
 	h := http.Header{"Strict-Transport-Security": {"max-age=63072000; preload"}}
-	SetSecurityHeaders(h, Security{HTTPS: true})
+	SetSecurityHeaders(h, Security{HSTS: true})
 	if got := h["Strict-Transport-Security"]; len(got) != 1 || got[0] != "max-age=63072000; preload" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestSharedCacheFieldsAreDropped(t *testing.T) {
+	kept := http.Header{
+		"Cache-Control": {"max-age=1"}, "Age": {"1"}, "Xcdn-Cache-Control": {"x"}, "Cdn-Cache-Control-X": {"x"}, "Surrogate-Key": {"k"}, "X-Accel-Buffering": {"no"},
+	}
+	h := kept.Clone()
+	for _, name := range []string{
+		"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "X-A-Cdn-Cache-Control",
+		"Surrogate-Control", "Edge-Control", "X-Accel-Expires",
+	} {
+		h.Add(name, "public, max-age=600")
+		h.Add(name, "max-age=60")
+		h[strings.ToLower(name)] = []string{"public"} // as a handler may write it
+	}
+	DropSharedCacheFields(h)
+	if !reflect.DeepEqual(h, kept) {
+		t.Errorf("left: %q", h)
+	}
+	h = http.Header{"Cdn-Cache-Control": {"public"}}
+	if SetSecurityHeaders(h, Security{}); h["Cdn-Cache-Control"] != nil {
+		t.Error("an answer of ours speaks to shared caches")
 	}
 }

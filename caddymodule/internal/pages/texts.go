@@ -102,6 +102,19 @@ func FramedSignInPage(requestID, signInURL, retryURL string) Page {
 	return p
 }
 
+// UnsavedFormPage tells a visitor who sent a form without a session that nothing has
+// come of it. The tab keeps what was filled in, so signing in happens in another one.
+func UnsavedFormPage(requestID, signInURL string) Page {
+	p := signInPage(requestID, "")
+	p.Title = "Your session is over"
+	p.Message = "What you sent was not saved."
+	p.Mark = markWait
+	p.Notes = []string{"Sign in in a new tab. Then come back to this one and reload it, or go back to the form: " +
+		"your browser can send what you filled in once more."}
+	p.Ways = []way{{Href: signInURL, Label: "Sign in with Zoom", NewWindow: true}}
+	return p
+}
+
 // Account is who is signed in, as far as Zoom has told.
 type Account struct {
 	Name, Email, UserID string

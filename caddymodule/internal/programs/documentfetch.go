@@ -35,7 +35,6 @@ func newDocumentFetcherWith(dialer *net.Dialer, change func(*http.Transport)) *d
 	transport := &http.Transport{
 		DialContext:            dialer.DialContext,
 		DisableKeepAlives:      true,
-		DisableCompression:     true, // a short answer must not become a long document
 		TLSHandshakeTimeout:    fetchTimeout,
 		MaxResponseHeaderBytes: 16 << 10,
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -70,7 +71,7 @@ var clients = []Client{
 func newWorld(t *testing.T) *world { return newWorldWith(t, ClientsConfig{Configured: clients}) }
 
 func newWorldWith(t *testing.T, c ClientsConfig) *world {
-	w := &world{T: t, zoom: zoomtest.NewUnstartedServer(), store: &brokenStore{Store: zoompkce.NewMemoryStore()}}
+	w := &world{T: t, zoom: zoomtest.NewUnstartedServer(), store: &brokenStore{Store: memstore.New()}}
 	t.Cleanup(w.zoom.Close)
 	app := w.zoom.AddApp(zoomtest.App{ClientSecret: "secret", RedirectURIs: []string{callback}})
 	w.zoom.AddUser(zoomtest.User{ID: "ada", AccountID: "acc", Email: "ada@example.com", Verified: 1, FirstName: "Ada"})

@@ -1,30 +1,29 @@
-package zoompkce_test
+package memstore
 
 import (
 	"fmt"
 	"testing"
 	"time"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/storetest"
 )
 
-func TestMemoryStore(t *testing.T) {
+func TestStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Backend {
-		store := zoompkce.NewMemoryStore()
+		store := New()
 		return storetest.Backend{Store: store, Close: store.Close}
 	})
 }
 
-func TestMemoryStoreForgetsWhatExpired(t *testing.T) {
-	store := zoompkce.NewMemoryStore()
+func TestStoreForgetsWhatExpired(t *testing.T) {
+	store := New()
 	past := time.Now().Add(-time.Minute)
 	for n := range 5000 {
 		if _, err := store.Swap(t.Context(), fmt.Sprintf("a/%d", n), "", []byte("x"), past); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := zoompkce.MemoryStoreLen(store); n > 1024 {
+	if n := len(store.records); n > 1024 {
 		t.Fatalf("%d expired records are still in memory", n)
 	}
 }

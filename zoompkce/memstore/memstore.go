@@ -1,4 +1,7 @@
-package zoompkce
+// Package memstore keeps user records in the memory of one process, for tests, for trying
+// things out, and for servers that may sign everybody out when they restart. What is in
+// a record it cannot read.
+package memstore
 
 import (
 	"context"
@@ -7,11 +10,13 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
-// MemoryStore is a [Store] in the memory of one process, for tests and for
+// Store is a [zoompkce.Store] in the memory of one process, for tests and for
 // programs that may forget all sessions when they end.
-type MemoryStore struct {
+type Store struct {
 	mu      sync.Mutex
 	records map[string]memoryRecord
 	closed  bool
@@ -24,17 +29,17 @@ type memoryRecord struct {
 	expires time.Time
 }
 
-// sweepEvery is how many changes of a MemoryStore go by between two removals of
+// sweepEvery is how many changes of a Store go by between two removals of
 // everything that has expired, so that it stays bounded without a goroutine.
 const sweepEvery = 1024
 
-// NewMemoryStore returns an empty store.
-func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{records: make(map[string]memoryRecord)}
+// New returns an empty store.
+func New() *Store {
+	return &Store{records: make(map[string]memoryRecord)}
 }
 
 // Load implements [Store].
-func (s *MemoryStore) Load(ctx context.Context, key string) ([]byte, string, error) {
+func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
@@ -42,20 +47,20 @@ func (s *MemoryStore) Load(ctx context.Context, key string) ([]byte, string, err
 	}
 	r, ok := s.get(key)
 	if !ok {
-		return nil, "", ErrNotFound
+		return nil, "", zoompkce.ErrNotFound
 	}
 	return r.value, r.version, nil
 }
 
 // Swap implements [Store].
-func (s *MemoryStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
+func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
 		return "", err
 	}
 	if r, _ := s.get(key); r.version != old {
-		return "", ErrConflict
+		return "", zoompkce.ErrConflict
 	}
 	if s.swaps++; s.swaps%sweepEvery == 0 {
 		for k := range s.records {
@@ -68,7 +73,7 @@ func (s *MemoryStore) Swap(ctx context.Context, key, old string, value []byte, e
 }
 
 // List implements [Store].
-func (s *MemoryStore) List(ctx context.Context, prefix, _ string) (keys []string, next string, err error) {
+func (s *Store) List(ctx context.Context, prefix, _ string) (keys []string, next string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
@@ -84,7 +89,7 @@ func (s *MemoryStore) List(ctx context.Context, prefix, _ string) (keys []string
 }
 
 // Close makes every later call fail with [ErrStoreClosed].
-func (s *MemoryStore) Close() error {
+func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -92,15 +97,15 @@ func (s *MemoryStore) Close() error {
 	return nil
 }
 
-func (s *MemoryStore) usable(ctx context.Context) error {
+func (s *Store) usable(ctx context.Context) error {
 	if s.closed {
-		return ErrStoreClosed
+		return zoompkce.ErrStoreClosed
 	}
 	return ctx.Err()
 }
 
 // get returns a record that has not expired, and forgets one that has.
-func (s *MemoryStore) get(key string) (memoryRecord, bool) {
+func (s *Store) get(key string) (memoryRecord, bool) {
 	r, ok := s.records[key]
 	if ok && !r.expires.IsZero() && !time.Now().Before(r.expires) {
 		delete(s.records, key)
@@ -109,4 +114,4 @@ func (s *MemoryStore) get(key string) (memoryRecord, bool) {
 	return r, ok
 }
 
-var _ Store = (*MemoryStore)(nil)
+var _ zoompkce.Store = (*Store)(nil)

@@ -1,4 +1,4 @@
-package zoompkce
+package returnurl
 
 import (
 	"net/url"
@@ -38,11 +38,11 @@ var onSite = []string{
 func TestReturnURLStaysOnTheSite(t *testing.T) {
 	for _, s := range slices.Concat(offSite, redirectVariants()) {
 		for _, s := range unescapings(s) {
-			if got, ok := ParseReturnTo(s); !sameSite(got) || !ok && got != "/" {
+			if got, ok := Parse(s); !sameSite(got) || !ok && got != "/" {
 				t.Errorf("ParseReturnTo(%q) = %q, %v", s, got, ok)
 			}
 			for _, u := range requestsFor(s) {
-				got := ReturnURL(u)
+				got := Of(u)
 				checkReturnURL(t, got)
 			}
 		}
@@ -51,7 +51,7 @@ func TestReturnURLStaysOnTheSite(t *testing.T) {
 
 func TestParseReturnToRefuses(t *testing.T) {
 	for _, s := range offSite {
-		if got, ok := ParseReturnTo(s); ok || got != "/" {
+		if got, ok := Parse(s); ok || got != "/" {
 			t.Errorf("ParseReturnTo(%q) = %q, %v", s, got, ok)
 		}
 	}
@@ -64,10 +64,10 @@ func TestReturnURLKeepsBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ReturnURL(u); got != want {
+		if got := Of(u); got != want {
 			t.Errorf("ReturnURL(%q) = %q", s, got)
 		}
-		if got, ok := ParseReturnTo(s); !ok || got != want {
+		if got, ok := Parse(s); !ok || got != want {
 			t.Errorf("ParseReturnTo(%q) = %q, %v", s, got, ok)
 		}
 	}
@@ -99,7 +99,7 @@ func TestReturnURLOfOddRequests(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := ReturnURL(tt.u); got != tt.want {
+			if got := Of(tt.u); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -129,11 +129,11 @@ func TestReturnURLOn(t *testing.T) {
 		{"", "", "/x?y"},
 	}
 	for _, tt := range tests {
-		got := ReturnURLOn(u, "https", tt.host, tt.domain)
+		got := OfOn(u, "https", tt.host, tt.domain)
 		if got != tt.want {
 			t.Errorf("host %q, domain %q: got %q, want %q", tt.host, tt.domain, got, tt.want)
 		}
-		if back, ok := ParseReturnToOn(got, "https", tt.domain); !ok || back != got {
+		if back, ok := ParseOn(got, "https", tt.domain); !ok || back != got {
 			t.Errorf("ParseReturnToOn(%q) = %q, %v", got, back, ok)
 		}
 	}
@@ -159,7 +159,7 @@ func TestParseReturnToOn(t *testing.T) {
 		{"https://evil.example\t.example.com/x", "/", false},
 	}
 	for _, tt := range tests {
-		if got, ok := ParseReturnToOn(tt.s, "https", "example.com"); got != tt.want || ok != tt.ok {
+		if got, ok := ParseOn(tt.s, "https", "example.com"); got != tt.want || ok != tt.ok {
 			t.Errorf("ParseReturnToOn(%q) = %q, %v, want %q, %v", tt.s, got, ok, tt.want, tt.ok)
 		}
 	}

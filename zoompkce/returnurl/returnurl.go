@@ -1,4 +1,6 @@
-package zoompkce
+// Package returnurl says where a visitor goes after a sign-in: the page it began at, in a
+// form that no browser can take for another site. Who signs in is not its business.
+package returnurl
 
 import (
 	"net/url"
@@ -9,14 +11,14 @@ import (
 // login cookie holds it, and several of those must fit into a request.
 const maxReturnURL = 1024
 
-// ReturnURL returns where to send a visitor back to after a sign-in that began
+// Of returns where to send a visitor back to after a sign-in that began
 // with a request for u: its path and query, byte for byte as they were sent. A
 // result longer than 1,024 bytes loses the query, then the path.
 //
 // The result is an absolute path on the same site, whatever u is: a browser
 // that is redirected to it cannot leave the site. What could be taken for
 // another host becomes "/".
-func ReturnURL(u *url.URL) string {
+func Of(u *url.URL) string {
 	path, ok := returnPath(u)
 	if !ok {
 		return "/"
@@ -31,10 +33,10 @@ func ReturnURL(u *url.URL) string {
 	return path + query
 }
 
-// ParseReturnTo holds a wish such as the return_to parameter, or a stored
-// return URL, to the rules of [ReturnURL]. It reports false, with "/", for
+// Parse holds a wish such as the return_to parameter, or a stored
+// return URL, to the rules of [Of]. It reports false, with "/", for
 // anything but an absolute path on the same site. A fragment is dropped.
-func ParseReturnTo(s string) (string, bool) {
+func Parse(s string) (string, bool) {
 	if !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") {
 		return "/", false
 	}
@@ -45,27 +47,27 @@ func ParseReturnTo(s string) (string, bool) {
 	if _, ok := returnPath(u); !ok {
 		return "/", false
 	}
-	return ReturnURL(u), true
+	return Of(u), true
 }
 
-// ReturnURLOn is [ReturnURL] for sites that share their cookies over a domain:
+// OfOn is [Of] for sites that share their cookies over a domain:
 // if host, with or without a port, is that domain or lies below it, the result
 // is absolute, with the given scheme. Otherwise it is the path alone.
-func ReturnURLOn(u *url.URL, scheme, host, domain string) string {
-	local := ReturnURL(u)
+func OfOn(u *url.URL, scheme, host, domain string) string {
+	local := Of(u)
 	if !hostWithin(host, domain) {
 		return local
 	}
 	return scheme + "://" + host + local
 }
 
-// ParseReturnToOn is [ParseReturnTo] for sites that share their cookies over a
+// ParseOn is [Parse] for sites that share their cookies over a
 // domain: besides paths it accepts URLs with the given scheme whose host is
 // that domain or lies below it.
-func ParseReturnToOn(s, scheme, domain string) (string, bool) {
+func ParseOn(s, scheme, domain string) (string, bool) {
 	rest, absolute := strings.CutPrefix(s, scheme+"://")
 	if !absolute {
-		return ParseReturnTo(s)
+		return Parse(s)
 	}
 	host := rest
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -78,7 +80,7 @@ func ParseReturnToOn(s, scheme, domain string) (string, bool) {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
-	local, ok := ParseReturnTo(path)
+	local, ok := Parse(path)
 	if !ok {
 		return "/", false
 	}

@@ -1,4 +1,4 @@
-package zoompkce
+package returnurl
 
 import (
 	"net/url"
@@ -13,20 +13,20 @@ func FuzzReturnURL(f *testing.F) {
 	f.Add("//evil.example")
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, s := range unescapings(s) {
-			got, ok := ParseReturnTo(s)
+			got, ok := Parse(s)
 			if !ok && got != "/" {
 				t.Errorf("refused %q, but returned %q", s, got)
 			}
 			checkReturnURL(t, got)
 			for _, u := range requestsFor(s) {
-				checkReturnURL(t, ReturnURL(u))
+				checkReturnURL(t, Of(u))
 			}
 			for _, u := range []string{s, "https://" + s} {
-				if got, _ := ParseReturnToOn(u, "https", "good.example"); !sameSite(got) {
+				if got, _ := ParseOn(u, "https", "good.example"); !sameSite(got) {
 					t.Errorf("ParseReturnToOn(%q) = %q", u, got)
 				}
 			}
-			if got := ReturnURLOn(&url.URL{Path: s}, "https", s, "good.example"); !sameSite(got) {
+			if got := OfOn(&url.URL{Path: s}, "https", s, "good.example"); !sameSite(got) {
 				t.Errorf("ReturnURLOn(%q) = %q", s, got)
 			}
 		}
@@ -46,7 +46,7 @@ func checkReturnURL(t *testing.T, got string) {
 		t.Errorf("%q cannot be a Location", got)
 	}
 	// What is stored is sanitized once more when it is used.
-	if again, ok := ParseReturnTo(got); !ok || again != got {
+	if again, ok := Parse(got); !ok || again != got {
 		t.Errorf("%q became %q, %v", got, again, ok)
 	}
 	// Proxies and frameworks have decoded a Location before sending it on.

@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"testing"
+)
+
+// forSharedCaches are fields that overrule Cache-Control at caches of many.
+var forSharedCaches = []string{"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires", "Edge-Control"}
+
+func speakToCaches(h http.Header) {
+	h.Set("Cache-Control", "public, max-age=600")
+	for _, name := range forSharedCaches {
+		h.Set(name, "max-age=600")
+	}
+}
+
+func wantSilence(t *testing.T, what string, h http.Header) {
+	t.Helper()
+	for _, name := range forSharedCaches {
+		if got := h.Values(name); len(got) > 0 {
+			t.Errorf("%s: %s: %q", what, name, got)
+		}
+	}
+}
+
+func TestNoSharedCacheKeepsAProtectedPage(t *testing.T) {
+	w := newWorld(t)
+	w.upstream.serveWith(func(rw http.ResponseWriter, r *http.Request) {
+		speakToCaches(rw.Header())
+		switch r.URL.Path {
+		case "/app/flushed":
+			_ = http.NewResponseController(rw).Flush()
+		case "/app/hinted":
+			rw.Header().Set("Link", "</a.css>; rel=preload")
+			rw.WriteHeader(http.StatusEarlyHints)
+		case "/app/missing":
+			rw.WriteHeader(http.StatusNotFound)
+		case "/app/socket":
+			rw.Header().Set("Connection", "Upgrade")
+			rw.Header().Set("Upgrade", "websocket")
+			rw.WriteHeader(http.StatusSwitchingProtocols)
+			return
+		}
+		fmt.Fprint(rw, "body")
+	})
+	w.load(w.caddyfile(fmt.Sprintf(`@all path /app/* /caddy/*
+	header /caddy/* CDN-Cache-Control "max-age=600"
+	zoom_pkce @all {
+		%s
+	}
+	respond /caddy/respond ok
+	error /caddy/error 404
+	reverse_proxy %s
+	handle_errors {
+		respond "handled"
+	}
+`, w.options(), w.upstream.addr)))
+	b := w.browser()
+	wantSilence(t, "a redirect of ours", b.open("/caddy/respond").Header)
+	wantSilence(t, "a problem of ours", b.fetch("GET", "/caddy/respond").Header)
+	b.signIn("/app/", "user-ada")
+	for _, target := range []string{"/app/", "/app/flushed", "/app/hinted", "/app/missing", "/caddy/respond", "/caddy/error"} {
+		r := b.request(http.MethodGet, target, navigate...)
+		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+			Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+				wantSilence(t, target+", 103", http.Header(h))
+				return nil
+			},
+		}))
+		a := b.do(r)
+		wantSilence(t, target, a.Header)
+		if got := strings.Join(a.Header.Values("Cache-Control"), ", "); !strings.Contains(got, "private") {
+			t.Errorf("%s: Cache-Control %q", target, got)
+		}
+	}
+	c := w.dial()
+	c.send("GET /app/socket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: %s\r\n\r\n", w.addr, b.sessionCookie())
+	switched := c.response()
+	wantSilence(t, "101", switched.Header)
+	if switched.StatusCode != http.StatusSwitchingProtocols {
+		t.Errorf("the handshake got %d", switched.StatusCode)
+	}
+	// What is open to all is the app's business.
+	if got := b.open("/open").Header.Get("CDN-Cache-Control"); got != "max-age=600" {
+		t.Errorf("of an open page CDN-Cache-Control is %q", got)
+	}
+}

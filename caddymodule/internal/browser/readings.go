@@ -1,0 +1,119 @@
+package browser
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// Readings are the paths that servers behind may read in that of u, where its
+// spelling leaves room for another one; most paths have none, which costs nothing.
+//
+// Servlet containers drop path parameters (";..." of a segment), some before they
+// decode and some after; others take "\" for "/", decode once more what a server
+// between has decoded, route by "/app/../x" or "/p%75blic" as it stands, or take
+// "//host/x" for a URL. What "/public/..;/secret" is, nobody but they can say.
+func Readings(u *url.URL) []string {
+	if !ambiguous(u.Path) && !escapesPlain(u.RawPath) {
+		return nil
+	}
+	readings := []string{u.Path}
+	add := func(path string) {
+		if path = caddyhttp.CleanPath(path, true); !slices.Contains(readings, path) {
+			readings = append(readings, path)
+		}
+	}
+	again := unescape(u.Path)
+	beforeQuery, _, _ := strings.Cut(again, "?")
+	beforeFragment, _, _ := strings.Cut(beforeQuery, "#")
+	for _, text := range [...]string{u.Path, u.EscapedPath(), unescape(withoutParameters(u.EscapedPath())), again, beforeFragment} {
+		for _, path := range [...]string{
+			withoutParameters(withSlashes(text)),
+			withSlashes(withoutParameters(text)),
+		} {
+			add(path)
+			add(asNames(path))
+			if rest, ok := strings.CutPrefix(path, "//"); ok {
+				add("/%2f" + rest)
+				_, afterHost, _ := strings.Cut(strings.TrimLeft(rest, "/"), "/")
+				add("/" + afterHost)
+			}
+		}
+	}
+	return readings[1:]
+}
+
+// ambiguous reports whether a decoded path can be read in several ways.
+func ambiguous(path string) bool {
+	if strings.ContainsAny(path, `;\%?#`) || strings.HasPrefix(path, "//") {
+		return true
+	}
+	if !strings.Contains(path, "/.") {
+		return false
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if isDots(segment) {
+			return true
+		}
+	}
+	return false
+}
+
+// escapesPlain reports whether a slash is percent-encoded, or what never has to be:
+// some servers route by the path as it came.
+func escapesPlain(rawPath string) bool {
+	for i := 0; i+2 < len(rawPath); i++ {
+		if rawPath[i] != '%' {
+			continue
+		}
+		c, err := strconv.ParseUint(rawPath[i+1:i+3], 16, 8)
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if err == nil && (letter || c >= '-' && c <= '9' || c == '_' || c == '~') { // with '.' and '/'
+			return true
+		}
+	}
+	return false
+}
+
+func isDots(segment string) bool { return segment == "." || segment == ".." }
+
+func withSlashes(path string) string { return strings.ReplaceAll(path, `\`, "/") }
+
+// withoutParameters drops what follows a semicolon from every segment.
+func withoutParameters(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		segments[i], _, _ = strings.Cut(segment, ";")
+	}
+	return strings.Join(segments, "/")
+}
+
+// asNames keeps dots from being resolved: to a server that routes first they are names.
+func asNames(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if isDots(segment) {
+			segments[i] = strings.ReplaceAll(segment, ".", "%2e")
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// unescape decodes what is percent-encoded, and leaves what only looks like it.
+func unescape(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' && i+2 < len(path) {
+			if decoded, err := url.PathUnescape(path[i : i+3]); err == nil {
+				b.WriteString(decoded)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(path[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,87 @@
+package browser
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestReadings(t *testing.T) {
+	for target, want := range map[string]string{
+		"/public/..;/secret":           "/secret",
+		"/public/%2e%2e;/secret":       "/secret",
+		"/public/..%3b/secret":         "/secret",
+		"/public/..%3Bx=1/secret":      "/secret",
+		`/public/..\secret`:            "/secret",
+		"/public/..%5csecret":          "/secret",
+		"/public%5C..%5Csecret":        "/secret",
+		"/app;x=1/secret":              "/app/secret",
+		"/;/app/secret":                "/app/secret",
+		"/app;a;b/;c/secret;d":         "/app/secret",
+		"/public/x;/../..;y/secret":    "/secret",
+		`/public;\..\..\secret`:        "/secret",
+		"/app;%2f..%2fpublic/x":        "/app/x",              // parameters dropped, then decoded
+		`/app;%5c..%5cpublic/x`:        "/app/x",              //
+		"/public/%252e%252e/secret":    "/secret",             // decoded twice
+		"/public/..%253b/secret":       "/secret",             //
+		"/public/..%255Csecret":        "/secret",             //
+		"/public/%25zz/%252e./..;/app": "/app",                // with what is no escape
+		"/app%253fx/../../public":      "/app",                // decoded, and parsed anew
+		"/app%23/../public":            "/app",                //
+		"/app/../public":               "/app/%2e%2e/public",  // routed, then resolved, if ever
+		"/app/..%2fpublic":             "/app/%2e%2e/public",  //
+		"/app/..;/public":              "/app/%2e%2e/public",  //
+		"//public/secret":              "/secret",             // new URL(path, base)
+		`/\public/secret`:              "/secret",             //
+		"/./public":                    "/%2e/public",         // a name
+		"//public/public/x":            "/%2fpublic/public/x", //
+		"/public%2fx":                  "/public%2fx",         // routed as it came
+		"/p%75blic/x":                  "/p%75blic/x",         //
+		"/./app;x":                     "/app",                // cleaned
+		"/app/;":                       "/app/",               // as a folder
+	} {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Readings(u); !slices.Contains(got, want) {
+			t.Errorf("%s is read as %q, want %s among them", target, got, want)
+		}
+	}
+}
+
+func TestPlainPathsHaveOneReadingAndCostNothing(t *testing.T) {
+	for _, target := range []string{
+		"/", "/app/secret", "/a%20b/%C3%A4", "/a//b", "/.well-known/x", "/...", "/a/.b", "/x?a=;&b=\\&c=%3b",
+		"/" + strings.Repeat("segment/", 200),
+	} {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Readings(u); got != nil {
+			t.Errorf("%.40s is read as %q", target, got)
+		}
+		if n := testing.AllocsPerRun(100, func() { Readings(u) }); n != 0 {
+			t.Errorf("%.40s: %v allocations", target, n)
+		}
+	}
+}
+
+// The work that a hostile path makes is bounded: readings are few, and none is
+// much longer than the path.
+func TestReadingsAreFew(t *testing.T) {
+	for _, part := range []string{"..;/", `.\..\`, "%2e%252e;%3b/", "a;%2f..%2f", "//;x/", "%%2525/."} {
+		u := &url.URL{Path: "/" + strings.Repeat(part, 1000)}
+		got := Readings(u)
+		if len(got) > 30 {
+			t.Errorf("%s: %d readings", part, len(got))
+		}
+		for _, reading := range got {
+			if len(reading) > 3*len(u.Path) || reading[0] != '/' {
+				t.Errorf("%s: read as %.40q of %d bytes", part, reading, len(reading))
+			}
+		}
+	}
+}
