@@ -40,6 +40,9 @@ var endpointTable = map[string]endpoint{
 	"app/authorize":    {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorize},
 	"app/onauthorized": {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorized},
 
+	"frame/ticket": {methods: post, sameOrigin: true, on: (*site).framesApart, serve: (*site).serveFrameTicket},
+	"frame/redeem": {methods: post, sameOrigin: true, on: (*site).framesApart, serve: (*site).serveFrameRedeem},
+
 	"backend/token": {methods: getOrPost, on: (*site).hasBackend, serve: serveBackend(backend.Token)},
 	"backend/zak":   {methods: getOrPost, on: (*site).hasBackend, serve: serveBackend(backend.ZAK)},
 	"backend/obf":   {methods: getOrPost, on: (*site).hasBackend, serve: serveBackend(backend.OBF)},

@@ -144,6 +144,9 @@ func (s *site) loginURL(returnURL string) string {
 	if returnURL == "" || returnURL == "/" {
 		return s.pathPrefix + "/login"
 	}
+	if s.isFrameWindow(returnURL) {
+		return returnURL
+	}
 	return s.pathPrefix + "/login?return_to=" + strings.ReplaceAll(url.QueryEscape(returnURL), "%2F", "/")
 }
 
