@@ -19,16 +19,18 @@ func (s *State) longestKeep() (keep time.Duration) {
 	return keep
 }
 
-// keepsGrant reports whether the grant outlives the sessions and programs.
-func (r *record) keepsGrant(life sessionLife) bool {
-	return life.keep > 0 && r.Grant != nil && !r.Grant.dead()
+// keepsGrant reports whether the grant outlives the sessions and programs, or has
+// outlived them for less than its time.
+func (r *record) keepsGrant(now time.Time, life sessionLife) bool {
+	return life.keep > 0 && r.Grant != nil && !r.Grant.dead() &&
+		(r.Left.IsZero() || now.Before(r.Left.Add(life.keep)))
 }
 
 // keepGrant notes in a changed record when the last session or program of former
 // ended: now, or before that where nobody has seen it end.
 func (r *record) keepGrant(former *record, now time.Time, life sessionLife) {
 	switch {
-	case !r.unused() || !r.keepsGrant(life):
+	case !r.unused() || !r.keepsGrant(now, life):
 		r.Left = time.Time{}
 	case r.Left.IsZero():
 		r.Left = now

@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -45,9 +46,14 @@ func TestKeptAfterSignOut(t *testing.T) {
 		w.calls(zoomtest.CallRefresh, 1)
 		time.Sleep(23*time.Hour - time.Second)
 		q.has("ada")
+		w.calls(zoomtest.CallRevoke, 0)
 		time.Sleep(time.Second)
 		p.hasNot("ada")
+		synctest.Wait()
+		w.calls(zoomtest.CallRevoke, 1)
 		q.hasNot("ada")
+		time.Sleep(time.Minute)
+		w.calls(zoomtest.CallRevoke, 1)
 	})
 }
 

@@ -94,7 +94,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 // kept, and returns the grant that was in it and when that was.
 func (r *record) leave(now time.Time, life sessionLife) (last *grant, at time.Time) {
 	r.prune(now, life)
-	if r.unused() && !r.keepsGrant(life) {
+	if r.unused() && !r.keepsGrant(now, life) {
 		last, at = r.Grant, now
 		r.end(now)
 	}

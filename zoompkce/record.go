@@ -185,7 +185,11 @@ func (r *record) expires(now time.Time, life sessionLife) time.Time {
 			end = e
 		}
 	}
-	return later(end.Add(life.keep), now.Add(tombstoneLife))
+	end = end.Add(life.keep)
+	if !r.Left.IsZero() {
+		end = end.Add(tombstoneLife) // for whoever asks then, see endLeft
+	}
+	return later(end, now.Add(tombstoneLife))
 }
 
 // format is the version of what the record holds. One without programs and kept

@@ -28,10 +28,32 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 		return nil, err
 	}
 	if !u.held(snap, now, life) {
+		if snap.record.grantOrNil() != nil {
+			m.endLeft(u)
+		}
 		return nil, ErrNoGrant
 	}
 	m.state.keep(u, now)
 	return &Session{user: u, snap: snap, at: now.UnixMilli()}, nil
+}
+
+// endLeft ends a grant that nobody holds any more, and whose time is over if it was
+// kept.
+func (m *Manager) endLeft(u *user) {
+	m.runOnce(&u.ending, func(ctx context.Context) {
+		var last *grant
+		var at time.Time
+		_, err := m.change(ctx, storeTimeout, u, "ending a kept grant", func(r *record) error {
+			if last, at = r.leave(time.Now(), m.recordLife()); last == nil {
+				return errUnchanged
+			}
+			return nil
+		})
+		if err == nil {
+			m.state.users.end(u, at)
+			m.revoke(ctx, newer(u.unsaved.Load(), last))
+		}
+	})
 }
 
 // held reports whether somebody holds a grant that lives.
