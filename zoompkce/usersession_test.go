@@ -163,3 +163,31 @@ func TestUserSessionInStoreTrouble(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A store that goes back to an earlier state brings no grant back that was ended
+// here, and takes none away that is kept.
+func TestUserSessionWhenTheStoreWentBack(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keep time.Duration
+		end  func(p *process, b *browser) error
+		has  bool
+	}{
+		"after the last sign-out":    {0, func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) }, false},
+		"after disconnecting":        {time.Hour, func(p *process, b *browser) error { return p.Disconnect(ctx, b.header()) }, false},
+		"after one that is kept for": {time.Hour, func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(keep(tt.keep))
+				b := p.signIn("ada")
+				restore := w.snapshotOf(w.store.only(t))
+				w.must(tt.end(p, b))
+				restore()
+				time.Sleep(time.Minute)
+				if _, err := p.UserSession(ctx, "ada"); (err == nil) != tt.has {
+					t.Errorf("%v", err)
+				}
+			})
+		})
+	}
+}
