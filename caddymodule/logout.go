@@ -23,8 +23,12 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 	if !browser.SameOrigin(r) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
+	everything, err := wantsDisconnect(w, r)
+	if err != nil {
+		return s.refuse(w, r, bodyRefusal(err))
+	}
 	signOut := s.manager.SignOut
-	if wantsDisconnect(w, r) {
+	if everything {
 		signOut = s.manager.Disconnect
 	}
 	if err := signOut(r.Context(), v.cookies); err != nil {
@@ -69,10 +73,12 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 
 // wantsDisconnect reports whether a sign-out is one of everything: all sessions and
 // programs of the user, and the grant that is kept for back ends.
-func wantsDisconnect(w http.ResponseWriter, r *http.Request) bool {
-	if browser.SentURL(r).Query().Get("disconnect") == "1" {
-		return true
+func wantsDisconnect(w http.ResponseWriter, r *http.Request) (bool, error) {
+	body, release, err := requestBodies.Read(w, r)
+	defer release()
+	if err != nil {
+		return false, err
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxRequestJSON)
-	return r.PostFormValue("disconnect") == "1"
+	form, _ := url.ParseQuery(string(body))
+	return form.Get("disconnect") == "1" || browser.SentURL(r).Query().Get("disconnect") == "1", nil
 }

@@ -23,9 +23,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	s := h.site
 	v := visitOf(r)
 	s.scrub(r, v)
+	next = s.includable(v, next)
 
 	sent := browser.SentURL(r)
-	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours {
+	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours && !v.answered {
+		v.answered = true
 		return s.serveEndpoint(w, r, v, endpoint)
 	}
 	protected, err := s.protects(r, sent)
@@ -35,6 +37,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if !protected {
 		telemetry.Metrics.Count(telemetry.DecisionUnprotected)
 		return next.ServeHTTP(w, r)
+	}
+	if v.answered || s.unauthenticated == passWithoutIdentity {
+		if failure := failureOf(r); failure != nil {
+			return s.serveError(w, r, v, next, failure)
+		}
 	}
 	if s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})

@@ -3,12 +3,12 @@ package backend
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -29,6 +29,7 @@ var (
 	errMeetingURL  = badRequest("meeting_url is not one of Zoom's: https://..., with /j/, /w/, /s/ or /wc/ and the number")
 	errFormat      = badRequest("format can only be text")
 	errBody        = badRequest("the body cannot be read")
+	errBusy        = &RefusalError{outcome.StoreUnavailable, "too many bodies are being read at a time"}
 	errLongBody    = badRequest("the body is longer than 64 KiB")
 	errContentType = badRequest("the content type of the body is not application/x-www-form-urlencoded")
 	errNotJSON     = badRequest("the body is not a JSON object with a meeting_url")
@@ -96,7 +97,8 @@ func parameters(w http.ResponseWriter, r *http.Request, withForm bool) (url.Valu
 }
 
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	body, err := readBody(w, r)
+	body, release, err := readBody(w, r)
+	defer release()
 	if err != nil || len(body) == 0 {
 		return nil, err
 	}
@@ -111,30 +113,29 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-// maxBody bounds what is read of a body, and maxDiscarded what is read and
-// forgotten of a longer one: a client that is still sending when the connection
-// closes sees a reset instead of the answer.
-const (
-	maxBody      = 64 << 10
-	maxDiscarded = 2 << 20
-)
+// requestBodies are those of senders who are entitled, and may be slow or mad all
+// the same.
+var requestBodies = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if errors.As(err, new(*http.MaxBytesError)) {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDiscarded)
-		return nil, errLongBody
+// readBody reads a body, which counts until release is called.
+func readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+	body, release, err = requestBodies.Read(w, r)
+	switch {
+	case errors.Is(err, bodies.ErrTooLong):
+		err = errLongBody
+	case errors.Is(err, bodies.ErrBusy):
+		err = errBusy
+	case err != nil:
+		err = errBody
 	}
-	if err != nil {
-		return nil, errBody
-	}
-	return body, nil
+	return body, release, err
 }
 
 // readMeetingURL reads what a bot service posts, and returns the number of the
 // meeting.
 func readMeetingURL(w http.ResponseWriter, r *http.Request) (string, error) {
-	body, err := readBody(w, r)
+	body, release, err := readBody(w, r)
+	defer release()
 	if err != nil {
 		return "", err
 	}
