@@ -348,3 +348,30 @@ func TestBackendOutlivesTheRedisMaster(t *testing.T) {
 		})
 	}
 }
+
+// Caddy logs Authorization where it is told to log credentials. Those of the
+// app's servers are no more to be read there than the tokens they get.
+func TestBackendCredentialsStayOutOfAccessLogs(t *testing.T) {
+	w := newWorld(t)
+	told := strings.Replace(w.site(backendOptions()), "auto_https off", "auto_https off\n\tservers {\n\t\tlog_credentials\n\t}", 1)
+	signed := signedURL("token?user_id=nobody")
+	_, signature, _ := strings.Cut(signed, "&signature=")
+	logged := func(caddyfile string) string {
+		w.load(caddyfile)
+		w.ask("token?user_id=nobody")
+		b := w.browser()
+		b.do(b.request(http.MethodGet, signed))
+		logs, err := os.ReadFile(w.logs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(logs)
+	}
+	hidden := logged(strings.Replace(told, "level DEBUG", "level DEBUG\n\t\tformat zoom_pkce", 1))
+	if strings.Contains(hidden, "Bearer "+backendSecret) || strings.Contains(hidden, signature) || !strings.Contains(hidden, "user_id=nobody") {
+		t.Errorf("logged:\n%s", hidden)
+	}
+	if shown := logged(told); !strings.Contains(shown, "Bearer "+backendSecret) || !strings.Contains(shown, signature) {
+		t.Error("this test sees nothing")
+	}
+}
