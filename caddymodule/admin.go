@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -26,6 +27,7 @@ func init() {
 //	GET    /zoom_pkce/status
 //	GET    /zoom_pkce/apps/<client_id>/users/<user id>
 //	DELETE /zoom_pkce/apps/<client_id>/users/<user id>
+//	DELETE /zoom_pkce/apps/<client_id>/pauses
 type adminAPI struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -40,7 +42,7 @@ func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/zoom_pkce/status", Handler: caddy.AdminHandlerFunc(a.serveStatus)},
-		{Pattern: "/zoom_pkce/apps/", Handler: caddy.AdminHandlerFunc(a.serveUser)},
+		{Pattern: "/zoom_pkce/apps/", Handler: caddy.AdminHandlerFunc(a.serveApp)},
 	}
 }
 
@@ -76,6 +78,8 @@ type appStatus struct {
 	UnsavedUsers int `json:"unsaved_users"`
 	// ZAKPausedUntil is set while Zoom wants no ZAK calls.
 	ZAKPausedUntil time.Time `json:"zak_paused_until,omitzero"`
+	// OBFPausedUntil is set while Zoom wants no calls for OBF tokens.
+	OBFPausedUntil time.Time `json:"obf_paused_until,omitzero"`
 }
 
 func (a *adminAPI) serveStatus(w http.ResponseWriter, r *http.Request) error {
@@ -91,32 +95,66 @@ func (a *adminAPI) serveStatus(w http.ResponseWriter, r *http.Request) error {
 		}
 		state := first.state
 		status.CachedUsers, status.UnsavedUsers = state.Users(), state.UnsavedUsers()
-		status.ZAKPausedUntil = state.ZAKPausedUntil()
+		status.ZAKPausedUntil, status.OBFPausedUntil = state.ZAKPausedUntil(), state.OBFPausedUntil()
 		apps = append(apps, status)
 	}
 	return adminAnswer(w, map[string]any{"apps": apps})
 }
 
-// serveUser shows what is known of a user, or ends the user's sessions.
-func (a *adminAPI) serveUser(w http.ResponseWriter, r *http.Request) error {
+// serveApp answers for what lies below a Zoom app.
+func (a *adminAPI) serveApp(w http.ResponseWriter, r *http.Request) error {
 	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/zoom_pkce/apps/"), "/")
-	if len(parts) != 3 || parts[1] != "users" {
-		return adminError(http.StatusNotFound, "the path is /zoom_pkce/apps/<client_id>/users/<user id>; percent-encode a slash in an id")
-	}
-	clientID, err1 := url.PathUnescape(parts[0])
-	userID, err2 := url.PathUnescape(parts[2])
-	if err1 != nil || err2 != nil || userID == "" {
-		return adminError(http.StatusBadRequest, "an id in the path cannot be read")
-	}
-	// The same client id at two Zoom hosts is two apps.
-	var managers []*zoompkce.Manager
-	for _, sites := range runningApps() {
-		if sites[0].clientID == clientID {
-			managers = append(managers, sites[0].manager)
+	for i, part := range parts {
+		var err error
+		if parts[i], err = url.PathUnescape(part); err != nil {
+			return adminError(http.StatusBadRequest, "an id in the path cannot be read")
 		}
 	}
-	if len(managers) == 0 {
+	serve := func([]*site) error {
+		return adminError(http.StatusNotFound, "the path is /zoom_pkce/apps/<client_id>/users/<user id>, "+
+			"or /zoom_pkce/apps/<client_id>/pauses; percent-encode a slash in an id")
+	}
+	switch {
+	case len(parts) == 3 && parts[1] == "users":
+		serve = func(apps []*site) error { return serveUser(w, r, apps, parts[2]) }
+	case len(parts) == 2 && parts[1] == "pauses":
+		serve = func(apps []*site) error { return liftPauses(w, r, apps) }
+	}
+	// The same client id at two Zoom hosts is two apps.
+	var apps []*site
+	for _, sites := range runningApps() {
+		if sites[0].clientID == parts[0] {
+			apps = append(apps, sites[0])
+		}
+	}
+	if len(apps) == 0 {
 		return adminError(http.StatusNotFound, "no zoom_pkce handler has this client_id; GET /zoom_pkce/status lists those there are")
+	}
+	return serve(apps)
+}
+
+// liftPauses lets Zoom be asked again before its time, by an operator who knows
+// that a limit was raised.
+func liftPauses(w http.ResponseWriter, r *http.Request, apps []*site) error {
+	if r.Method != http.MethodDelete {
+		return adminError(http.StatusMethodNotAllowed, "method not allowed")
+	}
+	for _, s := range apps {
+		s.state.LiftPauses()
+		s.logger.Info("an operator ended the pauses that Zoom has asked for", zap.String("client_id", s.clientID))
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// serveUser shows what is known of a user, or ends the user's sessions.
+func serveUser(w http.ResponseWriter, r *http.Request, apps []*site, userID string) error {
+	if userID == "" {
+		return adminError(http.StatusBadRequest, "an id in the path cannot be read")
+	}
+	var managers []*zoompkce.Manager
+	for _, s := range apps {
+		managers = append(managers, s.manager)
 	}
 	switch r.Method {
 	case http.MethodGet:

@@ -114,6 +114,8 @@ func disagreement(a, b *site) string {
 	switch {
 	case !bytes.Equal(a.clientSecret, b.clientSecret):
 		return "client_secret"
+	case a.clientKey != b.clientKey || a.clientKeyID != b.clientKeyID:
+		return "client_key"
 	case a.apiURL != b.apiURL:
 		return "api_url"
 	case a.session != b.session:

@@ -46,6 +46,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	zoom_pkce [<matcher>] {
 //	    client_id      <id>
 //	    client_secret  <secret>
+//	    client_key     <key> [<client_key_id>]
 //	    redirect_uri   <uri...>
 //	    oauth_url      <url>
 //	    api_url        <url>
@@ -85,6 +86,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	        meeting_id <placeholder>
 //	        header     <name>
 //	        lifetime   <duration>
+//	        max_age    <duration>
 //	        on_error   omit|fail
 //	    }
 //	    page_tokens on|off
@@ -99,9 +101,12 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	    zoom_app {
 //	        redirect_uri         <uri...>
 //	        sign_in_from_context on|off
+//	        open_in_client       on|off
 //	    }
 //	    webhook {
 //	        secret_token <token...>
+//	        client_id    <id...>
+//	        hand_on      on|off
 //	    }
 //	    backend {
 //	        secret      <secret...>
@@ -156,6 +161,8 @@ func (h *Handler) subdirective(b *conf.Block) error {
 		return b.Text(&h.ClientID)
 	case "client_secret":
 		return b.Text(&h.ClientSecret)
+	case "client_key":
+		return h.unmarshalClientKey(b)
 	case "redirect_uri":
 		return b.List(&h.RedirectURI)
 	case "oauth_url":
@@ -218,6 +225,29 @@ func (h *Handler) subdirective(b *conf.Block) error {
 	}
 }
 
+// unmarshalClientKey reads a key and perhaps its id.
+func (h *Handler) unmarshalClientKey(b *conf.Block) error {
+	if err := b.Once(); err != nil {
+		return err
+	}
+	args := b.RemainingArgs()
+	switch len(args) {
+	case 1:
+		h.ClientKey = args[0]
+	case 2:
+		h.ClientKey, h.ClientKeyID = args[0], args[1]
+	default:
+		return b.WrongCount("client_key", "takes a private key in PEM, quoted or as {file./path}, and perhaps its id")
+	}
+	return b.NotEmpty("client_key", args...)
+}
+
+// ownLine reports whether a JSON key is the name of a line of its own: not a
+// matcher, nor the word `off`, nor what follows another value on its line.
+func ownLine(key string) bool {
+	return key != "" && key != "protect" && key != "disabled" && key != "client_key_id"
+}
+
 // subdirectivesOf lists what a block of the directive takes: the Caddyfile and
 // JSON have the same names.
 func subdirectivesOf(block string) (names []string) {
@@ -232,8 +262,7 @@ func subdirectivesOf(block string) (names []string) {
 		fields = slices.Collect(fields[i].Type.Elem().Fields())
 	}
 	for _, field := range fields {
-		// A matcher, and the word `off`.
-		if key := jsonKey(field); key != "" && key != "protect" && key != "disabled" {
+		if key := jsonKey(field); ownLine(key) {
 			names = append(names, key)
 		}
 	}

@@ -141,6 +141,7 @@ func goldenEnvironment(t *testing.T) {
 	} {
 		t.Setenv(name, "for-tests-only-"+strings.Repeat(name, 3))
 	}
+	t.Setenv("ZOOM_CLIENT_KEY", testClientKey)
 	t.Setenv("ZOOM_UNAUTHENTICATED", "reject")
 	t.Setenv("SAME_SITE", "lax")
 }

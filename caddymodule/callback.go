@@ -62,7 +62,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 		// Another tab was faster; the code is not needed.
 		http.SetCookie(w, s.manager.DropLogin(login))
 		s.forgetStart(w, v)
-		return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
+		return s.redirect(w, telemetry.DecisionEndpoint, s.landing(r, login, previous))
 	}
 	signedIn, err := s.manager.SignIn(r.Context(), login, code, v.cookies)
 	if !errors.Is(err, zoompkce.ErrCodeUnused) {
@@ -74,7 +74,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	http.SetCookie(w, signedIn.Cookie)
 	http.SetCookie(w, s.countSignIn(v))
 	s.forgetStart(w, v)
-	return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
+	return s.redirect(w, telemetry.DecisionEndpoint, s.landing(r, login, signedIn.Session))
 }
 
 // declined ends a login that the visitor, or Zoom, did not go through with. Nothing of
@@ -109,7 +109,7 @@ func (s *site) startedElsewhere(w http.ResponseWriter, r *http.Request, v *visit
 	s.logStep(r, zap.InfoLevel, "a sign-in was begun at Zoom and begins once more here",
 		refusal{code: outcome.BadCallback, err: errors.New("the callback has no state")})
 	http.SetCookie(w, s.manager.Cookie(startMark, "1", statelessLife))
-	return s.startLogin(w, r, v, loginStart{returnURL: "/", restarted: true})
+	return s.startLogin(w, r, v, loginStart{returnURL: "/", restarted: true, marketplace: true})
 }
 
 // forgetStart drops the mark of a callback without a state once the sign-in has

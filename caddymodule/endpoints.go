@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/backend"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
@@ -19,6 +21,8 @@ type endpoint struct {
 	// SameOrigin is set where state is changed or a credential returned.
 	sameOrigin bool
 	serve      func(*site, http.ResponseWriter, *http.Request, *visit) error
+	// serveOrPass is in the place of serve where a request may go on.
+	serveOrPass func(*site, http.ResponseWriter, *http.Request, *visit, caddyhttp.Handler) error
 	// on tells whether the configuration has it; nil: always.
 	on func(*site) bool
 }
@@ -49,7 +53,7 @@ var endpointTable = map[string]endpoint{
 	"backend/bot":   {methods: post, on: (*site).hasBackend, serve: serveBackend(backend.Bot)},
 
 	// Its proof of origin is a signature.
-	"webhook": {methods: post, on: (*site).hasWebhook, serve: (*site).serveWebhook},
+	"webhook": {methods: post, on: (*site).hasWebhook, serveOrPass: (*site).serveWebhook},
 }
 
 // callbackEndpoint stands for the path of redirect_uri; no path below the prefix
@@ -62,7 +66,7 @@ var (
 )
 
 // serveEndpoint answers a request below path_prefix, or the callback.
-func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, name string) error {
+func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, name string, next caddyhttp.Handler) error {
 	e, ok := endpointTable[name]
 	if !ok || e.on != nil && !e.on(s) {
 		return s.refuse(w, r, refusal{code: outcome.NotFound})
@@ -73,6 +77,9 @@ func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, n
 	}
 	if e.sameOrigin && !browser.SameOrigin(r) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
+	}
+	if e.serveOrPass != nil {
+		return e.serveOrPass(s, w, r, v, next)
 	}
 	return e.serve(s, w, r, v)
 }

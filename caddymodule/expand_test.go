@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,6 +61,21 @@ func TestResolveErrorsHideSecrets(t *testing.T) {
 		_, err := h.resolve(caddy.NewReplacer())
 		if err == nil || !strings.Contains(err.Error(), "cookie secret (number 2): has 6 bytes") || strings.Contains(err.Error(), secret) {
 			t.Errorf("error is %v", err)
+		}
+	})
+	t.Run("a client key", func(t *testing.T) {
+		for raw, want := range map[string]string{
+			secret:                             "client_key: there is no private key in PEM",
+			testClientKey[:80] + "{env.unset}": "placeholder {env.unset} is empty",
+			"{file." + file + "}":              "client_key {file." + file + "}: there is no private key in PEM",
+			"-----BEGIN PRIVATE KEY-----\n" + base64.StdEncoding.EncodeToString([]byte(secret)) + "\n-----END PRIVATE KEY-----\n": "client_key: the private key is damaged",
+		} {
+			h := minimalHandler()
+			h.ClientSecret, h.ClientKey = "", raw
+			_, err := h.resolve(caddy.NewReplacer())
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "czNjcjN0") {
+				t.Errorf("error is %v, want %s", err, want)
+			}
 		}
 	})
 	t.Run("a URL with a password", func(t *testing.T) {

@@ -38,8 +38,17 @@ type Handler struct {
 	ClientID string `json:"client_id,omitempty"`
 
 	// The client secret of the Zoom app. Leave it out for a public client,
-	// which has none. Default: none.
+	// which has none, and with `client_key`, unless it is a Zoom App. Default: none.
 	ClientSecret string `json:"client_secret,omitempty"`
+
+	// The app's own private key in PEM, for an app whose credentials at Zoom are
+	// a public key instead of a client secret: RSA of 2048 bits or more, or P-256.
+	// `caddy zoom-pkce keygen --client-key` makes one. Default: none.
+	ClientKey string `json:"client_key,omitempty"`
+
+	// The id that Zoom knows `client_key` by, the `kid` of its JWK. In a Caddyfile
+	// it follows the key. Default: none is sent.
+	ClientKeyID string `json:"client_key_id,omitempty"`
 
 	// The absolute redirect URIs as registered at Zoom, one for each host that
 	// is served; all have the same path, which is where Zoom sends visitors
@@ -122,7 +131,8 @@ type Handler struct {
 	ZoomApp *ZoomApp `json:"zoom_app,omitempty"`
 
 	// Turns on the endpoint `webhook`, which ends the sessions of users that
-	// remove the app at Zoom. Default: off.
+	// remove the app at Zoom, are deactivated or deleted, and can hand events on to
+	// the app behind. Default: off.
 	Webhook *Webhook `json:"webhook,omitempty"`
 
 	// Turns on the endpoints `backend/token`, `backend/zak`, `backend/obf` and

@@ -11,8 +11,11 @@ import (
 // Headers configures the request headers that carry identity and access token
 // to the next handlers.
 type Headers struct {
-	// The Zoom access token, for calling Zoom's API as the visitor. Default:
-	// `X-Zoom-Access-Token`, without a scheme.
+	// The Zoom access token, for calling Zoom's API as the visitor. If Zoom
+	// refuses it before its time, the app answers with the field of this name
+	// followed by `-Rejected`; it is removed, and the visitor's next request carries
+	// another token, if Zoom does refuse that one. Default: `X-Zoom-Access-Token`,
+	// without a scheme.
 	AccessToken *TokenHeader `json:"access_token,omitempty"`
 
 	// The Zoom user id: the identity to key on, it never changes. Default:

@@ -25,14 +25,16 @@ type grants struct {
 // fetch gets the credentials a request is promised. An error means that the
 // request cannot go on.
 func (s *site) fetch(r *http.Request, v *visit, session *zoompkce.Session) (g grants, err error) {
-	// Without the header the token is still kept alive: the session lives by it.
-	if g.accessToken, err = s.manager.AccessToken(r.Context(), session); err != nil {
-		return g, err
-	}
 	if err := s.fetchZAK(r, v, session, &g); err != nil {
 		return g, err
 	}
-	return g, s.fetchOBF(r, session, &g)
+	if err := s.fetchOBF(r, session, &g); err != nil {
+		return g, err
+	}
+	// Taken last: where Zoom refused the token for a ZAK or an OBF token, it was
+	// refreshed. Without its header it is still kept alive: the session lives by it.
+	g.accessToken, err = s.manager.AccessToken(r.Context(), session)
+	return g, err
 }
 
 func (s *site) fetchZAK(r *http.Request, v *visit, session *zoompkce.Session, g *grants) error {
@@ -65,7 +67,7 @@ func (s *site) fetchOBF(r *http.Request, session *zoompkce.Session, g *grants) e
 	if !ok {
 		return nil
 	}
-	obf, err := s.manager.OBF(r.Context(), session, meeting, zoompkce.OBFPolicy{Lifetime: s.obf.lifetime})
+	obf, err := s.manager.OBF(r.Context(), session, meeting, s.obf.policy())
 	if err != nil && (s.obf.fail || isSignedOut(err)) {
 		return zakError{err}
 	}

@@ -19,8 +19,9 @@ import (
 
 // loginStart says what login to start.
 type loginStart struct {
-	returnURL string
-	restarted bool // it follows one that failed
+	returnURL   string
+	restarted   bool // it follows one that failed
+	marketplace bool // it was begun there
 }
 
 // startLogin sends the visitor to Zoom.
@@ -32,6 +33,7 @@ func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, star
 		RedirectURI: s.redirectURIOf(r).uri,
 		ReturnURL:   start.returnURL,
 		Restarted:   start.restarted,
+		Marketplace: start.marketplace,
 	})
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))

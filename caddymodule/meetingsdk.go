@@ -89,6 +89,10 @@ func (m *MeetingSDK) resolve(r *resolver, app *Handler, s *settings) *meetingSDK
 		sdk.sdkSecret = []byte(v.Text)
 	}
 	switch {
+	case app.ClientKey != "":
+		if m.SDKKey == "" || m.SDKSecret == "" {
+			r.Failf("meeting_sdk", "needs sdk_key and sdk_secret beside client_key, which does not sign for meetings")
+		}
 	case app.ClientSecret != "":
 	case m.SDKSecret == "":
 		r.Failf("meeting_sdk sdk_secret", "is required for a public client, and so is sdk_key: its own id signs nothing")

@@ -95,7 +95,16 @@ func TestResolveRefuses(t *testing.T) {
 		"an OBF without a meeting":      {func(h *Handler) { h.OBF = new(OBF) }, "obf meeting_id: is required"},
 		"an OBF for no meeting number":  {func(h *Handler) { h.OBF = &OBF{MeetingID: "12345678"} }, "obf meeting_id"},
 		"an OBF with negative lifetime": {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", Lifetime: -1} }, "obf lifetime"},
-		"an unknown obf on_error":       {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", OnError: "no"} }, "obf on_error"},
+		"an OBF older than its lifetime": {
+			func(h *Handler) {
+				h.OBF = &OBF{MeetingID: "{x}", Lifetime: caddy.Duration(time.Minute), MaxAge: new(caddy.Duration(time.Hour))}
+			}, "obf max_age: 1h0m0s is not between 0 and 1m0s",
+		},
+		"an OBF older than 2 hours": {
+			func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", MaxAge: new(caddy.Duration(3 * time.Hour))} }, "obf max_age: 3h0m0s",
+		},
+		"a negative OBF age":      {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", MaxAge: new(caddy.Duration(-1))} }, "obf max_age"},
+		"an unknown obf on_error": {func(h *Handler) { h.OBF = &OBF{MeetingID: "{x}", OnError: "no"} }, "obf on_error"},
 
 		"a short Meeting SDK JWT": {
 			func(h *Handler) { h.MeetingSDK = &MeetingSDK{ExpiresIn: caddy.Duration(29 * time.Minute)} }, "meeting_sdk expires_in: 29m0s is not between",
@@ -113,13 +122,34 @@ func TestResolveRefuses(t *testing.T) {
 		"a Meeting SDK with half of a public client's key": {
 			func(h *Handler) { h.ClientSecret = ""; h.MeetingSDK = &MeetingSDK{SDKKey: "k"} }, "meeting_sdk sdk_secret: is required for a public client",
 		},
+		"a client_key that is none": {
+			func(h *Handler) { h.ClientSecret, h.ClientKey = "", "a-secret-word" }, "client_key: there is no private key in PEM",
+		},
+		"a client_key beside a client_secret": {
+			func(h *Handler) { h.ClientKey = testClientKey }, "client_secret: leave it out beside client_key",
+		},
+		"a key id with a space": {
+			func(h *Handler) { h.ClientSecret, h.ClientKey, h.ClientKeyID = "", testClientKey, "a b" }, "client_key: the key id must not contain spaces",
+		},
+		"a key id without a key": {func(h *Handler) { h.ClientKeyID = "key-1" }, `client_key_id "key-1": names a client_key, and there is none`},
+		"a Meeting SDK that signs with a client_key": {
+			func(h *Handler) {
+				h.ClientSecret, h.ClientKey, h.MeetingSDK = "", testClientKey, &MeetingSDK{SDKSecret: "x"}
+			}, "meeting_sdk: needs sdk_key and sdk_secret beside client_key",
+		},
+		"a Meeting SDK that signs with the secret of a Zoom App": {
+			func(h *Handler) { h.ClientKey, h.MeetingSDK, h.ZoomApp = testClientKey, new(MeetingSDK), new(ZoomApp) },
+			"meeting_sdk: needs sdk_key and sdk_secret beside client_key",
+		},
+		"a Zoom App with a key alone": {
+			func(h *Handler) { h.ClientSecret, h.ClientKey, h.ZoomApp = "", testClientKey, new(ZoomApp) }, "zoom_app: needs client_secret",
+		},
 		"a Zoom App without a secret": {
 			func(h *Handler) { h.ClientSecret = ""; h.ZoomApp = new(ZoomApp) }, "zoom_app: needs client_secret",
 		},
 		"a Zoom App over plain http": {
 			func(h *Handler) { h.ZoomApp = &ZoomApp{RedirectURI: []string{"http://app.example.com/"}} }, "zoom_app redirect_uri",
 		},
-		"a webhook without a token":  {func(h *Handler) { h.Webhook = new(Webhook) }, "webhook secret_token: is required"},
 		"back ends without a secret": {func(h *Handler) { h.Backend = &Backend{KeepGrants: 1} }, "backend secret: is required"},
 		"a backend secret of 31 bytes": {
 			func(h *Handler) { h.Backend = &Backend{Secret: []string{strings.Repeat("x", 31)}} }, "backend secret: has 31 bytes, it needs 32 or more",
@@ -133,6 +163,10 @@ func TestResolveRefuses(t *testing.T) {
 		"grants kept for less than nothing": {
 			func(h *Handler) { h.Backend = &Backend{Secret: []string{strings.Repeat("x", 32)}, KeepGrants: -1} }, "backend keep_grants: -1ns is negative",
 		},
+		"a webhook for a client that is empty": {
+			func(h *Handler) { h.Webhook = &Webhook{SecretToken: []string{"x"}, ClientID: []string{""}} }, "webhook client_id: is empty",
+		},
+		"a webhook without a token": {func(h *Handler) { h.Webhook = new(Webhook) }, "webhook secret_token: is required"},
 
 		"a session for ever":       {func(h *Handler) { h.Session = &Session{MaxLifetime: caddy.Duration(401 * 24 * time.Hour)} }, "session max_lifetime"},
 		"a sync interval of days":  {func(h *Handler) { h.Session = &Session{SyncInterval: caddy.Duration(25 * time.Hour)} }, "session sync_interval"},

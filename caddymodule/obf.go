@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"time"
@@ -8,7 +9,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
+
+// obfLife is how long an OBF token lives if Zoom is not asked for another time.
+const obfLife = 2 * time.Hour
 
 // OBF configures the on-behalf-of token that protected requests carry. It lets
 // a participant without a person behind it, such as a recorder, join a meeting
@@ -26,6 +31,11 @@ type OBF struct {
 	// Default: unset, which means 2 hours at Zoom.
 	Lifetime caddy.Duration `json:"lifetime,omitempty"`
 
+	// How old a token may be when a request gets it, at most `lifetime`. Zoom
+	// calls these tokens single-use, so with 0 each is handed out once; more lets
+	// the requests of a visitor for a meeting share one. Default: 0.
+	MaxAge *caddy.Duration `json:"max_age,omitempty"`
+
 	// What happens to a request when no token can be fetched: `omit` lets it go
 	// on without the header, `fail` answers it with an error. Default: `omit`.
 	OnError string `json:"on_error,omitempty"`
@@ -35,7 +45,12 @@ type obfSettings struct {
 	meetingID string // still with its placeholders
 	header    string
 	lifetime  time.Duration // 0: Zoom's default
+	maxAge    time.Duration // 0: each is handed out once
 	fail      bool
+}
+
+func (o *obfSettings) policy() zoompkce.OBFPolicy {
+	return zoompkce.OBFPolicy{MaxAge: o.maxAge, Lifetime: o.lifetime}
 }
 
 func (o *OBF) subdirective(b *conf.Block) error {
@@ -46,6 +61,8 @@ func (o *OBF) subdirective(b *conf.Block) error {
 		return b.Text(&o.Header)
 	case "lifetime":
 		return b.Duration(&o.Lifetime)
+	case "max_age":
+		return b.DurationOrZero(&o.MaxAge)
 	case "on_error":
 		return b.OneOf(&o.OnError, onErrorValues...)
 	default:
@@ -65,12 +82,19 @@ func (o *OBF) resolve(r *resolver) *obfSettings {
 		r.Failf("obf meeting_id",
 			"%q is neither a meeting number of 9 to 12 digits nor does it contain a placeholder", o.MeetingID)
 	}
-	return &obfSettings{
+	s := &obfSettings{
 		meetingID: o.MeetingID,
 		header:    r.headerName("obf header", o.Header, standardOBFHeader),
 		lifetime:  r.tokenLifetime("obf lifetime", o.Lifetime),
 		fail:      r.OneOf("obf on_error", o.OnError, onErrorValues...) == "fail",
 	}
+	if o.MaxAge != nil {
+		s.maxAge = time.Duration(*o.MaxAge)
+		if use := cmp.Or(s.lifetime, obfLife); s.maxAge < 0 || s.maxAge > use {
+			r.Failf("obf max_age", "%s is not between 0 and %s, when a token has ended", s.maxAge, use)
+		}
+	}
+	return s
 }
 
 var meetingNumber = regexp.MustCompile(`^[0-9]{9,12}$`)

@@ -48,7 +48,7 @@ func (s *site) zakPolicy() zoompkce.ZAKPolicy {
 // obfPolicy is what OBF token an endpoint gives.
 func (s *site) obfPolicy() (p zoompkce.OBFPolicy) {
 	if s.obf != nil {
-		p.Lifetime = s.obf.lifetime
+		p = s.obf.policy()
 	}
 	return p
 }

@@ -108,6 +108,8 @@ func caddyfileForm(path string) (line, word string) {
 	switch {
 	case path == "protect":
 		return directive, "[<matcher>]"
+	case path == "client_key_id":
+		return "client_key", "[<" + key + ">]"
 	case key == "disabled":
 		return parent, "off"
 	case strings.HasPrefix(parent, "headers."):

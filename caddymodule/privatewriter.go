@@ -10,14 +10,16 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
 // privateWriter marks an answer as the visitor's own, whatever the upstream
 // says of it, so that no shared cache keeps a protected body (RFC 9111,
 // section 5.2.2.7). What speaks to shared caches alone is removed: to them
-// it counts for more.
+// it counts for more. So is what the app says to us alone, of its token.
 type privateWriter struct {
 	caddyhttp.ResponseWriterWrapper
+	given  givenToken
 	marked bool
 	value  [1]string // of the header, where there was none
 }
@@ -31,6 +33,7 @@ func (w *privateWriter) WriteHeader(status int) {
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
 		w.mark()
 	} else {
+		w.given.heed(w.Header())
 		pages.DropSharedCacheFields(w.Header())
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
@@ -67,6 +70,7 @@ func (w *privateWriter) mark() {
 	}
 	w.marked = true
 	h := w.Header()
+	w.given.heed(h)
 	pages.DropSharedCacheFields(h)
 	lines := h["Cache-Control"]
 	for _, line := range lines {
@@ -83,6 +87,45 @@ func (w *privateWriter) mark() {
 		return
 	}
 	h["Cache-Control"] = append(lines, "private")
+}
+
+// end is for the trailers, which net/http sends when all handlers have returned.
+func (w *privateWriter) end() { w.given.heed(w.Header()) }
+
+// rejectedSuffix makes the name of the field of an answer by which the app says
+// that Zoom has refused the access token of its request.
+const rejectedSuffix = "-Rejected"
+
+// givenToken is the access token that a request was given, and to whom the app's
+// word about it goes. The zero value has none.
+type givenToken struct {
+	redacted
+	manager *zoompkce.Manager
+	session *zoompkce.Session
+	token   string
+	fields  [2]string // of the answer: as header, and as trailer that nobody announced
+}
+
+// rejectedFields are where the app tells of the token in a header.
+func rejectedFields(tokenHeader string) [2]string {
+	if tokenHeader == "" {
+		return [2]string{}
+	}
+	field := http.CanonicalHeaderKey(tokenHeader + rejectedSuffix)
+	return [2]string{field, http.TrailerPrefix + field}
+}
+
+// heed takes the app's word off an answer, where it is nobody else's business.
+func (g *givenToken) heed(h http.Header) {
+	if g.manager == nil {
+		return
+	}
+	for _, field := range g.fields {
+		if _, said := h[field]; said {
+			delete(h, field)
+			g.manager.TokenRejected(g.session, g.token)
+		}
+	}
 }
 
 // Interface guards

@@ -31,6 +31,7 @@ type site struct {
 	protect  caddyhttp.MatcherSets
 	zakFor   caddyhttp.MatcherSets
 	names    promised // of the headers
+	rejected [2]string
 	scrubber *scrub.Headers
 
 	backends   *backend.Server        // nil: off
@@ -67,7 +68,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	s := &site{
 		settings: settings, logger: ctx.Logger(),
-		names: settings.promised(), scrubber: scrub.NewHeaders(settings.scrubbedNames()),
+		names: settings.promised(), rejected: rejectedFields(settings.headers.accessToken), scrubber: scrub.NewHeaders(settings.scrubbedNames()),
 	}
 	if s.protect, err = loadMatchers(ctx, h, "Protect", len(h.Protect)); err != nil {
 		return fmt.Errorf("protect: %w", err)

@@ -80,7 +80,8 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	requestID := s.tell(r, f)
 	refuseBody(w, r)
 
-	if !s.errorPages {
+	// Where errors are handled, the app is often asked: it would take this for an event.
+	if !s.errorPages && !s.passesForEvent(r, browser.SentURL(r)) {
 		pages.SetRetryAfter(w.Header(), f.code.Status(), f.retryAfter)
 		w.Header().Set("Cache-Control", "no-store")
 		pages.DropSharedCacheFields(w.Header())

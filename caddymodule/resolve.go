@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // resolver is one that knows what only a handler has.
@@ -39,7 +40,7 @@ func (h *Handler) resolve(repl *caddy.Replacer) (*settings, error) {
 	s.obf = h.OBF.resolve(r)
 	s.meetingSDK = h.MeetingSDK.resolve(r, h, s)
 	s.zoomApp = h.ZoomApp.resolve(r, h, s)
-	s.webhook = h.Webhook.resolve(r)
+	s.webhook = h.Webhook.resolve(r, s.clientID)
 	s.backend = h.Backend.resolve(r)
 	s.session = h.Session.resolve(r)
 	s.cookie = h.Cookie.resolve(r, s)
@@ -62,6 +63,7 @@ func (h *Handler) resolveApp(r *resolver, s *settings) {
 	if v, ok := r.Secret("client_secret", h.ClientSecret); ok {
 		s.clientSecret = []byte(v.Text)
 	}
+	h.resolveClientKey(r, s)
 	s.resolveRedirectURIs(r, h.RedirectURI)
 
 	s.oauthURL = r.BaseURL("oauth_url", h.OAuthURL, "https://zoom.us")
@@ -93,6 +95,28 @@ func (h *Handler) resolveApp(r *resolver, s *settings) {
 	}
 	if s.refreshMargin < 0 {
 		r.Failf("refresh_margin", "%s is less than nothing", s.refreshMargin)
+	}
+}
+
+// resolveClientKey resolves the app's own key, with which the app proves itself
+// to Zoom in the place of the client secret. The secret then has one use left.
+func (h *Handler) resolveClientKey(r *resolver, s *settings) {
+	id, _ := r.Text("client_key_id", h.ClientKeyID)
+	s.clientKeyID = id.Text
+	switch {
+	case h.ClientKey == "" && h.ClientKeyID != "":
+		r.Fail(id, "names a client_key, and there is none")
+		return
+	case h.ClientKey == "":
+		return
+	case h.ClientSecret != "" && h.ZoomApp == nil:
+		r.Failf("client_secret", "leave it out beside client_key, which takes its place; only zoom_app needs both")
+	}
+	for _, v := range r.Keys("client_key", []string{h.ClientKey}) {
+		if _, err := zoomapi.ClientJWK(v.Text, s.clientKeyID); err != nil {
+			r.Fail(v, "%s", strings.TrimPrefix(err.Error(), "client_key: "))
+		}
+		s.clientKey = v.Text
 	}
 }
 

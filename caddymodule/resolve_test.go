@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
@@ -97,6 +98,23 @@ func TestResolveAccepts(t *testing.T) {
 		"a public client": {
 			func(h *Handler) { h.ClientSecret = "" },
 			func(s *settings) any { return s.clientSecret }, []byte(nil),
+		},
+		"an app of several client ids": {
+			func(h *Handler) {
+				h.Webhook = &Webhook{SecretToken: []string{"x"}, ClientID: []string{"public", "production"}, HandOn: true}
+			},
+			func(s *settings) any { return append(s.webhook.clientIDs, fmt.Sprint(s.webhook.handOn)) },
+			[]string{"id", "public", "production", "true"},
+		},
+		"an app with a key": {
+			func(h *Handler) { h.ClientSecret, h.ClientKey, h.ClientKeyID = "", testClientKey, "key-1" },
+			func(s *settings) any { return []string{string(s.clientSecret), s.clientKey, s.clientKeyID} },
+			[]string{"", testClientKey, "key-1"},
+		},
+		"a Zoom App with a key": {
+			func(h *Handler) { h.ClientKey, h.ZoomApp = testClientKey, new(ZoomApp) },
+			func(s *settings) any { return []string{string(s.clientSecret), s.clientKey} },
+			[]string{"secret", testClientKey},
 		},
 		"escaped braces in a secret": {
 			func(h *Handler) { h.ClientSecret = `pa\{ss\}word` },

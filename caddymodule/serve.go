@@ -23,12 +23,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	s := h.site
 	v := visitOf(r)
 	s.scrub(r, v)
+	if v.handedOn {
+		return next.ServeHTTP(w, r)
+	}
 	next = s.includable(v, next)
 
 	sent := browser.SentURL(r)
 	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours && !v.answered {
 		v.answered = true
-		return s.serveEndpoint(w, r, v, endpoint)
+		return s.serveEndpoint(w, r, v, endpoint, next)
+	}
+	if s.passesForEvent(r, sent) {
+		return s.refuse(w, r, refusal{code: outcome.NotFound})
 	}
 	protected, err := s.protects(r, sent)
 	if err != nil {
@@ -155,10 +161,14 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	s.inject(r, v, profile, grants)
 	telemetry.Metrics.SignedIn.Inc()
 	private := v.privateWriter(w)
+	if s.headers.accessToken != "" {
+		private.given = givenToken{manager: s.manager, session: session, token: grants.accessToken, fields: s.rejected}
+	}
 	err = next.ServeHTTP(private, r)
 	if err != nil {
 		private.mark() // what handle_errors answers is for this visitor, unless it says otherwise
 	}
+	private.end()
 	return err
 }
 

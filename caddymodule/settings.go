@@ -18,7 +18,9 @@ type settings struct {
 	redacted
 
 	clientID     string
-	clientSecret []byte // nil: a public client
+	clientSecret []byte // nil: a public client, or one with a key
+	clientKey    string // in PEM, "": none
+	clientKeyID  string
 
 	redirectURIs []redirectURI // the first one is for all hosts that have none
 	callbackPath string        // the path they share
@@ -68,6 +70,8 @@ func (s *settings) zoomConfig() zoomapi.Config {
 	return zoomapi.Config{
 		ClientID:     s.clientID,
 		ClientSecret: string(s.clientSecret),
+		ClientKey:    s.clientKey,
+		ClientKeyID:  s.clientKeyID,
 		OAuthURL:     s.oauthURL,
 		APIURL:       s.apiURL,
 		AuthorizeURL: s.authorizeURL,

@@ -28,6 +28,7 @@ type visit struct {
 	profile    zoomapi.Profile // of whom the placeholders tell
 	identified bool            // there are placeholders
 	answered   bool            // an endpoint has been asked, and has failed
+	handedOn   bool            // it is an event of Zoom's, on its way to the app
 
 	// What the first directive needs, which is the only one nearly always: part
 	// of the visit, it is one piece of memory instead of six.

@@ -14,6 +14,10 @@ type ZoomApp struct {
 	// load signs its user in, if that user has authorized the app before.
 	// Default: false.
 	SignInFromContext bool `json:"sign_in_from_context,omitempty"`
+
+	// Whether a sign-in that the Marketplace's "Add" button began ends in the Zoom
+	// client, with the app open, instead of on the site. Default: false.
+	OpenInClient bool `json:"open_in_client,omitempty"`
 }
 
 type zoomAppSettings struct {
@@ -22,6 +26,7 @@ type zoomAppSettings struct {
 	redirectURIs      []string
 	own               int
 	signInFromContext bool
+	openInClient      bool
 }
 
 func (z *ZoomApp) subdirective(b *conf.Block) error {
@@ -30,6 +35,8 @@ func (z *ZoomApp) subdirective(b *conf.Block) error {
 		return b.List(&z.RedirectURI)
 	case "sign_in_from_context":
 		return b.OnOff(&z.SignInFromContext)
+	case "open_in_client":
+		return b.OnOff(&z.OpenInClient)
 	default:
 		return b.Unrecognized()
 	}
@@ -44,9 +51,9 @@ func (z *ZoomApp) resolve(r *resolver, app *Handler, s *settings) *zoomAppSettin
 		// The key of the app context is SHA-256 of the client secret
 		// (https://developers.zoom.us/docs/zoom-apps/zoom-app-context/).
 		r.Failf("zoom_app",
-			"needs client_secret, with which Zoom encrypts the app context; a public client has none")
+			"needs client_secret, with which Zoom encrypts the app context, also beside client_key; a public client has none")
 	}
-	zoomApp := &zoomAppSettings{signInFromContext: z.SignInFromContext}
+	zoomApp := &zoomAppSettings{signInFromContext: z.SignInFromContext, openInClient: z.OpenInClient}
 	for i := range s.redirectURIs {
 		zoomApp.redirectURIs = append(zoomApp.redirectURIs, s.redirectURIs[i].uri)
 	}

@@ -84,6 +84,24 @@ func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visi
 	return signedIn.Session, nil
 }
 
+// landing is where a sign-in ends: in Zoom's client, if it was begun at the
+// Marketplace to install the app there, else where it was to lead. Where the client
+// cannot be opened, the visitor is signed in all the same.
+func (s *site) landing(r *http.Request, login *zoompkce.Login, session *zoompkce.Session) string {
+	if s.zoomApp == nil || !s.zoomApp.openInClient || !login.Marketplace {
+		return login.ReturnURL
+	}
+	if _, err := s.admit(r, session); err != nil {
+		return login.ReturnURL // which tells the visitor why not
+	}
+	address, err := s.manager.Deeplink(r.Context(), session)
+	if err != nil {
+		s.logStep(r, zap.WarnLevel, "Zoom's client is not opened: Zoom gives no address for it", refusalOf(err))
+		return login.ReturnURL
+	}
+	return address
+}
+
 // insideZoom reports whether a page is being opened inside the Zoom client,
 // which must not be sent to zoom.us. The client says so in its User-Agent
 // (developers.zoom.us/docs/zoom-apps/architecture); Zoom's web client is a page

@@ -43,7 +43,7 @@ type Login struct {
 	Flow Flow
 	// RedirectURI is where Zoom was told to send the visitor back to.
 	RedirectURI string
-	// Of is where the visitor goes after it.
+	// ReturnURL is where the visitor goes after it.
 	ReturnURL string
 	// Program is the authorization request that the visitor is to be asked after
 	// it, in the ProgramFlow.
@@ -53,6 +53,8 @@ type Login struct {
 	// Restarted tells that it follows one that failed, so that a second
 	// failure is not answered by a third attempt.
 	Restarted bool
+	// Marketplace tells that the visitor came from Zoom's App Marketplace.
+	Marketplace bool
 
 	state    string
 	verifier string
@@ -72,6 +74,7 @@ type loginPayload struct {
 	Session     string `json:"b,omitempty"`
 	Owner       string `json:"o,omitempty"`
 	Program     string `json:"p,omitempty"`
+	Marketplace bool   `json:"m,omitempty"`
 }
 
 // LoginRequest says what login to begin.
@@ -80,12 +83,14 @@ type LoginRequest struct {
 	Flow Flow
 	// RedirectURI is one of the URIs registered at Zoom.
 	RedirectURI string
-	// Of is where the visitor goes after it; a result of [Of].
+	// ReturnURL is where the visitor goes after it; a result of [returnurl.Of].
 	ReturnURL string
 	// Program is the authorization request of the ProgramFlow.
 	Program string
 	// Restarted is set for a login that follows one that failed.
 	Restarted bool
+	// Marketplace is set for one that Zoom's App Marketplace began, without a state.
+	Marketplace bool
 }
 
 // BeginLogin begins a sign-in. It returns the login, for the authorization URL
@@ -105,6 +110,7 @@ func (m *Manager) BeginLogin(
 		Program:     req.Program,
 		Started:     time.Now(),
 		Restarted:   req.Restarted,
+		Marketplace: req.Marketplace,
 		state:       newState(k, req.Restarted),
 		verifier:    zoomapi.NewVerifier(),
 	}
@@ -127,7 +133,7 @@ func (l *Login) seal(k *keys) (string, error) {
 	// Every & of the return URL would become six bytes, and the cookie too long.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(loginPayload{
-		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.owner, l.Program,
+		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.owner, l.Program, l.Marketplace,
 	}); err != nil {
 		return "", err
 	}
@@ -191,6 +197,7 @@ func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
 		Program:     p.Program,
 		Started:     time.UnixMilli(p.Started),
 		Restarted:   stateRestarted(k, p.State),
+		Marketplace: p.Marketplace,
 		state:       p.State,
 		verifier:    p.Verifier,
 		cookie:      name,

@@ -89,7 +89,7 @@ func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
 }
 
 // renewedLife is how long all requests that come with an old cookie are given
-// the same new one.
+// the same new one; of short idle times a tenth, so that the new one lasts.
 const renewedLife = time.Minute
 
 // renewedCookie is the last cookie a session was given.
@@ -99,12 +99,12 @@ type renewedCookie struct {
 	issued      int64
 }
 
-func (r *renewedCookie) lasts(now time.Time) bool {
+func (r *renewedCookie) lasts(now time.Time, idle time.Duration) bool {
 	if r == nil {
 		return false
 	}
 	age := now.UnixMilli() - r.issued
-	return age >= 0 && age < renewedLife.Milliseconds()
+	return age >= 0 && age < min(renewedLife, idle/10).Milliseconds()
 }
 
 func (m *Manager) renew(k *keys, s *Session, now time.Time) (*http.Cookie, error) {
@@ -114,7 +114,7 @@ func (m *Manager) renew(k *keys, s *Session, now time.Time) (*http.Cookie, error
 	if opened == nil {
 		return m.issue(k, s, now)
 	}
-	if r := opened.renewed; r.lasts(now) && r.set == k.set && r.name == m.jar.base {
+	if r := opened.renewed; r.lasts(now, m.life.idle) && r.set == k.set && r.name == m.jar.base {
 		s.cookie.issued = r.issued
 		return m.sessionCookie(s.cookie, r.value), nil
 	}

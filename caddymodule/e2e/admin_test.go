@@ -113,6 +113,8 @@ func TestAdminRefuses(t *testing.T) {
 		{"another app", http.MethodDelete, userURL(admin, "another", "user-ada"), nil, http.StatusNotFound},
 		{"no user", http.MethodDelete, userURL(admin, testClientID, ""), nil, http.StatusBadRequest},
 		{"another path", http.MethodDelete, admin + "/zoom_pkce/apps/" + testClientID, nil, http.StatusNotFound},
+		{"a method for the pauses", http.MethodGet, admin + "/zoom_pkce/apps/" + testClientID + "/pauses", nil, http.StatusMethodNotAllowed},
+		{"the pauses of another app", http.MethodDelete, admin + "/zoom_pkce/apps/another/pauses", nil, http.StatusNotFound},
 		{"more path", http.MethodDelete, userURL(admin, testClientID, "user-ada") + "/more", nil, http.StatusNotFound},
 		{"a user id with a slash", http.MethodGet, userURL(admin, testClientID, "user/ada"), nil, http.StatusNotFound},
 	} {
@@ -150,4 +152,39 @@ func TestAdminEndsWhatCannotBeOpened(t *testing.T) {
 	if a := w.browser().signIn("/", "user-ada"); a.StatusCode != http.StatusOK {
 		t.Errorf("signing in afterwards: %d\n%s", a.StatusCode, a.body)
 	}
+}
+
+// A daily limit pauses one kind of call until the next day, over reloads; an
+// operator who had it raised does not wait for that.
+func TestAdminLiftsPauses(t *testing.T) {
+	w := newWorld(t)
+	config, admin := w.withAdmin(w.site("page_tokens on"))
+	w.load(config)
+	b := w.browser()
+	b.signIn("/", "user-ada")
+	w.zoom.Fail(zoomtest.CallOBF, 1, zoomtest.RateLimited("90", true))
+	const meeting = `{"meeting_id":"123456789"}`
+	if p := b.post("obf", meeting).problem(t); p.Code != "zoom_rate_limited" {
+		t.Fatalf("got %+v", p)
+	}
+	w.load(config)
+	if app := w.status(admin).Apps[0]; time.Until(app.OBFPausedUntil) < time.Minute || !app.ZAKPausedUntil.IsZero() {
+		t.Errorf("Zoom wants a pause of 90 s: %+v", app)
+	}
+	other := w.browser()
+	if got := other.signIn("/", "user-bob").received(t).Header.Get(zakHeader); got == "" {
+		t.Error("OBF tokens have paused ZAKs")
+	}
+	if p := other.post("obf", meeting).problem(t); p.Code != "zoom_rate_limited" || w.zoom.Count(zoomtest.CallOBF) != 1 {
+		t.Errorf("got %+v", p)
+	}
+	pauses := admin + "/zoom_pkce/apps/" + testClientID + "/pauses"
+	if a := w.operator().admin(http.MethodDelete, pauses); a.StatusCode != http.StatusNoContent {
+		t.Errorf("delete: %d %s", a.StatusCode, a.body)
+	}
+	if app := w.status(admin).Apps[0]; !app.OBFPausedUntil.IsZero() {
+		t.Errorf("after the delete: %+v", app)
+	}
+	b.post("obf", meeting).obf(t)
+	other.post("obf", meeting).obf(t)
 }

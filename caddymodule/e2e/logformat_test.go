@@ -83,6 +83,8 @@ func TestCutTransfersShowNoToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(http.StatusOK, `{"token":"`+opaqueZAK+`"}`))
+			// Each is handed out once, so all are the same here.
+			w.zoom.Fail(zoomtest.CallOBF, -1, zoomtest.Status(http.StatusOK, `{"token":"an-opaque-on-behalf-token-that-no-log-may-show"}`))
 			site := "route {\n"
 			for _, options := range test.options {
 				site += "zoom_pkce {\n" + w.options() + options + "\n}\n"

@@ -58,4 +58,5 @@ type adminApp struct {
 	CachedUsers    int       `json:"cached_users"`
 	UnsavedUsers   int       `json:"unsaved_users"`
 	ZAKPausedUntil time.Time `json:"zak_paused_until"`
+	OBFPausedUntil time.Time `json:"obf_paused_until"`
 }

@@ -46,6 +46,17 @@ func (a answer) zak(t *testing.T) (got pageZAK) {
 	return got
 }
 
+func (a answer) obf(t *testing.T) (got pageOBF) {
+	t.Helper()
+	if got := a.members(t); !slices.Equal(got, []string{"expires_at", "obf_token"}) {
+		t.Fatalf("got %q", got)
+	}
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
 func TestPageZAK(t *testing.T) {
 	for _, tt := range []struct {
 		name, option string
@@ -112,13 +123,7 @@ func TestPageOBF(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := b.post("obf", `{"meeting_id":`+tt.meeting+`}`)
-			if got := a.members(t); !slices.Equal(got, []string{"expires_at", "obf_token"}) {
-				t.Fatalf("got %q", got)
-			}
-			var got pageOBF
-			if err := json.Unmarshal([]byte(a.body), &got); err != nil {
-				t.Fatal(err)
-			}
+			got := a.obf(t)
 			if user, meeting, ok := w.zoom.ValidateOBF(got.Token); !ok || user != "user-ada" || meeting != tt.want {
 				t.Errorf("the token is of %q for meeting %q", user, meeting)
 			}
@@ -134,11 +139,7 @@ func TestPageOBFLifetime(t *testing.T) {
 	w.load(w.site("page_tokens on", "obf {\nmeeting_id {http.request.uri.query.meeting}\nlifetime 10m\n}"))
 	b := w.browser()
 	b.signIn("/", "user-ada")
-	var got pageOBF
-	a := b.post("obf", `{"meeting_id":"123456789"}`)
-	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
-		t.Fatal(a.body)
-	}
+	got := b.post("obf", `{"meeting_id":"123456789"}`).obf(t)
 	if d := time.Until(got.ExpiresAt) - 10*time.Minute; d.Abs() > 2*time.Second {
 		t.Errorf("it ends %s from 10 minutes", d)
 	}

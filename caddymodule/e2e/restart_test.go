@@ -137,7 +137,8 @@ func TestDamagedRecords(t *testing.T) {
 	}
 	var records []string
 	if err := filepath.WalkDir(w.storage, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && len(entry.Name()) == 64 {
+		// Beside them lies the record by which a sign-in finds out whether it can be saved.
+		if err == nil && len(entry.Name()) == 64 && !strings.HasSuffix(string(readFile(t, path)), "trial") {
 			records = append(records, path)
 		}
 		return err

@@ -184,8 +184,16 @@ func TestWebhookRefuses(t *testing.T) {
 			header[1] = timestamp
 			return w.post("/zoom_pkce/webhook", good, header...)
 		},
-		"for another client":   func() answer { return w.deliver(webhookSecret, now, deauthorization("another-app", "user-ada", now)) },
-		"for no client":        func() answer { return w.deliver(webhookSecret, now, deauthorization("", "user-ada", now)) },
+		"for another client": func() answer { return w.deliver(webhookSecret, now, deauthorization("another-app", "user-ada", now)) },
+		"for a strange client": func() answer {
+			return w.deliver(webhookSecret, now, strings.Replace(good, `"`+testClientID+`"`, `["`+testClientID+`"]`, 1))
+		},
+		"another event for another client": func() answer {
+			return w.deliver(webhookSecret, now, `{"event":"user.updated","event_ts":1,"payload":{"client_id":"another-app"}}`)
+		},
+		"of a deactivation without a user": func() answer {
+			return w.deliver(webhookSecret, now, fmt.Sprintf(`{"event":"user.deactivated","event_ts":%d,"payload":{"object":{}}}`, now.UnixMilli()))
+		},
 		"for no user":          func() answer { return w.deliver(webhookSecret, now, deauthorization(testClientID, "", now)) },
 		"without its own time": func() answer { return w.deliver(webhookSecret, now, strings.Replace(good, "event_ts", "ts", 1)) },
 		"no JSON":              func() answer { return w.deliver(webhookSecret, now, "event=app_deauthorized") },

@@ -13,13 +13,13 @@ func Command(module Module) caddycmd.Command {
 	return caddycmd.Command{
 		Name:  "zoom-pkce",
 		Usage: "<doctor|keygen>",
-		Short: "Checks the Zoom sign-in of a configuration, makes cookie secrets",
+		Short: "Checks the Zoom sign-in of a configuration, makes secrets and keys",
 		Long: `
 Tools for operators of sites with the zoom_pkce directive.
 
 doctor loads a configuration as 'caddy validate' does, without starting it, and
 checks what a sign-in depends on. keygen prints a fresh secret for the option
-'cookie secret'.`,
+'cookie secret', or a key for the option 'client_key'.`,
 		CobraFunc: func(cmd *cobra.Command) { addCommands(cmd, module) },
 	}
 }
@@ -60,14 +60,31 @@ anything fails.`,
 	doctor.Flags().BoolP("json", "", false, "Print the findings as JSON")
 
 	keys := &cobra.Command{
-		Use:   "keygen",
-		Short: "Prints a fresh cookie secret",
+		Use:   "keygen [--client-key]",
+		Short: "Prints a fresh cookie secret, or a client key",
 		Long: `
 Prints 32 random bytes in 43 characters: a secret for the option 'cookie
-secret', which all Caddys of a site share.`,
+secret', which all Caddys of a site share.
+
+With --client-key it prints a private key (P-256) for the option 'client_key',
+to be kept in a file that only Caddy can read, and after it the public key to
+register at Zoom, a JWK on one line, under App Credentials in the place of the
+client secret. The JWK's kid is the key id that may follow the key:
+
+    client_key {file./etc/caddy/zoom.pem} <kid>`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return keygen(cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			clientKey, err := cmd.Flags().GetBool("client-key")
+			switch {
+			case err != nil:
+				return err
+			case clientKey:
+				return clientKeygen(cmd.OutOrStdout())
+			}
+			return keygen(cmd.OutOrStdout())
+		},
 	}
+	keys.Flags().BoolP("client-key", "", false, "Print a private key and the JWK to register at Zoom")
 	cmd.AddCommand(doctor, keys)
 
 	// Of its own accord cobra answers a misspelled subcommand with the help and

@@ -38,7 +38,7 @@ type finding struct {
 	// The Zoom app that was checked, empty for what concerns all.
 	ClientID string `json:"client_id,omitempty"`
 	// What was checked: configuration, redirect_uris, scopes, credentials,
-	// clock, storage, secrets or logs.
+	// client_key, clock, storage, secrets or logs.
 	Check string `json:"check"`
 	// How it ended: ok, warn, skipped or fail.
 	Status verdict `json:"status"`
@@ -46,7 +46,7 @@ type finding struct {
 	Message string `json:"message"`
 	// What to do about it.
 	Advice string `json:"advice,omitempty"`
-	// The URIs to register at Zoom, or the scopes the Zoom app needs.
+	// The URIs or the key to register at Zoom, or the scopes the Zoom app needs.
 	Values []string `json:"values,omitempty"`
 }
 
@@ -98,7 +98,9 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 	found.add(loaded.summary(), loaded.literalSecrets(), loaded.logs())
 	for _, sites := range loaded.apps {
 		probe := probeZoom(ctx, sites)
-		found.add(probe.credentials, probe.clock, redirectURIFinding(sites, probe))
+		found.add(probe.credentials)
+		found.add(clientKeyFindings(sites[0])...)
+		found.add(probe.clock, redirectURIFinding(sites, probe))
 		found.add(d.strayFindings(loaded.http, sites)...)
 		found.add(d.backendFindings(loaded.http, sites)...)
 		storage := storageFinding(ctx, sites[0])

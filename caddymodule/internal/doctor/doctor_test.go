@@ -77,10 +77,15 @@ func (p *patient) write(t *testing.T) string {
 		text = b.String()
 	}
 	name := filepath.Join(p.dir, "Caddyfile")
+	writeFile(t, name, text)
+	return name
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return name
 }
 
 func (p *patient) logFile() string { return filepath.Join(p.dir, "logs", "caddy.log") }
@@ -194,6 +199,46 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 	}
 }
 
+// withKey makes the app one with a key of its own and returns the key that Zoom
+// knows.
+func (p *patient) withKey(t *testing.T) (jwk string) {
+	t.Helper()
+	keyFile := filepath.Join(p.dir, "key.pem")
+	out, err := run(t, "keygen", "--client-key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, keyFile, out)
+	_, jwk, _ = strings.Cut(strings.TrimSpace(out), "\n\n")
+	registered, err := zoomtest.ParseJWK(jwk)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, jwk)
+	}
+	p.zoom.AddApp(zoomtest.App{
+		ClientID: testClientID, PublicKeys: []zoomtest.PublicKey{registered}, RedirectURIs: []string{doctorRedirectURI},
+	})
+	delete(p.options, "client_secret")
+	p.options["client_key"] = "{file." + keyFile + "} " + registered.ID
+	return jwk
+}
+
+func TestDoctorKnowsClientKeys(t *testing.T) {
+	p := newPatient(t)
+	jwk := p.withKey(t)
+	found, healthy := p.examine(t)
+	if !healthy || found["credentials"][0].Message != "Zoom accepts client_id and client_key" {
+		t.Errorf("got %+v", found["credentials"])
+	}
+	if got := found["client_key"]; len(got) != 1 || got[0].Status != "ok" || len(got[0].Values) != 1 || got[0].Values[0] != jwk {
+		t.Errorf("to be registered: %+v, want %s", got, jwk)
+	}
+	for _, f := range found["secrets"] {
+		if f.Status != "ok" {
+			t.Errorf("got %+v", f)
+		}
+	}
+}
+
 func TestDoctorFindsWhatIsBroken(t *testing.T) {
 	refused := func(p *patient, status int, body string, header ...string) {
 		p.zoom.Fail(zoomtest.CallCode, -1, zoomtest.Status(status, body, header...))
@@ -248,6 +293,18 @@ func TestDoctorFindsWhatIsBroken(t *testing.T) {
 		{"public client without being one", func(t *testing.T, p *patient) {
 			delete(p.options, "client_secret")
 		}, "credentials", "as a public client", "client_secret"},
+		{"a key that Zoom does not know", func(t *testing.T, p *patient) {
+			p.withKey(t)
+			out, err := run(t, "keygen", "--client-key")
+			if err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, filepath.Join(p.dir, "key.pem"), out)
+		}, "credentials", "does not accept client_id and client_key", "public key"},
+		{"a key that is none", func(t *testing.T, p *patient) {
+			p.withKey(t)
+			writeFile(t, filepath.Join(p.dir, "key.pem"), "not a key")
+		}, "configuration", "there is no private key in PEM", ""},
 		{"unregistered redirect URI", func(t *testing.T, p *patient) {
 			p.options["redirect_uri"] = "http://127.0.0.1:8080/zoom_pkce/other"
 		}, "redirect_uris", "http://127.0.0.1:8080/zoom_pkce/other", "marketplace.zoom.us"},

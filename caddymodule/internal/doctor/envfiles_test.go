@@ -20,9 +20,7 @@ func TestDoctorReadsEnvFiles(t *testing.T) {
 	}
 	name := filepath.Join(p.dir, "zoom.env")
 	text := "DOCTOR_FROM_FILE=" + testClientSecret + "\nDOCTOR_COOKIE_SECRET=too-short-and-not-taken\n"
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, name, text)
 	found, healthy := p.examine(t, "--envfile", name)
 	if !healthy {
 		t.Errorf("got %+v", found)

@@ -3,8 +3,11 @@ package doctor
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // generatedSecretLen is what HMAC-SHA-256 and AES-256 can make use of.
@@ -21,6 +24,31 @@ func keygen(w io.Writer) error {
 	}
 	_, err := fmt.Fprintln(w, secret)
 	return err
+}
+
+// clientKeygen prints a fresh key for an app that has one of its own at Zoom, and
+// its public part. What follows the private key does no harm in its file.
+func clientKeygen(w io.Writer) error {
+	key, err := zoomapi.GenerateClientKey()
+	if err != nil {
+		return err
+	}
+	jwk, err := publicKey(key, "")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n%s\n", key, jwk)
+	return err
+}
+
+// publicKey is the public part of a client key, as it is entered at Zoom.
+func publicKey(privateKey, id string) (string, error) {
+	jwk, err := zoomapi.ClientJWK(privateKey, id)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(jwk)
+	return string(text), err
 }
 
 // randomText is 32 random bytes in 43 characters.

@@ -134,7 +134,7 @@ func (c *loadedConfig) logs() finding {
 }
 
 // secretOptions are the options that hold a secret, in JSON.
-var secretOptions = []string{"client_secret", "secret", "sdk_secret", "secret_token"}
+var secretOptions = []string{"client_secret", "client_key", "secret", "sdk_secret", "secret_token"}
 
 // literalSecrets finds secrets that stand in the configuration itself.
 func (c *loadedConfig) literalSecrets() finding {

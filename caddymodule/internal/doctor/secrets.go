@@ -42,6 +42,22 @@ func (s *Site) weak(secrets [][]byte) string {
 	return strings.Join(weak, ", ")
 }
 
+// clientKeyFindings tell what Zoom has to know of the app's own key.
+func clientKeyFindings(s *Site) []finding {
+	if s.Zoom.ClientKey == "" {
+		return nil
+	}
+	jwk, err := publicKey(s.Zoom.ClientKey, s.Zoom.ClientKeyID)
+	if err != nil {
+		return nil // such a configuration does not load
+	}
+	return []finding{{
+		ClientID: s.Zoom.ClientID, Check: "client_key", Status: verdictOK,
+		Message: "the app's credentials at Zoom have to be this public key", Values: []string{jwk},
+		Advice: "under App Credentials at marketplace.zoom.us it stands in the place of the client secret",
+	}}
+}
+
 // generatedSecretFindings warn of users whose records a secret of the operator's
 // own came too late for. It only reads; trouble is for the storage check to tell.
 func generatedSecretFindings(ctx context.Context, s *Site, storage finding) []finding {

@@ -26,7 +26,15 @@ type Site struct {
 	PageTokens    bool // pages may fetch both
 }
 
-func (s *Site) public() bool { return s.Zoom.ClientSecret == "" }
+func (s *Site) public() bool { return s.Zoom.ClientSecret == "" && s.Zoom.ClientKey == "" }
+
+// credential names what proves to Zoom that the app is the app.
+func (s *Site) credential() string {
+	if s.Zoom.ClientKey != "" {
+		return "client_key"
+	}
+	return "client_secret"
+}
 
 // Module is how the doctor looks into a configuration.
 type Module struct {

@@ -69,14 +69,18 @@ func credentialFinding(s *Site, err error) finding {
 	}
 	switch kind := zoomapi.KindOf(err); kind {
 	case zoomapi.KindInvalidGrant, zoomapi.KindRedirectMismatch:
-		f.Status, f.Message = verdictOK, "Zoom accepts client_id and client_secret"
+		f.Status, f.Message = verdictOK, "Zoom accepts client_id and "+s.credential()
 		if s.public() {
 			f.Message = "Zoom accepts client_id as a public client"
 		}
 	case zoomapi.KindInvalidClient:
-		f.Message = "Zoom does not accept client_id and client_secret" + trackingID
+		f.Message = "Zoom does not accept client_id and " + s.credential() + trackingID
 		f.Advice = "copy both from the same page of the app at marketplace.zoom.us: " +
 			"development and production have different ones; look whether the app is active"
+		if s.Zoom.ClientKey != "" {
+			f.Advice = "compare client_id with the one at marketplace.zoom.us, and the public key there, under App Credentials, " +
+				"with the one that belongs to client_key; look whether the app is active"
+		}
 		if s.public() {
 			f.Message = "Zoom does not accept client_id as a public client" + trackingID
 			f.Advice = "use the app's public client id, which is not its client id, or set client_secret"
