@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -95,6 +96,13 @@ func (a *App) join(s *site) error {
 		}
 		return fmt.Errorf("two zoom_pkce handlers of the Zoom app with client_id %s disagree on %s: %s; "+
 			"sessions are shared by all handlers of an app, so write the same in both", s.clientID, option, which)
+	}
+	for other, sites := range a.apps {
+		if i := slices.IndexFunc(sites, s.sharesBackendSecret); other != id && i >= 0 {
+			return fmt.Errorf("backend secret: the Zoom apps with client_id %s and %s have the same one, "+
+				"which would entitle to the tokens of both: user ids are the same in all apps; give each its own",
+				sites[i].clientID, s.clientID)
+		}
 	}
 	a.apps[id] = append(a.apps[id], s)
 	return nil

@@ -123,6 +123,10 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	        max_lifetime     <duration>
 //	        max_programs     <count>
 //	    }
+//	    backend {
+//	        secret      <secret...>
+//	        keep_grants <duration>
+//	    }
 //
 //	    session {
 //	        store         <name> [<arguments...>] {
@@ -225,6 +229,9 @@ func (h *Handler) subdirective(b *conf.Block) error {
 	case "programs":
 		h.Programs = new(Programs)
 		return b.Nested(h.Programs.subdirective)
+	case "backend":
+		h.Backend = new(Backend)
+		return b.Nested(h.Backend.subdirective)
 	case "session":
 		h.Session = new(Session)
 		return b.Nested(h.Session.subdirective)

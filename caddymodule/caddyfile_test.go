@@ -93,6 +93,7 @@ func TestAdaptErrorsNamePlaceButNoSecret(t *testing.T) {
 		"client_secret with a block": "client_secret " + secret + " {\n}",
 		"sdk_secret with spaces":     "meeting_sdk {\nsdk_secret my " + secret + "\n}",
 		"cookie secret empty":        "cookie {\nsecret " + secret + " \"\"\n}",
+		"backend secret empty":       "backend {\nsecret \"\" " + secret + "\n}",
 		"webhook token empty":        "webhook {\nsecret_token \"\" " + secret + "\n}",
 	}
 	for name, lines := range tests {
@@ -135,6 +136,7 @@ func goldenEnvironment(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{
 		"ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "ZOOM_SDK_SECRET", "ZOOM_WEBHOOK_TOKEN", "ZOOM_WEBHOOK_TOKEN_OLD",
+		"BACKEND_SECRET", "BACKEND_SECRET_OLD",
 		"COOKIE_SECRET", "COOKIE_SECRET_OLD", "NEW_SECRET",
 	} {
 		t.Setenv(name, "for-tests-only-"+strings.Repeat(name, 3))

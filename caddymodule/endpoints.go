@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/backend"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
@@ -37,7 +38,7 @@ var endpointTable = map[string]endpoint{
 	callbackEndpoint: {methods: get, serve: (*site).serveCallback},
 
 	"login":   {methods: get, serve: (*site).serveLogin},
-	"logout":  {methods: []string{http.MethodGet, http.MethodPost}, serve: (*site).serveLogout},
+	"logout":  {methods: getOrPost, serve: (*site).serveLogout},
 	"session": {methods: get, bearer: true, serve: (*site).serveSession},
 
 	"zak": {methods: post, sameOrigin: true, bearer: true, keys: true, on: (*site).hasPageTokens, serve: (*site).servePageZAK},
@@ -58,6 +59,11 @@ var endpointTable = map[string]endpoint{
 	"programs":        {methods: get, on: (*site).hasPrograms, serve: (*site).servePrograms},
 	"programs/end":    {methods: post, sameOrigin: true, on: (*site).hasPrograms, serve: (*site).serveProgramEnd},
 
+	"backend/token": {methods: getOrPost, on: (*site).hasBackend, serve: serveBackend(backend.Token)},
+	"backend/zak":   {methods: getOrPost, on: (*site).hasBackend, serve: serveBackend(backend.ZAK)},
+	"backend/obf":   {methods: getOrPost, on: (*site).hasBackend, serve: serveBackend(backend.OBF)},
+	"backend/bot":   {methods: post, on: (*site).hasBackend, serve: serveBackend(backend.Bot)},
+
 	// Its proof of origin is a signature.
 	"webhook": {methods: post, on: (*site).hasWebhook, serveOrPass: (*site).serveWebhook},
 }
@@ -66,7 +72,10 @@ var endpointTable = map[string]endpoint{
 // is called that.
 const callbackEndpoint = "/"
 
-var get, post = []string{http.MethodGet}, []string{http.MethodPost}
+var (
+	get, post = []string{http.MethodGet}, []string{http.MethodPost}
+	getOrPost = []string{http.MethodGet, http.MethodPost}
+)
 
 // serveEndpoint answers a request below path_prefix, or the callback.
 func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, name string, next caddyhttp.Handler) error {

@@ -24,17 +24,18 @@ func examinedSites(app caddy.App) map[string][]*doctor.Site {
 
 func (s *site) examined() *doctor.Site {
 	return &doctor.Site{
-		Zoom:          s.zoomConfig(),
-		AppID:         s.client.AppID(),
-		RedirectURIs:  redirectURIsOf([]*site{s}),
-		LoginURL:      s.redirectURIs[0].origin + s.pathPrefix + "/login",
-		Store:         s.store,
-		CookieSecrets: s.cookie.secrets,
-		Route:         s.inRoutes(),
-		AllowsByEmail: s.allow != nil && s.allow.asksForEmail(),
-		ZAK:           s.zak != nil,
-		LastingZAK:    s.zak != nil && s.zak.lifetime > 0,
-		OBF:           s.obf != nil,
-		PageTokens:    s.pageTokens,
+		Zoom:           s.zoomConfig(),
+		AppID:          s.client.AppID(),
+		RedirectURIs:   redirectURIsOf([]*site{s}),
+		LoginURL:       s.redirectURIs[0].origin + s.pathPrefix + "/login",
+		Store:          s.store,
+		CookieSecrets:  s.cookie.secrets,
+		BackendSecrets: s.backendSecrets(),
+		Route:          s.inRoutes(),
+		AllowsByEmail:  s.allow != nil && s.allow.asksForEmail(),
+		ZAK:            s.zak != nil,
+		LastingZAK:     s.zak != nil && s.zak.lifetime > 0,
+		OBF:            s.obf != nil,
+		PageTokens:     s.pageTokens,
 	}
 }

@@ -21,6 +21,7 @@ func setExampleVariables(t *testing.T) {
 		"ZOOM_CLIENT_ID":       "AbCdEfGhIjKlMnOpQrStU",
 		"ZOOM_CLIENT_SECRET":   "example-client-secret",
 		"ZOOM_WEBHOOK_TOKEN":   "example-secret-token",
+		"BACKEND_SECRET":       "0123456789abcdef0123456789abcdef",
 		"ZOOM_COOKIE_SECRET":   strings.Repeat("new", 16),
 		"ZOOM_COOKIE_SECRET_2": strings.Repeat("old", 16),
 		"REDIS_PASSWORD":       "example-password",

@@ -35,6 +35,7 @@ func TestResolveErrorsHideSecrets(t *testing.T) {
 	options := map[string]func(h *Handler, raw string){
 		"client_secret":          func(h *Handler, raw string) { h.ClientSecret = raw },
 		"meeting_sdk sdk_secret": func(h *Handler, raw string) { h.MeetingSDK = &MeetingSDK{SDKSecret: raw} },
+		"backend secret":         func(h *Handler, raw string) { h.Backend = &Backend{Secret: []string{raw}} },
 		"webhook secret_token":   func(h *Handler, raw string) { h.Webhook = &Webhook{SecretToken: []string{raw}} },
 	}
 	for option, set := range options {
@@ -94,12 +95,13 @@ func TestFormattingHidesSecrets(t *testing.T) {
 	h.ClientSecret = secret
 	h.MeetingSDK = &MeetingSDK{SDKSecret: secret}
 	h.Webhook = &Webhook{SecretToken: []string{secret}}
+	h.Backend = &Backend{Secret: []string{secret}}
 	h.Cookie = &Cookie{Secret: []string{secret}}
 	s := mustResolve(t, h)
 	bytes := fmt.Sprint([]byte(secret))
 	hex := fmt.Sprintf("%x", secret)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
-		for _, printed := range []any{h, *h, s, *s, *s.meetingSDK, *s.webhook, s.cookie} {
+		for _, printed := range []any{h, *h, s, *s, *s.meetingSDK, *s.webhook, *s.backend, s.cookie} {
 			out := fmt.Sprintf(verb, printed)
 			if strings.Contains(out, secret) || strings.Contains(out, bytes) || strings.Contains(out, hex) {
 				t.Errorf("%s of %T prints the secret", verb, printed)

@@ -138,6 +138,11 @@ type Handler struct {
 	// Lets native apps, command lines and MCP clients sign in. Default: off.
 	Programs *Programs `json:"programs,omitempty"`
 
+	// Turns on the endpoints `backend/token`, `backend/zak`, `backend/obf` and
+	// `backend/bot`, at which the app's own servers get a user's tokens while no
+	// visitor is there. Default: off.
+	Backend *Backend `json:"backend,omitempty"`
+
 	// How long sessions last and where they are stored. Default: see each
 	// option.
 	Session *Session `json:"session,omitempty"`

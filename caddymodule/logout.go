@@ -23,7 +23,15 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 	if !browser.SameOrigin(r) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
-	if err := s.manager.SignOut(r.Context(), v.cookies); err != nil {
+	everything, err := wantsDisconnect(w, r)
+	if err != nil {
+		return s.refuse(w, r, bodyRefusal(err))
+	}
+	signOut := s.manager.SignOut
+	if everything {
+		signOut = s.manager.Disconnect
+	}
+	if err := signOut(r.Context(), v.cookies); err != nil {
 		// As long as a session is open, the browser keeps its cookie.
 		return s.refuse(w, r, refusalOf(err))
 	}
@@ -55,6 +63,22 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 		security.FormAction = []string{target.Scheme + "://" + target.Host}
 	}
 	p := session.Profile()
-	pages.SignOutPage(requestID, pages.Account{Name: p.Name, Email: p.Email, UserID: p.ID}, s.pathPrefix+"/logout", "/").Write(w, http.StatusOK, security, 0)
+	page := pages.SignOutPage(requestID, pages.Account{Name: p.Name, Email: p.Email, UserID: p.ID}, s.pathPrefix+"/logout", "/")
+	if s.keepGrants() > 0 || s.hasPrograms() {
+		page = page.WithDisconnect()
+	}
+	page.Write(w, http.StatusOK, security, 0)
 	return nil
+}
+
+// wantsDisconnect reports whether a sign-out is one of everything: all sessions and
+// programs of the user, and the grant that is kept for back ends.
+func wantsDisconnect(w http.ResponseWriter, r *http.Request) (bool, error) {
+	body, release, err := requestBodies.Read(w, r)
+	defer release()
+	if err != nil {
+		return false, err
+	}
+	form, _ := url.ParseQuery(string(body))
+	return form.Get("disconnect") == "1" || browser.SentURL(r).Query().Get("disconnect") == "1", nil
 }

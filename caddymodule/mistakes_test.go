@@ -150,6 +150,19 @@ func TestResolveRefuses(t *testing.T) {
 		"a Zoom App over plain http": {
 			func(h *Handler) { h.ZoomApp = &ZoomApp{RedirectURI: []string{"http://app.example.com/"}} }, "zoom_app redirect_uri",
 		},
+		"back ends without a secret": {func(h *Handler) { h.Backend = &Backend{KeepGrants: 1} }, "backend secret: is required"},
+		"a backend secret of 31 bytes": {
+			func(h *Handler) { h.Backend = &Backend{Secret: []string{strings.Repeat("x", 31)}} }, "backend secret: has 31 bytes, it needs 32 or more",
+		},
+		"the second of 31 bytes": {
+			func(h *Handler) {
+				h.Backend = &Backend{Secret: []string{strings.Repeat("x", 32), strings.Repeat("y", 31)}}
+			},
+			"backend secret (number 2): has 31 bytes",
+		},
+		"grants kept for less than nothing": {
+			func(h *Handler) { h.Backend = &Backend{Secret: []string{strings.Repeat("x", 32)}, KeepGrants: -1} }, "backend keep_grants: -1ns is negative",
+		},
 		"a webhook for a client that is empty": {
 			func(h *Handler) { h.Webhook = &Webhook{SecretToken: []string{"x"}, ClientID: []string{""}} }, "webhook client_id: is empty",
 		},

@@ -33,20 +33,32 @@ type obfAnswer struct {
 
 func (s *site) hasPageTokens() bool { return s.pageTokens }
 
-// pageZAKAge is how old a ZAK may be that a page is given where the
+// askedZAKAge is how old a ZAK may be that is asked for at an endpoint where the
 // configuration has no ZAK in headers.
-const pageZAKAge = time.Minute
+const askedZAKAge = time.Minute
+
+// zakPolicy is what ZAK an endpoint gives.
+func (s *site) zakPolicy() zoompkce.ZAKPolicy {
+	if s.zak == nil {
+		return zoompkce.ZAKPolicy{MaxAge: askedZAKAge}
+	}
+	return zoompkce.ZAKPolicy{MaxAge: s.zak.maxAge, Lifetime: s.zak.lifetime}
+}
+
+// obfPolicy is what OBF token an endpoint gives.
+func (s *site) obfPolicy() (p zoompkce.OBFPolicy) {
+	if s.obf != nil {
+		p = s.obf.policy()
+	}
+	return p
+}
 
 func (s *site) servePageZAK(w http.ResponseWriter, r *http.Request, v *visit) error {
 	session, _, err := s.keyHolder(w, r, v)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))
 	}
-	policy := zoompkce.ZAKPolicy{MaxAge: pageZAKAge}
-	if s.zak != nil {
-		policy = zoompkce.ZAKPolicy{MaxAge: s.zak.maxAge, Lifetime: s.zak.lifetime}
-	}
-	zak, err := s.manager.ZAK(r.Context(), session, policy)
+	zak, err := s.manager.ZAK(r.Context(), session, s.zakPolicy())
 	if err != nil {
 		return s.refuse(w, r, refusalOf(zakError{err}))
 	}
@@ -67,11 +79,7 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 	if !ok {
 		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: errors.New("meeting_id is not a number of 9 to 12 digits")})
 	}
-	var policy zoompkce.OBFPolicy
-	if s.obf != nil {
-		policy = s.obf.policy()
-	}
-	obf, err := s.manager.OBF(r.Context(), session, meeting, policy)
+	obf, err := s.manager.OBF(r.Context(), session, meeting, s.obfPolicy())
 	if err != nil {
 		return s.refuse(w, r, refusalOf(zakError{err}))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/backend"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
@@ -38,6 +39,7 @@ type site struct {
 	programServer *programs.Server
 	tokenPrefix   string // of manager, made once
 
+	backends   *backend.Server        // nil: off
 	ownsCookie func(name string) bool // of manager, made once
 	cleaned    atomic.Bool
 	logLimit   telemetry.LogLimit
@@ -126,6 +128,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		SyncInterval:  s.session.syncInterval,
 		MaxSessions:   s.session.maxSessions,
 		Programs:      s.programConfig(),
+		KeepGrants:    s.keepGrants(),
 		Observe:       s.observe,
 	})
 	if err != nil {
@@ -133,6 +136,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	s.ownsCookie, s.tokenPrefix = s.manager.OwnsCookie, s.manager.TokenPrefix()
 	s.programServer = newProgramServer(s)
+	s.backends = newBackends(s)
 	return s.app.join(s)
 }
 

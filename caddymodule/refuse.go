@@ -29,6 +29,7 @@ type refusal struct {
 	page       *pages.Page   // default: the page of the code
 	framed     bool          // the page may be shown in a frame
 	asJSON     bool          // no page, whoever asks
+	unattended bool          // nobody is there who could sign in
 }
 
 // refusalOf finds the refusal that an error of the session manager calls for.
@@ -99,7 +100,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	security := s.pageSecurity(w, r)
 	if f.asJSON || !browser.WantsPage(r) {
 		loginURL := ""
-		if f.code.HelpsToSignIn() {
+		if f.code.HelpsToSignIn() && !f.unattended {
 			loginURL = s.loginURL(f.returnURL)
 		}
 		pages.NewProblem(f.code, requestID, loginURL).Write(w, security, f.retryAfter)

@@ -42,6 +42,7 @@ func (h *Handler) resolve(repl *caddy.Replacer) (*settings, error) {
 	s.zoomApp = h.ZoomApp.resolve(r, h, s)
 	s.webhook = h.Webhook.resolve(r, s.clientID)
 	s.programs = h.Programs.resolve(r, s)
+	s.backend = h.Backend.resolve(r)
 	s.session = h.Session.resolve(r)
 	s.cookie = h.Cookie.resolve(r, s)
 	if err := r.Err(); err != nil {

@@ -66,6 +66,7 @@ func TestResolveFillsInDefaults(t *testing.T) {
 		"meeting_sdk": {s.meetingSDK, (*meetingSDKSettings)(nil)},
 		"zoom_app":    {s.zoomApp, (*zoomAppSettings)(nil)},
 		"webhook":     {s.webhook, (*webhookSettings)(nil)},
+		"backend":     {s.backend, (*backendSettings)(nil)},
 		"session": {s.session, sessionSettings{
 			store: `{"module":"caddy"}`, idleTimeout: 24 * time.Hour, maxLifetime: 720 * time.Hour, syncInterval: 10 * time.Second,
 			maxSessions: 50, cacheSize: 10_000,

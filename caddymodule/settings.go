@@ -48,6 +48,7 @@ type settings struct {
 	zoomApp    *zoomAppSettings
 	webhook    *webhookSettings
 	programs   *programsSettings
+	backend    *backendSettings
 
 	session sessionSettings
 	cookie  cookieSettings
@@ -123,6 +124,9 @@ func (s *settings) hiddenInLogs() logformat.Names {
 	}
 	if s.obf != nil {
 		hidden.Headers = append(hidden.Headers, s.obf.header)
+	}
+	if s.backend != nil {
+		hidden.Headers = append(hidden.Headers, "Authorization") // its secrets come in it
 	}
 	return hidden
 }

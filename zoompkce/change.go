@@ -49,15 +49,16 @@ func (m *Manager) change(
 		if err := modify(r); err != nil {
 			return snap, err
 		}
-		now, began := time.Now(), u.tickets.Add(1)
+		now, began, life := time.Now(), u.tickets.Add(1), m.recordLife()
 		u.dropEnded(r)
-		r.prune(now, m.life)
+		r.prune(now, life)
+		r.keepGrant(snap.record, now, life)
 		r.Seq = u.nextSeq(snap.record)
 		sealed, err := k.sealUser(key, r)
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
-		version, err := m.store.Swap(ctx, key, snap.version, sealed, r.expires(now, m.life))
+		version, err := m.store.Swap(ctx, key, snap.version, sealed, r.expires(now, life))
 		if errors.Is(err, ErrConflict) || neverSent(err) && away.outlast(ctx) {
 			continue
 		}

@@ -11,8 +11,8 @@ import (
 var (
 	// ErrContextUsed means that an app context has opened a session before.
 	ErrContextUsed = errors.New("zoompkce: the app context was used before")
-	// ErrNoGrant means that a user cannot be signed in without asking Zoom:
-	// there is no grant, or the user's last session was ended.
+	// ErrNoGrant means that there are no tokens of a user: nobody of that id has
+	// signed in, or the user has left.
 	ErrNoGrant = errors.New("zoompkce: the user has no grant here")
 )
 
@@ -21,7 +21,8 @@ const usedContextLife = 10 * time.Minute
 
 // SignInFromContext opens a session for the user an app context names, if the
 // user's grant is here; otherwise the error is [ErrNoGrant]. A sign-out that ended the
-// user's last session took the grant with it, so it is not undone this way.
+// user's last session took the grant with it, or left it to back ends, so it is not
+// undone this way.
 //
 // A context is a bearer credential, so each opens one session at most, in whichever
 // process: it is noted as used in the store before the session is opened, and
@@ -46,7 +47,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	if err != nil {
 		return nil, m.storeError("reading a user record", err)
 	}
-	if g := u.grant(snap); g == nil || g.dead() {
+	if g := u.grant(snap); g == nil || g.dead() || !snap.record.Left.IsZero() {
 		return nil, ErrNoGrant
 	}
 	if err := m.useContext(ctx, c); err != nil {
@@ -55,7 +56,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	now := time.Now()
 	session := sessionCookie{user: u.key, id: newSessionID(), created: now.UnixMilli()}
 	snap, err = m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
-		if r.Grant == nil || r.Grant.dead() {
+		if r.Grant == nil || r.Grant.dead() || !r.Left.IsZero() {
 			return ErrNoGrant
 		}
 		r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})

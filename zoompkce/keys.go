@@ -185,7 +185,7 @@ func stateMAC(key, message []byte) []byte {
 const stateMACLen = 16
 
 // The first byte of every sealed record says what it may hold: records with
-// programs must not be written anew by versions that would drop them.
+// programs or a kept grant must not be written anew by versions that would drop them.
 const (
 	recordFormat         = 1
 	recordFormatPrograms = 2

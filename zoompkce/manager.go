@@ -43,6 +43,11 @@ type ManagerConfig struct {
 	// Programs lets programs sign in. Default: none.
 	Programs *ProgramConfig
 
+	// KeepGrants is how long a grant stays after the user's last session or program
+	// has ended, for [Manager.UserSession]. The longest that a manager of the State
+	// wants counts. Default: 0.
+	KeepGrants time.Duration
+
 	// Observe is told what happens. It is called from any goroutine and must
 	// return soon. Default: nobody is told.
 	Observe func(Event)
@@ -95,6 +100,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 			count: cmp.Or(cfg.MaxSessions, 50),
 
 			programs: newProgramLife(cfg.Programs),
+			keep:     cfg.KeepGrants,
 		},
 		margin:  cmp.Or(cfg.RefreshMargin, 5*time.Minute),
 		sync:    cmp.Or(cfg.SyncInterval, 10*time.Second),

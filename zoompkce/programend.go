@@ -73,7 +73,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 		}
 		client, userID = p.Client, r.UserID
 		r.endProgram(id)
-		last, at = r.leave(time.Now(), m.life)
+		last, at = r.leave(time.Now(), m.recordLife())
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -90,11 +90,11 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 	return nil
 }
 
-// leave makes the record a tombstone if nobody is left in it, and returns the
-// grant that was in it and when that was.
+// leave makes the record a tombstone if nobody is left in it and the grant is not
+// kept, and returns the grant that was in it and when that was.
 func (r *record) leave(now time.Time, life sessionLife) (last *grant, at time.Time) {
 	r.prune(now, life)
-	if r.unused() {
+	if r.unused() && !r.keepsGrant(now, life) {
 		last, at = r.Grant, now
 		r.end(now)
 	}

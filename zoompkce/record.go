@@ -44,6 +44,10 @@ type record struct {
 	// count; they drop the number, too, when they write.
 	Seq uint64 `json:"seq,omitempty"`
 
+	// Left is when the last session or program ended, of a grant that is kept for
+	// back ends.
+	Left time.Time `json:"left,omitzero"`
+
 	// Ended makes this a tombstone: all sessions of the user were ended then.
 	Ended time.Time `json:"ended,omitzero"`
 }
@@ -170,7 +174,7 @@ func (r *record) prune(now time.Time, life sessionLife) {
 
 // expires is when nothing in the record matters any more.
 func (r *record) expires(now time.Time, life sessionLife) time.Time {
-	end := now.Add(tombstoneLife)
+	end := r.Left
 	for _, s := range r.Sessions {
 		if e := time.UnixMilli(s.Created).Add(life.max); e.After(end) {
 			end = e
@@ -181,13 +185,17 @@ func (r *record) expires(now time.Time, life sessionLife) time.Time {
 			end = e
 		}
 	}
-	return end
+	end = end.Add(life.keep)
+	if !r.Left.IsZero() {
+		end = end.Add(tombstoneLife) // for whoever asks then, see endLeft
+	}
+	return later(end, now.Add(tombstoneLife))
 }
 
-// format is the version of what the record holds. One without programs keeps the
-// former, so that the older processes of a fleet read it.
+// format is the version of what the record holds. One without programs and kept
+// grant keeps the former, so that the older processes of a fleet read it.
 func (r *record) format() byte {
-	if len(r.Programs)+len(r.Pending) > 0 {
+	if len(r.Programs)+len(r.Pending) > 0 || !r.Left.IsZero() {
 		return recordFormatPrograms
 	}
 	return recordFormat
@@ -198,6 +206,7 @@ type sessionLife struct {
 	idle, max time.Duration
 	count     int
 	programs  programLife
+	keep      time.Duration // of the grant, after the last session or program
 }
 
 func (k *keys) sealUser(key string, r *record) ([]byte, error) {

@@ -13,7 +13,7 @@ import (
 const revokeTimeout = 5 * time.Second
 
 // SignOut ends every session whose cookie came with a request and opens, whether or
-// not it could be used just now. With a user's last session the grant goes too,
+// not it could be used just now. With a user's last session a grant that is not kept goes too,
 // and its token is revoked at Zoom if Zoom can be reached. A failed read or write
 // is a [*StoreError]: some of the sessions may be open still.
 func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
@@ -39,8 +39,8 @@ func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
 }
 
 // endSession takes a session out of the record, and reports whether it was in it.
-// If nobody is left the record becomes a tombstone, and the grant that was in it
-// is returned.
+// If nobody is left and the grant is not kept, the record becomes a tombstone, and
+// the grant that was in it is returned.
 func (m *Manager) endSession(ctx context.Context, s presented) (last *grant, ended bool, err error) {
 	var at time.Time
 	_, err = m.change(ctx, storeTimeout, s.user, "ending a session", func(r *record) error {
@@ -49,7 +49,7 @@ func (m *Manager) endSession(ctx context.Context, s presented) (last *grant, end
 			return errUnchanged
 		}
 		r.endSession(s.id)
-		last, at = r.leave(time.Now(), m.life)
+		last, at = r.leave(time.Now(), m.recordLife())
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {

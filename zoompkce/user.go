@@ -28,6 +28,7 @@ type user struct {
 	seenLease      atomic.Pointer[seenLease]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
+	ending         atomic.Bool               // see endLeft
 	tokenTried     atomic.Int64              // see TokenRejected; Unix nanoseconds
 	unanswered     atomic.Pointer[sessionID] // a program whose client was told to try again
 	noteFailure    atomic.Pointer[failure]   // a program's use could not be kept

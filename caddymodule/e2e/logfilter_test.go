@@ -35,6 +35,8 @@ func TestLogFormatKeepsSecretsOut(t *testing.T) {
 			shown := secretsInLogs(t, strings.ReplaceAll(text, "\t\tformat zoom_pkce\n", ""))
 			for _, want := range []string{
 				"http.log.error: code in request>uri", "http.log.error: state in request>uri",
+				"http.log.error: signature in request>uri", "http.log.access: signature in request>uri",
+				"http.handlers.rewrite: signature in uri",
 				"http.log.access: code in request>uri", "http.log.access: state in request>uri",
 				"http.log.access: state in resp_headers>Location", "http.log.access: app context in request>headers>X-Zoom-App-Context",
 				"http.handlers.rewrite: code in uri", "http.handlers.rewrite: code in request>uri",
@@ -66,7 +68,7 @@ func secretsInLogs(t *testing.T, text string) (shown []string) {
 	root := t.TempDir()
 	writeFile(t, filepath.Join(root, "index.php"), "")
 	php := newFastCGI(t, w.upstream)
-	options := []string{"error_pages off", "obf {\nmeeting_id 123456789\n}"}
+	options := []string{backendOptions(), "error_pages off", "obf {\nmeeting_id 123456789\n}"}
 	known := make(knownSecrets)
 	for _, site := range []string{
 		"", // as it stands: nothing handles errors
@@ -84,6 +86,10 @@ func secretsInLogs(t *testing.T, text string) (shown []string) {
 		callback = b.consent(b.open("/meeting/1"), "user-ada")
 		known.callback(t, callback)
 		b.open(callback)
+		signed := signedURL("zak?user_id=user-ada")
+		known.add("signature", signed[strings.LastIndex(signed, "=")+1:])
+		b.open(signed)
+		b.open(signed + "0")
 		const appContext = "what-the-client-of-zoom-says"
 		got := b.open("/meeting/1", "X-Zoom-App-Context", appContext).received(t).Header
 		for what, name := range map[string]string{

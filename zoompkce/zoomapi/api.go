@@ -89,6 +89,9 @@ func (c *Client) apiFor(t Token) *url.URL {
 	return c.api
 }
 
+// APIURL is the base URL of the API calls that t is good for.
+func (c *Client) APIURL(t Token) string { return c.apiFor(t).String() }
+
 // regionalAPI reads the api_url of a token answer, which names the region of
 // the user's account, or returns nil if the token must not be sent there:
 // whoever could choose it freely would be sent every access token.

@@ -102,6 +102,7 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 		found.add(clientKeyFindings(sites[0])...)
 		found.add(probe.clock, redirectURIFinding(sites, probe))
 		found.add(d.strayFindings(loaded.http, sites)...)
+		found.add(d.backendFindings(loaded.http, sites)...)
 		storage := storageFinding(ctx, sites[0])
 		found.add(scopeFinding(sites, probe), storage, secretFinding(sites))
 		found.add(generatedSecretFindings(ctx, sites[0], storage)...)

@@ -20,8 +20,17 @@ func secretFinding(sites []*Site) finding {
 	if n := len(s.CookieSecrets); n > 0 {
 		f.Message = times(n, "cookie secret") + " of good quality"
 	}
+	if weak := s.weak(s.CookieSecrets); weak != "" {
+		f.Status, f.Message = verdictFail, "cookie secret "+weak
+		f.Advice = "replace it by one that `caddy zoom-pkce keygen` prints; whoever guesses it can sign in as anybody"
+	}
+	return f
+}
+
+// weak tells which of the secrets can be guessed, and why.
+func (s *Site) weak(secrets [][]byte) string {
 	var weak []string
-	for i, secret := range s.CookieSecrets {
+	for i, secret := range secrets {
 		reason := weakness(secret)
 		if string(secret) == s.Zoom.ClientSecret {
 			reason = "is the client_secret"
@@ -30,11 +39,7 @@ func secretFinding(sites []*Site) finding {
 			weak = append(weak, fmt.Sprintf("number %d %s", i+1, reason))
 		}
 	}
-	if len(weak) > 0 {
-		f.Status, f.Message = verdictFail, "cookie secret "+strings.Join(weak, ", ")
-		f.Advice = "replace it by one that `caddy zoom-pkce keygen` prints; whoever guesses it can sign in as anybody"
-	}
-	return f
+	return strings.Join(weak, ", ")
 }
 
 // clientKeyFindings tell what Zoom has to know of the app's own key.

@@ -10,13 +10,14 @@ import (
 
 // Site is what the doctor has to know of one handler.
 type Site struct {
-	Zoom          zoomapi.Config // as the handler's own client has it
-	AppID         string
-	RedirectURIs  []string // all that have to be registered at Zoom, the handler's own first
-	LoginURL      string   // where a person can try it
-	Store         zoompkce.Store
-	CookieSecrets [][]byte
-	Route         *routes.Site
+	Zoom           zoomapi.Config // as the handler's own client has it
+	AppID          string
+	RedirectURIs   []string // all that have to be registered at Zoom, the handler's own first
+	LoginURL       string   // where a person can try it
+	Store          zoompkce.Store
+	CookieSecrets  [][]byte
+	BackendSecrets [][]byte
+	Route          *routes.Site
 
 	AllowsByEmail bool // allow looks at e-mail addresses
 	ZAK           bool // requests carry one

@@ -20,6 +20,7 @@ const (
 	NotAllowed        Code = "not_allowed"
 	Declined          Code = "declined"
 	CrossSite         Code = "cross_site"
+	BadSignature      Code = "bad_signature"
 	BadCallback       Code = "bad_callback"
 	LoginExpired      Code = "login_expired"
 	CookiesMissing    Code = "cookies_missing"
@@ -62,6 +63,10 @@ var tellings = map[Code]telling{
 	CrossSite: {
 		http.StatusForbidden, "Request from another site",
 		"For your protection, this site does not accept this request from another site.",
+	},
+	BadSignature: {
+		http.StatusForbidden, "This request is not entitled to an answer",
+		"Its secret or signature is not one that this site accepts, or not any more.",
 	},
 	BadCallback: {
 		http.StatusBadRequest, "This sign-in link does not work",
@@ -183,6 +188,8 @@ func (c Code) Advice() string {
 		return "add a line to allow if this visitor should be let in"
 	case BadClient:
 		return "compare the program's client id and redirect URI, which have to be exact, with programs client"
+	case BadSignature:
+		return "compare the secret with that of backend, and the clocks; a signed URL counts byte for byte, as it was signed"
 	case CrossSite:
 		return "call this from a page of the site itself"
 	}

@@ -35,6 +35,7 @@ type Page struct {
 	Notes          []string
 	List           []string
 	Form           way // sent by POST, before the other ways
+	Other          parameter
 	Ways           []way
 	Script         *FrameScript
 	RequestID      string
@@ -47,6 +48,9 @@ type way struct {
 	NewWindow   bool
 	Press       bool // a button of the page's script, not a link
 }
+
+// parameter is a second button of the form, which sends its name with a 1.
+type parameter struct{ Name, Label string }
 
 // fact is a label with the values that belong to it.
 type fact struct {

@@ -51,7 +51,11 @@ func WriteJSON(w http.ResponseWriter, status int, contentType string, value any,
 	if err != nil {
 		status, body = http.StatusInternalServerError, []byte("{}")
 	}
-	body = append(body, '\n')
+	Write(w, status, contentType, append(body, '\n'), security, retryAfter)
+}
+
+// Write sends a body as an answer of the directive.
+func Write(w http.ResponseWriter, status int, contentType string, body []byte, security Security, retryAfter time.Duration) {
 	SetSecurityHeaders(w.Header(), security)
 	SetRetryAfter(w.Header(), status, retryAfter)
 	w.Header().Set("Content-Type", contentType)

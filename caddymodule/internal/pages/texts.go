@@ -148,6 +148,15 @@ func SignOutPage(requestID string, who Account, signOutURL, backURL string) Page
 	}
 }
 
+// WithDisconnect adds a second button to a page of SignOutPage, for a site that acts
+// for people who are not there.
+func (p Page) WithDisconnect() Page {
+	p.Notes = append(p.Notes, "Programs you have allowed, and this site itself, may go on using your Zoom account when you have signed out here. "+
+		"Disconnecting ends that, and signs you out on all your devices.")
+	p.Other = parameter{Name: "disconnect", Label: "Disconnect from Zoom"}
+	return p
+}
+
 // SignedOutPage is where signing out ends. It does not start a login.
 func SignedOutPage(requestID, signInURL, zoomSignOutURL string) Page {
 	return Page{

@@ -73,7 +73,8 @@ type reachWalk struct {
 	target    *Site // whose callback it is
 	hostKnown bool  // no handler so far may have changed it
 	pathKnown bool
-	blind     bool // every route may be taken
+	blind     bool  // every route may be taken
+	gate      *bool // set once Caddy's own authentication was met; nil: nobody asks
 
 	named   namedRoutes
 	groups  map[string]bool // of which a route was taken
@@ -90,6 +91,9 @@ const maxReachSteps = 100_000
 func (w reachWalk) arrives(app *caddyhttp.App) bool {
 	for _, server := range app.Servers {
 		walk := w
+		if w.gate != nil {
+			*w.gate = false
+		}
 		walk.named, walk.groups = newNamedRoutes(server), make(map[string]bool)
 		walk.routes(server.Routes)
 		if server.Errors != nil {
@@ -174,6 +178,9 @@ func (w *reachWalk) passThrough(handler caddyhttp.MiddlewareHandler) {
 	var name string
 	if module, ok := handler.(caddy.Module); ok {
 		name = strings.TrimPrefix(string(module.CaddyModule().ID), "http.handlers.")
+	}
+	if name == "authentication" && w.gate != nil {
+		*w.gate = true
 	}
 	switch {
 	case slices.Contains(harmlessHandlers, name):

@@ -32,6 +32,7 @@ type MetricSet struct {
 	requests        *prometheus.CounterVec
 	rejectedCookies *prometheus.CounterVec
 	programs        *prometheus.CounterVec
+	backendTokens   *prometheus.CounterVec
 	storeErrors     *prometheus.CounterVec
 	ZAKAge          prometheus.Histogram
 
@@ -63,6 +64,13 @@ const rejectedToken = "rejected_"
 var rejectedTokens = []string{
 	rejectedToken + "unopenable", rejectedToken + "expired", rejectedToken + "foreign", rejectedToken + "no_access_token",
 	rejectedToken + "ended", rejectedToken + "client", rejectedToken + "off",
+}
+
+// backendOutcomes are the codes that a back end can be refused with.
+var backendOutcomes = []outcome.Code{
+	outcome.SignInRequired, outcome.BadSignature, outcome.BadRequest, outcome.NotFound, outcome.NotAllowed,
+	outcome.MissingScope, outcome.ZoomMisconfigured, outcome.ZoomNonsense, outcome.ZoomUnavailable, outcome.ZoomRateLimited,
+	outcome.ZAKUnavailable, outcome.StoreUnavailable,
 }
 
 func newMetrics() *MetricSet {
@@ -98,6 +106,10 @@ func newMetrics() *MetricSet {
 			slices.Concat([]string{"allowed", "refreshed", "repeated", "ended", "revoked", "code_replayed", "refresh_replayed"}, rejectedTokens)...),
 		storeErrors: counter("store_errors_total", "Failed accesses to the session store, by operation.", "operation",
 			"read", "write", "secret"),
+		backendTokens: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "caddy", Subsystem: "zoom_pkce", Name: "backend_tokens_total",
+			Help: "Tokens that back ends have asked for, by kind and outcome.",
+		}, []string{"kind", "outcome"}),
 		zoomDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "caddy", Subsystem: "zoom_pkce", Name: "zoom_request_duration_seconds",
 			Help:    "Duration of calls to Zoom, by call and status; status 0 is a call without an answer.",
@@ -116,6 +128,12 @@ func newMetrics() *MetricSet {
 			m.zoomDuration.WithLabelValues(string(call), strconv.Itoa(status))
 		}
 	}
+	for _, kind := range []string{"token", "zak", "obf", "bot"} {
+		m.backendTokens.WithLabelValues(kind, "ok")
+		for _, c := range backendOutcomes {
+			m.backendTokens.WithLabelValues(kind, string(c))
+		}
+	}
 	for _, decision := range decisions {
 		m.decisions[decision] = m.requests.WithLabelValues(decision)
 	}
@@ -129,7 +147,8 @@ func (m *MetricSet) Register(registry *prometheus.Registry) error {
 		return nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.logins, m.refreshes, m.zakFetches, m.zoomDuration, m.requests, m.rejectedCookies, m.programs, m.storeErrors, m.ZAKAge,
+		m.logins, m.refreshes, m.zakFetches, m.zoomDuration, m.requests, m.rejectedCookies, m.programs, m.backendTokens,
+		m.storeErrors, m.ZAKAge,
 	} {
 		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return err
@@ -147,6 +166,12 @@ func (m *MetricSet) Count(decision string) {
 
 // LoginEnded counts a sign-in that came to nothing.
 func (m *MetricSet) LoginEnded(c outcome.Code) { m.logins.WithLabelValues(string(c)).Inc() }
+
+// BackendToken counts what became of a token that a back end has asked for: ok, or the
+// code of a refusal.
+func (m *MetricSet) BackendToken(kind, ending string) {
+	m.backendTokens.WithLabelValues(kind, ending).Inc()
+}
 
 // Observe counts what the session manager tells.
 func (m *MetricSet) Observe(e zoompkce.Event) {
