@@ -202,7 +202,13 @@ func lookAtPaths(sets []caddyhttp.MatcherSet) bool {
 
 // Visitor implements [programs.Site].
 func (s programSite) Visitor(w http.ResponseWriter, r *http.Request) (*zoompkce.Session, zoomapi.Profile, error) {
-	return s.visitor(w, r, visitOf(r))
+	session, profile, err := s.visitor(w, r, visitOf(r))
+	if err == nil && session.Framed() {
+		// Whoever frames us could have a button pressed unseen: what is opened there
+		// counts there, and not for what a program is given.
+		return nil, zoomapi.Profile{}, &zoompkce.NoSessionError{}
+	}
+	return session, profile, err
 }
 
 // SignIn implements [programs.Site]. Like the endpoint login it is for persons who

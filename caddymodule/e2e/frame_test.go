@@ -208,3 +208,24 @@ func TestFrameWindowIsNoLoop(t *testing.T) {
 		b.loseSession()
 	}
 }
+
+// A frame's session lets nobody give a program what the user has, nor see or end what was given.
+func TestFramesAllowNoPrograms(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.behindTLS(sameSiteNone + "\nprograms {\nclient cli http://127.0.0.1/callback\n}"))
+	window, frame := w.browserAt(siteOrigin), w.browserAt(siteOrigin)
+	window.signIn("/", "user-ada")
+	frame.post("frame/redeem", quoted("ticket", window.fetch("POST", "/zoom_pkce/frame/ticket").ticket(t)))
+	frame.wantUser("user-ada")
+	for _, target := range []string{
+		"/zoom_pkce/programs",
+		"/zoom_pkce/oauth/authorize?response_type=code&client_id=cli&redirect_uri=http%3A%2F%2F127.0.0.1%3A8000%2Fcallback&code_challenge_method=S256&code_challenge=" + strings.Repeat("c", 43),
+	} {
+		if a := window.open(target); a.StatusCode != http.StatusOK || strings.Contains(a.body, "oauth/authorize?client_id") {
+			t.Errorf("%s in the window: got %d", target, a.StatusCode)
+		}
+		if a := frame.open(target); a.StatusCode == http.StatusOK || strings.Contains(a.body, "ada@example.com") {
+			t.Errorf("%s in the frame: got %d\n%s", target, a.StatusCode, a.body)
+		}
+	}
+}

@@ -245,7 +245,7 @@ func TestReloadKeepsCachesAndCounters(t *testing.T) {
 		name, _, _ := strings.Cut(series, "{")
 		families[name] = true
 	}
-	if len(families) != 8 {
-		t.Errorf("%d families of metrics after the reload, want 8", len(families))
+	if len(families) != 10 {
+		t.Errorf("%d families of metrics after the reload, want 10", len(families))
 	}
 }
