@@ -99,9 +99,9 @@ func (s *site) leadsTo(login *zoompkce.Login) string {
 // the query is shown or logged, since anybody can write such a link, but a word that
 // RFC 6749 knows: invalid_scope is a mistake of the operator, access_denied is none.
 func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state, word string) error {
-	f := refusal{code: outcome.Declined, err: errors.New("Zoom's word for it is none of RFC 6749")}
+	f := refusal{code: outcome.Declined, err: errors.New("the error word is none of RFC 6749")}
 	if zoomapi.IsOAuthError(word) {
-		f.err = fmt.Errorf("Zoom's word for it is %s", word)
+		f.err = fmt.Errorf("the error word is %s", word)
 	}
 	if login, _ := s.pendingLogin(r, v, state); login != nil {
 		http.SetCookie(w, s.manager.DropLogin(login))

@@ -81,7 +81,7 @@ func (p *process) refreshProgram(t *zoompkce.ProgramTokens) (*zoompkce.ProgramTo
 	if err != nil {
 		return nil, err
 	}
-	return p.Manager.RefreshProgram(ctx, s, zoompkce.Resource{})
+	return p.RefreshProgram(ctx, s, zoompkce.Resource{})
 }
 
 // refreshed is what the app gets for its refresh token.

@@ -157,7 +157,7 @@ func (m *Manager) membership(ctx context.Context, k *keys, c *openedCookie, now 
 	// Another process may have opened or revived the session after the record was
 	// read here, so it is read again before the cookie is cleared. The first
 	// reading may be one that had begun before, too.
-	for try := 0; verdict == errEnded && try < 2 && c.mayBeNewerThan(snap, now); try++ {
+	for try := 0; errors.Is(verdict, errEnded) && try < 2 && c.mayBeNewerThan(snap, now); try++ {
 		if snap, err = m.reread(ctx, k, c.user, true); err != nil {
 			return nil, err
 		}

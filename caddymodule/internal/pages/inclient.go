@@ -1,8 +1,10 @@
 package pages
 
-import "net/http"
+import (
+	"net/http"
 
-import "github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+)
 
 // InClient is the page that signs in inside the Zoom client.
 type InClient struct {

@@ -97,8 +97,10 @@ func TestAuthorizationsOfRealClients(t *testing.T) {
 		"codex":      asking("client_id", "cli", "redirect_uri", "http://127.0.0.1:49152/callback", "resource", issuer+"/"),
 		"AppAuth":    asking("nonce", "n", "prompt", "login", "response_mode", "query"),
 		"VS Code":    asking("client_id", "cli", "redirect_uri", "http://127.0.0.1:33418/callback", "resource", "HTTPS://App.Example:443/mcp"),
-		"two resources": {"client_id": asking()["client_id"], "redirect_uri": asking()["redirect_uri"], "response_type": {"code"},
-			"code_challenge": {challenge}, "code_challenge_method": {"S256"}, "resource": {issuer, issuer + "/mcp"}},
+		"two resources": {
+			"client_id": asking()["client_id"], "redirect_uri": asking()["redirect_uri"], "response_type": {"code"},
+			"code_challenge": {challenge}, "code_challenge_method": {"S256"}, "resource": {issuer, issuer + "/mcp"},
+		},
 		"at its most": asking("x", long(1300-len(asking().Encode())-len("&x="))),
 	} {
 		if rec := w.authorize(cookie, query.Encode()); rec.Code != http.StatusOK || w.page.Title == "" {

@@ -42,13 +42,17 @@ func TestRegistrations(t *testing.T) {
 		client, body string
 		kept         []string
 	}{
-		{"Cursor: one bad URI does not sink the rest", `{"client_name":"Cursor","redirect_uris":["cursor://anysphere.cursor-mcp/oauth/callback",
+		{
+			"Cursor: one bad URI does not sink the rest", `{"client_name":"Cursor","redirect_uris":["cursor://anysphere.cursor-mcp/oauth/callback",
 			"https://www.cursor.com/agents/mcp/oauth/callback","http://localhost:8787/callback","https://evil.example/cb"],"token_endpoint_auth_method":"none",
 			"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"application_type":"native"}`,
-			[]string{"cursor://anysphere.cursor-mcp/oauth/callback", "https://www.cursor.com/agents/mcp/oauth/callback", "http://localhost:8787/callback"}},
-		{"VS Code", `{"client_name":"Visual Studio Code","client_uri":"https://code.visualstudio.com","redirect_uris":["https://insiders.vscode.dev/redirect",
+			[]string{"cursor://anysphere.cursor-mcp/oauth/callback", "https://www.cursor.com/agents/mcp/oauth/callback", "http://localhost:8787/callback"},
+		},
+		{
+			"VS Code", `{"client_name":"Visual Studio Code","client_uri":"https://code.visualstudio.com","redirect_uris":["https://insiders.vscode.dev/redirect",
 			"https://vscode.dev/redirect","http://127.0.0.1/","http://127.0.0.1:33418/"],"grant_types":["authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"]}`,
-			[]string{"https://insiders.vscode.dev/redirect", "https://vscode.dev/redirect", "http://127.0.0.1/", "http://127.0.0.1:33418/"}},
+			[]string{"https://insiders.vscode.dev/redirect", "https://vscode.dev/redirect", "http://127.0.0.1/", "http://127.0.0.1:33418/"},
+		},
 		{"Claude", `{"client_name":"Claude","redirect_uris":["https://claude.ai/api/mcp/auth_callback"]}`, []string{"https://claude.ai/api/mcp/auth_callback"}},
 		{"Inspector", `{"client_name":"MCP Inspector","redirect_uris":["http://127.0.0.1:6276/oauth/callback"],"scope":""}`, []string{"http://127.0.0.1:6276/oauth/callback"}},
 		{"go-sdk, which names no method", `{"redirect_uris":["http://localhost:3142"]}`, []string{"http://localhost:3142"}},
