@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -30,7 +31,16 @@ func NewVisitor(ctx context.Context) (*Visitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Visitor{ctx: ctx, client: &http.Client{Jar: jar, Transport: &http.Transport{DisableKeepAlives: true}}}, nil
+	return &Visitor{ctx, &http.Client{Jar: jar, Transport: &http.Transport{DisableKeepAlives: true}, CheckRedirect: follow}}, nil
+}
+
+// follow goes where a page leads: by GET, and so without the header of a form.
+func follow(r *http.Request, via []*http.Request) error {
+	r.Header.Del("Origin")
+	if len(via) == 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	return nil
 }
 
 // Open opens a page.
@@ -42,28 +52,40 @@ func (v *Visitor) Open(address string) (Shown, error) {
 	return v.do(r)
 }
 
-// Allow sends the form of the consent page, as the first person on it.
+// The parts of a form that a page of ours or of the simulated Zoom has.
+var (
+	formAction = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
+	formInput  = regexp.MustCompile(`<input[^>]* name="([^"]*)" value="([^"]*)"`)
+)
+
+// Allow presses the button of a consent page, Zoom's or a site's, as the first
+// person on it.
 func (v *Visitor) Allow(consent Shown) (Shown, error) {
-	user := attribute(consent.Body, `name="user" value="`)
-	request := attribute(consent.Body, `name="request" value="`)
-	if user == "" || request == "" {
-		return Shown{}, errors.New("this is not Zoom's consent page")
+	action := formAction.FindStringSubmatch(consent.Body)
+	if action == nil || !strings.Contains(consent.Body, `name="decision" value="allow"`) {
+		return Shown{}, errors.New("this is not a consent page")
 	}
-	form := url.Values{"user": {user}, "request": {request}, "decision": {"allow"}}
-	action := strings.Replace(consent.URL[:strings.IndexByte(consent.URL, '?')], "/authorize", "/consent", 1)
-	r, err := http.NewRequestWithContext(v.ctx, http.MethodPost, action, strings.NewReader(form.Encode()))
+	page, err := url.Parse(consent.URL)
+	if err != nil {
+		return Shown{}, err
+	}
+	target, err := page.Parse(html.UnescapeString(action[1]))
+	if err != nil {
+		return Shown{}, err
+	}
+	form := url.Values{"decision": {"allow"}}
+	for _, input := range formInput.FindAllStringSubmatch(consent.Body, -1) {
+		if name := html.UnescapeString(input[1]); !form.Has(name) {
+			form.Set(name, html.UnescapeString(input[2]))
+		}
+	}
+	r, err := http.NewRequestWithContext(v.ctx, http.MethodPost, target.String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return Shown{}, err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", page.Scheme+"://"+page.Host)
 	return v.do(r)
-}
-
-// attribute returns the value that follows the text given, up to its quote.
-func attribute(page, before string) string {
-	_, rest, _ := strings.Cut(page, before)
-	value, _, _ := strings.Cut(rest, `"`)
-	return html.UnescapeString(value)
 }
 
 func (v *Visitor) do(r *http.Request) (Shown, error) {
