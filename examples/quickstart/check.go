@@ -57,7 +57,7 @@ func (r *rig) check(ctx context.Context, out io.Writer) error {
 	for _, h := range meanings {
 		if value := received.Get(h.Name); value != "" {
 			if h.Secret {
-				value = abbreviate(value)
+				value = demo.Abbreviate(value)
 			}
 			fmt.Fprintf(out, "  %-20s %s\n", h.Name+":", value)
 		}
