@@ -5,6 +5,7 @@ import { report } from "./browser.js";
 register("./resolve.js", import.meta.url);
 const appauth = await import("@openid/appauth");
 const node = await import("@openid/appauth/built/src/node_support/index.js");
+appauth.setFlag("IS_LOG", false); // it logs to where the report goes
 
 // The library listens on every address of the machine.
 const listen = http.Server.prototype.listen;
