@@ -15,9 +15,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/chromedp/chromedp"
 	"golang.org/x/oauth2"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -220,5 +222,42 @@ func TestCaddyfileOfREADME(t *testing.T) {
 	}
 	if err := caddy.Validate(&parsed); err != nil {
 		t.Error(err)
+	}
+}
+
+// A person's way in a real browser, which follows the answer of a form to a port
+// of this machine only where the page's policy allows it.
+func TestInABrowser(t *testing.T) {
+	tab := demotest.Chromium(t)
+	r := start(t)
+	p, err := discover(t.Context(), r.url, clientID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	thanks := make(chan string, 1)
+	token, err := p.signIn(t.Context(), func(_ context.Context, address string) error {
+		ctx, cancel := context.WithTimeout(tab, 30*time.Second)
+		defer cancel()
+		if err := chromedp.Do(ctx,
+			chromedp.Navigate(address),
+			chromedp.Click(chromedp.CSS(`input[value="`+demo.Grace.ID+`"]`)),
+			chromedp.Click(chromedp.CSS(`button[value="allow"]`)),
+			chromedp.WaitReady(chromedp.CSS(`input[name="consent"]`)),
+			chromedp.Click(chromedp.CSS(`button[value="allow"]`)),
+			chromedp.WaitVisible(chromedp.CSS("pre"))); err != nil {
+			return err
+		}
+		text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS("pre")))
+		thanks <- text
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := <-thanks; !strings.Contains(text, "You can close this window.") {
+		t.Errorf("the browser ended on %q", text)
+	}
+	if got, err := p.fetch(t.Context(), token); err != nil || got.user.ID != demo.Grace.ID {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
