@@ -99,6 +99,8 @@ func disagreement(a, b *site) string {
 		return "api_url"
 	case a.session != b.session:
 		return "session"
+	case a.programs != nil && b.programs != nil && a.programs.life != b.programs.life:
+		return "programs"
 	case a.secure != b.secure:
 		return "the scheme of redirect_uri"
 	case a.cookie.name != b.cookie.name || a.cookie.domain != b.cookie.domain ||

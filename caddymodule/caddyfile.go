@@ -72,6 +72,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	        account_id   <name> | off
 //	        email        <name> | off
 //	        name         <name> | off
+//	        client       <name> | off
 //	    }
 //	    zak off
 //	    zak {
@@ -102,6 +103,20 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //	    }
 //	    webhook {
 //	        secret_token <token...>
+//	    }
+//	    programs {
+//	        client <id> <redirect_uri...>
+//	        client <id> {
+//	            name         <text>
+//	            redirect_uri <uri...>
+//	        }
+//	        registration     on|off
+//	        client_documents [<host...>]
+//	        redirect_hosts   <host...>
+//	        token_lifetime   <duration>
+//	        idle_timeout     <duration>
+//	        max_lifetime     <duration>
+//	        max_programs     <count>
 //	    }
 //
 //	    session {
@@ -200,6 +215,9 @@ func (h *Handler) subdirective(b *conf.Block) error {
 	case "webhook":
 		h.Webhook = new(Webhook)
 		return b.Nested(h.Webhook.subdirective)
+	case "programs":
+		h.Programs = new(Programs)
+		return b.Nested(h.Programs.subdirective)
 	case "session":
 		h.Session = new(Session)
 		return b.Nested(h.Session.subdirective)

@@ -42,7 +42,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	state, code := states[0], codes[0]
 
-	login, err := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state)
+	login, err := s.pendingLogin(r, v, state)
 	if err == nil && login.RedirectURI != s.redirectURIOf(r).uri {
 		err = zoompkce.ErrLoginUnknown // it belongs to another endpoint
 	}
@@ -62,7 +62,7 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 		// Another tab was faster; the code is not needed.
 		http.SetCookie(w, s.manager.DropLogin(login))
 		s.forgetStart(w, v)
-		return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
+		return s.redirect(w, telemetry.DecisionEndpoint, s.leadsTo(login))
 	}
 	signedIn, err := s.manager.SignIn(r.Context(), login, code, v.cookies)
 	if !errors.Is(err, zoompkce.ErrCodeUnused) {
@@ -74,7 +74,25 @@ func (s *site) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) e
 	http.SetCookie(w, signedIn.Cookie)
 	http.SetCookie(w, s.countSignIn(v))
 	s.forgetStart(w, v)
-	return s.redirect(w, telemetry.DecisionEndpoint, login.ReturnURL)
+	return s.redirect(w, telemetry.DecisionEndpoint, s.leadsTo(login))
+}
+
+// pendingLogin finds the login that a state belongs to: one of a visitor who came by
+// themselves, or of one whom a program has sent.
+func (s *site) pendingLogin(r *http.Request, v *visit, state string) (*zoompkce.Login, error) {
+	login, err := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state)
+	if s.hasPrograms() && errors.Is(err, zoompkce.ErrLoginUnknown) {
+		return s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.ProgramFlow, state)
+	}
+	return login, err
+}
+
+// leadsTo is where the visitor goes after a login.
+func (s *site) leadsTo(login *zoompkce.Login) string {
+	if login.Flow == zoompkce.ProgramFlow {
+		return s.programRequestURL(login.Program)
+	}
+	return login.ReturnURL
 }
 
 // declined ends a login that the visitor, or Zoom, did not go through with. Nothing of
@@ -85,9 +103,14 @@ func (s *site) declined(w http.ResponseWriter, r *http.Request, v *visit, state,
 	if zoomapi.IsOAuthError(word) {
 		f.err = fmt.Errorf("Zoom's word for it is %s", word)
 	}
-	if login, _ := s.manager.PendingLogin(r.Context(), v.cookies, zoompkce.BrowserFlow, state); login != nil {
+	if login, _ := s.pendingLogin(r, v, state); login != nil {
 		http.SetCookie(w, s.manager.DropLogin(login))
-		f.returnURL = login.ReturnURL
+		f.returnURL = s.leadsTo(login)
+		if login.Flow == zoompkce.ProgramFlow {
+			s.logStep(r, zap.InfoLevel, "a sign-in for a program was declined", f)
+			telemetry.Metrics.LoginEnded(f.code)
+			return s.programServer.Declined(w, r, login.Program)
+		}
 	}
 	return s.refuseLogin(w, r, f)
 }
@@ -132,9 +155,9 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 	} else if errors.As(err, new(*zoompkce.StoreError)) {
 		return s.refuseLogin(w, r, refusalOf(err))
 	}
-	returnURL := "/"
+	start, returnURL := loginStart{returnURL: "/", restarted: true}, "/"
 	if login != nil {
-		returnURL = login.ReturnURL
+		start.returnURL, start.program, returnURL = login.ReturnURL, login.Program, s.leadsTo(login)
 	}
 	restarted, keysErr := s.manager.StateRestarted(r.Context(), state)
 	if keysErr != nil {
@@ -145,7 +168,7 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 		telemetry.Metrics.LoginEnded(outcome.LoginExpired)
 		s.logStep(r, zap.InfoLevel, "a callback belongs to no sign-in of this browser, which begins once more",
 			refusal{code: outcome.LoginExpired, err: err})
-		return s.startLogin(w, r, v, loginStart{returnURL: returnURL, restarted: true})
+		return s.startLogin(w, r, v, start)
 	case login != nil:
 		return s.refuseLogin(w, r, refusal{code: outcome.LoginExpired, err: err, returnURL: returnURL})
 	default:
@@ -157,7 +180,7 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 // can help it is made once.
 func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, login *zoompkce.Login, err error) error {
 	f := refusalOf(err)
-	f.returnURL = login.ReturnURL
+	f.returnURL = s.leadsTo(login)
 	switch zoomapi.KindOf(err) {
 	case zoomapi.KindUnauthorized, zoomapi.KindUnknownUser:
 		// The token that the code brought was refused at once.
@@ -169,7 +192,7 @@ func (s *site) signInFailed(w http.ResponseWriter, r *http.Request, v *visit, lo
 	if again := f.code == outcome.CodeRefused || f.code == outcome.LoginExpired; again && !login.Restarted {
 		s.logStep(r, zap.WarnLevel, "a sign-in failed and begins once more", f)
 		telemetry.Metrics.LoginEnded(f.code)
-		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true})
+		return s.startLogin(w, r, v, loginStart{returnURL: login.ReturnURL, restarted: true, program: login.Program})
 	}
 	return s.refuseLogin(w, r, f)
 }

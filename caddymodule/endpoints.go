@@ -8,16 +8,21 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // endpoint is one of the paths at which the directive answers itself.
 type endpoint struct {
-	methods []string
+	methods []string // nil: whoever answers looks at it
 	// SameOrigin is set where state is changed or a credential returned.
 	sameOrigin bool
-	serve      func(*site, http.ResponseWriter, *http.Request, *visit) error
+	// Bearer is set where the tokens of programs count, keys where programs need no
+	// option for it.
+	bearer, keys bool
+
+	serve func(*site, http.ResponseWriter, *http.Request, *visit) error
 	// on tells whether the configuration has it; nil: always.
 	on func(*site) bool
 }
@@ -29,15 +34,23 @@ var endpointTable = map[string]endpoint{
 
 	"login":   {methods: get, serve: (*site).serveLogin},
 	"logout":  {methods: []string{http.MethodGet, http.MethodPost}, serve: (*site).serveLogout},
-	"session": {methods: get, serve: (*site).serveSession},
+	"session": {methods: get, bearer: true, serve: (*site).serveSession},
 
-	"zak": {methods: post, sameOrigin: true, on: (*site).hasPageTokens, serve: (*site).servePageZAK},
-	"obf": {methods: post, sameOrigin: true, on: (*site).hasPageTokens, serve: (*site).servePageOBF},
+	"zak": {methods: post, sameOrigin: true, bearer: true, keys: true, on: (*site).hasPageTokens, serve: (*site).servePageZAK},
+	"obf": {methods: post, sameOrigin: true, bearer: true, keys: true, on: (*site).hasPageTokens, serve: (*site).servePageOBF},
 
-	"signature": {methods: post, sameOrigin: true, on: (*site).hasMeetingSDK, serve: (*site).serveSignature},
+	"signature": {methods: post, sameOrigin: true, bearer: true, on: (*site).hasMeetingSDK, serve: (*site).serveSignature},
 
 	"app/authorize":    {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorize},
 	"app/onauthorized": {methods: post, sameOrigin: true, on: (*site).hasZoomApp, serve: (*site).serveInClientAuthorized},
+
+	"oauth/authorize": {methods: get, on: (*site).hasPrograms, serve: (*site).serveAuthorize},
+	"oauth/consent":   {methods: post, sameOrigin: true, on: (*site).hasPrograms, serve: (*site).serveConsent},
+	"oauth/token":     {on: (*site).hasPrograms, serve: forPrograms((*programs.Server).Token)},
+	"oauth/revoke":    {on: (*site).hasPrograms, serve: forPrograms((*programs.Server).Revoke)},
+	"oauth/register":  {on: (*site).registersPrograms, serve: forPrograms((*programs.Server).Register)},
+	"programs":        {methods: get, on: (*site).hasPrograms, serve: (*site).servePrograms},
+	"programs/end":    {methods: post, sameOrigin: true, on: (*site).hasPrograms, serve: (*site).serveProgramEnd},
 
 	// Its proof of origin is a signature.
 	"webhook": {methods: post, on: (*site).hasWebhook, serve: (*site).serveWebhook},
@@ -52,14 +65,16 @@ var get, post = []string{http.MethodGet}, []string{http.MethodPost}
 // serveEndpoint answers a request below path_prefix, or the callback.
 func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, name string) error {
 	e, ok := endpointTable[name]
-	if !ok || e.on != nil && !e.on(s) {
+	v.byCookie = !e.bearer
+	_, ours := s.bearerOf(v)
+	if !ok || e.on != nil && !e.on(s) && !(e.keys && ours && s.hasPrograms()) {
 		return s.refuse(w, r, refusal{code: outcome.NotFound})
 	}
-	if !slices.Contains(e.methods, browser.SentMethod(r)) {
+	if e.methods != nil && !slices.Contains(e.methods, browser.SentMethod(r)) {
 		w.Header().Set("Allow", strings.Join(e.methods, ", "))
 		return s.refuse(w, r, refusal{code: outcome.MethodNotAllowed})
 	}
-	if e.sameOrigin && !browser.SameOrigin(r) {
+	if e.sameOrigin && !ours && !browser.SameOrigin(r) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	return e.serve(s, w, r, v)

@@ -125,6 +125,9 @@ type Handler struct {
 	// remove the app at Zoom. Default: off.
 	Webhook *Webhook `json:"webhook,omitempty"`
 
+	// Lets native apps, command lines and MCP clients sign in. Default: off.
+	Programs *Programs `json:"programs,omitempty"`
+
 	// How long sessions last and where they are stored. Default: see each
 	// option.
 	Session *Session `json:"session,omitempty"`

@@ -29,6 +29,11 @@ type Headers struct {
 	// The user's display name, encoded like the email address. Default:
 	// `X-Zoom-User-Name`.
 	Name *Header `json:"name,omitempty"`
+
+	// The client id of the program that sent the request, absent for browsers: that
+	// of `programs client`, else `registered:` and a hash. Default: left out; a
+	// good name is `X-Zoom-Client-Id`.
+	Client *Header `json:"client,omitempty"`
 }
 
 // Header configures one request header.
@@ -76,6 +81,7 @@ type headerSettings struct {
 	accountID   string
 	email       string
 	name        string
+	client      string
 }
 
 func (h *Headers) subdirective(b *conf.Block) error {
@@ -95,6 +101,9 @@ func (h *Headers) subdirective(b *conf.Block) error {
 	case "name":
 		h.Name = new(Header)
 		return readHeader(b, &h.Name.Disabled, &h.Name.Name, nil)
+	case "client":
+		h.Client = new(Header)
+		return readHeader(b, &h.Client.Disabled, &h.Client.Name, nil)
 	default:
 		return b.Unrecognized()
 	}
@@ -149,6 +158,9 @@ func (h *Headers) resolve(r *resolver) headerSettings {
 	s.accountID = name("headers account_id", h.AccountID, standardAccountIDHeader)
 	s.email = name("headers email", h.Email, standardEmailHeader)
 	s.name = name("headers name", h.Name, standardNameHeader)
+	if h.Client != nil && h.Client.Name != "" {
+		s.client = name("headers client", h.Client, "")
+	}
 	return s
 }
 

@@ -19,11 +19,15 @@ type grants struct {
 	zak         string
 	zakError    outcome.Code // why there is no ZAK
 	obf         string
+	client      string // of the program that sent the request
 }
 
 // fetch gets the credentials a request is promised. An error means that the
 // request cannot go on.
 func (s *site) fetch(r *http.Request, v *visit, session *zoompkce.Session) (g grants, err error) {
+	if s.headers.client != "" {
+		g.client = s.clientOf(session)
+	}
 	// Without the header the token is still kept alive: the session lives by it.
 	if g.accessToken, err = s.manager.AccessToken(r.Context(), session); err != nil {
 		return g, err
@@ -89,7 +93,7 @@ func (s *site) inject(r *http.Request, v *visit, p zoomapi.Profile, g grants) {
 		g.accessToken = s.headers.tokenPrefix + g.accessToken
 	}
 	sent := promised{
-		g.accessToken, p.ID, p.AccountID, encodeHeaderText(p.Email), encodeHeaderText(p.Name), g.zak, string(g.zakError), g.obf,
+		g.accessToken, p.ID, p.AccountID, encodeHeaderText(p.Email), encodeHeaderText(p.Name), g.zak, string(g.zakError), g.obf, g.client,
 	}
 	values := v.values()
 	in := injected{names: &s.names}

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,17 +21,23 @@ import (
 // loginStart says what login to start.
 type loginStart struct {
 	returnURL string
-	restarted bool // it follows one that failed
+	restarted bool   // it follows one that failed
+	program   string // the request of a program that it is for
 }
 
 // startLogin sends the visitor to Zoom.
 func (s *site) startLogin(w http.ResponseWriter, r *http.Request, v *visit, start loginStart) error {
-	if s.insideZoom(r) {
+	flow := zoompkce.BrowserFlow
+	if start.program != "" {
+		flow = zoompkce.ProgramFlow
+	} else if s.insideZoom(r) {
 		return s.signInInside(w, r, start.returnURL)
 	}
 	login, cookies, err := s.manager.BeginLogin(r.Context(), v.cookies, zoompkce.LoginRequest{
+		Flow:        flow,
 		RedirectURI: s.redirectURIOf(r).uri,
 		ReturnURL:   start.returnURL,
+		Program:     start.program,
 		Restarted:   start.restarted,
 	})
 	if err != nil {
@@ -54,8 +61,7 @@ func (s *site) redirect(w http.ResponseWriter, decision, location string) error 
 
 // serveLogin is the endpoint that starts a login on purpose.
 func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" || browser.IsSpeculative(r.Header) {
-		// A fetch or a prefetch of the link would leave a login behind.
+	if !mayBeginLogin(r) {
 		return s.refuse(w, r, refusal{code: outcome.BadRequest})
 	}
 	returnURL := s.wishedReturnURL(browser.SentURL(r).Query().Get("return_to"))
@@ -66,6 +72,13 @@ func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return nil
 	}
 	return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
+}
+
+// mayBeginLogin reports whether a link was followed: a fetch or a prefetch of it
+// would leave a login behind.
+func mayBeginLogin(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return (mode == "" || mode == "navigate") && !browser.IsSpeculative(r.Header)
 }
 
 // wishedReturnURL holds a wish from outside to the rules for return URLs.
@@ -172,4 +185,68 @@ func hostMark(host string) string {
 func hostInDomain(host, domain string) bool {
 	u, err := url.Parse("//" + host)
 	return err == nil && conf.InDomain(strings.ToLower(u.Hostname()), domain)
+}
+
+// A browser that signs in and is signed out again on the very next page would
+// go round for ever: it does not keep the session cookie, or the next request
+// reaches a Caddy that does not know the session. A small cookie counts the
+// sign-ins of the last moments, and how many of them were followed by a page
+// load without a session.
+const (
+	loopWindow = 30 * time.Second
+	maxLoops   = 5
+)
+
+// loopCount is what the cookie holds. It is not sealed: whoever changes it can
+// only break their own sign-in.
+type loopCount struct {
+	began    time.Time
+	signedIn int
+	lost     int
+}
+
+func (s *site) readLoop(v *visit) loopCount {
+	var began int64
+	var c loopCount
+	value := s.manager.CookieValue(v.cookies, "loop")
+	if len(value) > 32 {
+		return loopCount{}
+	}
+	if n, err := fmt.Sscanf(value, "%d.%d.%d", &began, &c.signedIn, &c.lost); n != 3 || err != nil {
+		return loopCount{}
+	}
+	c.began = time.Unix(began, 0)
+	if age := time.Since(c.began); age < 0 || age > loopWindow {
+		return loopCount{}
+	}
+	return c
+}
+
+func (s *site) loopCookie(c loopCount) *http.Cookie {
+	return s.manager.Cookie("loop", c.String(), loopWindow)
+}
+
+func (c loopCount) String() string {
+	return fmt.Sprintf("%d.%d.%d", c.began.Unix(), c.signedIn, c.lost)
+}
+
+// countSignIn counts a callback that succeeded.
+func (s *site) countSignIn(v *visit) *http.Cookie {
+	c := s.readLoop(v)
+	if c.signedIn == 0 {
+		c.began = time.Now()
+	}
+	c.signedIn++
+	return s.loopCookie(c)
+}
+
+// countLoop counts a page load without a session, and reports whether it is
+// time to stop.
+func (s *site) countLoop(v *visit) (looping bool, cookie *http.Cookie) {
+	c := s.readLoop(v)
+	if c.signedIn <= c.lost {
+		return false, nil
+	}
+	c.lost++
+	return c.lost > maxLoops, s.loopCookie(c)
 }

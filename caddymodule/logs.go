@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -89,6 +90,8 @@ func (s *site) observe(e zoompkce.Event) {
 	switch {
 	case e.Kind == zoompkce.EventSignedIn, e.Kind == zoompkce.EventSignedOut, e.Kind == zoompkce.EventUserEnded:
 		s.emit(string(e.Kind), map[string]any{"user_id": e.UserID})
+	case e.Kind == zoompkce.EventProgramAllowed, e.Kind == zoompkce.EventProgramEnded:
+		s.emit(string(e.Kind), map[string]any{"user_id": e.UserID, "program": s.programName(e), "outcome": e.Outcome})
 	case e.Kind == zoompkce.EventRefresh && e.Err != nil:
 		s.emit("refresh_failed", map[string]any{"user_id": e.UserID, "outcome": e.Outcome})
 	}
@@ -100,12 +103,15 @@ func (s *site) observe(e zoompkce.Event) {
 	if c == nil {
 		return
 	}
-	fields := make([]zap.Field, 0, 5)
+	fields := make([]zap.Field, 0, 6)
 	if e.UserID != "" {
 		fields = append(fields, zap.String("user_id", e.UserID))
 	}
 	if e.Outcome != "" {
 		fields = append(fields, zap.String("outcome", e.Outcome))
+	}
+	if e.Client != nil {
+		fields = append(fields, zap.String("program", s.programName(e)))
 	}
 	if e.Err != nil && zoomapi.KindOf(e.Err) != zoomapi.KindUnknown && e.Kind != zoompkce.EventRevokeFailed {
 		if advice := adviceOn(e); advice != "" {
@@ -156,6 +162,17 @@ func wording(e zoompkce.Event) (zapcore.Level, string) {
 		return zap.ErrorLevel, "session store is in trouble; check that it can be reached, read and written"
 	case zoompkce.EventCookieRejected:
 		return zap.DebugLevel, "session cookie is worth nothing"
+	case zoompkce.EventProgramAllowed:
+		return zap.InfoLevel, "a program may use the site in a user's name"
+	case zoompkce.EventProgramEnded:
+		if strings.HasSuffix(e.Outcome, "_replayed") {
+			return zap.WarnLevel, "ended a program: its code or refresh token came twice, so that somebody else may have it"
+		}
+		return zap.InfoLevel, "ended a program"
+	case zoompkce.EventProgramRefresh:
+		return zap.DebugLevel, "gave a program new tokens"
+	case zoompkce.EventTokenRejected:
+		return zap.DebugLevel, "token of a program is worth nothing"
 	case zoompkce.EventPanic:
 		return zap.ErrorLevel, "background work panicked; please report this"
 	case zoompkce.EventRevokeFailed:

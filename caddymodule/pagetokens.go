@@ -38,7 +38,7 @@ func (s *site) hasPageTokens() bool { return s.pageTokens }
 const pageZAKAge = time.Minute
 
 func (s *site) servePageZAK(w http.ResponseWriter, r *http.Request, v *visit) error {
-	session, _, err := s.visitor(w, r, v)
+	session, _, err := s.keyHolder(w, r, v)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))
 	}
@@ -55,7 +55,7 @@ func (s *site) servePageZAK(w http.ResponseWriter, r *http.Request, v *visit) er
 }
 
 func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) error {
-	session, _, err := s.visitor(w, r, v)
+	session, _, err := s.keyHolder(w, r, v)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))
 	}

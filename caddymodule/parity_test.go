@@ -22,7 +22,7 @@ func jsonPaths(structure reflect.Type, prefix string) []string {
 		}
 		path := prefix + key
 		kind := field.Type
-		if kind.Kind() == reflect.Pointer {
+		for kind.Kind() == reflect.Pointer || kind.Kind() == reflect.Slice {
 			kind = kind.Elem()
 		}
 		paths = append(paths, path)
@@ -95,8 +95,14 @@ func forEachHandler(config any, do func(map[string]any)) {
 func collectPaths(object map[string]any, prefix string, into map[string]bool) {
 	for key, child := range object {
 		into[prefix+key] = true
-		if nested, ok := child.(map[string]any); ok {
-			collectPaths(nested, prefix+key+".", into)
+		list, ok := child.([]any)
+		if !ok {
+			list = []any{child}
+		}
+		for _, element := range list {
+			if nested, ok := element.(map[string]any); ok {
+				collectPaths(nested, prefix+key+".", into)
+			}
 		}
 	}
 }
@@ -108,6 +114,8 @@ func caddyfileForm(path string) (line, word string) {
 	switch {
 	case path == "protect":
 		return directive, "[<matcher>]"
+	case path == "programs.client.id":
+		return parent, "<id>"
 	case key == "disabled":
 		return parent, "off"
 	case strings.HasPrefix(parent, "headers."):

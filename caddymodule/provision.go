@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -30,6 +31,10 @@ type site struct {
 	zakFor   caddyhttp.MatcherSets
 	names    promised // of the headers
 	scrubber *scrub.Headers
+
+	clients       *programs.Clients // nil, like programServer: no programs are let in
+	programServer *programs.Server
+	tokenPrefix   string // of manager, made once
 
 	ownsCookie func(name string) bool // of manager, made once
 	cleaned    atomic.Bool
@@ -96,6 +101,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	s.state = shared.(*sharedState)
 	h.site = s // from here on Cleanup has something to undo
+	if s.programs != nil {
+		s.clients = programs.NewClients(s.programs.clients)
+	}
 	s.manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
 		Client:  s.client,
 		Store:   telemetry.TracedStore{Store: s.relay},
@@ -112,12 +120,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		MaxLifetime:   s.session.maxLifetime,
 		SyncInterval:  s.session.syncInterval,
 		MaxSessions:   s.session.maxSessions,
+		Programs:      s.programConfig(),
 		Observe:       s.observe,
 	})
 	if err != nil {
 		return err
 	}
-	s.ownsCookie = s.manager.OwnsCookie
+	s.ownsCookie, s.tokenPrefix = s.manager.OwnsCookie, s.manager.TokenPrefix()
+	s.programServer = newProgramServer(s)
 	return s.app.join(s)
 }
 

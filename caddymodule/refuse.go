@@ -34,11 +34,11 @@ type refusal struct {
 // refusalOf finds the refusal that an error of the session manager calls for.
 func refusalOf(err error) refusal {
 	f := refusal{code: outcome.ZoomUnavailable, err: err}
-	if errors.As(err, new(*zoompkce.NoSessionError)) {
+	if errors.As(err, new(*zoompkce.NoSessionError)) || errors.As(err, new(*zoompkce.DeadTokenError)) {
 		f.code = outcome.SignInRequired
 		return f
 	}
-	if errors.Is(err, errNotAllowed) {
+	if errors.Is(err, errNotAllowed) || errors.Is(err, errNoKeys) {
 		f.code = outcome.NotAllowed
 		return f
 	}
@@ -78,6 +78,9 @@ func refusalOf(err error) refusal {
 func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	requestID := s.tell(r, f)
 	refuseBody(w, r)
+	if f.code.Status() == http.StatusUnauthorized && s.hasPrograms() {
+		s.challenge(w, r)
+	}
 
 	if !s.errorPages {
 		pages.SetRetryAfter(w.Header(), f.code.Status(), f.retryAfter)
@@ -142,6 +145,9 @@ func (s *site) tell(r *http.Request, f refusal) (requestID string) {
 func (s *site) loginURL(returnURL string) string {
 	if returnURL == "" || returnURL == "/" {
 		return s.pathPrefix + "/login"
+	}
+	if strings.HasPrefix(returnURL, s.programRequestURL("")) {
+		return returnURL // it begins its own
 	}
 	return s.pathPrefix + "/login?return_to=" + strings.ReplaceAll(url.QueryEscape(returnURL), "%2F", "/")
 }

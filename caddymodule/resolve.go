@@ -40,6 +40,7 @@ func (h *Handler) resolve(repl *caddy.Replacer) (*settings, error) {
 	s.meetingSDK = h.MeetingSDK.resolve(r, h, s)
 	s.zoomApp = h.ZoomApp.resolve(r, h, s)
 	s.webhook = h.Webhook.resolve(r)
+	s.programs = h.Programs.resolve(r, s)
 	s.session = h.Session.resolve(r)
 	s.cookie = h.Cookie.resolve(r, s)
 	if err := r.Err(); err != nil {

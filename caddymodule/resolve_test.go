@@ -163,7 +163,7 @@ func TestResolveAccepts(t *testing.T) {
 		"all headers off": {
 			func(h *Handler) {
 				off := &Header{Disabled: true}
-				h.Headers = &Headers{&TokenHeader{Disabled: true}, off, off, off, off}
+				h.Headers = &Headers{&TokenHeader{Disabled: true}, off, off, off, off, off}
 				h.ZAK = &ZAK{Disabled: true}
 			},
 			func(s *settings) any { return s.headerNames() },

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -22,9 +23,13 @@ import (
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	s := h.site
 	v := visitOf(r)
+	s.takeBearer(r, v)
 	s.scrub(r, v)
 
 	sent := browser.SentURL(r)
+	if s.hasPrograms() && programs.IsMetadata(sent.EscapedPath()) {
+		return s.serveMetadata(w, r, sent.EscapedPath())
+	}
 	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours {
 		return s.serveEndpoint(w, r, v, endpoint)
 	}
@@ -36,7 +41,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		telemetry.Metrics.Count(telemetry.DecisionUnprotected)
 		return next.ServeHTTP(w, r)
 	}
-	if s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {
+	if s.hasPrograms() && programs.IsPreflight(r) {
+		return s.programServer.Preflight(w, r)
+	}
+	_, ours := s.bearerOf(v) // which no page of another site can have a browser send
+	if !ours && s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	return s.serveProtected(w, r, v, next)

@@ -43,6 +43,7 @@ type settings struct {
 	meetingSDK *meetingSDKSettings
 	zoomApp    *zoomAppSettings
 	webhook    *webhookSettings
+	programs   *programsSettings
 
 	session sessionSettings
 	cookie  cookieSettings
@@ -75,7 +76,7 @@ func (s *settings) zoomConfig() zoomapi.Config {
 
 // promised are the request headers that the directive sets, each in its place:
 // names in settings, values in a request. "" is one that is not set.
-type promised [8]string
+type promised [9]string
 
 // promised returns the canonical names of the headers.
 func (s *settings) promised() promised {
@@ -86,6 +87,7 @@ func (s *settings) promised() promised {
 	if s.obf != nil {
 		names[7] = s.obf.header
 	}
+	names[8] = s.headers.client
 	return names
 }
 

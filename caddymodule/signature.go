@@ -54,7 +54,7 @@ func (s *site) warnOpenSignatures() {
 // app's word that whoever holds it may join in that role, so it is given to
 // nobody but signed-in visitors that allow lets in, and each one is logged.
 func (s *site) serveSignature(w http.ResponseWriter, r *http.Request, v *visit) error {
-	_, profile, err := s.visitor(w, r, v)
+	_, profile, err := s.keyHolder(w, r, v)
 	if err != nil {
 		return s.refuse(w, r, refusalOf(err))
 	}

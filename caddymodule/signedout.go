@@ -25,6 +25,10 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	if f.code != outcome.SignInRequired {
 		return s.refuse(w, r, f)
 	}
+	if s.isProgram(v) {
+		f.asJSON = true
+		return s.refuse(w, r, f)
+	}
 	s.clearAmbiguous(w, err)
 	if s.unauthenticated == passWithoutIdentity {
 		telemetry.Metrics.Count(telemetry.DecisionAnonymous)

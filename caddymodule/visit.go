@@ -21,6 +21,8 @@ import (
 type visit struct {
 	redacted
 	cookies  []string // the Cookie header as it came, a copy
+	bearers  []string // the Authorization header as it came
+	byCookie bool     // no bearer counts: the endpoint is one of browsers
 	injected []injected
 	found    []found
 
@@ -42,7 +44,7 @@ type visit struct {
 // among its names.
 type injected struct {
 	names *promised
-	set   uint8
+	set   uint16
 }
 
 // found is what became of the session of one app.
@@ -69,6 +71,7 @@ func visitOf(r *http.Request) *visit {
 	v := new(visit)
 	v.injected, v.found = v.first.injected[:0], v.first.found[:0]
 	v.cookies = append(v.first.cookies[:0], r.Header["Cookie"]...)
+	v.bearers = r.Header["Authorization"]
 	if vars != nil {
 		vars[visitVar] = v
 	}
@@ -92,10 +95,20 @@ func (v *visit) isSet(canonical string) bool {
 
 // sessionOf finds out who sent the request, once for each app.
 func (s *site) sessionOf(r *http.Request, v *visit) (*zoompkce.Session, error) {
+	token, ours := s.bearerOf(v)
+	if ours && !s.hasPrograms() {
+		return s.programSession(r, token) // whatever a directive with programs has found
+	}
 	if f := v.foundFor(s.client.AppID()); f != nil {
 		return f.session, f.err
 	}
-	session, err := s.manager.Session(r.Context(), v.cookies)
+	var session *zoompkce.Session
+	var err error
+	if ours {
+		session, err = s.programSession(r, token)
+	} else {
+		session, err = s.manager.Session(r.Context(), v.cookies)
+	}
 	v.found = append(v.found, found{app: s.client.AppID(), session: session, err: err})
 	return session, err
 }
@@ -210,7 +223,7 @@ const reauthorizeLife = 10 * time.Minute
 // mayReauthorize reports whether a request is a page load on which Zoom may be
 // asked for a scope that the visitor's grant lacks.
 func (s *site) mayReauthorize(r *http.Request, v *visit, session *zoompkce.Session) bool {
-	return s.manager.NeedsAuthorization(session) &&
+	return s.manager.NeedsAuthorization(session) && !s.isProgram(v) &&
 		s.unauthenticated != rejectAlways &&
 		browser.Classify(r) == browser.PageLoad &&
 		s.manager.CookieValue(v.cookies, "scope") == ""

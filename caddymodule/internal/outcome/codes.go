@@ -24,6 +24,7 @@ const (
 	LoginExpired      Code = "login_expired"
 	CookiesMissing    Code = "cookies_missing"
 	BadRequest        Code = "bad_request"
+	BadClient         Code = "bad_client"
 	NotFound          Code = "not_found"
 	MethodNotAllowed  Code = "method_not_allowed"
 	TooManyLogins     Code = "too_many_logins"
@@ -77,6 +78,10 @@ var tellings = map[Code]telling{
 	BadRequest: {
 		http.StatusBadRequest, "Request not understood",
 		"The request is incomplete or malformed.",
+	},
+	BadClient: {
+		http.StatusBadRequest, "This program is not known here",
+		"The program that sent you here is not one that this site knows, or wants you sent back to where it may not.",
 	},
 	NotFound: {
 		http.StatusNotFound, "Nothing here",
@@ -176,6 +181,8 @@ func (c Code) Advice() string {
 		return "now and then this is a reload or the back button; often it means that the code is redeemed elsewhere, too"
 	case NotAllowed:
 		return "add a line to allow if this visitor should be let in"
+	case BadClient:
+		return "compare the program's client id and redirect URI, which have to be exact, with programs client"
 	case CrossSite:
 		return "call this from a page of the site itself"
 	}

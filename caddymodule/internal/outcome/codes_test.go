@@ -12,7 +12,7 @@ import (
 var codeStatuses = map[Code]int{
 	"sign_in_required": 401,
 	"not_allowed":      403, "declined": 403, "cross_site": 403,
-	"bad_callback": 400, "login_expired": 400, "cookies_missing": 400, "bad_request": 400,
+	"bad_callback": 400, "login_expired": 400, "cookies_missing": 400, "bad_request": 400, "bad_client": 400,
 	"not_found": 404, "method_not_allowed": 405, "too_many_logins": 429,
 	"code_refused": 502, "zoom_misconfigured": 502, "missing_scope": 502, "zoom_nonsense": 502,
 	"zoom_unavailable": 503, "zoom_rate_limited": 503, "zak_unavailable": 503, "store_unavailable": 503,

@@ -29,6 +29,7 @@ var pageFiles embed.FS
 // anybody; links that lead neither into this site nor to https are left out.
 type Page struct {
 	Title, Message string
+	Main           template.HTML // takes the place of the message
 	Mark           mark
 	Facts          []fact
 	Notes          []string

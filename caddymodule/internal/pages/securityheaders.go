@@ -15,6 +15,8 @@ type Security struct {
 	// FormAction lists origins, besides our own, that a form of the page may
 	// end up at: Chromium holds the redirect after a form to form-action too.
 	FormAction []string
+	// FormAnywhere lets a form of the page end up anywhere.
+	FormAnywhere bool
 	// style and script are the sources of the page's own style and script,
 	// connect what the script may fetch.
 	style, script, connect string
@@ -51,7 +53,10 @@ func (o Security) contentSecurityPolicy() string {
 	if o.connect != "" {
 		policy = append(policy, "connect-src "+o.connect)
 	}
-	policy = append(policy, "base-uri 'none'", strings.Join(append([]string{"form-action 'self'"}, o.FormAction...), " "))
+	policy = append(policy, "base-uri 'none'")
+	if !o.FormAnywhere {
+		policy = append(policy, strings.Join(append([]string{"form-action 'self'"}, o.FormAction...), " "))
+	}
 	switch o.FrameAncestors {
 	case FrameAnywhere:
 		// "*" would still exclude the custom schemes of desktop clients.

@@ -1,6 +1,10 @@
 package pages
 
-import "github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+import (
+	"html/template"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+)
 
 // Details are what the page for a code can tell and offer. Empty fields
 // are left out of the page.
@@ -56,6 +60,9 @@ func ForCode(c outcome.Code, d Details) Page {
 			"The site runs on several Caddy servers that do not share their storage.",
 		}
 		signIn("Try again")
+	case outcome.BadClient:
+		p.Notes = []string{"In the program, remove this site and add it again. Nothing was sent to the program."}
+		retry("Go to the start page")
 	case outcome.CodeRefused:
 		signIn("Sign in again")
 	case outcome.ZoomMisconfigured:
@@ -175,4 +182,10 @@ func KeepFragmentHop(next string) hop {
 		Title: "Signing you in", Message: "One moment, you are on your way to Zoom.",
 		Script: "keep.js", Next: next,
 	}
+}
+
+// WithMain is a page with a main part that another room has made, whose texts are
+// escaped.
+func WithMain(title string, main template.HTML) Page {
+	return Page{Title: title, Main: main, Mark: markKey}
 }

@@ -1,30 +1,21 @@
 package programs
 
-import (
-	"net/http"
-	"strings"
-)
+import "strings"
 
-// TakeBearer takes a token of ours, known by its prefix, off a request. It comes
-// before anything else may change the header. All other Authorization fields are
-// left as they are, but not beside one of ours: which of the two counts would be
-// a matter of taste, so that all go and the token is worth nothing (token is ""
-// and ours is true then).
-func TakeBearer(h http.Header, prefix string) (token string, ours bool) {
-	fields := h["Authorization"]
+// Bearer finds a token of ours, known by its prefix, among the Authorization fields
+// of a request as they came: all of them are to be taken off it then. Beside
+// another field it is worth nothing, since which of the two counts would be a matter
+// of taste (token is "" and ours is true then).
+func Bearer(fields []string, prefix string) (token string, ours bool) {
 	for _, field := range fields {
 		if found, ok := bearer(field); ok && strings.HasPrefix(found, prefix) {
 			token, ours = found, true
 		}
 	}
-	if !ours {
-		return "", false
-	}
-	delete(h, "Authorization")
 	if len(fields) > 1 {
-		return "", true
+		return "", ours
 	}
-	return token, true
+	return token, ours
 }
 
 // bearer returns the token of a field (RFC 6750, section 2.1; RFC 9110, section

@@ -31,6 +31,7 @@ type MetricSet struct {
 	zoomDuration    *prometheus.HistogramVec
 	requests        *prometheus.CounterVec
 	rejectedCookies *prometheus.CounterVec
+	programs        *prometheus.CounterVec
 	storeErrors     *prometheus.CounterVec
 	ZAKAge          prometheus.Histogram
 
@@ -54,6 +55,14 @@ var loginOutcomes = []outcome.Code{
 	outcome.Declined, outcome.BadCallback, outcome.LoginExpired, outcome.CookiesMissing, outcome.BadRequest, outcome.TooManyLogins,
 	outcome.CodeRefused, outcome.ZoomMisconfigured, outcome.MissingScope, outcome.ZoomNonsense,
 	outcome.ZoomUnavailable, outcome.ZoomRateLimited, outcome.StoreUnavailable,
+}
+
+// rejectedToken, before the reason, is the outcome of a token that was worth nothing.
+const rejectedToken = "rejected_"
+
+var rejectedTokens = []string{
+	rejectedToken + "unopenable", rejectedToken + "expired", rejectedToken + "foreign", rejectedToken + "no_access_token",
+	rejectedToken + "ended", rejectedToken + "client", rejectedToken + "off",
 }
 
 func newMetrics() *MetricSet {
@@ -85,6 +94,8 @@ func newMetrics() *MetricSet {
 		requests: counter("requests_total", "Requests, by what became of them.", "decision", decisions...),
 		rejectedCookies: counter("rejected_cookies_total", "Session cookies that were worth nothing, by reason.", "reason",
 			"unopenable", "expired", "ended", "ambiguous"),
+		programs: counter("programs_total", "What became of programs and their tokens, by outcome.", "outcome",
+			slices.Concat([]string{"allowed", "refreshed", "repeated", "ended", "revoked", "code_replayed", "refresh_replayed"}, rejectedTokens)...),
 		storeErrors: counter("store_errors_total", "Failed accesses to the session store, by operation.", "operation",
 			"read", "write", "secret"),
 		zoomDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -118,7 +129,7 @@ func (m *MetricSet) Register(registry *prometheus.Registry) error {
 		return nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.logins, m.refreshes, m.zakFetches, m.zoomDuration, m.requests, m.rejectedCookies, m.storeErrors, m.ZAKAge,
+		m.logins, m.refreshes, m.zakFetches, m.zoomDuration, m.requests, m.rejectedCookies, m.programs, m.storeErrors, m.ZAKAge,
 	} {
 		if err := registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return err
@@ -150,6 +161,17 @@ func (m *MetricSet) Observe(e zoompkce.Event) {
 		if e.Outcome != "" {
 			m.rejectedCookies.WithLabelValues(e.Outcome).Inc()
 		}
+	case zoompkce.EventProgramAllowed:
+		m.programs.WithLabelValues("allowed").Inc()
+	case zoompkce.EventProgramRefresh:
+		if e.Outcome == "ok" {
+			e.Outcome = "refreshed"
+		}
+		m.programs.WithLabelValues(e.Outcome).Inc()
+	case zoompkce.EventProgramEnded:
+		m.programs.WithLabelValues(e.Outcome).Inc()
+	case zoompkce.EventTokenRejected:
+		m.programs.WithLabelValues(rejectedToken + e.Outcome).Inc()
 	case zoompkce.EventStoreError:
 		operation := "write"
 		switch {
