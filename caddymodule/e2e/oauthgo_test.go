@@ -24,6 +24,21 @@ func (r *tokenRequests) RoundTrip(req *http.Request) (*http.Response, error) {
 	return direct.RoundTrip(req)
 }
 
+// answerProgram is what a person does whom a program sent to the browser: signs
+// in at Zoom, unless they are, and presses a button of the consent page. It
+// returns where the browser goes next.
+func (b *browser) answerProgram(authorize, userID, decision string) (back string) {
+	b.w.t.Helper()
+	a := b.open(authorize)
+	if a.StatusCode == http.StatusSeeOther {
+		a = b.open(b.open(b.consent(a, userID)).Header.Get("Location"))
+	}
+	if a = b.pressConsent(a, decision); a.StatusCode != http.StatusSeeOther {
+		b.w.t.Fatalf("the consent was answered with %d, want 303\n%s", a.StatusCode, a.body)
+	}
+	return a.Header.Get("Location")
+}
+
 // A program in Go that leaves everything at its default: the library names the
 // client in a Basic header with an empty password first.
 func TestProgramOnOAuth2(t *testing.T) {
