@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
@@ -41,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		if *check || *port != 0 {
 			return errors.New("-site takes a site that runs, which -port and -check are not for")
 		}
-		return use(ctx, *site, *client, showTo(stdout), stdout)
+		return use(ctx, strings.TrimSuffix(*site, "/"), *client, showTo(stdout), stdout)
 	}
 	r, err := startRig(*port)
 	if err != nil {

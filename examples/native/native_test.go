@@ -68,7 +68,7 @@ func TestSite(t *testing.T) {
 	printed, out := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"-site", r.url}, out, io.Discard)
+		done <- run(ctx, []string{"-site", r.url + "/"}, out, io.Discard)
 		out.Close()
 	}()
 	lines := bufio.NewScanner(printed)

@@ -28,7 +28,7 @@ func showTo(out io.Writer) browser {
 }
 
 const welcome = `
-  Your browser opens, or open
+  Your browser opens. If not, open
 
   %s
 
