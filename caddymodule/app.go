@@ -15,6 +15,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
 	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule/redisstore" // registered with us: one --with is enough
 )
 
@@ -34,6 +35,8 @@ type App struct {
 	mu   sync.Mutex
 	apps map[string][]*site // by app id
 
+	includes func() bool // Caddy may make requests of those it serves
+
 	events *telemetry.EventQueue
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
@@ -51,12 +54,20 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
 	a.apps = make(map[string][]*site)
+	a.includes = sync.OnceValue(a.hasTemplates)
 	events, err := ctx.App("events")
 	if err != nil {
 		return err
 	}
 	a.events = telemetry.NewEventQueue(ctx, events.(*caddyevents.App), a.logger)
 	return telemetry.Metrics.Register(ctx.GetMetricsRegistry())
+}
+
+// hasTemplates is for requests to ask: earlier the routes are not known. Of the apps
+// the http app may be the first to start.
+func (a *App) hasTemplates() bool {
+	http, err := a.ctx.AppIfConfigured("http")
+	return err == nil && routes.HasTemplates(http.(*caddyhttp.App))
 }
 
 // sites returns all handlers by app id.
@@ -127,6 +138,7 @@ func (a *App) Start() error {
 	if err := routes.Clash(http, findSite); err != nil {
 		return err
 	}
+	a.warnReadableLogs()
 	a.events.Start()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
@@ -156,6 +168,18 @@ func (a *App) Start() error {
 		}
 	}
 	return nil
+}
+
+// warnReadableLogs says that Caddy's logs will show tokens, whatever their level
+// is. It concerns all handlers, so one of them says it for all.
+func (a *App) warnReadableLogs() {
+	if logformat.InUse(a.ctx) {
+		return
+	}
+	for _, sites := range a.apps {
+		sites[0].logger.Warn(logformat.Missing)
+		return
+	}
 }
 
 // findSite tells what of a handler matters in routes.

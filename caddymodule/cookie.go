@@ -29,7 +29,9 @@ type Cookie struct {
 
 	// Whether browsers send the cookies in requests that other sites cause:
 	// `lax` only when following a link, `none` always, which a page needs that
-	// another site embeds, on https or a loopback host. Default: `lax`.
+	// another site embeds, on https or a loopback host. Browsers keep the cookies of
+	// such a frame apart, so a sign-in in a window asks whether the frame may have
+	// one, too. Default: `lax`.
 	SameSite string `json:"same_site,omitempty"`
 
 	// The secrets that cookies and stored records are encrypted with, 32 bytes

@@ -51,6 +51,8 @@ var endpointTable = map[string]endpoint{
 	"oauth/register":  {on: (*site).registersPrograms, serve: forPrograms((*programs.Server).Register)},
 	"programs":        {methods: get, on: (*site).hasPrograms, serve: (*site).servePrograms},
 	"programs/end":    {methods: post, sameOrigin: true, on: (*site).hasPrograms, serve: (*site).serveProgramEnd},
+	"frame/ticket":    {methods: post, sameOrigin: true, on: (*site).framesApart, serve: (*site).serveFrameTicket},
+	"frame/redeem":    {methods: post, sameOrigin: true, on: (*site).framesApart, serve: (*site).serveFrameRedeem},
 
 	// Its proof of origin is a signature.
 	"webhook": {methods: post, on: (*site).hasWebhook, serve: (*site).serveWebhook},

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/include"
 )
 
 // Headers configures the request headers that carry identity and access token
@@ -199,12 +200,12 @@ func (r *resolver) headerName(option, raw, standard string) string {
 // claimHeader refuses a name that is already taken by another option.
 func (r *resolver) claimHeader(v conf.Value, name string) {
 	folded := foldHeader(name)
+	if r.headers == nil {
+		r.headers = map[string]string{foldHeader(include.Header): "the directive for itself"}
+	}
 	if other, taken := r.headers[folded]; taken {
 		r.Fail(v, "the header %s is also set by %s (case and - _ . make no difference)", folded, other)
 		return
-	}
-	if r.headers == nil {
-		r.headers = make(map[string]string)
 	}
 	r.headers[folded] = v.Option
 }

@@ -27,6 +27,8 @@ var house = []string{
 	"caddymodule/internal/pages",
 	"caddymodule/internal/outcome",
 	"caddymodule/internal/browser",
+	"caddymodule/internal/include",
+	"caddymodule/internal/bodies",
 	"caddymodule/internal/scrub",
 	"caddymodule/internal/conf",
 	"zoompkce/memstore",

@@ -54,7 +54,7 @@ func (s *site) serveInClientAuthorize(w http.ResponseWriter, r *http.Request, v 
 func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v *visit) error {
 	var got inClientCode
 	if err := readJSON(w, r, &got); err != nil {
-		return s.refuseLogin(w, r, refusal{code: outcome.BadRequest, err: err})
+		return s.refuseLogin(w, r, bodyRefusal(err))
 	}
 	if got.Code == "" || len(got.Code) > maxCode {
 		return s.refuseLogin(w, r, refusal{code: outcome.BadRequest, err: errors.New("there is no code")})

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -108,6 +109,41 @@ func (s *site) inject(r *http.Request, v *visit, p zoomapi.Profile, g grants) {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		v.identify(repl, p)
 	}
+}
+
+// identify makes the placeholders {http.auth.user.*} tell of the visitor. Few
+// requests ask for them, so they are looked up instead of being set; what an earlier
+// gate has set goes, since it would be found first.
+func (v *visit) identify(repl *caddy.Replacer, p zoomapi.Profile) {
+	v.profile = p
+	for _, name := range [...]string{placeholderID, placeholderAccountID, placeholderEmail, placeholderName} {
+		repl.Delete(name)
+	}
+	if !v.identified {
+		v.identified = true
+		repl.Map(v.placeholder)
+	}
+}
+
+const (
+	placeholderID        = "http.auth.user.id"
+	placeholderAccountID = "http.auth.user.account_id"
+	placeholderEmail     = "http.auth.user.email"
+	placeholderName      = "http.auth.user.name"
+)
+
+func (v *visit) placeholder(name string) (any, bool) {
+	switch name {
+	case placeholderID:
+		return v.profile.ID, true
+	case placeholderAccountID:
+		return v.profile.AccountID, true
+	case placeholderEmail:
+		return v.profile.Email, true
+	case placeholderName:
+		return pages.WithoutControls(v.profile.Name), true
+	}
+	return nil, false
 }
 
 // encodeHeaderText makes any text a header value: bytes outside printable

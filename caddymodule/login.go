@@ -64,12 +64,16 @@ func (s *site) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if !mayBeginLogin(r) {
 		return s.refuse(w, r, refusal{code: outcome.BadRequest})
 	}
-	returnURL := s.wishedReturnURL(browser.SentURL(r).Query().Get("return_to"))
+	query := browser.SentURL(r).Query()
+	returnURL := s.wishedReturnURL(query.Get("return_to"))
 	if browser.Classify(r) == browser.FramedLoad && !s.insideZoom(r) {
 		return s.refuseFramed(w, r, returnURL)
 	}
 	if s.sendHome(w, r, v) {
 		return nil
+	}
+	if window, ok := s.frameWindowAt(query); ok {
+		return s.serveFrameWindow(w, r, v, window)
 	}
 	return s.startLogin(w, r, v, loginStart{returnURL: returnURL})
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
@@ -31,7 +33,8 @@ func (s *site) logRefusal(r *http.Request, f refusal) {
 }
 
 // logStep tells of a step of a request that was refused or has failed. What
-// ended because the visitor left is no news.
+// ended because the visitor left is no news. Anybody can cause such lines, so
+// there are only some a second.
 func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f refusal) {
 	if errors.Is(f.err, context.Canceled) {
 		level = zap.DebugLevel
@@ -40,12 +43,19 @@ func (s *site) logStep(r *http.Request, level zapcore.Level, message string, f r
 	if c == nil {
 		return
 	}
+	leftOut, ok := s.logLimit.Admit(string(f.code), time.Now())
+	if !ok {
+		return
+	}
 	fields := []zap.Field{
 		zap.String("code", string(f.code)),
 		zap.Int("status", f.code.Status()),
 		zap.String("request_id", requestIDOf(r)),
 		zap.String("method", r.Method),
 		zap.String("path", browser.SentURL(r).Path),
+	}
+	if leftOut > 0 {
+		fields = append(fields, zap.Uint64("left_out", leftOut))
 	}
 	if advice := f.advice(); advice != "" {
 		fields = append(fields, zap.String("advice", advice))
@@ -76,6 +86,9 @@ func errorFields(err error) (fields []zap.Field) {
 
 // advice tells an operator what to do about a refusal.
 func (f refusal) advice() string {
+	if errors.Is(f.err, bodies.ErrBusy) {
+		return "somebody sends many large bodies at a time; Zoom repeats its deliveries"
+	}
 	if errors.As(f.err, new(*zoompkce.UnopenableError)) {
 		return "this does not pass by itself: add the secret that the record was sealed with to cookie secret, " +
 			"or end the user's sessions with DELETE /zoom_pkce/apps/<client_id>/users/<user id> at Caddy's admin API"

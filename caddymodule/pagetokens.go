@@ -61,7 +61,7 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 	}
 	var wish obfRequest
 	if err := readJSON(w, r, &wish); err != nil {
-		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: err})
+		return s.refuse(w, r, bodyRefusal(err))
 	}
 	meeting, ok := zoomapi.MeetingNumber(string(wish.MeetingID))
 	if !ok {

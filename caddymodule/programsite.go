@@ -200,9 +200,14 @@ func lookAtPaths(sets []caddyhttp.MatcherSet) bool {
 	})
 }
 
-// Visitor implements [programs.Site].
+// Visitor implements [programs.Site]. A frame's session is none: the page around the
+// frame could have its buttons pressed unseen.
 func (s programSite) Visitor(w http.ResponseWriter, r *http.Request) (*zoompkce.Session, zoomapi.Profile, error) {
-	return s.visitor(w, r, visitOf(r))
+	session, profile, err := s.visitor(w, r, visitOf(r))
+	if err == nil && session.Framed() {
+		err = new(zoompkce.NoSessionError)
+	}
+	return session, profile, err
 }
 
 // SignIn implements [programs.Site]. Like the endpoint login it is for persons who
@@ -237,7 +242,7 @@ func (s programSite) Refuse(w http.ResponseWriter, r *http.Request, err error) e
 	if endpoint, _ := s.endpointAt(sent.EscapedPath()); endpoint == "oauth/authorize" && f.code != outcome.BadClient {
 		f.returnURL = s.programRequestURL(sent.RawQuery)
 	}
-	return s.site.refuse(w, r, f)
+	return s.refuse(w, r, f)
 }
 
 // SetHeaders implements [programs.Site]. It is called once for every answer.

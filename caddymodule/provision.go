@@ -13,6 +13,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
@@ -38,6 +39,8 @@ type site struct {
 
 	ownsCookie func(name string) bool // of manager, made once
 	cleaned    atomic.Bool
+	logLimit   telemetry.LogLimit
+	unhide     func() // tells the logs that its names are not used any more
 }
 
 // zoomHTTP is the one client for all calls to Zoom, so that connections are
@@ -101,6 +104,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	s.state = shared.(*sharedState)
 	h.site = s // from here on Cleanup has something to undo
+	s.unhide = logformat.Register(s.hiddenInLogs())
 	if s.programs != nil {
 		s.clients = programs.NewClients(s.programs.clients)
 	}
@@ -169,6 +173,7 @@ func (h *Handler) Cleanup() error {
 	if s == nil || s.cleaned.Swap(true) {
 		return nil
 	}
+	s.unhide()
 	if s.manager != nil {
 		s.retire()
 		if running.heirOf(s) == nil {

@@ -4,16 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
-// maxRequestJSON bounds what an endpoint reads.
-const maxRequestJSON = 64 << 10
-
-// maxDiscardedJSON bounds what is read, and forgotten, of a body that is too long.
-const maxDiscardedJSON = 2 << 20
+// requestBodies are those of endpoints, most of them of visitors not known yet.
+var requestBodies = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
 
 var (
 	errNotJSON     = errors.New("the body is not the JSON object that is expected here")
@@ -30,18 +30,29 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 			return errContentType
 		}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestJSON))
-	if errors.As(err, new(*http.MaxBytesError)) {
-		// A client that is still sending when the connection closes sees a reset
-		// instead of the answer.
-		_, _ = io.CopyN(io.Discard, r.Body, maxDiscardedJSON)
+	body, release, err := requestBodies.Read(w, r)
+	defer release()
+	switch {
+	case errors.Is(err, bodies.ErrTooLong):
 		return errLongJSON
+	case errors.Is(err, bodies.ErrBusy):
+		return err
 	}
 	// "null" would leave every member as it is, like an empty object.
 	if err != nil || !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) || json.Unmarshal(body, into) != nil {
 		return errNotJSON
 	}
 	return nil
+}
+
+// bodyRefusal is the answer to a body that could not be read, or makes no sense.
+// There is no code for want of memory; what is there to do is the same as for
+// want of the store.
+func bodyRefusal(err error) refusal {
+	if errors.Is(err, bodies.ErrBusy) {
+		return refusal{code: outcome.StoreUnavailable, err: err}
+	}
+	return refusal{code: outcome.BadRequest, err: err}
 }
 
 // number is a number or a string of digits: clients written for Zoom's samples

@@ -25,12 +25,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	v := visitOf(r)
 	s.takeBearer(r, v)
 	s.scrub(r, v)
+	next = s.includable(v, next)
 
 	sent := browser.SentURL(r)
 	if s.hasPrograms() && programs.IsMetadata(sent.EscapedPath()) {
 		return s.serveMetadata(w, r, sent.EscapedPath())
 	}
-	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours {
+	if endpoint, ours := s.endpointAt(sent.EscapedPath()); ours && !v.answered {
+		v.answered = true
 		return s.serveEndpoint(w, r, v, endpoint)
 	}
 	protected, err := s.protects(r, sent)
@@ -43,6 +45,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if s.hasPrograms() && programs.IsPreflight(r) {
 		return s.programServer.Preflight(w, r)
+	}
+	if v.answered || s.unauthenticated == passWithoutIdentity {
+		if failure := failureOf(r); failure != nil {
+			return s.serveError(w, r, v, next, failure)
+		}
 	}
 	_, ours := s.bearerOf(v) // which no page of another site can have a browser send
 	if !ours && s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {

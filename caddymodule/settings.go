@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/include"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
@@ -106,7 +108,19 @@ func (s *settings) scrubbedNames() []string {
 
 var standardHeaders = [...]string{
 	standardTokenHeader, standardUserIDHeader, standardAccountIDHeader, standardEmailHeader, standardNameHeader,
-	standardZAKHeader, standardZAKHeader + zakErrorSuffix, standardOBFHeader,
+	standardZAKHeader, standardZAKHeader + zakErrorSuffix, standardOBFHeader, include.Header,
+}
+
+// hiddenInLogs are the names under which requests and answers carry credentials.
+func (s *settings) hiddenInLogs() logformat.Names {
+	hidden := logformat.Names{Headers: []string{include.Header, s.headers.accessToken}, CookiePrefixes: []string{s.cookie.name}}
+	if s.zak != nil {
+		hidden.Headers = append(hidden.Headers, s.zak.header)
+	}
+	if s.obf != nil {
+		hidden.Headers = append(hidden.Headers, s.obf.header)
+	}
+	return hidden
 }
 
 // redacted, embedded, makes every formatting verb print nothing but a marker.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -59,7 +61,9 @@ func (s *site) serveSignature(w http.ResponseWriter, r *http.Request, v *visit) 
 		return s.refuse(w, r, refusalOf(err))
 	}
 	var wish signatureRequest
-	if err := readJSON(w, r, &wish); err != nil {
+	if err := readJSON(w, r, &wish); errors.Is(err, bodies.ErrBusy) {
+		return s.refuse(w, r, bodyRefusal(err))
+	} else if err != nil {
 		return s.refuseSignature(w, r, []signatureError{{"$body", err.Error()}})
 	}
 	claims, problems := s.meetingSDK.claims(wish)

@@ -67,12 +67,6 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	return s.signInFrom(w, r, v)
 }
 
-// refuseFramed asks a visitor inside a frame to sign in in a window of its own.
-func (s *site) refuseFramed(w http.ResponseWriter, r *http.Request, returnURL string) error {
-	p := pages.FramedSignInPage("", s.loginURL(returnURL), returnURL)
-	return s.refuse(w, r, refusal{code: outcome.SignInRequired, page: &p, framed: true})
-}
-
 // refuseForm tells a visitor whose form came too late what has become of it.
 func (s *site) refuseForm(w http.ResponseWriter, r *http.Request, f refusal) error {
 	p := pages.UnsavedFormPage("", s.loginURL("/"))

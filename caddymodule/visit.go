@@ -2,13 +2,13 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/include"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/scrub"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -28,6 +28,7 @@ type visit struct {
 
 	profile    zoomapi.Profile // of whom the placeholders tell
 	identified bool            // there are placeholders
+	answered   bool            // an endpoint has been asked, and has failed
 
 	// What the first directive needs, which is the only one nearly always: part
 	// of the visit, it is one piece of memory instead of six.
@@ -72,6 +73,9 @@ func visitOf(r *http.Request) *visit {
 	v.injected, v.found = v.first.injected[:0], v.first.found[:0]
 	v.cookies = append(v.first.cookies[:0], r.Header["Cookie"]...)
 	v.bearers = r.Header["Authorization"]
+	if offered, made := include.Of(r); made {
+		v.continueFrom(r, offered)
+	}
 	if vars != nil {
 		vars[visitVar] = v
 	}
@@ -80,6 +84,106 @@ func visitOf(r *http.Request) *visit {
 
 // String keeps placeholders from printing more.
 func (*visit) String() string { return "[redacted]" }
+
+// known is what a request that Caddy makes of another one knows of the visitor. It
+// is never changed.
+type known struct {
+	redacted
+	cookies, bearers []string
+	found            []found
+}
+
+// continueFrom makes a request that Caddy made of another one the same visitor's.
+// It is no page load, whatever headers it has a copy of: where it could lead,
+// nobody follows.
+func (v *visit) continueFrom(r *http.Request, offered any) {
+	r.Header.Set("Sec-Fetch-Mode", "no-cors")
+	r.Header.Set("Sec-Fetch-Dest", "empty")
+	if outer, ok := offered.(*known); ok {
+		v.cookies, v.bearers = outer.cookies, outer.bearers
+		v.found = append(v.found, outer.found...)
+	}
+}
+
+// includable is next, made so that a request that Caddy makes of this one, while
+// next serves it, is the same visitor's. Sites without `templates` have none.
+func (s *site) includable(v *visit, next caddyhttp.Handler) caddyhttp.Handler {
+	if !s.app.includes() {
+		return next
+	}
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		defer v.offer(r)()
+		return next.ServeHTTP(w, r)
+	})
+}
+
+// offerVar is where the first directive's offer is kept for further ones. It is no
+// part of the visit: few have one.
+const offerVar = visitVar + "_include"
+
+func (v *visit) offer(r *http.Request) (withdraw func()) {
+	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	offered := &known{cookies: v.cookies, bearers: v.bearers, found: slices.Clone(v.found)}
+	withdraw = func() {}
+	offer, ok := vars[offerVar].(*include.Offer)
+	if !ok {
+		offer = include.New(offered)
+		vars[offerVar] = offer
+		withdraw = func() {
+			offer.Withdraw()
+			delete(vars, offerVar)
+		}
+	}
+	offer.Change(offered)
+	offer.PutOn(r) // an earlier directive's key was scrubbed
+	return withdraw
+}
+
+// serveError serves a request that an error has brought to handle_errors, where a
+// directive with `unauthenticated pass` gives the error's page what a page gets. Nothing is
+// refused: that has been done. An endpoint is not asked twice, since it may have used a
+// code up; where no visitor may pass without identity, its error stands.
+func (s *site) serveError(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler, failure error) error {
+	if s.unauthenticated != passWithoutIdentity {
+		return failure
+	}
+	session, err := s.sessionOf(r, v)
+	var profile zoomapi.Profile
+	if err == nil {
+		profile, err = s.admit(r, session)
+	}
+	var g grants
+	if err == nil {
+		g, err = s.fetch(r, v, session)
+	}
+	if err != nil {
+		v.withdraw(r)
+		telemetry.Metrics.Count(telemetry.DecisionAnonymous)
+		return next.ServeHTTP(w, r)
+	}
+	s.inject(r, v, profile, g)
+	telemetry.Metrics.SignedIn.Inc()
+	return next.ServeHTTP(v.privateWriter(w), r)
+}
+
+// withdraw takes back what earlier directives have set.
+func (v *visit) withdraw(r *http.Request) {
+	for _, in := range v.injected {
+		for i, name := range in.names {
+			if in.set>>i&1 == 1 {
+				delete(r.Header, name)
+			}
+		}
+	}
+	v.injected, v.profile = v.injected[:0], zoomapi.Profile{}
+}
+
+// failureOf is the error that has brought a request to handle_errors, nil for
+// any other request.
+func failureOf(r *http.Request) error {
+	failure, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+	return failure
+}
 
 // isSet reports whether one of our handlers has set a header.
 func (v *visit) isSet(canonical string) bool {
@@ -178,41 +282,6 @@ func (v *visit) values() []string {
 		return make([]string, 0, len(promised{}))
 	}
 	return v.first.values[:0]
-}
-
-// identify makes the placeholders {http.auth.user.*} tell of the visitor. Few
-// requests ask for them, so they are looked up instead of being set; what an earlier
-// gate has set goes, since it would be found first.
-func (v *visit) identify(repl *caddy.Replacer, p zoomapi.Profile) {
-	v.profile = p
-	for _, name := range [...]string{placeholderID, placeholderAccountID, placeholderEmail, placeholderName} {
-		repl.Delete(name)
-	}
-	if !v.identified {
-		v.identified = true
-		repl.Map(v.placeholder)
-	}
-}
-
-const (
-	placeholderID        = "http.auth.user.id"
-	placeholderAccountID = "http.auth.user.account_id"
-	placeholderEmail     = "http.auth.user.email"
-	placeholderName      = "http.auth.user.name"
-)
-
-func (v *visit) placeholder(name string) (any, bool) {
-	switch name {
-	case placeholderID:
-		return v.profile.ID, true
-	case placeholderAccountID:
-		return v.profile.AccountID, true
-	case placeholderEmail:
-		return v.profile.Email, true
-	case placeholderName:
-		return pages.WithoutControls(v.profile.Name), true
-	}
-	return nil, false
 }
 
 // reauthorizeLife is for how long a browser that was sent to Zoom for a missing

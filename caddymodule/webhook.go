@@ -2,12 +2,12 @@ package caddymodule
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -53,10 +53,12 @@ func (w *Webhook) resolve(r *resolver) *webhookSettings {
 // what can be repeated without harm, and short for the challenge, whose answer is a
 // signature.
 const (
-	maxWebhookBody      = 1 << 20
 	webhookChallengeAge = 5 * time.Minute
 	webhookEventAge     = 2 * time.Hour
 )
+
+// deliveries are read before anybody knows whether they are Zoom's.
+var deliveries = &bodies.Limits{Each: 1 << 20, All: 16 << 20, Patience: 10 * time.Second}
 
 type webhookChallengeAnswer struct {
 	PlainToken     string `json:"plainToken"`
@@ -65,21 +67,26 @@ type webhookChallengeAnswer struct {
 
 func (s *site) hasWebhook() bool { return s.webhook != nil }
 
-// serveWebhook takes Zoom's word that a user has removed the app. The
-// signature is checked before anything else is made of the body.
+// serveWebhook takes Zoom's word that a user has removed the app. What its headers tell
+// is checked before any of the body is read, and the signature before anything
+// else is made of it.
 func (s *site) serveWebhook(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	refuse := func(why string) error {
 		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: errors.New(why), asJSON: true})
 	}
 	timestamp, signature := r.Header.Get("X-Zm-Request-Timestamp"), r.Header.Get("X-Zm-Signature")
 	sent, ok := zoomapi.WebhookTime(timestamp)
-	if !ok || signature == "" {
-		// Not worth the memory of its body.
-		return refuse("the delivery has no signature, or no time")
+	age := time.Since(sent).Abs()
+	if !ok || age > webhookEventAge || !zoomapi.IsWebhookSignature(signature) {
+		bodies.LeaveUnread(w, r)
+		return refuse("the delivery has no signature, is too old, or one of the clocks is wrong")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhookBody))
-	if err != nil {
-		return refuse("the body cannot be read, or is longer than 1 MiB")
+	body, release, err := deliveries.Read(w, r)
+	defer release()
+	if errors.Is(err, bodies.ErrBusy) {
+		return s.refuse(w, r, refusal{code: outcome.StoreUnavailable, err: err, asJSON: true})
+	} else if err != nil {
+		return refuse("the body cannot be read, is longer than 1 MiB, or did not come within 10 s")
 	}
 	secret, ok := s.webhook.signer(timestamp, signature, body)
 	if !ok {
@@ -89,15 +96,11 @@ func (s *site) serveWebhook(w http.ResponseWriter, r *http.Request, _ *visit) er
 	if err != nil {
 		return refuse(err.Error())
 	}
-	limit := webhookEventAge
-	if event.Event == zoomapi.EventURLValidation {
-		limit = webhookChallengeAge
-	}
-	if age := time.Since(sent); age > limit || age < -limit {
-		return refuse("the delivery is too old, or one of the clocks is wrong")
-	}
 	switch event.Event {
 	case zoomapi.EventURLValidation:
+		if age > webhookChallengeAge {
+			return refuse("the challenge is too old, or one of the clocks is wrong")
+		}
 		encrypted, ok := zoomapi.WebhookURLToken(secret, event.PlainToken)
 		if !ok {
 			return refuse("the challenge is not one that Zoom sends")

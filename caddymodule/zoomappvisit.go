@@ -54,7 +54,9 @@ func (s *site) openAppContext(header string) (zoomapi.AppContext, bool) {
 		level, message = zap.DebugLevel, "ignored an old app context"
 	}
 	if l := s.logger.Check(level, message); l != nil {
-		l.Write(zap.Error(err))
+		if leftOut, ok := s.logLimit.Admit("app_context", time.Now()); ok {
+			l.Write(zap.Error(err), zap.Uint64("left_out", leftOut))
+		}
 	}
 	return zoomapi.AppContext{}, false
 }

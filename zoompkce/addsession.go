@@ -17,9 +17,10 @@ func (m *Manager) addSession(
 	known := u.current.Load()
 	asked, refused := "", false
 	for range maxSwaps {
-		doubt, ended := "", false
+		doubt := ""
 		snap, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
-			if ended = r.tombstone(); ended && m.surelyBefore(l, u, r.Ended) {
+			ended := r.tombstone()
+			if ended && m.surelyBefore(l, u, r.Ended) {
 				return ErrSignedOutMeanwhile
 			}
 			if doubt = r.mayFollow(l, began, known); doubt != "" && doubt != asked {
@@ -44,8 +45,8 @@ func (m *Manager) addSession(
 		}
 		_, err = m.client.Me(ctx, fresh.token())
 		asked, refused = doubt, zoomapi.KindOf(err) == zoomapi.KindUnauthorized
-		if ended && err != nil && !refused {
-			return nil, err
+		if err != nil && !refused {
+			return nil, err // without Zoom's word a dead grant could take the place of the living one
 		}
 	}
 	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))

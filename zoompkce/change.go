@@ -42,6 +42,9 @@ func (m *Manager) change(
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
+		if k, err = m.loadKeys(ctx); err != nil { // reading may have found others
+			return nil, err
+		}
 		r := snap.record.clone()
 		if err := modify(r); err != nil {
 			return snap, err

@@ -70,13 +70,18 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 
 // useContext notes that a context is used.
 func (m *Manager) useContext(ctx context.Context, c zoomapi.AppContext) error {
-	key := m.noteKey("app context", c.ID)
-	_, err := m.store.Swap(ctx, key, "", []byte("used"), time.Now().Add(usedContextLife))
+	return m.useOnce(ctx, "app context", c.ID, time.Now().Add(usedContextLife), ErrContextUsed)
+}
+
+// useOnce notes in the store that something is used, until then; the second time,
+// in whichever process, the error is used.
+func (m *Manager) useOnce(ctx context.Context, kind, name string, until time.Time, used error) error {
+	_, err := m.store.Swap(ctx, m.noteKey(kind, name), "", []byte("used"), until)
 	switch {
 	case errors.Is(err, ErrConflict):
-		return ErrContextUsed
+		return used
 	case err != nil:
-		return m.storeError("noting a used app context", err)
+		return m.storeError("noting a used "+kind, err)
 	}
 	return nil
 }

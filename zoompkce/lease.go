@@ -34,7 +34,7 @@ func (m *Manager) takeLease(
 				return errGrantDying
 			case !newer(u.unsaved.Load(), r.Grant).same(from) && !from.succeeds(r.Grant):
 				return errUnchanged
-			case r.Lease != nil && r.Lease.Owner != m.state.owner && time.Now().Before(r.Lease.Deadline):
+			case r.Lease != nil && r.Lease.Owner != m.state.owner && !u.leaseOver(r.Lease, time.Now()):
 				return errWait
 			}
 			r.Lease = &lease{Owner: m.state.owner, Deadline: time.Now().Add(3 * m.timeout)}
@@ -54,6 +54,30 @@ func (m *Manager) takeLease(
 			return nil, false, err
 		}
 	}
+}
+
+// leaseDoubt is how long a lease that is over by this process's clock is watched:
+// clocks of servers differ by more than a lease lasts, and a refresh that is
+// under way has most often ended by then.
+const leaseDoubt = 2 * time.Second
+
+// seenLease is a lease of another process and when it was first seen here.
+type seenLease struct {
+	lease
+	at time.Time
+}
+
+// leaseOver reports whether the lease of another process is no obstacle any more.
+func (u *user) leaseOver(l *lease, now time.Time) bool {
+	if now.Before(l.Deadline) {
+		return false
+	}
+	seen := u.seenLease.Load()
+	if seen == nil || seen.Owner != l.Owner || !seen.Deadline.Equal(l.Deadline) {
+		seen = &seenLease{*l, now}
+		u.seenLease.Store(seen)
+	}
+	return now.Sub(seen.at) >= leaseDoubt
 }
 
 // giveBack takes this process's lease out of a record.

@@ -66,6 +66,7 @@ type Manager struct {
 	trial      trial
 	keys       atomic.Pointer[keys]
 	keyFlights singleflight.Group
+	secretSeen atomic.Int64 // when the generated secret was last looked at, in Unix nanoseconds
 
 	// Work that does not belong to one request is counted, and runs under
 	// background where it goes on by itself.

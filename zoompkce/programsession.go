@@ -90,9 +90,6 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 	return &Session{user: t.user, snap: snap, cookie: sessionCookie{created: p.Created * 1000}, program: t, at: now.UnixMilli()}, p, nil
 }
 
-// clockSkew is how far the clocks of servers are thought to be apart.
-const clockSkew = time.Minute
-
 // mayBeNewerThan reports whether the token may have been given after the record
 // was read.
 func (t *openedToken) mayBeNewerThan(snap *snapshot, now time.Time) bool {

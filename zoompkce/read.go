@@ -104,7 +104,13 @@ func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error)
 		return nil, err
 	default:
 		if snap.record, snap.key, err = k.openUser(key, u.key, sealed); err != nil {
-			return nil, err
+			other, _, _ := m.replacedKeys(ctx, k)
+			if other == nil {
+				return nil, err
+			}
+			if snap.record, snap.key, err = other.openUser(key, u.key, sealed); err != nil {
+				return nil, err
+			}
 		}
 		snap.version, snap.seq = version, snap.record.Seq
 	}

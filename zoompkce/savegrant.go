@@ -21,6 +21,9 @@ var (
 // was first: clocks of servers differ, and one clock is put right at times.
 const closeTimes = 5 * time.Minute
 
+// clockSkew is how far apart the clocks of servers may be.
+const clockSkew = time.Minute
+
 // saveGrant puts tokens into the record, gives the lease back, and makes them
 // the saved ones. It returns the grant that is in the record then, and fails only
 // if the store does, or Zoom where it has to be asked. A record without a grant

@@ -68,14 +68,18 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 		return k, err
 	}
 	const op = "looking for the generated cookie secret"
-	k, err = share(ctx, m, "secret"+string(k.set[:]), storePatience, func(ctx context.Context) (*keys, error) {
+	stored, err := share(ctx, m, "secret"+string(k.set[:]), storePatience, func(ctx context.Context) (*keys, error) {
 		ctx, cancel := context.WithTimeout(ctx, storePatience)
 		defer cancel()
 		secret, err := outlasting(ctx, func() ([]byte, error) {
 			return storedSecret(ctx, m.store, m.client.AppID(), k.generated)
 		})
-		if err != nil || subtle.ConstantTimeCompare(secret, k.generated) == 1 {
-			return k, err
+		if err != nil {
+			return nil, err
+		}
+		m.secretSeen.Store(time.Now().UnixNano())
+		if subtle.ConstantTimeCompare(secret, k.generated) == 1 {
+			return k, nil
 		}
 		taken, err := newGeneratedKeys(m.client.AppID(), secret, k.generated)
 		if err == nil {
@@ -86,7 +90,31 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 	if err != nil {
 		return nil, m.storeError(op, err)
 	}
-	return k, nil
+	return stored, nil
+}
+
+// secretPause is how long a look at the generated secret in the store counts: who
+// sends what opens nowhere causes one read of the store in this time at most.
+const secretPause = time.Second
+
+// replacedKeys returns the keys for what does not open under k: another process may
+// have replaced a generated secret that had vanished from the store. It returns
+// nil where there are no others, and reports whether it has looked.
+func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looked bool, err error) {
+	if k.generated == nil {
+		return nil, true, nil
+	}
+	if now := m.keys.Load(); now != k {
+		return now, true, nil
+	}
+	if time.Now().UnixNano()-m.secretSeen.Load() < int64(secretPause) {
+		return nil, false, nil
+	}
+	stored, err := m.storedKeys(ctx)
+	if err != nil || stored == k {
+		return nil, true, err
+	}
+	return stored, true, nil
 }
 
 // GeneratedSecret returns the cookie secret that is kept in the store itself,

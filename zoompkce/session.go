@@ -24,6 +24,11 @@ func (s *Session) Profile() zoomapi.Profile { return s.user.grant(s.snap).Profil
 // Created is when the visitor signed in, or allowed the program.
 func (s *Session) Created() time.Time { return time.UnixMilli(s.cookie.created) }
 
+// Framed tells that the session was opened for a frame, see [Manager.RedeemFrameTicket]:
+// the page around the frame may place what it likes over and under it, so such a
+// session must not decide anything that one press decides.
+func (s *Session) Framed() bool { return s.cookie.framed }
+
 // NoSessionError means that the visitor is signed out.
 type NoSessionError struct {
 	// Reason is the outcome of [EventCookieRejected], or "" if there was no cookie.
@@ -54,8 +59,10 @@ var ErrAmbiguous = &UnusableSessionError{NoSessionError{"ambiguous", true}}
 var (
 	errNoCookie = &NoSessionError{}
 	errUnopened = &NoSessionError{"unopenable", true}
-	errExpired  = &NoSessionError{"expired", true}
-	errEnded    = &NoSessionError{"ended", true}
+	// errUnopenedYet leaves the cookies to the next request, which may know more.
+	errUnopenedYet = &NoSessionError{"unopenable", false}
+	errExpired     = &NoSessionError{"expired", true}
+	errEnded       = &NoSessionError{"ended", true}
 
 	// errGrantDying means that Zoom has ended the grant, and that a sign-in under way
 	// may revive the session.
@@ -75,10 +82,29 @@ func (m *Manager) Session(ctx context.Context, cookies []string) (*Session, erro
 		return nil, err
 	}
 	s, err := m.session(ctx, k, values)
+	if errors.Is(err, errUnopened) {
+		s, err = m.sessionUnderOthers(ctx, k, values)
+	}
 	if rejected, ok := errors.AsType[*NoSessionError](err); ok {
 		m.observe(Event{Kind: EventCookieRejected, Outcome: rejected.Reason})
 	}
 	return s, err
+}
+
+// sessionUnderOthers looks for a session in cookies of which none opens under k.
+// They are worth nothing only if they do not open under the secret that others
+// may have put into the store meanwhile, either.
+func (m *Manager) sessionUnderOthers(ctx context.Context, k *keys, values []string) (*Session, error) {
+	other, looked, err := m.replacedKeys(ctx, k)
+	switch {
+	case err != nil:
+		return nil, err
+	case other != nil:
+		return m.session(ctx, other, values)
+	case looked:
+		return nil, errUnopened
+	}
+	return nil, errUnopenedYet
 }
 
 // session decides on all cookies of the session cookie's name. A neighbour on

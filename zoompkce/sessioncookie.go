@@ -14,16 +14,24 @@ type sessionCookie struct {
 	id      sessionID
 	created int64 // Unix milliseconds
 	issued  int64 // Unix milliseconds; the idle time counts from here
+	framed  bool  // it was opened for a frame
 }
 
+// The cookie of a frame's session has a format of its own: versions that know
+// nothing of frames do not take it for another one's.
 const (
 	sessionCookieFormat = 1
+	framedCookieFormat  = 2
 	sessionCookieLen    = 1 + sha256.Size + 16 + 8 + 8
 )
 
 func (c sessionCookie) marshal() []byte {
 	b := make([]byte, 0, sessionCookieLen)
-	b = append(b, sessionCookieFormat)
+	format := byte(sessionCookieFormat)
+	if c.framed {
+		format = framedCookieFormat
+	}
+	b = append(b, format)
 	b = append(b, c.user[:]...)
 	b = append(b, c.id[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.created))
@@ -31,9 +39,10 @@ func (c sessionCookie) marshal() []byte {
 }
 
 func (c *sessionCookie) unmarshal(b []byte) bool {
-	if len(b) != sessionCookieLen || b[0] != sessionCookieFormat {
+	if len(b) != sessionCookieLen || b[0] != sessionCookieFormat && b[0] != framedCookieFormat {
 		return false
 	}
+	c.framed = b[0] == framedCookieFormat
 	b = b[1:]
 	b = b[copy(c.user[:], b):]
 	b = b[copy(c.id[:], b):]

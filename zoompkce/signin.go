@@ -57,11 +57,12 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 	if err != nil {
 		return nil, err
 	}
-	profile, err := m.owner(ctx, token)
+	exchanged := time.Now()
+	profile, err := m.owner(ctx, token, exchanged)
 	if err != nil {
 		return nil, err
 	}
-	fresh := newGrant(token, profile, time.Now())
+	fresh := newGrant(token, profile, exchanged)
 	u := m.state.users.get(keyOf(profile.ID))
 	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().UnixMilli()}
 
@@ -97,7 +98,7 @@ const mePause = 500 * time.Millisecond
 // owner asks Zoom who the user of a new token is, a second time if it does not
 // say, and no longer than one call may take. If it still does not, the token itself
 // names whose grant it is: that user's older one has ended with the exchange.
-func (m *Manager) owner(ctx context.Context, token *zoomapi.Token) (zoomapi.Profile, error) {
+func (m *Manager) owner(ctx context.Context, token *zoomapi.Token, exchanged time.Time) (zoomapi.Profile, error) {
 	asking, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	profile, err := m.client.Me(asking, *token)
@@ -110,7 +111,7 @@ func (m *Manager) owner(ctx context.Context, token *zoomapi.Token) (zoomapi.Prof
 		}
 	}
 	if id := token.UserID(); id != "" && zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
-		m.keepGrant(ctx, m.state.users.get(keyOf(id)), newGrant(token, zoomapi.Profile{ID: id}, time.Now()))
+		m.keepGrant(ctx, m.state.users.get(keyOf(id)), newGrant(token, zoomapi.Profile{ID: id}, exchanged))
 	}
 	return zoomapi.Profile{}, err
 }
@@ -126,7 +127,15 @@ func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant) {
 			fresh.Profile, fresh.ProfileAt = known.Profile, known.ProfileAt
 		}
 	}
-	u.unsaved.Store(fresh)
+	for {
+		old := u.unsaved.Load()
+		if old != nil && old.follows(fresh) {
+			return // a later sign-in failed, too
+		}
+		if u.unsaved.CompareAndSwap(old, fresh) {
+			break
+		}
+	}
 	m.keepSaving(u)
 }
 

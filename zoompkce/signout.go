@@ -17,7 +17,7 @@ const revokeTimeout = 5 * time.Second
 // and its token is revoked at Zoom if Zoom can be reached. A failed read or write
 // is a [*StoreError]: some of the sessions may be open still.
 func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
-	k, err := m.loadKeys(ctx)
+	k, err := m.storedKeys(ctx) // who signs out must not stay signed in under a newer secret
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type user struct {
 	readFailure    atomic.Pointer[failure]
 	refreshing     atomic.Bool // likewise
 	refreshFailure atomic.Pointer[failure]
+	seenLease      atomic.Pointer[seenLease]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
 	tokenTried     atomic.Int64              // see TokenRejected; Unix nanoseconds

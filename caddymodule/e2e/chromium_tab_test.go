@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,14 +21,21 @@ const browserPatience = 30 * time.Second
 // chromium is the one browser process of the tests.
 type chromium struct{ ctx context.Context }
 
-// startChromium starts the browser, or skips the test where there is none.
-func startChromium(t *testing.T) *chromium {
+// startChromium starts the browser, or skips the test where there is none. Its own
+// profile has the preferences given, in JSON.
+func startChromium(t *testing.T, preferences ...string) *chromium {
 	t.Helper()
 	path, err := findChromium()
 	if err != nil {
 		testkit.Missing(t, err.Error())
 	}
 	profile := t.TempDir()
+	for _, text := range preferences {
+		if err := os.Mkdir(filepath.Join(profile, "Default"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(profile, "Default", "Preferences"), text)
+	}
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(profile),
@@ -79,7 +87,18 @@ type person struct {
 
 func (c *chromium) person(t *testing.T) *person {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithNewBrowserContext())
+	return c.personIn(t, chromedp.WithNewBrowserContext())
+}
+
+// owner is the person whose profile is the browser's own.
+func (c *chromium) owner(t *testing.T) *person {
+	t.Helper()
+	return c.personIn(t)
+}
+
+func (c *chromium) personIn(t *testing.T, profile ...chromedp.ContextOption) *person {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(c.ctx, profile...)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal("opening a window: ", err)

@@ -11,7 +11,7 @@ import (
 // kind, and none of its answers may be stored or lead to another.
 func TestEndpointMethods(t *testing.T) {
 	w := newWorld(t)
-	w.load(w.site("page_tokens on", "meeting_sdk", "zoom_app", "webhook {\nsecret_token a-webhook-secret-token\n}"))
+	w.load(w.site("page_tokens on", "meeting_sdk", "zoom_app", "webhook {\nsecret_token a-webhook-secret-token\n}", sameSiteNone))
 	b := w.browser()
 	b.signIn("/", "user-ada")
 	before := w.upstream.requests.Load()
@@ -19,6 +19,7 @@ func TestEndpointMethods(t *testing.T) {
 		"callback": "GET", "login": "GET", "logout": "GET, POST", "session": "GET",
 		"zak": "POST", "obf": "POST", "signature": "POST",
 		"app/authorize": "POST", "app/onauthorized": "POST", "webhook": "POST",
+		"frame/ticket": "POST", "frame/redeem": "POST",
 	} {
 		path := "/zoom_pkce/" + name
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {

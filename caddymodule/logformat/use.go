@@ -11,6 +11,10 @@ import (
 // format is what the encoder is called in a configuration.
 const format = "zoom_pkce"
 
+// Missing is what an operator is told whose configuration has no log that uses the encoder.
+const Missing = "no log has the format zoom_pkce: Caddy's logs show access tokens and ZAKs when a transfer breaks off, and the query of the callback; " +
+	"write `format zoom_pkce` into every log"
+
 // configurations are those being loaded or running with a log that uses the
 // encoder, known by the channel that is closed at their end.
 var configurations sync.Map

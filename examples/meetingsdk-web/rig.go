@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
@@ -56,8 +57,12 @@ func (r *rig) start(dir string) (err error) {
 	if err != nil {
 		return fmt.Errorf("reading the Caddyfile: %w", err)
 	}
-	return demo.StartCaddy(demo.GlobalOptions(r.storage) + string(site))
+	// The demo has global options of its own.
+	return demo.StartCaddy(globalBlock.ReplaceAllLiteralString(string(site), demo.GlobalOptions(r.storage)))
 }
+
+// globalBlock is that of the Caddyfile.
+var globalBlock = regexp.MustCompile(`(?ms)^\{$.*?^\}$`)
 
 // environment lists what the Caddyfile reads.
 var environment = []string{

@@ -67,6 +67,9 @@ func (r *rig) stop() error {
 	return r.server.Stop()
 }
 
+// globalOptions keep tokens out of Caddy's own log.
+const globalOptions = "{\n\tlog {\n\t\tformat zoom_pkce\n\t}\n}\n\n"
+
 // caddyfile is what makes Caddy take this Zoom for the real one.
 func (r *rig) caddyfile() string {
 	bind, secret := "", ""
@@ -76,7 +79,7 @@ func (r *rig) caddyfile() string {
 	if r.app.ClientSecret != "" {
 		secret = "\n\t\tclient_secret " + r.app.ClientSecret
 	}
-	return r.site + ` {` + bind + `
+	return globalOptions + r.site + ` {` + bind + `
 	zoom_pkce {
 		client_id ` + r.app.ClientID + secret + `
 		redirect_uri ` + r.app.RedirectURIs[0] + `

@@ -23,6 +23,12 @@ const (
 	EventUserDeleted = "user.deleted"
 )
 
+var webhookSignature = regexp.MustCompile(`^v0=[0-9a-f]{64}$`)
+
+// IsWebhookSignature reports whether a header x-zm-signature has the shape of one;
+// without that no body is worth reading.
+func IsWebhookSignature(signature string) bool { return webhookSignature.MatchString(signature) }
+
 var plainToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // VerifyWebhook reports whether one of secrets signed a delivery: signature is

@@ -38,7 +38,7 @@ type finding struct {
 	// The Zoom app that was checked, empty for what concerns all.
 	ClientID string `json:"client_id,omitempty"`
 	// What was checked: configuration, redirect_uris, scopes, credentials,
-	// clock, storage or secrets.
+	// clock, storage, secrets or logs.
 	Check string `json:"check"`
 	// How it ended: ok, warn, skipped or fail.
 	Status verdict `json:"status"`
@@ -95,7 +95,7 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 		return found
 	}
 	defer loaded.unload()
-	found.add(loaded.summary(), loaded.literalSecrets())
+	found.add(loaded.summary(), loaded.literalSecrets(), loaded.logs())
 	for _, sites := range loaded.apps {
 		probe := probeZoom(ctx, sites)
 		found.add(probe.credentials, probe.clock, redirectURIFinding(sites, probe))

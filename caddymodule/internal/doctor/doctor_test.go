@@ -37,6 +37,8 @@ type patient struct {
 	storage string
 	options map[string]string // of zoom_pkce
 	file    string            // instead of the Caddyfile made from options
+
+	logFormat string
 }
 
 func newPatient(t *testing.T) *patient {
@@ -49,7 +51,7 @@ func newPatient(t *testing.T) *patient {
 	t.Setenv("DOCTOR_CLIENT_SECRET", testClientSecret)
 	t.Setenv("DOCTOR_COOKIE_SECRET", doctorSecret)
 	dir := t.TempDir()
-	return &patient{zoom: zoom, dir: dir, storage: filepath.Join(dir, "storage"), options: map[string]string{
+	return &patient{zoom: zoom, dir: dir, storage: filepath.Join(dir, "storage"), logFormat: "zoom_pkce", options: map[string]string{
 		"client_id":     testClientID,
 		"client_secret": "{env.DOCTOR_CLIENT_SECRET}",
 		"redirect_uri":  doctorRedirectURI,
@@ -67,7 +69,7 @@ func (p *patient) write(t *testing.T) string {
 	if text == "" {
 		var b strings.Builder
 		fmt.Fprintf(&b, "{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\tstorage file_system %q\n"+
-			"\tlog default {\n\t\toutput file %q\n\t}\n}\nhttp://127.0.0.1:8080 {\n\tzoom_pkce {\n", p.storage, p.logFile())
+			"\tlog default {\n\t\toutput file %q\n\t\tformat %s\n\t}\n}\nhttp://127.0.0.1:8080 {\n\tzoom_pkce {\n", p.storage, p.logFile(), p.logFormat)
 		for name, value := range p.options {
 			fmt.Fprintf(&b, "%s %s\n", name, value)
 		}
@@ -165,7 +167,7 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 	if !healthy {
 		t.Errorf("a healthy configuration fails: %+v", found)
 	}
-	for _, check := range []string{"configuration", "redirect_uris", "scopes", "credentials", "clock", "storage", "secrets"} {
+	for _, check := range []string{"configuration", "redirect_uris", "scopes", "credentials", "clock", "storage", "secrets", "logs"} {
 		if len(found[check]) == 0 {
 			t.Errorf("%s was not checked", check)
 		}
@@ -408,6 +410,21 @@ func TestDoctorChecksEveryApp(t *testing.T) {
 	for _, f := range found["redirect_uris"] {
 		if f.ClientID == testClientID && fmt.Sprint(f.Values) != "[http://localhost:8080/zoom_pkce/callback]" {
 			t.Errorf("the one that is not registered: %+v", f)
+		}
+	}
+}
+
+// Caddy's logs show tokens unless their format keeps them out, also where another
+// format stands around it.
+func TestDoctorLooksAtLogs(t *testing.T) {
+	for format, want := range map[string]string{
+		"json": "warn", "zoom_pkce console": "ok", "filter {\nwrap zoom_pkce\nfoo delete\n}": "ok",
+	} {
+		p := newPatient(t)
+		p.logFormat = format
+		found, healthy := p.examine(t)
+		if len(found["logs"]) != 1 || found["logs"][0].Status != want || !healthy {
+			t.Errorf("format %s: %+v", format, found["logs"])
 		}
 	}
 }

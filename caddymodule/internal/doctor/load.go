@@ -14,11 +14,13 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
 )
 
 // loadedConfig is a configuration that is provisioned and not running.
 type loadedConfig struct {
 	raw    []byte
+	hidden bool           // a log keeps credentials out
 	http   *caddyhttp.App // its routes; empty if there is none
 	apps   [][]*Site      // by Zoom app
 	unload func()
@@ -53,7 +55,7 @@ func (d *doctor) load() (*loadedConfig, error) {
 // again, which caddy.ProvisionContext alone does not offer. Its logs are not
 // opened: run as root, the doctor would create log files that Caddy itself then cannot write.
 func (d *doctor) provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, error) {
-	apps := cfg.AppsRaw
+	apps, hidden := cfg.AppsRaw, logformat.Configured(cfg.Logging)
 	cfg.AppsRaw = nil
 	cfg.Logging = noLogging()
 	base, err := caddy.ProvisionContext(cfg)
@@ -73,7 +75,7 @@ func (d *doctor) provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, er
 		cancel()
 		return nil, errors.New("the configuration has no zoom_pkce directive")
 	}
-	loaded := &loadedConfig{raw: raw, http: new(caddyhttp.App), unload: cancel}
+	loaded := &loadedConfig{raw: raw, hidden: hidden, http: new(caddyhttp.App), unload: cancel}
 	if app, err := ctx.AppIfConfigured("http"); err == nil {
 		loaded.http = app.(*caddyhttp.App)
 	}
@@ -117,6 +119,18 @@ func times(n int, noun string) string {
 		noun += "s"
 	}
 	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// logs tells whether Caddy's logs show credentials.
+func (c *loadedConfig) logs() finding {
+	if c.hidden {
+		return finding{Check: "logs", Status: verdictOK, Message: "there is one that keeps tokens, codes and cookies out"}
+	}
+	return finding{
+		Check: "logs", Status: verdictWarn,
+		Message: "none has the format zoom_pkce: they show access tokens and ZAKs when a transfer breaks off, and the query of the callback",
+		Advice:  "write `log { format zoom_pkce }` into the global options, and `format zoom_pkce` into every other log",
+	}
 }
 
 // secretOptions are the options that hold a secret, in JSON.

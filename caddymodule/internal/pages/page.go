@@ -36,6 +36,7 @@ type Page struct {
 	List           []string
 	Form           way // sent by POST, before the other ways
 	Ways           []way
+	Script         *FrameScript
 	RequestID      string
 	Code           outcome.Code
 }
@@ -44,6 +45,7 @@ type Page struct {
 type way struct {
 	Href, Label string
 	NewWindow   bool
+	Press       bool // a button of the page's script, not a link
 }
 
 // fact is a label with the values that belong to it.
@@ -64,6 +66,10 @@ type hop struct {
 // Write answers with the page. It is rendered before anything is sent.
 func (p Page) Write(w http.ResponseWriter, status int, security Security, retryAfter time.Duration) {
 	SetRetryAfter(w.Header(), status, retryAfter)
+	if p.Script != nil {
+		security.script = pageScripts[p.Script.file].source
+		security.connect = "'self'"
+	}
 	writeHTML(w, status, "base.html", p.bounded(), security)
 }
 
@@ -113,7 +119,7 @@ func (p Page) bounded() Page {
 
 	ways := make([]way, 0, len(p.Ways))
 	for _, way := range p.Ways {
-		if isSafeLink(way.Href) {
+		if way.Press || isSafeLink(way.Href) {
 			ways = append(ways, way)
 		}
 	}
@@ -191,6 +197,8 @@ var (
 	pageScripts = map[string]inline{
 		"keep.js":     newInline("keep.js"),
 		"inclient.js": newInline("inclient.js"),
+		"framed.js":   newInline("framed.js"),
+		"window.js":   newInline("window.js"),
 	}
 
 	pageTemplates = template.Must(template.New("").Funcs(template.FuncMap{

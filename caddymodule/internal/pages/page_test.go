@@ -42,7 +42,7 @@ func allPages() map[string]Page {
 	pages := map[string]Page{
 		"sign in":        signInPage("7d9f", testSignIn),
 		"unsaved form":   UnsavedFormPage("7d9f", testSignIn),
-		"framed sign in": FramedSignInPage("7d9f", testSignIn, "/meet/42"),
+		"framed sign in": FramedSignInPage("7d9f", testSignIn, "/meet/42", FrameScript{}),
 		"not allowed":    NotAllowedPage("7d9f", who, testSignOut, testSignIn),
 		"sign out":       SignOutPage("7d9f", who, "/zoom_pkce/logout", "/"),
 		"signed out":     SignedOutPage("7d9f", testSignIn, testSignOut),
@@ -113,7 +113,7 @@ func TestPageContents(t *testing.T) {
 		{"unavailable", ForCode(outcome.ZoomUnavailable, testDetails), []string{`href="/meet/42"`}},
 		{"too many logins", ForCode(outcome.TooManyLogins, testDetails), []string{"cookies", "http://", "Caddy servers", signIn}},
 		{"cookies", ForCode(outcome.CookiesMissing, testDetails), []string{"Cookies are turned off", signIn}},
-		{"framed", FramedSignInPage("r", testSignIn, "/meet/42"), []string{
+		{"framed", FramedSignInPage("r", testSignIn, "/meet/42", FrameScript{}), []string{
 			signIn + ` target="_blank" rel="noopener"`, `second" href="/meet/42"`,
 		}},
 		{"unsaved form", UnsavedFormPage("r", "/zoom_pkce/login"), []string{

@@ -95,20 +95,6 @@ func signInPage(requestID, signInURL string) Page {
 	return ForCode(outcome.SignInRequired, Details{RequestID: requestID, SignInURL: signInURL})
 }
 
-// FramedSignInPage asks a visitor inside a frame to sign in, in a window of
-// its own: neither Zoom's sign-in page nor a SameSite=Lax cookie works in a
-// frame. It has to be shown in the frame it is about, so it belongs to answers
-// with FrameAnywhere; a foreign page around it gains a link to Zoom, no more.
-func FramedSignInPage(requestID, signInURL, retryURL string) Page {
-	p := signInPage(requestID, "")
-	p.Notes = []string{"Signing in opens a new window. When you are done there, come back and reload."}
-	p.Ways = []way{
-		{Href: signInURL, Label: "Sign in with Zoom", NewWindow: true},
-		{Href: retryURL, Label: "Reload"},
-	}
-	return p
-}
-
 // UnsavedFormPage tells a visitor who sent a form without a session that nothing has
 // come of it. The tab keeps what was filled in, so signing in happens in another one.
 func UnsavedFormPage(requestID, signInURL string) Page {
@@ -127,16 +113,19 @@ type Account struct {
 	Name, Email, UserID string
 }
 
+func (a Account) fact() fact {
+	if a.Name == "" && a.Email == "" {
+		return fact{Label: "Signed in as", Values: []string{a.UserID}, Code: true}
+	}
+	return fact{Label: "Signed in as", Values: []string{a.Name, a.Email}}
+}
+
 // NotAllowedPage tells visitors that their account has no access. Zoom keeps
 // its own sign-in, so they have to sign out there before Zoom lets them choose
 // another account.
 func NotAllowedPage(requestID string, who Account, zoomSignOutURL, signInURL string) Page {
 	p := ForCode(outcome.NotAllowed, Details{RequestID: requestID})
-	p.Facts = []fact{{Label: "Signed in as", Values: []string{who.Name, who.Email}}}
-	if who.Name == "" && who.Email == "" {
-		p.Facts[0].Values = []string{who.UserID}
-		p.Facts[0].Code = true
-	}
+	p.Facts = []fact{who.fact()}
 	p.Notes = []string{"To use another account, first sign out at Zoom, then come back and sign in again."}
 	p.Ways = []way{
 		{Href: zoomSignOutURL, Label: "Sign out at Zoom", NewWindow: true},

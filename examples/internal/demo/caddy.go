@@ -25,6 +25,7 @@ func GlobalOptions(storage string, silent ...string) string {
 		protocols h1
 	}
 	log {
+		format zoom_pkce
 		level WARN
 		exclude ` + strings.Join(append(silent, "admin"), " ") + `
 	}

@@ -1,0 +1,147 @@
+package simulation
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// user is a Zoom user with all that is true of them.
+type user struct {
+	*world
+	name    string
+	key     string // of the record
+	grant   *grant // the newest at Zoom, dead or not
+	signIns int
+
+	sessions []*session
+
+	doomed       time.Time // when the world last did what may end sessions
+	why          string
+	wentBack     time.Time // when the store last forgot something of the user
+	wentBackFrom uint64    // the record's number before
+	overtaken    bool      // others have counted on from there past that number
+	locked       bool      // the secret of the record may have been lost
+	ended        time.Time // when somebody last ended all sessions, as far as is known
+	ending       int       // who is about to
+	sent         time.Time // when Zoom last said that the app's permission was taken away
+}
+
+// session is a signed-in browser, as the world knows it.
+type session struct {
+	user    *user
+	browser *browser
+	cookie  string
+	born    time.Time // when Zoom gave its grant
+	opened  time.Time // when the browser was told
+
+	doomed  string    // why it may end or have ended
+	ended   time.Time // when it was over for good, zero while it is not
+	endedBy *incarnation
+}
+
+// doom notes that the world did what may end all sessions of the user that were
+// begun by now.
+func (u *user) doom(why string) {
+	u.doomed, u.why = time.Now(), why
+	for _, s := range u.sessions {
+		if s.doomed == "" {
+			s.doomed = why
+		}
+	}
+	u.note("(the sessions of %s may end: %s)", u.name, why)
+}
+
+func (u *user) me() []byte {
+	return []byte(`{"id":"` + u.name + `","account_id":"acc","email":"` + u.name + `@example.com","verified":1,"display_name":"` + u.name + `"}`)
+}
+
+// end notes that a session is over: nobody may accept it any more.
+func (s *session) end(by *incarnation) {
+	if s.ended.IsZero() {
+		s.ended, s.endedBy = time.Now(), by
+	}
+	if s.doomed == "" {
+		s.doomed = "it was ended"
+	}
+}
+
+// aboutToEnd, mayHaveEnded and endSessions go with what ends all sessions of a
+// user: before it, after it, and when it has surely happened.
+func (u *user) aboutToEnd(why string) {
+	u.ending++
+	u.doom(why)
+}
+
+func (u *user) mayHaveEnded(why string) {
+	u.ending--
+	u.grant.end(why)
+	u.doom(why)
+}
+
+func (u *user) endSessions(by *incarnation, before time.Time) {
+	for _, s := range u.sessions {
+		if s.opened.Before(before) {
+			s.end(by)
+		}
+	}
+}
+
+func (s *session) maybeEnd(why string) {
+	if s != nil && s.doomed == "" {
+		s.doomed = why
+	}
+}
+
+// browser keeps cookies. It may be used with any process.
+type browser struct {
+	name    string
+	user    *user
+	jar     map[string]string
+	session *session
+}
+
+func (b *browser) header() []string {
+	var pairs []string
+	for name, value := range b.jar {
+		pairs = append(pairs, name+"="+value)
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	slices.Sort(pairs)
+	return []string{strings.Join(pairs, "; ")}
+}
+
+func (b *browser) set(cookies ...*http.Cookie) {
+	for _, c := range cookies {
+		if c.MaxAge < 0 {
+			delete(b.jar, c.Name)
+		} else {
+			b.jar[c.Name] = c.Value
+		}
+	}
+}
+
+// forget clears the cookie of a session.
+func (b *browser) forget(s *session) {
+	for name, value := range b.jar {
+		if value == s.cookie {
+			delete(b.jar, name)
+		}
+	}
+	if b.session == s {
+		b.session = nil
+	}
+}
+
+// login is one that waits for its callback.
+type login struct {
+	browser *browser
+	user    *user
+	state   string
+	code    string
+	began   time.Time     // in truth
+	ahead   time.Duration // of the clock that wrote it down
+}

@@ -1,0 +1,148 @@
+package simulation
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// The world reads records as an auditor who has the secrets: which grant is in
+// the store is no secret to it. And it sets the times in them, since a process
+// whose clock is wrong writes wrong times.
+
+// view is what the world sees of a record.
+type view struct {
+	Grant *struct {
+		AccessToken string    `json:"access_token"`
+		DeadAt      time.Time `json:"dead_at"`
+	} `json:"grant"`
+	Sessions []struct {
+		ID string `json:"id"`
+	} `json:"sessions"`
+	Lease *struct {
+		Owner    string    `json:"owner"`
+		Deadline time.Time `json:"deadline"`
+	} `json:"lease"`
+	Seq   uint64    `json:"seq"`
+	Ended time.Time `json:"ended"`
+}
+
+type recordKey struct {
+	id   [8]byte
+	aead cipher.AEAD
+}
+
+func deriveRecordKey(app string, secret []byte) (k recordKey) {
+	derive := func(purpose string, n int) []byte {
+		key, err := hkdf.Key(sha256.New, secret, nil, "zoom_pkce v1\x00"+app+"\x00"+purpose, n)
+		if err != nil {
+			panic(err)
+		}
+		return key
+	}
+	copy(k.id[:], derive("key id", 8))
+	block, err := aes.NewCipher(derive("user record", 32))
+	if err != nil {
+		panic(err)
+	}
+	if k.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// auditor opens and seals records under every secret there has been.
+type auditor struct {
+	app  string
+	keys []recordKey
+}
+
+func (a *auditor) learn(secret []byte) {
+	k := deriveRecordKey(a.app, secret)
+	for _, known := range a.keys {
+		if known.id == k.id {
+			return
+		}
+	}
+	a.keys = append(a.keys, k)
+}
+
+func (a *auditor) context(key string) []byte {
+	return []byte("zoom_pkce record v1\x00" + a.app + "\x00user record\x00" + key)
+}
+
+func (a *auditor) open(key string, sealed []byte) (plain []byte, k recordKey, err error) {
+	for _, k := range a.keys {
+		if len(sealed) > 9 && string(sealed[1:9]) == string(k.id[:]) {
+			plain, err = k.aead.Open(nil, nil, sealed[9:], a.context(key))
+			return plain, k, err
+		}
+	}
+	return nil, k, errors.New("sealed under a secret that never was")
+}
+
+func (a *auditor) view(key string, sealed []byte) (*view, error) {
+	plain, _, err := a.open(key, sealed)
+	if err != nil {
+		return nil, err
+	}
+	v := new(view)
+	return v, json.Unmarshal(plain, v)
+}
+
+var timeInRecord = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d)"`)
+
+// shift sets the times of a record off.
+func (a *auditor) shift(key string, sealed []byte, by time.Duration) []byte {
+	if by == 0 {
+		return sealed
+	}
+	plain, k, err := a.open(key, sealed)
+	if err != nil {
+		return sealed
+	}
+	plain = timeInRecord.ReplaceAllFunc(plain, func(text []byte) []byte {
+		t, err := time.Parse(time.RFC3339Nano, strings.Trim(string(text), `"`))
+		if err != nil {
+			return text
+		}
+		return []byte(`"` + t.Add(by).Format(time.RFC3339Nano) + `"`)
+	})
+	return k.aead.Seal(append([]byte{}, sealed[:9]...), nil, plain, a.context(key))
+}
+
+// keyOfUser is where the record of a user lies.
+func keyOfUser(app, user string) string {
+	sum := sha256.Sum256([]byte(user))
+	name := hex.EncodeToString(sum[:])
+	return "zoom_pkce/" + app + "/" + name[:2] + "/" + name
+}
+
+func (w *world) describe(v *view) string {
+	if v == nil {
+		return "nothing"
+	}
+	if !v.Ended.IsZero() {
+		return fmt.Sprintf("a tombstone, seq %d", v.Seq)
+	}
+	text := "no grant"
+	if v.Grant != nil {
+		text = fmt.Sprint(w.zoom.tokens[v.Grant.AccessToken])
+		if !v.Grant.DeadAt.IsZero() {
+			text += " (dead)"
+		}
+	}
+	text += fmt.Sprintf(", %d sessions, seq %d", len(v.Sessions), v.Seq)
+	if v.Lease != nil {
+		text += ", leased"
+	}
+	return text
+}

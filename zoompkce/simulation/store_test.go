@@ -1,0 +1,206 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+)
+
+// store is the session store that the processes share.
+type store struct {
+	*world
+	records  map[string]stored
+	writes   int
+	history  []map[string]stored // the states before the last writes
+	readOnly time.Time           // until when
+	down     time.Time           // likewise
+	hangs    bool                // while it is down it does not even refuse
+	secret   string              // where the generated secret lies
+}
+
+type stored struct {
+	value   []byte
+	version string
+	expires time.Time
+	view    *view // of a user record
+	by      string
+}
+
+var errStore = errors.New("the store is in trouble")
+
+// remembered is how many writes the store can go back.
+const remembered = 6
+
+func newStore(w *world) *store {
+	return &store{world: w, records: map[string]stored{}, secret: zoompkce.SecretKey(w.app)}
+}
+
+func (s *store) get(key string) (stored, bool) {
+	r, ok := s.records[key]
+	if ok && !r.expires.IsZero() && !time.Now().Before(r.expires) {
+		delete(s.records, key)
+		return stored{}, false
+	}
+	return r, ok
+}
+
+func (s *store) put(key string, r stored) {
+	s.history = append(s.history, maps.Clone(s.records))
+	if len(s.history) > remembered {
+		s.history = s.history[1:]
+	}
+	s.records[key] = r
+}
+
+// ofUser is what is in the store of a user, nil where there is nothing.
+func (s *store) ofUser(u *user) *view {
+	r, _ := s.get(u.key)
+	return r.view
+}
+
+func (s *store) version() string {
+	s.writes++
+	return fmt.Sprintf("v%d", s.writes)
+}
+
+// what is concerned, for the story.
+func (s *store) name(key string) string {
+	if key == s.secret {
+		return "the secret"
+	}
+	for _, u := range s.users {
+		if u.key == key {
+			return u.name
+		}
+	}
+	return "a note" // of a name that nobody can foresee
+}
+
+// handle is the store as one process has it.
+type handle struct {
+	*store
+	by *incarnation
+}
+
+var _ zoompkce.Store = (*handle)(nil)
+
+func (h *handle) Load(ctx context.Context, key string) ([]byte, string, error) {
+	var r stored // only the world writes it, and whoever has stopped to wait does not look
+	u := h.userOf(key)
+	c := &call{by: h.by, kind: "load", on: h.name(key)}
+	c.effect = func(c *call) {
+		if h.down.After(time.Now()) {
+			c.err = errStore
+			return
+		}
+		var ok bool
+		if r, ok = h.get(key); !ok {
+			c.err = zoompkce.ErrNotFound
+		}
+		if u != nil {
+			r.value = h.audit.shift(key, r.value, -h.by.process.ahead)
+			h.note("%s: reads %s: %s", h.by, u.name, h.describe(r.view))
+		}
+	}
+	if u != nil {
+		c.heard = func(c *call) { h.by.hasRead(u, r.view, c) }
+	}
+	if err := h.wait(ctx, c); err != nil {
+		return nil, "", err
+	}
+	return r.value, r.version, nil
+}
+
+func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
+	var version string
+	u := h.userOf(key)
+	c := &call{by: h.by, kind: "swap", on: h.name(key)}
+	c.effect = func(c *call) {
+		now := time.Now()
+		r, _ := h.get(key)
+		switch {
+		case h.down.After(now) || h.readOnly.After(now):
+			c.err = errStore
+			return
+		case r.version != old || c.weather.status != 0:
+			c.err = zoompkce.ErrConflict
+			return
+		}
+		if key == h.secret {
+			h.audit.learn(value)
+		}
+		next := stored{value: value, version: h.version(), expires: expires}
+		if u != nil {
+			next.value = h.audit.shift(key, value, h.by.process.ahead)
+			if next.view, c.err = h.audit.view(key, next.value); c.err != nil {
+				h.breaks("records open", "%s wrote what does not open: %v", h.by, c.err)
+				return
+			}
+		}
+		h.put(key, next)
+		version = next.version
+		if u != nil {
+			h.written(h.by, u, r.view, next.view)
+		}
+	}
+	if u != nil {
+		c.heard = func(c *call) { h.by.hasWritten(u, c) }
+	}
+	if err := h.wait(ctx, c); err != nil {
+		return "", err
+	}
+	return version, nil
+}
+
+func (h *handle) List(context.Context, string, string) ([]string, string, error) {
+	return nil, "", errStore
+}
+
+// fallBack takes back the last writes, as a failover or a restored backup does.
+func (s *store) fallBack(writes int) {
+	writes = min(writes, len(s.history))
+	if writes == 0 {
+		return
+	}
+	past := s.history[len(s.history)-writes]
+	for _, u := range s.users {
+		if was, is := past[u.key], s.records[u.key]; was.version != is.version {
+			s.note("the store goes back: %s had %s, now %s", u.name, s.describe(is.view), s.describe(was.view))
+			u.wentBack = time.Now()
+			if is.view != nil {
+				u.wentBackFrom = max(u.wentBackFrom, is.view.Seq)
+			}
+			u.doom("the store went back")
+		}
+	}
+	if past[s.secret].version != s.records[s.secret].version {
+		s.loseSecret()
+	}
+	s.records = maps.Clone(past)
+	s.history = nil
+}
+
+// vanish takes the generated secret away, or everything.
+func (s *store) vanish(everything bool) {
+	if everything {
+		s.note("the store is emptied")
+		clear(s.records)
+	} else {
+		s.note("the generated secret is deleted")
+		delete(s.records, s.secret)
+	}
+	s.history = nil
+	s.loseSecret()
+}
+
+// loseSecret: what was begun under the lost secret may end, for everybody.
+func (s *store) loseSecret() {
+	for _, u := range s.users {
+		u.wentBack, u.locked = time.Now(), true
+		u.doom("the generated secret was lost")
+	}
+}
