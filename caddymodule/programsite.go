@@ -200,7 +200,8 @@ func lookAtPaths(sets []caddyhttp.MatcherSet) bool {
 	})
 }
 
-// Visitor implements [programs.Site].
+// Visitor implements [programs.Site]. A frame's session is none: the page around the
+// frame could have its buttons pressed unseen.
 func (s programSite) Visitor(w http.ResponseWriter, r *http.Request) (*zoompkce.Session, zoomapi.Profile, error) {
 	session, profile, err := s.visitor(w, r, visitOf(r))
 	if err == nil && session.Framed() {
@@ -243,7 +244,7 @@ func (s programSite) Refuse(w http.ResponseWriter, r *http.Request, err error) e
 	if endpoint, _ := s.endpointAt(sent.EscapedPath()); endpoint == "oauth/authorize" && f.code != outcome.BadClient {
 		f.returnURL = s.programRequestURL(sent.RawQuery)
 	}
-	return s.site.refuse(w, r, f)
+	return s.refuse(w, r, f)
 }
 
 // SetHeaders implements [programs.Site]. It is called once for every answer.

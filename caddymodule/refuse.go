@@ -148,10 +148,7 @@ func (s *site) loginURL(returnURL string) string {
 	if returnURL == "" || returnURL == "/" {
 		return s.pathPrefix + "/login"
 	}
-	if s.isFrameWindow(returnURL) {
-		return returnURL
-	}
-	if strings.HasPrefix(returnURL, s.programRequestURL("")) {
+	if s.isFrameWindow(returnURL) || strings.HasPrefix(returnURL, s.programRequestURL("")) {
 		return returnURL // it begins its own
 	}
 	return s.pathPrefix + "/login?return_to=" + strings.ReplaceAll(url.QueryEscape(returnURL), "%2F", "/")

@@ -49,13 +49,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		telemetry.Metrics.Count(telemetry.DecisionUnprotected)
 		return next.ServeHTTP(w, r)
 	}
+	if s.hasPrograms() && programs.IsPreflight(r) {
+		return s.programServer.Preflight(w, r)
+	}
 	if v.answered || s.unauthenticated == passWithoutIdentity {
 		if failure := failureOf(r); failure != nil {
 			return s.serveError(w, r, v, next, failure)
 		}
-	}
-	if s.hasPrograms() && programs.IsPreflight(r) {
-		return s.programServer.Preflight(w, r)
 	}
 	_, ours := s.bearerOf(v) // which no page of another site can have a browser send
 	if !ours && s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {

@@ -90,8 +90,8 @@ func (*visit) String() string { return "[redacted]" }
 // is never changed.
 type known struct {
 	redacted
-	cookies []string
-	found   []found
+	cookies, bearers []string
+	found            []found
 }
 
 // continueFrom makes a request that Caddy made of another one the same visitor's.
@@ -101,7 +101,7 @@ func (v *visit) continueFrom(r *http.Request, offered any) {
 	r.Header.Set("Sec-Fetch-Mode", "no-cors")
 	r.Header.Set("Sec-Fetch-Dest", "empty")
 	if outer, ok := offered.(*known); ok {
-		v.cookies = outer.cookies
+		v.cookies, v.bearers = outer.cookies, outer.bearers
 		v.found = append(v.found, outer.found...)
 	}
 }
@@ -124,7 +124,7 @@ const offerVar = visitVar + "_include"
 
 func (v *visit) offer(r *http.Request) (withdraw func()) {
 	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	offered := &known{cookies: v.cookies, found: slices.Clone(v.found)}
+	offered := &known{cookies: v.cookies, bearers: v.bearers, found: slices.Clone(v.found)}
 	withdraw = func() {}
 	offer, ok := vars[offerVar].(*include.Offer)
 	if !ok {

@@ -57,6 +57,12 @@ func (b *browser) do(r *http.Request) answer {
 	if err != nil {
 		b.w.t.Fatal(err)
 	}
+	return b.read(resp)
+}
+
+// read reads an answer that another client got.
+func (b *browser) read(resp *http.Response) answer {
+	b.w.t.Helper()
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 8<<20))
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
 //go:embed app.html
@@ -58,7 +60,7 @@ func showPage(w http.ResponseWriter, r *http.Request, siteConfig string) {
 	page.URI, page.Config = r.RequestURI, siteConfig
 	for _, h := range meanings {
 		if h.Value = r.Header.Get(h.Name); h.Value != "" {
-			h.Short = abbreviate(h.Value)
+			h.Short = demo.Abbreviate(h.Value)
 			page.Zoom = append(page.Zoom, h)
 		}
 	}
@@ -84,13 +86,4 @@ func showJSON(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	_ = json.NewEncoder(w).Encode(r.Header) // the client may have left
-}
-
-// abbreviate shows enough of a token to tell it from another.
-func abbreviate(token string) string {
-	const ends = 10
-	if len(token) <= 3*ends {
-		return token
-	}
-	return fmt.Sprintf("%s...%s (%d bytes)", token[:ends], token[len(token)-ends:], len(token))
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -74,16 +75,16 @@ func TestOwnApp(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	v, err := newVisitor(t.Context())
+	v, err := demo.NewVisitor(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	consent, err := v.open(r.url + "/mine")
+	consent, err := v.Open(r.url + "/mine")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if page, err := v.allow(consent); err != nil || page.body != "Hello aDa1815 at /mine" {
-		t.Errorf("got %q, %v", page.body, err)
+	if page, err := v.Allow(consent); err != nil || page.Body != "Hello aDa1815 at /mine" {
+		t.Errorf("got %q, %v", page.Body, err)
 	}
 	var out strings.Builder
 	for _, args := range [][]string{{"-app", "3000"}, {"-app", "127.0.0.1:3000", "-check"}} {
