@@ -43,10 +43,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			return s.serveError(w, r, v, next, failure)
 		}
 	}
-	if s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {
+	if s.foreign(r) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	return s.serveProtected(w, r, v, next)
+}
+
+// foreign reports whether a page of another site may have made a browser send what
+// changes something, with cookies that travel everywhere.
+func (s *site) foreign(r *http.Request) bool {
+	return s.framesApart() && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r))
 }
 
 // endpointAt returns which of our endpoints a path is, if it is one. Paths are
