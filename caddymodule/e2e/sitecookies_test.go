@@ -158,6 +158,29 @@ func TestAmbiguousCookiesAreCleared(t *testing.T) {
 	}
 }
 
+// A browser has had an unpartitioned cookie since before `same_site none`, and deletes it
+// only if it is told to without Partitioned. Beside that of another user it would keep
+// the browser signing in until it expires.
+func TestCookiesOfBothKindsAreCleared(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site(sameSiteNone))
+	both := w.signedIn("user-ada").sessionCookie() + "; " + w.signedIn("user-bob").sessionCookie()
+	for what, a := range map[string]answer{
+		"a page load": w.browser().open("/", "Cookie", both),
+		"a fetch":     w.browser().fetch("GET", "/", "Cookie", both),
+	} {
+		deleted := make(map[bool]int)
+		for _, c := range a.Cookies() {
+			if strings.HasPrefix(both, c.Name+"=") && c.MaxAge < 0 && c.Secure && c.SameSite == http.SameSiteNoneMode {
+				deleted[c.Partitioned]++
+			}
+		}
+		if deleted[true] != 1 || deleted[false] != 1 {
+			t.Errorf("%s: got %q", what, a.Header["Set-Cookie"])
+		}
+	}
+}
+
 // Pages of the app on a laptop can be tried inside other sites, too: browsers
 // take loopback addresses for secure.
 func TestSameSiteNoneOnLoopback(t *testing.T) {
