@@ -148,18 +148,18 @@ type frameTicketAnswer struct {
 // it is kept in a cookie, too: a page at Zoom may have cut the window off from the
 // frame (Cross-Origin-Opener-Policy).
 func (s *site) serveFrameTicket(w http.ResponseWriter, r *http.Request, v *visit) error {
+	session, _, err := s.visitor(w, r, v)
+	if err != nil {
+		return s.refuse(w, r, refusalOf(err))
+	}
 	var wish frameWish
 	if r.ContentLength != 0 {
-		if err := readJSON(w, r, &wish); err != nil {
-			return s.refuse(w, r, refusal{code: outcome.BadRequest, err: err})
+		if err := readJSON(w, r, visitorBodies, &wish); err != nil {
+			return s.refuse(w, r, bodyRefusal(err))
 		}
 	}
 	if wish.Key != "" && !isFrameKey(wish.Key) {
 		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: errors.New("frame is no key of a frame")})
-	}
-	session, _, err := s.visitor(w, r, v)
-	if err != nil {
-		return s.refuse(w, r, refusalOf(err))
 	}
 	ticket, err := s.manager.FrameTicket(r.Context(), session)
 	if err != nil {
@@ -187,8 +187,8 @@ func (s *site) ticketCookie(key, ticket string) *http.Cookie {
 // serveFrameRedeem opens the frame's session.
 func (s *site) serveFrameRedeem(w http.ResponseWriter, r *http.Request, v *visit) error {
 	var wish frameWish
-	if err := readJSON(w, r, &wish); err != nil {
-		return s.refuse(w, r, refusal{code: outcome.BadRequest, err: err})
+	if err := readJSON(w, r, strangerBodies, &wish); err != nil {
+		return s.refuse(w, r, bodyRefusal(err))
 	}
 	kept := wish.Ticket == "" && isFrameKey(wish.Key)
 	if kept {

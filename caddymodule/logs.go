@@ -117,6 +117,15 @@ func (s *site) observe(e zoompkce.Event) {
 		return
 	}
 	fields := make([]zap.Field, 0, 6)
+	if e.Kind == zoompkce.EventStoreError { // each request may be one that the store has no answer for
+		leftOut, ok := s.logLimit.Admit(message, time.Now())
+		if !ok {
+			return
+		}
+		if leftOut > 0 {
+			fields = append(fields, zap.Uint64("left_out", leftOut))
+		}
+	}
 	if e.UserID != "" {
 		fields = append(fields, zap.String("user_id", e.UserID))
 	}

@@ -72,7 +72,7 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 		return s.refuse(w, r, refusalOf(err))
 	}
 	var wish obfRequest
-	if err := readJSON(w, r, &wish); err != nil {
+	if err := readJSON(w, r, visitorBodies, &wish); err != nil {
 		return s.refuse(w, r, bodyRefusal(err))
 	}
 	meeting, ok := zoomapi.MeetingNumber(string(wish.MeetingID))

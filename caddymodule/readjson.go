@@ -12,8 +12,12 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
 
-// requestBodies are those of endpoints, most of them of visitors not known yet.
-var requestBodies = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
+// Bodies of requests to endpoints: of visitors not known yet, and of those who have a
+// session. Strangers who fill their memory leave the others theirs.
+var (
+	strangerBodies = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
+	visitorBodies  = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
+)
 
 var (
 	errNotJSON     = errors.New("the body is not the JSON object that is expected here")
@@ -24,13 +28,13 @@ var (
 // readJSON reads the JSON body of a request to an endpoint. Unknown
 // members are left alone. The content type, which scripts forget, may be absent,
 // but not one of those that a form can send; foreign pages were refused before.
-func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
+func readJSON(w http.ResponseWriter, r *http.Request, of *bodies.Limits, into any) error {
 	if said := r.Header.Get("Content-Type"); said != "" {
 		if media, _, err := mime.ParseMediaType(said); err != nil || media != "application/json" {
 			return errContentType
 		}
 	}
-	body, release, err := requestBodies.Read(w, r)
+	body, release, err := of.Read(w, r)
 	defer release()
 	switch {
 	case errors.Is(err, bodies.ErrTooLong):

@@ -7,12 +7,6 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 )
 
-// endpoints are the paths below path_prefix at which the directive answers.
-var endpoints = []string{
-	"login", "logout", "session", "zak", "obf", "signature",
-	"app/authorize", "app/onauthorized", "webhook",
-}
-
 // redirectURI is one URI to which Zoom sends visitors back.
 type redirectURI struct {
 	raw      string // as configured, for messages
@@ -97,7 +91,7 @@ func (s *settings) resolveRedirectURIs(r *resolver, raws []string) {
 
 // checkCallbackPath refuses a callback in the place of an endpoint.
 func (s *settings) checkCallbackPath(r *resolver) {
-	for _, endpoint := range endpoints {
+	for endpoint := range endpointTable {
 		if s.callbackPath == s.pathPrefix+"/"+endpoint {
 			r.Failf("redirect_uri",
 				"its path is that of the endpoint %q below path_prefix; choose another one", endpoint)

@@ -58,6 +58,7 @@ func TestRedirectURIs(t *testing.T) {
 		"one host twice":                    {[]string{"https://a.example/cb", "https://A.example:443/cb"}, "has the same host as"},
 		"https and http":                    {[]string{"https://a.example/cb", "http://localhost/cb"}, "cookie names and attributes depend on the scheme"},
 		"the place of an endpoint":          {[]string{"https://a.example/zoom_pkce/login"}, `its path is that of the endpoint "login"`},
+		"the place of a frame's endpoint":   {[]string{"https://a.example/zoom_pkce/frame/redeem"}, `its path is that of the endpoint "frame/redeem"`},
 		"the place of an endpoint below it": {[]string{"https://a.example/zoom_pkce/app/authorize"}, "app/authorize"},
 	}
 	for name, test := range tests {

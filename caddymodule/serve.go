@@ -58,10 +58,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	_, ours := s.bearerOf(v) // which no page of another site can have a browser send
-	if !ours && s.cookie.sameSite == http.SameSiteNoneMode && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r)) {
+	if !ours && s.foreign(r) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	return s.serveProtected(w, r, v, next)
+}
+
+// foreign reports whether a page of another site may have made a browser send what
+// changes something, with cookies that travel everywhere.
+func (s *site) foreign(r *http.Request) bool {
+	return s.framesApart() && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r))
 }
 
 // endpointAt returns which of our endpoints a path is, if it is one. Paths are
@@ -95,7 +101,10 @@ func (s *site) protects(r *http.Request, sent *url.URL) (bool, error) {
 	if match, err := matchReadings(s.protect, r, r.URL, r.Method); match || err != nil {
 		return match, err
 	}
-	return matchReadings(s.protect, r, sent, browser.SentMethod(r))
+	if method := browser.SentMethod(r); *sent != *r.URL || method != r.Method {
+		return matchReadings(s.protect, r, sent, method)
+	}
+	return false, nil
 }
 
 // matchEither tries matchers on a request as it was rewritten and as it was sent.
@@ -113,10 +122,15 @@ func matchEither(matchers caddyhttp.MatcherSets, r *http.Request) (bool, error) 
 }
 
 // matchReadings tries matchers on a request with every other reading of the path of u.
+// A path that is too long to be read may be anything, and so matches.
 func matchReadings(matchers caddyhttp.MatcherSets, r *http.Request, u *url.URL, method string) (bool, error) {
+	readings, all := browser.Readings(u)
+	if !all {
+		return true, nil
+	}
 	target := *u
 	target.RawPath = ""
-	for _, target.Path = range browser.Readings(u) {
+	for _, target.Path = range readings {
 		if match, err := matchAs(matchers, r, target, method); match || err != nil {
 			return match, err
 		}

@@ -61,7 +61,7 @@ func (s *site) serveSignature(w http.ResponseWriter, r *http.Request, v *visit) 
 		return s.refuse(w, r, refusalOf(err))
 	}
 	var wish signatureRequest
-	if err := readJSON(w, r, &wish); errors.Is(err, bodies.ErrBusy) {
+	if err := readJSON(w, r, visitorBodies, &wish); errors.Is(err, bodies.ErrBusy) {
 		return s.refuse(w, r, bodyRefusal(err))
 	} else if err != nil {
 		return s.refuseSignature(w, r, []signatureError{{"$body", err.Error()}})

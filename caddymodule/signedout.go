@@ -91,8 +91,15 @@ func (s *site) clearAmbiguous(w http.ResponseWriter, err error) {
 	}
 }
 
+// clearSession deletes the session cookie, one from before `same_site none`, too: browsers
+// keep cookies with and without Partitioned apart, and send both.
 func (s *site) clearSession(w http.ResponseWriter) {
-	http.SetCookie(w, s.manager.Cookie("", "", 0))
+	cookie := s.manager.Cookie("", "", 0)
+	http.SetCookie(w, cookie)
+	if cookie.Partitioned {
+		cookie.Partitioned = false
+		http.SetCookie(w, cookie)
+	}
 }
 
 // refuseVisitor tells somebody signed in that the site is not open to them.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -149,6 +150,9 @@ func (s *site) serveError(w http.ResponseWriter, r *http.Request, v *visit, next
 		return failure
 	}
 	session, err := s.sessionOf(r, v)
+	if s.foreign(r) {
+		err = errForeign // it was refused, and must not come to the app by this way
+	}
 	var profile zoomapi.Profile
 	if err == nil {
 		profile, err = s.admit(r, session)
@@ -166,6 +170,9 @@ func (s *site) serveError(w http.ResponseWriter, r *http.Request, v *visit, next
 	telemetry.Metrics.SignedIn.Inc()
 	return next.ServeHTTP(v.privateWriter(w), r)
 }
+
+// errForeign means that a visitor's browser was made to send a request.
+var errForeign = errors.New("a page of another site has sent this")
 
 // withdraw takes back what earlier directives have set.
 func (v *visit) withdraw(r *http.Request) {

@@ -74,7 +74,9 @@ func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visi
 	case errors.Is(err, zoompkce.ErrNoGrant):
 		return nil, nil
 	case errors.Is(err, zoompkce.ErrContextUsed):
-		s.logger.Warn("refused an app context that has opened a session before", zap.String("user_id", c.UserID))
+		if leftOut, ok := s.logLimit.Admit("used_app_context", time.Now()); ok { // its owner can send it for as long as it is valid
+			s.logger.Warn("refused an app context that has opened a session before", zap.String("user_id", c.UserID), zap.Uint64("left_out", leftOut))
+		}
 		return nil, nil
 	case err != nil:
 		return nil, err

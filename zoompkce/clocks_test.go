@@ -101,6 +101,39 @@ func TestZoomDecidesWhereClocksCannot(t *testing.T) {
 	})
 }
 
+// A browser may keep a cookie of the same name beside the session's, as after a change
+// of same_site: unpartitioned and worth nothing. It tells nothing about tabs, or nobody
+// could sign in as somebody else.
+func TestAnotherCookieIsNoFasterTab(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		old := b.header()[0]
+		l, code := p.begin(b, "ada")
+		w.must(p.finish(b, l, code))
+		for _, header := range []string{old + "; " + b.header()[0], b.header()[0] + "; " + old} {
+			both := []string{header}
+			login, _, err := p.BeginLogin(ctx, both, zoompkce.LoginRequest{RedirectURI: callbackURI, ReturnURL: "/"})
+			if err != nil {
+				w.Fatal(err)
+			}
+			session, err := p.Session(ctx, both)
+			if err != nil {
+				w.Fatal(err)
+			}
+			if p.Overtaken(login, session) {
+				w.Error("the session was there when the login began")
+			}
+		}
+		first, code := p.begin(b, "ada")
+		second, _ := p.begin(b, "ada")
+		w.must(p.finish(b, first, code))
+		if !p.Overtaken(second, p.session(b)) {
+			w.Error("the session was opened after the login had begun")
+		}
+	})
+}
+
 // Whether another tab was faster is no question of time.
 func TestAnotherTabWasFaster(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -59,7 +59,7 @@ type Login struct {
 	state    string
 	verifier string
 	cookie   string
-	session  string // the session that the browser had then; "" where that is not known
+	session  string // the marks of the sessions that the browser had then; "" where they are not known
 	owner    string // the process that began it
 }
 
@@ -117,7 +117,7 @@ func (m *Manager) BeginLogin(
 	if login.Flow == "" {
 		login.Flow = BrowserFlow
 	}
-	login.session, login.owner = m.sessionMark(k, cookies), m.ownerMark()
+	login.session, login.owner = m.sessionMarks(k, cookies), m.ownerMark()
 	login.cookie = m.loginCookieName(login.Flow, login.state)
 	value, err := login.seal(k)
 	if err != nil {

@@ -90,3 +90,33 @@ func TestStalledDeliveriesShareMemory(t *testing.T) {
 	}
 	waiting.Wait()
 }
+
+// Strangers who stall fill the memory of strangers. Whoever is signed in has another.
+func TestStalledStrangersLeaveVisitorsRoom(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("zoom_app", "meeting_sdk", sameSiteNone))
+	b := w.browser()
+	b.open(b.consent(b.open("/"), "user-ada"))
+	const length, large, small = 64 << 10, 250, 300
+	head := "POST /zoom_pkce/app/onauthorized HTTP/1.1\r\nHost: " + w.addr + "\r\nContent-Length: %d\r\n\r\n"
+	for i := range large + small {
+		c := w.dial()
+		defer c.Close()
+		c.send(head, length)
+		if i < large {
+			_, _ = c.Write(make([]byte, length-1)) // those that are refused may be closed by now
+		}
+	}
+	testkit.Eventually(t, "strangers to be refused", 8*time.Second, func() bool {
+		a := w.browser().post("frame/redeem", `{"ticket":"x"}`)
+		return a.StatusCode == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != ""
+	})
+	for endpoint, body := range map[string]string{
+		"signature":    `{"meetingNumber":"123456789","role":0}`,
+		"frame/ticket": `{"frame":"` + strings.Repeat("0", 32) + `"}`,
+	} {
+		if a := b.post(endpoint, body); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: got %d %s", endpoint, a.StatusCode, a.body)
+		}
+	}
+}

@@ -77,3 +77,30 @@ func TestDirectiveInHandleErrors(t *testing.T) {
 		t.Errorf("%d codes were sent to Zoom, want one of each sign-in", n)
 	}
 }
+
+// A page of another site that sends a form is refused, and what shows the refusal must
+// not act for the visitor either.
+func TestCrossSiteRequestInHandleErrors(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.caddyfile(w.directive("", sameSiteNone, "error_pages off") + "\nreverse_proxy " + w.upstream.addr +
+		"\nhandle_errors {\n" + w.directive("", sameSiteNone, "unauthenticated pass") + "\nreverse_proxy " + w.upstream.addr + "\n}"))
+	b := w.browser()
+	b.open(b.consent(b.open("/page"), "user-ada"))
+	if got := b.fetch(http.MethodPost, "/page", "Sec-Fetch-Site", "same-origin").received(t); got.Header.Get("X-Zoom-User-Id") != "user-ada" {
+		t.Fatalf("the site's own form: %v", got.Header)
+	}
+	for name, header := range map[string][]string{
+		"form":      {"Sec-Fetch-Site", "cross-site"},
+		"old":       {"Sec-Fetch-Site", "", "Origin", "https://evil.example"},
+		"WebSocket": {"Sec-Fetch-Site", "cross-site", "Connection", "Upgrade", "Upgrade", "websocket"},
+	} {
+		method := http.MethodPost
+		if name == "WebSocket" {
+			method = http.MethodGet
+		}
+		got := b.fetch(method, "/page", header...).received(t)
+		if got.Header.Get("X-Zoom-User-Id") != "" || got.Header.Get("X-Zoom-Access-Token") != "" {
+			t.Errorf("%s: the page of the error gets %v", name, got.Header)
+		}
+	}
+}

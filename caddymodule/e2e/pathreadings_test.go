@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -97,6 +98,34 @@ func TestAppGetsTheTargetAsItCame(t *testing.T) {
 	for _, target := range []string{"/app;x=1/secret?y=%3b", "/public/..;/app/secret", "/app/..%2fpublic"} {
 		if got := b.open(target).received(t); got.URI != target || got.Header.Get("X-Zoom-User-Id") != "user-ada" {
 			t.Errorf("%s came as %s of %q", target, got.URI, got.Header.Get("X-Zoom-User-Id"))
+		}
+	}
+}
+
+// A folder in a folder is protected from servers that resolve dots before they merge
+// slashes, as RFC 3986 does.
+func TestDotsBehindEmptySegments(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.caddyfile(fmt.Sprintf("zoom_pkce /site/app/* {\n%s}\nreverse_proxy %s\n", w.options(), w.upstream.addr)))
+	for _, target := range []string{"/site//../app/x", "/site/;/../app/x", "/site/%2f../app/x", `/site/\..\app/x`, "/site///../../app/x"} {
+		if status := w.raw(t, "GET "+target); status != http.StatusUnauthorized {
+			t.Errorf("%s: got %d", target, status)
+		}
+	}
+}
+
+// A long path that could be read in several ways is protected, and not read: that
+// would be a stranger's way to keep the processors busy.
+func TestLongAmbiguousPath(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.caddyfile(fmt.Sprintf("zoom_pkce /app/* {\n%s}\nreverse_proxy %s\n", w.options(), w.upstream.addr)))
+	for target, want := range map[string]int{
+		"/" + strings.Repeat("a/", 2_000):  http.StatusOK,
+		"/" + strings.Repeat("a;/", 500):   http.StatusOK,
+		"/" + strings.Repeat("a;/", 2_000): http.StatusUnauthorized,
+	} {
+		if status := w.raw(t, "GET "+target); status != want {
+			t.Errorf("%.10s, %d bytes: got %d, want %d", target, len(target), status, want)
 		}
 	}
 }

@@ -125,9 +125,10 @@ func (b *browser) clears(a answer) bool {
 	return deletions == 1
 }
 
+// With a secret of the store's, another process may have put a new one there a moment ago.
 func TestDeadCookiesAreCleared(t *testing.T) {
 	w := newWorld(t)
-	w.load(w.site())
+	w.load(w.site("cookie {\nsecret " + strings.Repeat("dead-cookies", 3) + "\n}"))
 	b := w.signedIn("user-ada")
 	dead := strings.SplitN(b.sessionCookie(), "=", 2)[0] + "=" + strings.Repeat("A", 200)
 	// Another Caddy may have put another secret into the store: that is looked at first,
@@ -158,6 +159,29 @@ func TestAmbiguousCookiesAreCleared(t *testing.T) {
 			if !b.clears(a) {
 				t.Errorf("%s, %s: got %d and %q", mode, what, a.StatusCode, a.Header["Set-Cookie"])
 			}
+		}
+	}
+}
+
+// A browser has had an unpartitioned cookie since before `same_site none`, and deletes it
+// only if it is told to without Partitioned. Beside that of another user it would keep
+// the browser signing in until it expires.
+func TestCookiesOfBothKindsAreCleared(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site(sameSiteNone))
+	both := w.signedIn("user-ada").sessionCookie() + "; " + w.signedIn("user-bob").sessionCookie()
+	for what, a := range map[string]answer{
+		"a page load": w.browser().open("/", "Cookie", both),
+		"a fetch":     w.browser().fetch("GET", "/", "Cookie", both),
+	} {
+		deleted := make(map[bool]int)
+		for _, c := range a.Cookies() {
+			if strings.HasPrefix(both, c.Name+"=") && c.MaxAge < 0 && c.Secure && c.SameSite == http.SameSiteNoneMode {
+				deleted[c.Partitioned]++
+			}
+		}
+		if deleted[true] != 1 || deleted[false] != 1 {
+			t.Errorf("%s: got %q", what, a.Header["Set-Cookie"])
 		}
 	}
 }

@@ -65,7 +65,7 @@ const jwt = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJjbGllbnRzbSJ9." + marker
 // the line without level, time and message.
 func TestRedaction(t *testing.T) {
 	defer logformat.Register(logformat.Names{
-		Headers: []string{"Authorization", "X-My.Token", ""}, CookiePrefixes: []string{"acme"},
+		Headers: []string{"Authorization", "X-My.Token", ""}, CookiePrefixes: []string{"acme", "my+app", "app|"},
 	})()
 	for name, test := range map[string]struct {
 		field zap.Field
@@ -87,6 +87,7 @@ func TestRedaction(t *testing.T) {
 		"our Set-Cookie":        {zap.Object("headers", headers("Set-Cookie", "a=b", "Set-Cookie", "__Secure-acme_0a1b2c3d="+marker+"; Path=/")), `{"headers":{"Set-Cookie":["a=b","__Secure-acme_0a1b2c3d=REDACTED; Path=/"]}}`},
 		"quoted cookie":         {zap.Object("headers", headers("Cookie", `a=b; zoom_pkce_0a1b2c3d="`+marker+`"; c=d`)), `{"headers":{"Cookie":["a=b; zoom_pkce_0a1b2c3d=REDACTED\"; c=d"]}}`},
 		"cookies without blank": {zap.Object("headers", headers("Cookie", "a=b;zoom_pkce_0a1b2c3d="+marker+";c=d")), `{"headers":{"Cookie":["a=b;zoom_pkce_0a1b2c3d=REDACTED"]}}`},
+		"odd cookie names":      {zap.Object("headers", headers("Cookie", "a=b; __Host-my+app_0a1b2c3d="+marker+"; app|_0a1b2c3d="+marker+"; c=d")), `{"headers":{"Cookie":["a=b; __Host-my+app_0a1b2c3d=REDACTED; app|_0a1b2c3d=REDACTED; c=d"]}}`},
 		"similar cookies":       {zap.Object("headers", headers("Cookie", "acme_session=a; zoom_pkce_0a1b2c3dx=b; acme_0a1b2c3=c")), `{"headers":{"Cookie":["acme_session=a; zoom_pkce_0a1b2c3dx=b; acme_0a1b2c3=c"]}}`},
 		"callback":              {zap.String("uri", "/cb?state="+marker+"&code="+marker), `{"uri":"/cb?state=REDACTED&code=REDACTED"}`},
 		"signed URL":            {zap.String("uri", "/zoom_pkce/backend/zak?user_id=ada&expires=1&signature="+marker), `{"uri":"/zoom_pkce/backend/zak?user_id=ada&expires=1&signature=REDACTED"}`},

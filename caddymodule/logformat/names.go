@@ -131,7 +131,9 @@ type nameSet struct {
 
 func (s *nameSet) add(n name) {
 	if n.cookie {
-		s.cookies = append(s.cookies, n.text)
+		// In a text a name begins behind such a byte.
+		odd := strings.LastIndexFunc(n.text, func(c rune) bool { return c > 0x7f || !isNameByte(byte(c)) })
+		s.cookies = append(s.cookies, n.text[odd+1:])
 	} else {
 		s.keys[n.text] = true
 	}

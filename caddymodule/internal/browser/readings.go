@@ -14,16 +14,24 @@ import (
 //
 // Servlet containers drop path parameters (";..." of a segment), some before they
 // decode and some after; others take "\" for "/", decode once more what a server
-// between has decoded, route by "/app/../x" or "/p%75blic" as it stands, or take
-// "//host/x" for a URL. What "/public/..;/secret" is, nobody but they can say.
-func Readings(u *url.URL) []string {
+// between has decoded, route by "/app/../x" or "/p%75blic" as it stands, resolve the
+// dots of "/app/x//../y" before they merge slashes, or take "//host/x" for a URL. What
+// "/public/..;/secret" is, nobody but they can say.
+//
+// all is false for an ambiguous path of more than 2 KiB, which is not read.
+func Readings(u *url.URL) (readings []string, all bool) {
 	if !ambiguous(u.Path) && !escapesPlain(u.RawPath) {
-		return nil
+		return nil, true
 	}
-	readings := []string{u.Path}
+	if len(u.EscapedPath()) > maxRead {
+		return nil, false
+	}
+	readings = []string{u.Path}
 	add := func(path string) {
-		if path = caddyhttp.CleanPath(path, true); !slices.Contains(readings, path) {
-			readings = append(readings, path)
+		for _, path := range [...]string{path, caddyhttp.CleanPath(path, false)} {
+			if path = caddyhttp.CleanPath(path, true); !slices.Contains(readings, path) {
+				readings = append(readings, path)
+			}
 		}
 	}
 	again := unescape(u.Path)
@@ -43,8 +51,12 @@ func Readings(u *url.URL) []string {
 			}
 		}
 	}
-	return readings[1:]
+	return readings[1:], true
 }
+
+// maxRead bounds the work that a stranger's path makes: one of the 16 KiB that Caddy
+// takes would keep a processor busy for as long as a hundred requests.
+const maxRead = 2 << 10
 
 // ambiguous reports whether a decoded path can be read in several ways.
 func ambiguous(path string) bool {
