@@ -74,7 +74,7 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 // wantsDisconnect reports whether a sign-out is one of everything: all sessions and
 // programs of the user, and the grant that is kept for back ends.
 func wantsDisconnect(w http.ResponseWriter, r *http.Request) (bool, error) {
-	body, release, err := requestBodies.Read(w, r)
+	body, release, err := strangerBodies.Read(w, r)
 	defer release()
 	if err != nil {
 		return false, err

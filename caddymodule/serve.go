@@ -57,17 +57,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			return s.serveError(w, r, v, next, failure)
 		}
 	}
-	_, ours := s.bearerOf(v) // which no page of another site can have a browser send
-	if !ours && s.foreign(r) {
+	if s.foreign(r, v) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
 	return s.serveProtected(w, r, v, next)
 }
 
 // foreign reports whether a page of another site may have made a browser send what
-// changes something, with cookies that travel everywhere.
-func (s *site) foreign(r *http.Request) bool {
-	return s.framesApart() && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r))
+// changes something, with cookies that travel everywhere. A program's token no page of
+// another site can have a browser send.
+func (s *site) foreign(r *http.Request, v *visit) bool {
+	_, ours := s.bearerOf(v)
+	return !ours && s.framesApart() && (browser.CrossSiteUnsafe(r) || browser.CrossSiteWebSocket(r))
 }
 
 // endpointAt returns which of our endpoints a path is, if it is one. Paths are

@@ -150,7 +150,7 @@ func (s *site) serveError(w http.ResponseWriter, r *http.Request, v *visit, next
 		return failure
 	}
 	session, err := s.sessionOf(r, v)
-	if s.foreign(r) {
+	if s.foreign(r, v) {
 		err = errForeign // it was refused, and must not come to the app by this way
 	}
 	var profile zoomapi.Profile

@@ -172,7 +172,8 @@ func (s *site) passesForEvent(r *http.Request, sent *url.URL) bool {
 		return strings.EqualFold(strings.TrimRight(path, "/"), s.pathPrefix+"/webhook")
 	}
 	for _, u := range [...]*url.URL{sent, r.URL} {
-		if isEndpoint(u.Path) || slices.ContainsFunc(browser.Readings(u), isEndpoint) {
+		readings, all := browser.Readings(u)
+		if !all || isEndpoint(u.Path) || slices.ContainsFunc(readings, isEndpoint) {
 			return true
 		}
 	}
