@@ -143,9 +143,10 @@ func matchReadings(matchers caddyhttp.MatcherSets, r *http.Request, u *url.URL, 
 // place, since placeholders and expressions read the request that Caddy made them
 // for, and not one that is handed to them.
 func matchAs(matchers caddyhttp.MatcherSets, r *http.Request, as url.URL, method string) (bool, error) {
-	target, rewritten, uri := *r.URL, r.Method, r.RequestURI
-	defer func() { *r.URL, r.Method, r.RequestURI = target, rewritten, uri }()
-	*r.URL, r.Method, r.RequestURI = as, method, as.RequestURI()
+	sent := browser.SentURL(r) // {http.request.orig_uri.path} is read from it
+	target, original, rewritten, uri := *r.URL, *sent, r.Method, r.RequestURI
+	defer func() { *r.URL, *sent, r.Method, r.RequestURI = target, original, rewritten, uri }()
+	*r.URL, *sent, r.Method, r.RequestURI = as, as, method, as.RequestURI()
 	return matchers.AnyMatchWithError(r)
 }
 

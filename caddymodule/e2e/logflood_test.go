@@ -60,7 +60,7 @@ func (w *world) wantFewLines(t *testing.T, message string, send func()) {
 		send()
 	}
 	took := time.Since(began)
-	time.Sleep(time.Until(began.Add(took.Truncate(time.Second) + 1100*time.Millisecond)))
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(1100 * time.Millisecond))) // into the next one
 	send()
 	logs, err := os.ReadFile(w.logs)
 	if err != nil {

@@ -31,6 +31,7 @@ func TestNoReadingOfAProtectedPathIsOpen(t *testing.T) {
 		`@app expression "{path}.startsWith('/app/')"`,
 		`@app expression "!{path}.startsWith('/public/')"`,
 		"@app vars_regexp {path} ^/app/",
+		"@app vars_regexp {http.request.orig_uri.path} ^/app/",
 	} {
 		w := newWorld(t)
 		w.load(w.caddyfile(fmt.Sprintf("%s\nzoom_pkce @app {\n%s}\nreverse_proxy %s\n", matcher, w.options(), w.upstream.addr)))
