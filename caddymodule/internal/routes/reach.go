@@ -71,9 +71,11 @@ type reachWalk struct {
 	find      Finder
 	request   *http.Request
 	target    *Site // whose callback it is
+	programs  bool  // only a handler that lets programs in will do
 	hostKnown bool  // no handler so far may have changed it
 	pathKnown bool
-	blind     bool // every route may be taken
+	blind     bool  // every route may be taken
+	gate      *bool // set once Caddy's own authentication was met; nil: nobody asks
 
 	named   namedRoutes
 	groups  map[string]bool // of which a route was taken
@@ -90,6 +92,9 @@ const maxReachSteps = 100_000
 func (w reachWalk) arrives(app *caddyhttp.App) bool {
 	for _, server := range app.Servers {
 		walk := w
+		if w.gate != nil {
+			*w.gate = false
+		}
 		walk.named, walk.groups = newNamedRoutes(server), make(map[string]bool)
 		walk.routes(server.Routes)
 		if server.Errors != nil {
@@ -147,6 +152,9 @@ func (w *reachWalk) errorRoutes(list caddyhttp.RouteList) {
 // does not come out of it.
 func (w *reachWalk) handler(handler caddyhttp.MiddlewareHandler) (ended bool) {
 	if site := w.find(handler); site != nil {
+		if w.programs && len(site.Metadata) == 0 {
+			return isBelow(w.request.URL.Path, site.PathPrefix) // it answers that there is nothing
+		}
 		// The path counts as the visitor sent it, whatever was rewritten.
 		w.arrived = w.arrived || site.CallbackPath == w.target.CallbackPath && site.AppID == w.target.AppID
 		return w.arrived
@@ -156,6 +164,9 @@ func (w *reachWalk) handler(handler caddyhttp.MiddlewareHandler) (ended bool) {
 		ended = w.routes(inside.routes)
 		w.errorRoutes(inside.errors)
 		return ended
+	}
+	if _, answers := handler.(*caddyhttp.StaticResponse); answers && w.programs {
+		return true
 	}
 	w.passThrough(handler)
 	return false
@@ -174,6 +185,9 @@ func (w *reachWalk) passThrough(handler caddyhttp.MiddlewareHandler) {
 	var name string
 	if module, ok := handler.(caddy.Module); ok {
 		name = strings.TrimPrefix(string(module.CaddyModule().ID), "http.handlers.")
+	}
+	if name == "authentication" && w.gate != nil {
+		*w.gate = true
 	}
 	switch {
 	case slices.Contains(harmlessHandlers, name):
