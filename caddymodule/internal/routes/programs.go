@@ -18,6 +18,9 @@ const StrayMetadata = "requests for this address, at which programs sign in, do 
 // handlers, and returns those that do not arrive.
 func StrayMetadataOf(app *caddyhttp.App, find Finder, sites []*Site) (stray []string) {
 	for _, s := range sites {
+		if len(s.Metadata) == 0 {
+			continue
+		}
 		for i := range s.RedirectURIs {
 			for _, path := range append(slices.Clip(s.Metadata), s.PathPrefix+"/oauth/token") {
 				if address, arrives := s.arrivesAt(app, find, &s.RedirectURIs[i], path); !arrives {
