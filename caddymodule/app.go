@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
@@ -176,6 +177,9 @@ func (a *App) Start() error {
 		for _, uri := range stray.ByPath {
 			first.logger.Warn(routes.StrayByPath, zap.String("redirect_uri", uri), zap.String("client_id", first.clientID))
 		}
+		for _, address := range routes.StrayMetadataOf(http, findSite, inRoutes(sites)) {
+			first.logger.Warn(routes.StrayMetadata, zap.String("address", address), zap.String("client_id", first.clientID))
+		}
 	}
 	return nil
 }
@@ -204,6 +208,9 @@ func (s *site) inRoutes() *routes.Site {
 	found := &routes.Site{
 		AppID: s.client.AppID(), ClientID: s.clientID, CallbackPath: s.callbackPath, PathPrefix: s.pathPrefix,
 		Headers: s.headerNames(),
+	}
+	if s.hasPrograms() {
+		found.Metadata = programs.MetadataPaths
 	}
 	for _, uri := range s.redirectURIs {
 		found.RedirectURIs = append(found.RedirectURIs, routes.RedirectURI{URI: uri.uri, Host: uri.host})

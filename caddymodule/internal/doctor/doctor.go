@@ -37,7 +37,7 @@ const (
 type finding struct {
 	// The Zoom app that was checked, empty for what concerns all.
 	ClientID string `json:"client_id,omitempty"`
-	// What was checked: configuration, redirect_uris, scopes, credentials,
+	// What was checked: configuration, redirect_uris, programs, scopes, credentials,
 	// client_key, clock, storage, secrets or logs.
 	Check string `json:"check"`
 	// How it ended: ok, warn, skipped or fail.
@@ -103,6 +103,7 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 		found.add(probe.clock, redirectURIFinding(sites, probe))
 		found.add(d.strayFindings(loaded.http, sites)...)
 		found.add(d.backendFindings(loaded.http, sites)...)
+		found.add(d.programFindings(loaded.http, sites)...)
 		storage := storageFinding(ctx, sites[0])
 		found.add(scopeFinding(sites, probe), storage, secretFinding(sites))
 		found.add(generatedSecretFindings(ctx, sites[0], storage)...)

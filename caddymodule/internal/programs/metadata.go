@@ -13,10 +13,13 @@ const (
 	resourcePath = "/.well-known/oauth-protected-resource"
 )
 
+// MetadataPaths are the paths without which programs do not find the site's sign-in.
+var MetadataPaths = []string{serverPath, resourcePath}
+
 // IsMetadata reports whether a path, as sent, is one at which this package
 // answers.
 func IsMetadata(path string) bool {
-	for _, root := range []string{serverPath, resourcePath} {
+	for _, root := range MetadataPaths {
 		if rest, ok := strings.CutPrefix(path, root); ok && (rest == "" || rest[0] == '/') {
 			return true
 		}

@@ -21,6 +21,9 @@ func Clash(app *caddyhttp.App, find Finder) error {
 		server := app.Servers[name]
 		w := &clashWalk{find: find, named: newNamedRoutes(server)}
 		met := w.routes(server.Routes)
+		if w.clash == nil {
+			w.clash = twicePrograms(met)
+		}
 		if server.Errors != nil {
 			w.join(met, w.routes(server.Errors.Routes))
 		}
@@ -42,8 +45,9 @@ type clashWalk struct {
 // metHandler is a handler and, for each matcher of hosts on the way to it,
 // which ones those are.
 type metHandler struct {
-	site  *Site
-	hosts [][]string
+	handler caddyhttp.MiddlewareHandler
+	site    *Site
+	hosts   [][]string
 }
 
 // routes returns the handlers that requests going through list can meet.
@@ -76,7 +80,7 @@ func excludes(route, later *caddyhttp.Route) bool {
 // handler returns what requests meet inside one handler of a route.
 func (w *clashWalk) handler(handler caddyhttp.MiddlewareHandler) (met []metHandler) {
 	if site := w.find(handler); site != nil {
-		return []metHandler{{site: site}}
+		return []metHandler{{handler: handler, site: site}}
 	}
 	inside, leave, ok := w.named.enter(handler)
 	if !ok {

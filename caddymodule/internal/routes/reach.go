@@ -71,6 +71,7 @@ type reachWalk struct {
 	find      Finder
 	request   *http.Request
 	target    *Site // whose callback it is
+	programs  bool  // only a handler that lets programs in will do
 	hostKnown bool  // no handler so far may have changed it
 	pathKnown bool
 	blind     bool  // every route may be taken
@@ -151,6 +152,9 @@ func (w *reachWalk) errorRoutes(list caddyhttp.RouteList) {
 // does not come out of it.
 func (w *reachWalk) handler(handler caddyhttp.MiddlewareHandler) (ended bool) {
 	if site := w.find(handler); site != nil {
+		if w.programs && len(site.Metadata) == 0 {
+			return isBelow(w.request.URL.Path, site.PathPrefix) // it answers that there is nothing
+		}
 		// The path counts as the visitor sent it, whatever was rewritten.
 		w.arrived = w.arrived || site.CallbackPath == w.target.CallbackPath && site.AppID == w.target.AppID
 		return w.arrived
@@ -160,6 +164,9 @@ func (w *reachWalk) handler(handler caddyhttp.MiddlewareHandler) (ended bool) {
 		ended = w.routes(inside.routes)
 		w.errorRoutes(inside.errors)
 		return ended
+	}
+	if _, answers := handler.(*caddyhttp.StaticResponse); answers && w.programs {
+		return true
 	}
 	w.passThrough(handler)
 	return false

@@ -12,6 +12,7 @@ type Site struct {
 	CallbackPath string
 	PathPrefix   string
 	Headers      []string // the names of those it sets
+	Metadata     []string // paths at which programs find out how to sign in; none: it lets none in
 	RedirectURIs []RedirectURI
 }
 
