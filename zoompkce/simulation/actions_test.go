@@ -272,7 +272,7 @@ func (w *world) opened(o *op, l *login, in *zoompkce.SignedIn, previous *session
 		w.breaks("0: everybody gets their own tokens", "%s signs %s in as %s", o.by, l.user.name, in.Profile.ID)
 		return
 	}
-	s := &session{user: l.user, browser: b, cookie: in.Cookie.Value, born: o.grant.born, opened: time.Now()}
+	s := &session{user: l.user, browser: b, cookie: in.Cookie.Value, began: o.began, born: o.grant.born, opened: time.Now()}
 	if u := l.user; !u.doomed.Before(s.born) || u.ending > 0 || u.locked && u.doomed.After(o.began) {
 		s.doomed = u.why
 	}
@@ -301,7 +301,9 @@ func (w *world) signOut(i *incarnation, b *browser) {
 	o.settle = func() {
 		w.note("%s signs %s out: %v", i, b.name, or(err, token{}))
 		if err == nil || errors.As(err, new(*zoompkce.NoSessionError)) {
-			s.end(i)
+			if w.store.secretLost.Before(s.began) { // a cookie under a lost secret opens where that is remembered only
+				s.end(i)
+			}
 			b.forget(s)
 		}
 	}

@@ -20,6 +20,8 @@ type store struct {
 	down     time.Time           // likewise
 	hangs    bool                // while it is down it does not even refuse
 	secret   string              // where the generated secret lies
+
+	secretLost time.Time // when it was last
 }
 
 type stored struct {
@@ -199,6 +201,7 @@ func (s *store) vanish(everything bool) {
 
 // loseSecret: what was begun under the lost secret may end, for everybody.
 func (s *store) loseSecret() {
+	s.secretLost = time.Now()
 	for _, u := range s.users {
 		u.wentBack, u.locked = time.Now(), true
 		u.doom("the generated secret was lost")

@@ -224,6 +224,9 @@ func (z *zoom) given(c *call, g *grant) (int, []byte) {
 func (z *zoom) revoke(t token) (int, []byte) {
 	if z.works(t) {
 		t.grant.dead = true
+		if t.grant.saved < 0 {
+			t.grant.user.doom("a sign-in that failed has ended the grants of others, and was revoked")
+		}
 	}
 	return http.StatusOK, []byte(`{"status":"success"}`)
 }
