@@ -88,6 +88,7 @@ func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, now 
 	r.UserID, r.Ended = fresh.Profile.ID, time.Time{}
 	if !keep {
 		r.Grant = fresh.clone()
+		r.Lease = nil // it is for a refresh token that this sign-in has ended
 		r.Grant.Asked = old != nil && len(old.Lacks) > 0
 		r.Grant.SavedAt = now
 	}

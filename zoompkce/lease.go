@@ -34,7 +34,7 @@ func (m *Manager) takeLease(
 				return errGrantDying
 			case !newer(u.unsaved.Load(), r.Grant).same(from) && !from.succeeds(r.Grant):
 				return errUnchanged
-			case r.Lease != nil && r.Lease.Owner != m.state.owner && !u.leaseOver(r.Lease, time.Now()):
+			case r.Lease != nil && r.Lease.Owner != m.state.owner && !m.leaseOver(u, r.Lease, time.Now()):
 				return errWait
 			}
 			r.Lease = &lease{Owner: m.state.owner, Deadline: time.Now().Add(3 * m.timeout)}
@@ -56,11 +56,6 @@ func (m *Manager) takeLease(
 	}
 }
 
-// leaseDoubt is how long a lease that is over by this process's clock is watched:
-// clocks of servers differ by more than a lease lasts, and a refresh that is
-// under way has most often ended by then.
-const leaseDoubt = 2 * time.Second
-
 // seenLease is a lease of another process and when it was first seen here.
 type seenLease struct {
 	lease
@@ -68,16 +63,18 @@ type seenLease struct {
 }
 
 // leaseOver reports whether the lease of another process is no obstacle any more.
-func (u *user) leaseOver(l *lease, now time.Time) bool {
-	if now.Before(l.Deadline) {
-		return false
-	}
+// Its deadline is by that one's clock, and clocks of servers differ by more than a
+// lease lasts. So it has to have been seen here for about as long as a call to Zoom
+// that spends the token may take, or to be so old that no clock says otherwise.
+func (m *Manager) leaseOver(u *user, l *lease, now time.Time) bool {
 	seen := u.seenLease.Load()
 	if seen == nil || seen.Owner != l.Owner || !seen.Deadline.Equal(l.Deadline) {
 		seen = &seenLease{*l, now}
 		u.seenLease.Store(seen)
 	}
-	return now.Sub(seen.at) >= leaseDoubt
+	past := now.Sub(l.Deadline)
+	// A little less than the call, so that who has waited as long gets it.
+	return past >= clockSkew || past >= 0 && now.Sub(seen.at) >= m.timeout*9/10
 }
 
 // giveBack takes this process's lease out of a record.

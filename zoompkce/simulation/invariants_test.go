@@ -11,7 +11,7 @@ import (
 const (
 	zoomTimeout = 10 * time.Second // the client's default
 	leaseLife   = 3 * zoomTimeout
-	leaseDoubt  = 2 * time.Second // how long at least a lease counts that is over by another clock
+	leaseDoubt  = zoomTimeout * 9 / 10 // how long at least a lease counts that is over by another clock
 	// clockMargin is how close two times of different clocks may be for the
 	// clocks not to decide (DESIGN 4.6).
 	clockMargin = 6 * time.Minute

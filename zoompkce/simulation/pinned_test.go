@@ -134,6 +134,14 @@ func TestPinned(t *testing.T) {
 			{148, 12593052, storeDown, [3]uint32{3783781441, 1044427443, 1346424157}, true},
 			{149, 65536271205, request, [3]uint32{1062864081, 1133020025, 1604627883}, true},
 		}},
+		"a lease is over by a clock that is half a minute ahead": {seed: 51198, climate: climate{generated: false, skewed: true, life: 180000000000, sync: 10000000000, store: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0.17955410984221665, longest: 14000000000, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{3, 709241341, skew, [3]uint32{158036591, 658901288, 128692656}, true},
+			{23, 1350270951, signIn, [3]uint32{973105638, 1622380139, 235602122}, true},
+			{131, 860951182, finish, [3]uint32{167849851, 2315913753, 4283675972}, true},
+			{133, 184507024114, request, [3]uint32{1501953447, 2985201741, 2092253510}, false},
+			{134, 1615860341, signIn, [3]uint32{3895187130, 2819792591, 1488634867}, true},
+			{135, 1532819, request, [3]uint32{4098353156, 3304859601, 1500226552}, true},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withoutCollector(func() {
