@@ -32,7 +32,11 @@ func (m *Manager) addSession(
 			for _, id := range replaced {
 				r.endSession(id)
 			}
-			r.addSession(fresh, doubt != "" && refused, session, time.Now())
+			keep := doubt != "" && refused
+			if !keep {
+				fresh.putAfter(r.Grant)
+			}
+			r.addSession(fresh, keep, session, time.Now())
 			return nil
 		})
 		if err == nil {
@@ -47,6 +51,9 @@ func (m *Manager) addSession(
 		asked, refused = doubt, zoomapi.KindOf(err) == zoomapi.KindUnauthorized
 		if err != nil && !refused {
 			return nil, err // without Zoom's word a dead grant could take the place of the living one
+		}
+		if !refused {
+			fresh.putAfter(snap.record.grantOrNil())
 		}
 	}
 	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))

@@ -108,7 +108,7 @@ func (m *Manager) believeInvalidGrant(
 	replaced := func(g *grant) bool { return g == nil || !g.same(base) && !base.succeeds(g) }
 	for began := time.Now(); time.Since(began) < m.timeout; {
 		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {
-			u.unsaved.CompareAndSwap(base, nil)
+			u.dropUnsaved(base)
 			return alive(g)
 		}
 		// A manager that is drained leaves the decision to its successor.
@@ -127,7 +127,7 @@ func (m *Manager) believeInvalidGrant(
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err
 	}
-	u.unsaved.CompareAndSwap(base, nil)
+	u.dropUnsaved(base)
 	if err != nil {
 		return alive(snap.record.grantOrNil())
 	}

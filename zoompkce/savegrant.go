@@ -49,7 +49,7 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 	case !errors.Is(err, errUnchanged):
 		return nil, err
 	}
-	u.unsaved.CompareAndSwap(fresh, nil)
+	u.dropUnsaved(fresh)
 	m.observe(Event{Kind: EventRefresh, UserID: fresh.Profile.ID, Outcome: outcome})
 	return snap.record.grantOrNil(), nil
 }
@@ -86,6 +86,10 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 			return snap, errSuperseded
 		}
 		asked = stored.SignIn
+		later := fresh.clone()
+		later.putAfter(stored)
+		u.unsaved.CompareAndSwap(fresh, later)
+		fresh = later
 	}
 	return nil, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))
 }

@@ -60,6 +60,13 @@ func (m *Manager) trySaving(u *user) bool {
 	return err == nil
 }
 
+// dropUnsaved ends the saving of a grant, unless another has taken its place.
+func (u *user) dropUnsaved(g *grant) {
+	if kept := u.unsaved.Load(); g.same(kept) {
+		u.unsaved.CompareAndSwap(kept, nil)
+	}
+}
+
 // settled reports whether nothing is left to be saved: more may have come.
 func (s *State) settled(u *user) bool {
 	s.mu.Lock()

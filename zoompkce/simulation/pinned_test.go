@@ -142,6 +142,30 @@ func TestPinned(t *testing.T) {
 			{134, 1615860341, signIn, [3]uint32{3895187130, 2819792591, 1488634867}, true},
 			{135, 1532819, request, [3]uint32{4098353156, 3304859601, 1500226552}, true},
 		}},
+		"clocks call the grant of a sign-in that failed the older one": {seed: 52122, climate: climate{generated: false, skewed: true, life: 20000000000, sync: 60000000000, store: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0.1385135972986752, longest: 14000000000, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{20, 132726337, signIn, [3]uint32{624437739, 2425108506, 2151311506}, true},
+			{47, 102494094, signIn, [3]uint32{235254998, 3918641839, 2702877860}, true},
+			{48, 4127012, signIn, [3]uint32{2671719414, 2463281866, 4016746749}, true},
+			{50, 606016046, signIn, [3]uint32{3422353428, 2874933663, 60501323}, true},
+			{58, 3606416, signIn, [3]uint32{2356390820, 977980850, 4046328651}, true},
+			{64, 259448153, signIn, [3]uint32{3742381518, 3598182567, 1423118320}, true},
+			{73, 173599498, finish, [3]uint32{1087934302, 1785430227, 3023835548}, true},
+			{77, 613892787, finish, [3]uint32{73347291, 2755294463, 2151680701}, false},
+			{79, 285128653, storeReadOnly, [3]uint32{2097506755, 696203789, 2806230916}, true},
+			{98, 22010297881, request, [3]uint32{2925049197, 3437919124, 3076309746}, true},
+		}},
+		"clocks decide on a grant about which Zoom was asked before": {seed: 60021, climate: climate{generated: false, skewed: true, life: 20000000000, sync: 2000000000, store: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0.07847346864374469, longest: 1000000000, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{34, 14643330, signIn, [3]uint32{3203328803, 2547948742, 1431083504}, true},
+			{37, 7225124, signIn, [3]uint32{1487014882, 808013738, 1545055703}, true},
+			{38, 19055327, finish, [3]uint32{3357583750, 534142223, 827353460}, true},
+			{39, 5210647, signIn, [3]uint32{3630008277, 1520907864, 916094178}, true},
+			{44, 28779323, signIn, [3]uint32{2937161849, 105345654, 3501940867}, true},
+			{51, 368248, signIn, [3]uint32{1957529821, 112561824, 869565931}, true},
+			{52, 2598331, finish, [3]uint32{3242962247, 3214165040, 1071312151}, true},
+			{57, 28586688, storeReadOnly, [3]uint32{1431271653, 1041942334, 1275312230}, true},
+			{163, 28236423415, request, [3]uint32{1859418174, 1036837806, 953012303}, true},
+			{167, 106873150, storeGoesBack, [3]uint32{1529086351, 3467992415, 2822100440}, true},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withoutCollector(func() {
