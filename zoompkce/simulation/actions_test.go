@@ -273,7 +273,7 @@ func (w *world) opened(o *op, l *login, in *zoompkce.SignedIn, previous *session
 		return
 	}
 	s := &session{user: l.user, browser: b, cookie: in.Cookie.Value, began: o.began, born: o.grant.born, opened: time.Now()}
-	if u := l.user; !u.doomed.Before(s.born) || u.ending > 0 || u.locked && u.doomed.After(o.began) {
+	if u := l.user; !u.doomed.Before(s.born) || u.ending > 0 || w.store.mayBeLost(o.began) {
 		s.doomed = u.why
 	}
 	if previous != nil && previous.user == l.user {
@@ -301,7 +301,7 @@ func (w *world) signOut(i *incarnation, b *browser) {
 	o.settle = func() {
 		w.note("%s signs %s out: %v", i, b.name, or(err, token{}))
 		if err == nil || errors.As(err, new(*zoompkce.NoSessionError)) {
-			if w.store.secretLost.Before(s.began) { // a cookie under a lost secret opens where that is remembered only
+			if !w.store.mayBeLost(s.began) { // a cookie under a lost secret opens where that is remembered only
 				s.end(i)
 			}
 			b.forget(s)

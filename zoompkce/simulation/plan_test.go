@@ -57,6 +57,7 @@ type climate struct {
 	life      time.Duration // of access tokens
 	sync      time.Duration // how old a record in memory may be
 	pace      time.Duration // between steps
+	users     int           // how many there are; 0: all. One alone has all events in one record
 
 	store, zoom trouble
 	weight      [actions]float64
@@ -106,13 +107,14 @@ func newClimate(r *rand.Rand) (c climate) {
 	c.life = []time.Duration{20 * time.Second, time.Minute, 3 * time.Minute}[r.IntN(3)]
 	c.sync = []time.Duration{2 * time.Second, 10 * time.Second, time.Minute}[r.IntN(3)]
 	c.pace = []time.Duration{30 * time.Millisecond, 300 * time.Millisecond, 3 * time.Second}[r.IntN(3)]
+	c.users = []int{1, 2, 0, 0}[r.IntN(4)]
 	chance := func(f *float64, p, least, most float64) {
 		if some(p) {
 			*f = least + r.Float64()*(most-least)
 		}
 	}
 	chance(&c.store.tail, 0.6, 0.01, 0.2)
-	c.store.longest = []time.Duration{300 * time.Millisecond, 4 * time.Second}[r.IntN(2)]
+	c.store.longest = []time.Duration{300 * time.Millisecond, time.Second, 4 * time.Second}[r.IntN(3)]
 	chance(&c.store.fails, 0.25, 0.005, 0.05)
 	chance(&c.store.drops, 0.25, 0.005, 0.05)
 	chance(&c.store.conflict, 0.3, 0.01, 0.2)

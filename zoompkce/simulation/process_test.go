@@ -73,12 +73,16 @@ func (i *incarnation) newManager() *served {
 	if err != nil {
 		panic(err)
 	}
+	store := &handle{store: i.store, by: i}
 	cfg := zoompkce.ManagerConfig{
-		Client: client, Store: &handle{i.store, i}, State: i.state, Observe: i.observe,
+		Client: client, Store: store, State: i.state, Observe: i.observe,
 		RefreshMargin: i.plan.life / 5, SyncInterval: i.plan.sync,
 	}
 	if !i.plan.generated {
 		cfg.Secrets = i.secretsAt(i.process.stage)
+		for _, secret := range cfg.Secrets {
+			store.keys = append(store.keys, deriveRecordKey(i.app, secret))
+		}
 	}
 	m, err := zoompkce.NewManager(cfg)
 	if err != nil {
@@ -180,12 +184,11 @@ func (i *incarnation) learn(t token) {
 }
 
 func (i *incarnation) hasRead(u *user, v *view, c *call) {
-	k := i.known[u]
 	if c.err != nil && c.err != zoompkce.ErrNotFound {
-		k.failed = time.Now()
-		i.known[u] = k
+		i.hasNotRead(u)
 		return
 	}
+	k := i.known[u]
 	if c.made.After(k.readFrom) {
 		k.readFrom, k.readAt = c.made, time.Now()
 	}
@@ -193,6 +196,12 @@ func (i *incarnation) hasRead(u *user, v *view, c *call) {
 	if v != nil && v.Grant != nil {
 		i.learn(i.zoom.tokens[v.Grant.AccessToken])
 	}
+}
+
+func (i *incarnation) hasNotRead(u *user) {
+	k := i.known[u]
+	k.failed = time.Now()
+	i.known[u] = k
 }
 
 func (i *incarnation) hasWritten(u *user, c *call) {

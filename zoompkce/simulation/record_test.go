@@ -59,6 +59,11 @@ func deriveRecordKey(app string, secret []byte) (k recordKey) {
 	return k
 }
 
+// sealed reports whether a record is sealed with this key.
+func (k recordKey) sealed(record []byte) bool {
+	return len(record) > 9 && string(record[1:9]) == string(k.id[:])
+}
+
 // auditor opens and seals records under every secret there has been.
 type auditor struct {
 	app  string
@@ -81,7 +86,7 @@ func (a *auditor) context(key string) []byte {
 
 func (a *auditor) open(key string, sealed []byte) (plain []byte, k recordKey, err error) {
 	for _, k := range a.keys {
-		if len(sealed) > 9 && string(sealed[1:9]) == string(k.id[:]) {
+		if k.sealed(sealed) {
 			plain, err = k.aead.Open(nil, nil, sealed[9:], a.context(key))
 			return plain, k, err
 		}

@@ -66,7 +66,11 @@ func newWorld(p *plan, s *story) *world {
 	w.audit.app = w.app
 	w.store, w.zoom = newStore(w), newZoom(w)
 	w.zoom.life = p.life
-	for _, name := range userNames {
+	names := userNames
+	if p.users > 0 {
+		names = names[:p.users]
+	}
+	for _, name := range names {
 		u := &user{world: w, name: name, key: keyOfUser(w.app, name)}
 		w.users = append(w.users, u)
 		for n := range browsers {
