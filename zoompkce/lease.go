@@ -40,6 +40,9 @@ func (m *Manager) takeLease(
 			r.Lease = &lease{Owner: m.state.owner, Deadline: time.Now().Add(3 * m.timeout)}
 			return nil
 		})
+		if err == nil && !m.state.leases(u.current.Load().record) {
+			err = errWait // tokens were saved before the answer came, which gave it back
+		}
 		switch {
 		case err == nil:
 			return from, true, nil
@@ -77,10 +80,14 @@ func (m *Manager) leaseOver(u *user, l *lease, now time.Time) bool {
 	return past >= clockSkew || past >= 0 && now.Sub(seen.at) >= m.timeout*9/10
 }
 
+// leases reports whether the lease in a record is this process's.
+func (s *State) leases(r *record) bool {
+	return r != nil && r.Lease != nil && r.Lease.Owner == s.owner
+}
+
 // giveBack takes this process's lease out of a record.
 func (s *State) giveBack(r *record) (had bool) {
-	had = r.Lease != nil && r.Lease.Owner == s.owner
-	if had {
+	if had = s.leases(r); had {
 		r.Lease = nil
 	}
 	return had

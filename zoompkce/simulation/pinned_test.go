@@ -166,6 +166,20 @@ func TestPinned(t *testing.T) {
 			{163, 28236423415, request, [3]uint32{1859418174, 1036837806, 953012303}, true},
 			{167, 106873150, storeGoesBack, [3]uint32{1529086351, 3467992415, 2822100440}, true},
 		}},
+		"a lease is given back before its answer comes": {seed: 1712, climate: climate{generated: false, skewed: false, life: 20000000000, sync: 60000000000, users: 0, store: trouble{tail: 0.19349667357899797, longest: 4000000000, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0, longest: 1000000000, fails: 0.0336050268781192, drops: 0.05114108997204209, conflict: 0}}, steps: []step{
+			{75, 789932325, signIn, [3]uint32{394370033, 2281471490, 1554215725}, true},
+			{95, 5623089384, finish, [3]uint32{3706919296, 561966600, 1406916613}, true},
+			{97, 12499113342, signIn, [3]uint32{313898562, 3791819634, 3970427347}, true},
+			{98, 6263523786, finish, [3]uint32{1458084878, 826866267, 727269018}, true},
+			{99, 1555017715, request, [3]uint32{1752441192, 315724510, 3092242990}, true},
+			{113, 2150689363, request, [3]uint32{3985556235, 492069104, 1597220314}, true},
+			{115, 2238671807, storeGoesBack, [3]uint32{1398693410, 1020363087, 2581023291}, true},
+			{118, 555617983, request, [3]uint32{2038986625, 2570450765, 788930765}, true},
+			{119, 12179194555, request, [3]uint32{255904749, 4089975859, 472001384}, false},
+			{120, 541066496, request, [3]uint32{1887068560, 1366615366, 3835046333}, true},
+			{121, 129465280, signIn, [3]uint32{3363890743, 2021441652, 4092978494}, true},
+			{122, 3768051, request, [3]uint32{2518795012, 1650456542, 634022936}, true},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withoutCollector(func() {
