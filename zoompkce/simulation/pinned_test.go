@@ -180,6 +180,13 @@ func TestPinned(t *testing.T) {
 			{121, 129465280, signIn, [3]uint32{3363890743, 2021441652, 4092978494}, true},
 			{122, 3768051, request, [3]uint32{2518795012, 1650456542, 634022936}, true},
 		}},
+		"a late answer is taken for the newest": {seed: 30, climate: climate{generated: false, skewed: false, life: 180000000000, sync: 10000000000, users: 1, store: trouble{tail: 0.04337547124781234, longest: 4000000000, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{1, 25806034, signIn, [3]uint32{34423034, 1075628413, 3293901711}, true},
+			{39, 4142537, finish, [3]uint32{3155846248, 3263975246, 2506425558}, true},
+			{41, 187574645318, finish, [3]uint32{3894780415, 2841528562, 3548864636}, true},
+			{42, 4442882, request, [3]uint32{1161558182, 1458888966, 600904001}, true},
+			{47, 30302505, signOut, [3]uint32{563855024, 2758781850, 3409594309}, false},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withoutCollector(func() {

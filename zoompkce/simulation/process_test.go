@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,6 +93,11 @@ func (i *incarnation) newManager() *served {
 }
 
 func (i *incarnation) observe(e zoompkce.Event) {
+	if e.Err != nil && strings.Contains(e.Err.Error(), "went back") {
+		i.mu.Lock()
+		i.saidBack = append(i.saidBack, e.UserID)
+		i.mu.Unlock()
+	}
 	if e.Kind == zoompkce.EventPanic {
 		i.panicked.CompareAndSwap(nil, &e.Err)
 	}

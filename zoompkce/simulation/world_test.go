@@ -42,10 +42,11 @@ type world struct {
 	browsers  []*browser
 	stage     int // of the rotation of secrets that all processes have reached
 
-	mu      sync.Mutex
-	arrived []*call
-	ended   []*op
-	wake    chan struct{}
+	mu       sync.Mutex
+	arrived  []*call
+	ended    []*op
+	saidBack []string // for whom a process says that the store went back
+	wake     chan struct{}
 
 	calls    []*call
 	ops      map[int]*op
