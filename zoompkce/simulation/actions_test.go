@@ -60,6 +60,8 @@ func (w *world) take(s step) {
 		w.note("the clock of %s is %v ahead now", p.incarnation, p.ahead)
 	case rollOut:
 		w.rollOut(p)
+	case allow, redeem, bearer, turn, revoke, steal:
+		w.takeOfProgram(p.incarnation, s)
 	default:
 		w.troubleStore(s)
 	}
@@ -84,6 +86,11 @@ func (w *world) troubleStore(s step) {
 
 // rollOut takes one process one rollout further: not before all others have had the one before.
 func (w *world) rollOut(p *process) {
+	for _, o := range w.ops {
+		if o.kind == "close" {
+			return // what was begun with the secrets before the last has not ended
+		}
+	}
 	for _, other := range w.processes {
 		if other.stage < w.stage {
 			p = other
@@ -123,7 +130,7 @@ func (w *world) replay(i *incarnation, s step) {
 	var list []*session
 	for _, u := range w.users {
 		for _, x := range u.sessions {
-			if !x.ended.IsZero() {
+			if !x.ended.IsZero() && x.cookie != "" {
 				list = append(list, x)
 			}
 		}

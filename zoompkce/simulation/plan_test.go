@@ -46,6 +46,12 @@ const (
 	storeDown
 	storeGoesBack
 	secretVanishes
+	allow // from here on by programs
+	redeem
+	bearer
+	turn
+	revoke
+	steal
 	actions
 )
 
@@ -58,6 +64,8 @@ type climate struct {
 	sync      time.Duration // how old a record in memory may be
 	pace      time.Duration // between steps
 	users     int           // how many there are; 0: all. One alone has all events in one record
+
+	programs bool // are allowed
 
 	store, zoom trouble
 	weight      [actions]float64
@@ -77,6 +85,7 @@ var usual = [actions]float64{
 	request: 50, signIn: 7, finish: 9, signOut: 4, replay: 5,
 	endUser: 2, deauthorize: 2, deliver: 3, tokenDies: 3, reload: 2, kill: 2, skew: 1, rollOut: 3,
 	storeReadOnly: 1.5, storeDown: 1.5, storeGoesBack: 1, secretVanishes: 0.7,
+	allow: 8, redeem: 10, bearer: 20, turn: 10, revoke: 1.5, steal: 1,
 }
 
 func newPlan(seed uint64, steps int) *plan {
@@ -124,7 +133,11 @@ func newClimate(r *rand.Rand) (c climate) {
 	chance(&c.zoom.drops, 0.2, 0.01, 0.1)
 	chance(&c.zoom.conflict, 0.3, 0.01, 0.2)
 	c.weight = usual
-	for a := endUser; a < actions; a++ {
+	c.programs = some(0.4)
+	for a := allow; a < actions && !c.programs; a++ {
+		c.weight[a] = 0
+	}
+	for a := endUser; a < allow; a++ {
 		if some(0.55) {
 			c.weight[a] = 0
 		}

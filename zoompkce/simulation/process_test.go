@@ -79,6 +79,9 @@ func (i *incarnation) newManager() *served {
 		Client: client, Store: store, State: i.state, Observe: i.observe,
 		RefreshMargin: i.plan.life / 5, SyncInterval: i.plan.sync,
 	}
+	if i.plan.programs {
+		cfg.Programs = programsLive
+	}
 	if !i.plan.generated {
 		cfg.Secrets = i.secretsAt(i.process.stage)
 		for _, secret := range cfg.Secrets {

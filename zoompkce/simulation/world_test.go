@@ -53,6 +53,9 @@ type world struct {
 	opNumber int
 	pending  []*login
 
+	programs      []*program
+	programNumber int
+
 	panicked atomic.Pointer[error]
 	broken   *breach
 }
@@ -195,6 +198,12 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 		if by.killed.Load() {
 			u.doom("it was ended by a process that was killed meanwhile")
 		}
+	}
+	const codesAlone = "only codes need it, which may never come"
+	if left := len(is.Sessions) + len(is.Programs); left == 0 {
+		u.grant.end(codesAlone)
+	} else if u.grant != nil && u.grant.over == codesAlone {
+		u.grant.over = ""
 	}
 	if u.wentBackFrom > 0 && is.Seq >= u.wentBackFrom {
 		u.overtaken = true
