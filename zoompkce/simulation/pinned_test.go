@@ -187,6 +187,28 @@ func TestPinned(t *testing.T) {
 			{42, 4442882, request, [3]uint32{1161558182, 1458888966, 600904001}, true},
 			{47, 30302505, signOut, [3]uint32{563855024, 2758781850, 3409594309}, false},
 		}},
+		"a code outlives the end of its user": {seed: 374, climate: climate{generated: false, skewed: false, life: 60000000000, sync: 2000000000, users: 1, programs: true, store: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{13, 4224324283, signIn, [3]uint32{4076716102, 1338564272, 624448656}, true},
+			{18, 33748106, finish, [3]uint32{4096406437, 488670586, 1751778717}, true},
+			{19, 2928208748, request, [3]uint32{3871025736, 3468237131, 1254360821}, true},
+			{29, 1847979, allow, [3]uint32{2512586448, 4162043592, 19512577}, true},
+			{40, 249006868, allow, [3]uint32{26509744, 2271267090, 759981359}, true},
+			{43, 2180774010, endUser, [3]uint32{874213935, 1992392694, 580064328}, true},
+			{55, 186270375, storeGoesBack, [3]uint32{2383636660, 2142111133, 1944736770}, true},
+			{58, 2609524, redeem, [3]uint32{3217054449, 2340094480, 3187429613}, true},
+		}},
+		"a program that was revoked is begun again": {seed: 1448, climate: climate{generated: false, skewed: false, life: 20000000000, sync: 2000000000, users: 0, programs: true, store: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{30, 3671325, signIn, [3]uint32{2935509986, 3692172996, 565141466}, true},
+			{32, 607718236, finish, [3]uint32{357864314, 3746630342, 671021271}, true},
+			{33, 484751617, allow, [3]uint32{3444903294, 932188126, 2503474177}, true},
+			{35, 46704270, allow, [3]uint32{2873857630, 2590322673, 3578877654}, true},
+			{41, 48714573, allow, [3]uint32{3874147527, 4198706128, 554675451}, true},
+			{107, 211848614, redeem, [3]uint32{3084174658, 485080897, 1144600421}, true},
+			{140, 266475876, storeDown, [3]uint32{407777384, 1821343980, 3131702075}, true},
+			{141, 4479846, storeGoesBack, [3]uint32{621029486, 3880378819, 3944459461}, true},
+			{158, 81478905, revoke, [3]uint32{1995321953, 4227200775, 3839399886}, true},
+			{161, 124222059, steal, [3]uint32{3807524792, 1346435423, 1201014255}, true},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withoutCollector(func() {
