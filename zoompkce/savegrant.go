@@ -97,15 +97,28 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 // superseded reports whether another sign-in took the place of the one that
 // brought g.
 func (m *Manager) superseded(ctx context.Context, g, other *grant) (bool, error) {
-	apart := other.SignedInAt.Sub(g.SignedInAt)
-	if apart > closeTimes || !time.Now().Before(g.Expiry) {
-		return apart > 0, nil
+	apart, now := other.SignedInAt.Sub(g.SignedInAt), time.Now()
+	switch {
+	case apart > closeTimes:
+		return true, nil
+	case now.Before(g.Expiry):
+		taken, err := m.takes(ctx, g)
+		return !taken, err
+	case apart < -closeTimes:
+		return false, nil
 	}
+	// Our token is over and says nothing. That of the other may.
+	taken, err := m.takes(ctx, other)
+	return taken || apart > 0, err
+}
+
+// takes asks Zoom whether it takes the access token of a grant.
+func (m *Manager) takes(ctx context.Context, g *grant) (bool, error) {
 	_, err := m.client.Me(ctx, g.token())
 	if zoomapi.KindOf(err) == zoomapi.KindUnauthorized {
-		return true, nil
+		return false, nil
 	}
-	return false, err
+	return err == nil, err
 }
 
 // saveGrant replaces the grant. What the record knows of a user stays, as long

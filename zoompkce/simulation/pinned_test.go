@@ -209,6 +209,25 @@ func TestPinned(t *testing.T) {
 			{158, 81478905, revoke, [3]uint32{1995321953, 4227200775, 3839399886}, true},
 			{161, 124222059, steal, [3]uint32{3807524792, 1346435423, 1201014255}, true},
 		}},
+		"clocks decide on a grant though the other one can be asked about": {seed: 72080, climate: climate{generated: false, skewed: true, life: 20000000000, sync: 10000000000, users: 1, store: trouble{tail: 0.1403774238740361, longest: 300000000, fails: 0.02815861612418286, drops: 0.021165237319374565, conflict: 0}, zoom: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{43, 3440719, signIn, [3]uint32{3053694243, 1354394332, 2159918958}, true},
+			{49, 4493448, signIn, [3]uint32{791883080, 3435014577, 2581880137}, true},
+			{52, 1640061204, finish, [3]uint32{2746575548, 3290595526, 4125338296}, true},
+			{53, 3023987, request, [3]uint32{840062522, 286233712, 4223685301}, true},
+			{55, 121074282, finish, [3]uint32{3036061652, 3580181145, 1096506073}, true},
+			{57, 56565, signIn, [3]uint32{1525989969, 10931991, 1194865979}, true},
+			{58, 4964792, request, [3]uint32{335551505, 3855552326, 782986850}, true},
+			{59, 2691516, finish, [3]uint32{3337879798, 1552852591, 3393413878}, false},
+			{60, 3647147041, finish, [3]uint32{684999869, 1719593429, 1808074123}, true},
+			{62, 394874, signIn, [3]uint32{1469377622, 376213743, 3267295763}, true},
+			{64, 3360921423, signOut, [3]uint32{4130915372, 1633751522, 3578648201}, true},
+			{66, 2295973419, finish, [3]uint32{2224402521, 928413068, 520068464}, true},
+			{68, 8896507351, storeGoesBack, [3]uint32{230368075, 1849354913, 2607474131}, true},
+			{70, 3659269947, storeGoesBack, [3]uint32{2162830301, 1308247462, 45779820}, true},
+			{71, 658937060, request, [3]uint32{3505051491, 4294291962, 3040891247}, false},
+			{72, 248458283, request, [3]uint32{3769138669, 747618497, 1597641612}, false},
+			{73, 24739444170, request, [3]uint32{1745481012, 1952973899, 922782929}, true},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withoutCollector(func() {
