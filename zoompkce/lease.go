@@ -94,10 +94,11 @@ func (s *State) giveBack(r *record) (had bool) {
 }
 
 // dropLease lets others refresh before the lease runs out. Its failure costs
-// only time.
+// only time. While the record has a token that is spent the lease stays: saving
+// the one that follows gives it back.
 func (m *Manager) dropLease(ctx context.Context, u *user) {
 	_, _ = m.change(ctx, saveTimeout, u, "giving the refresh lease back", func(r *record) error {
-		if !m.state.giveBack(r) {
+		if unsaved := u.unsaved.Load(); unsaved != nil && unsaved.succeeds(r.Grant) || !m.state.giveBack(r) {
 			return errUnchanged
 		}
 		return nil

@@ -260,6 +260,20 @@ func TestPinned(t *testing.T) {
 			{50, 12371912, replay, [3]uint32{236646971, 4222017776, 347572519}, true},
 			{52, 9992290, request, [3]uint32{3167994858, 1985531478, 2927942871}, true},
 		}},
+		"a lease is given back while the record has the token that is spent": {seed: 1712, climate: climate{generated: false, skewed: false, life: 20000000000, sync: 60000000000, users: 0, programs: true, store: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0.1056087439214174, longest: 1000000000, fails: 0, drops: 0, conflict: 0.1837008916537899}}, steps: []step{
+			{112, 1407036, signIn, [3]uint32{1877550491, 4180480900, 273070342}, true},
+			{182, 2181486, finish, [3]uint32{4111371364, 1079240503, 1539673440}, true},
+			{183, 4510600, turn, [3]uint32{1916231802, 490370935, 173619460}, true},
+			{184, 22547680179, endUser, [3]uint32{2912198189, 2298716854, 2033698355}, true},
+			{186, 1115047738, request, [3]uint32{4128268787, 2060494296, 3756157669}, false},
+			{187, 90695459, storeDown, [3]uint32{595561848, 4177980317, 974725899}, true},
+			{190, 5344099469, request, [3]uint32{1413495585, 657415798, 1538559526}, true},
+			{191, 4129309642, request, [3]uint32{1548465740, 1748392488, 2516152450}, true},
+			{193, 5933253931, redeem, [3]uint32{3027400599, 2468636298, 4275114022}, true},
+			{195, 2731927649, request, [3]uint32{2298220773, 4091372018, 2124665940}, true},
+			{197, 3799868, request, [3]uint32{3552138065, 1386513147, 1589303022}, false},
+			{198, 763749938, request, [3]uint32{2732812381, 2867238982, 1345440601}, true},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withoutCollector(func() {
