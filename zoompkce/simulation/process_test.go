@@ -215,8 +215,14 @@ func (i *incarnation) hasNotRead(u *user) {
 
 func (i *incarnation) hasWritten(u *user, c *call) {
 	if c.err != nil && c.err != zoompkce.ErrConflict {
-		k := i.known[u]
-		k.refused = time.Now()
-		i.known[u] = k
+		i.hasNotSaved(u)
 	}
+}
+
+// hasNotSaved: the store did not take what was to be saved, or Zoom did not say
+// whether it is to be.
+func (i *incarnation) hasNotSaved(u *user) {
+	k := i.known[u]
+	k.refused = time.Now()
+	i.known[u] = k
 }

@@ -143,6 +143,11 @@ func (t *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 		act = func(c *call) (int, []byte) { return t.api(t.tokens[c.on], []byte(`{"token":"zak"}`)) }
 	default:
 		c.kind, c.on = "me", bearer
+		c.heard = func(c *call) {
+			if c.err != nil || c.weather.status != 0 {
+				t.by.hasNotSaved(t.tokens[c.on].grant.user)
+			}
+		}
 		act = func(c *call) (int, []byte) {
 			owner := t.tokens[c.on]
 			return t.api(owner, owner.grant.user.me())
