@@ -15,6 +15,9 @@ func (m *Manager) addSession(
 	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, replaced []sessionID,
 ) (*snapshot, error) {
 	known := u.current.Load()
+	if known != nil && known.readAt.Before(began) {
+		fresh.putAfter(known.record.grantOrNil())
+	}
 	asked, refused := "", false
 	for range maxSwaps {
 		doubt := ""
