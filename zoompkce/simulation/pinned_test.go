@@ -336,6 +336,25 @@ func TestPinned(t *testing.T) {
 			{51, 109691, finish, [3]uint32{736002855, 658170218, 1912669772}, false},
 			{53, 105365817263, finish, [3]uint32{2767313015, 2428356713, 4149195888}, true},
 		}},
+		"a token is over at Zoom before it is here": {seed: 104797, climate: climate{generated: false, skewed: false, life: 20000000000, sync: 2000000000, users: 0, programs: false, store: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0.1907634989846173, longest: 14000000000, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{1, 28119759, signIn, [3]uint32{2564312229, 1421934395, 1123247806}, true},
+			{18, 26561861905, finish, [3]uint32{2207015991, 1652667927, 2905132656}, true},
+			{21, 12114724, signIn, [3]uint32{978865278, 3199608441, 2301321208}, true},
+			{25, 12594571, signIn, [3]uint32{3869155098, 2156621718, 3736919183}, true},
+			{41, 32944017, signIn, [3]uint32{2450239820, 3124873210, 1994881567}, true},
+			{42, 74835758, signIn, [3]uint32{3562667307, 3233733804, 537484513}, true},
+			{52, 16335626, finish, [3]uint32{877144389, 1600291409, 1217843257}, true},
+			{59, 27406842428, finish, [3]uint32{733415192, 224428832, 381567518}, false},
+			{60, 24844627, request, [3]uint32{696808489, 2240735752, 1228549551}, false},
+			{62, 28859331, request, [3]uint32{3852206721, 1868562087, 903780218}, true},
+			{63, 956641, finish, [3]uint32{2846313116, 3036725319, 4031982278}, true},
+			{65, 666810, endUser, [3]uint32{60666725, 793660905, 264426360}, false},
+			{66, 80028086, endUser, [3]uint32{3693035733, 2352892515, 3322271686}, true},
+			{81, 4756547, storeDown, [3]uint32{2907615026, 1277574329, 3234236268}, false},
+			{83, 11253931064, request, [3]uint32{2401873321, 2042411411, 4251593127}, false},
+			{89, 44018650, storeDown, [3]uint32{443822435, 4210496788, 3452400111}, true},
+			{112, 22410226481, finish, [3]uint32{4054867805, 1110056671, 2232825158}, true},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withoutCollector(func() {
