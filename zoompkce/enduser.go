@@ -44,8 +44,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 // Zoom, which has revoked the tokens of a user who removed the app.
 func (m *Manager) endAll(ctx context.Context, u *user, userID string, before time.Time) (former *record, err error) {
 	var at time.Time
-	known := u.current.Load() // a store that goes back may have more than the record
-	revoked := ""             // the grant that Zoom does not take any more
+	revoked := "" // the grant that Zoom does not take any more
 	for range maxSwaps {
 		snap, err := m.change(ctx, storeTimeout, u, "ending all sessions of a user", func(r *record) error {
 			if g := r.Grant; g != nil && !before.IsZero() && !g.SignedInAt.Before(before) && g.id() != revoked {
@@ -71,12 +70,9 @@ func (m *Manager) endAll(ctx context.Context, u *user, userID string, before tim
 		})
 		switch {
 		case errors.Is(err, errUnchanged):
-			if before.IsZero() {
-				m.state.users.end(u, time.Time{}, known.sessionIDs()...)
-			}
 			return nil, nil
 		case err == nil:
-			m.state.users.end(u, at, append(known.sessionIDs(), former.sessionIDs()...)...)
+			m.state.users.end(u, at, former.sessionIDs()...)
 			return former, nil
 		case !errors.Is(err, errAsk):
 			return nil, err

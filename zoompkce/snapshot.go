@@ -111,14 +111,6 @@ func (u *user) nextSeq(r *record) uint64 {
 	return next
 }
 
-// sessionIDs are those of the record, if there is one.
-func (s *snapshot) sessionIDs() []sessionID {
-	if s == nil || s.record == nil {
-		return nil
-	}
-	return s.record.sessionIDs()
-}
-
 func (s *snapshot) hasSession(id sessionID) bool {
 	return s.record != nil && s.record.session(id) != nil
 }

@@ -324,6 +324,10 @@ func (w *world) signOut(i *incarnation, b *browser) {
 func (w *world) endUser(i *incarnation, u *user) {
 	m := i.serve()
 	u.aboutToEnd("an operator ends the user")
+	by := i
+	if v := w.store.ofUser(u); v == nil || !v.Ended.IsZero() {
+		by = nil // which sessions that means is known only where they were ended
+	}
 	o := &op{kind: "an operator's end of " + u.name, bound: 30 * time.Second}
 	var err error
 	done := func() { u.mayHaveEnded("an operator has ended the user") }
@@ -331,7 +335,7 @@ func (w *world) endUser(i *incarnation, u *user) {
 		w.note("%s ends %s: %v", i, u.name, or(err, token{}))
 		done()
 		if err == nil {
-			u.endSessions(i, o.began)
+			u.endSessions(by, o.began)
 		}
 	}
 	o.never = done
