@@ -15,6 +15,9 @@ func (m *Manager) addSession(
 	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, replaced []sessionID,
 ) (*snapshot, error) {
 	known := u.current.Load()
+	if known != nil && known.readAt.Before(began) {
+		fresh.putAfter(known.record.grantOrNil())
+	}
 	asked, refused := "", false
 	for range maxSwaps {
 		doubt := ""
@@ -32,7 +35,11 @@ func (m *Manager) addSession(
 			for _, id := range replaced {
 				r.endSession(id)
 			}
-			r.addSession(fresh, doubt != "" && refused, session, time.Now())
+			keep := doubt != "" && refused
+			if !keep {
+				fresh.putAfter(r.Grant)
+			}
+			r.addSession(fresh, keep, session, time.Now())
 			return nil
 		})
 		if err == nil {
@@ -47,6 +54,9 @@ func (m *Manager) addSession(
 		asked, refused = doubt, zoomapi.KindOf(err) == zoomapi.KindUnauthorized
 		if err != nil && !refused {
 			return nil, err // without Zoom's word a dead grant could take the place of the living one
+		}
+		if !refused {
+			fresh.putAfter(snap.record.grantOrNil())
 		}
 	}
 	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))
@@ -88,6 +98,7 @@ func (r *record) addSession(fresh *grant, keep bool, session sessionCookie, now 
 	r.UserID, r.Ended = fresh.Profile.ID, time.Time{}
 	if !keep {
 		r.Grant = fresh.clone()
+		r.Lease = nil // it is for a refresh token that this sign-in has ended
 		r.Grant.Asked = old != nil && len(old.Lacks) > 0
 		r.Grant.SavedAt = now
 	}

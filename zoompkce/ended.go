@@ -56,6 +56,7 @@ func (u *user) dropEnded(r *record) {
 	if u.ended.Load() != nil {
 		r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool { return u.hasEnded(s.ID) })
 		r.Programs = slices.DeleteFunc(r.Programs, func(p program) bool { return u.hasEnded(p.ID) })
+		r.Pending = slices.DeleteFunc(r.Pending, func(p pendingProgram) bool { return u.hasEnded(p.ID) })
 	}
 }
 

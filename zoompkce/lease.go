@@ -34,12 +34,15 @@ func (m *Manager) takeLease(
 				return errGrantDying
 			case !newer(u.unsaved.Load(), r.Grant).same(from) && !from.succeeds(r.Grant):
 				return errUnchanged
-			case r.Lease != nil && r.Lease.Owner != m.state.owner && !u.leaseOver(r.Lease, time.Now()):
+			case r.Lease != nil && r.Lease.Owner != m.state.owner && !m.leaseOver(u, r.Lease, time.Now()):
 				return errWait
 			}
 			r.Lease = &lease{Owner: m.state.owner, Deadline: time.Now().Add(3 * m.timeout)}
 			return nil
 		})
+		if err == nil && !m.state.leases(u.current.Load().record) {
+			err = errWait // tokens were saved before the answer came, which gave it back
+		}
 		switch {
 		case err == nil:
 			return from, true, nil
@@ -56,11 +59,6 @@ func (m *Manager) takeLease(
 	}
 }
 
-// leaseDoubt is how long a lease that is over by this process's clock is watched:
-// clocks of servers differ by more than a lease lasts, and a refresh that is
-// under way has most often ended by then.
-const leaseDoubt = 2 * time.Second
-
 // seenLease is a lease of another process and when it was first seen here.
 type seenLease struct {
 	lease
@@ -68,32 +66,39 @@ type seenLease struct {
 }
 
 // leaseOver reports whether the lease of another process is no obstacle any more.
-func (u *user) leaseOver(l *lease, now time.Time) bool {
-	if now.Before(l.Deadline) {
-		return false
-	}
+// Its deadline is by that one's clock, and clocks of servers differ by more than a
+// lease lasts. So it has to have been seen here for about as long as a call to Zoom
+// that spends the token may take, or to be so old that no clock says otherwise.
+func (m *Manager) leaseOver(u *user, l *lease, now time.Time) bool {
 	seen := u.seenLease.Load()
 	if seen == nil || seen.Owner != l.Owner || !seen.Deadline.Equal(l.Deadline) {
 		seen = &seenLease{*l, now}
 		u.seenLease.Store(seen)
 	}
-	return now.Sub(seen.at) >= leaseDoubt
+	past := now.Sub(l.Deadline)
+	// A little less than the call, so that who has waited as long gets it.
+	return past >= clockSkew || past >= 0 && now.Sub(seen.at) >= m.timeout*9/10
+}
+
+// leases reports whether the lease in a record is this process's.
+func (s *State) leases(r *record) bool {
+	return r != nil && r.Lease != nil && r.Lease.Owner == s.owner
 }
 
 // giveBack takes this process's lease out of a record.
 func (s *State) giveBack(r *record) (had bool) {
-	had = r.Lease != nil && r.Lease.Owner == s.owner
-	if had {
+	if had = s.leases(r); had {
 		r.Lease = nil
 	}
 	return had
 }
 
 // dropLease lets others refresh before the lease runs out. Its failure costs
-// only time.
+// only time. While the record has a token that is spent the lease stays: saving
+// the one that follows gives it back.
 func (m *Manager) dropLease(ctx context.Context, u *user) {
 	_, _ = m.change(ctx, saveTimeout, u, "giving the refresh lease back", func(r *record) error {
-		if !m.state.giveBack(r) {
+		if unsaved := u.unsaved.Load(); unsaved != nil && unsaved.succeeds(r.Grant) || !m.state.giveBack(r) {
 			return errUnchanged
 		}
 		return nil
@@ -111,7 +116,7 @@ func (m *Manager) believeInvalidGrant(
 	replaced := func(g *grant) bool { return g == nil || !g.same(base) && !base.succeeds(g) }
 	for began := time.Now(); time.Since(began) < m.timeout; {
 		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {
-			u.unsaved.CompareAndSwap(base, nil)
+			u.dropUnsaved(base)
 			return alive(g)
 		}
 		// A manager that is drained leaves the decision to its successor.
@@ -130,7 +135,7 @@ func (m *Manager) believeInvalidGrant(
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err
 	}
-	u.unsaved.CompareAndSwap(base, nil)
+	u.dropUnsaved(base)
 	if err != nil {
 		return alive(snap.record.grantOrNil())
 	}

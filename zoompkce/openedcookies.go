@@ -3,7 +3,6 @@ package zoompkce
 import (
 	"crypto/sha256"
 	"slices"
-	"sync/atomic"
 	"time"
 	"weak"
 )
@@ -21,7 +20,6 @@ type openedCookie struct {
 	set  [sha256.Size]byte // the secrets it was opened under
 
 	openedAt int64          // the first cookie of the session, here; Unix nanoseconds
-	seen     atomic.Bool    // the session was in the record once
 	renewed  *renewedCookie // guarded by the user's lock
 }
 
@@ -62,7 +60,6 @@ func (s *State) remember(c *openedCookie) {
 	defer u.mu.Unlock()
 	if last := u.opened(c.id); last != nil {
 		c.openedAt, c.renewed = last.openedAt, last.renewed
-		c.seen.Store(last.seen.Load())
 		s.opened.Invalidate(last.hash)
 	}
 	u.cookies = append(slices.DeleteFunc(u.cookies, func(p weak.Pointer[openedCookie]) bool {

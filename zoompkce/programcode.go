@@ -200,6 +200,9 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 		return nil, errGrantEnded
 	}
 	u := m.state.users.get(p.User)
+	if u.hasEnded(p.Program) {
+		return nil, errGrantExpired
+	}
 	unanswered := u.unanswered.Load()
 	now := time.Now()
 	snap, err := m.change(ctx, storePatience, u, "beginning a program", func(r *record) error {

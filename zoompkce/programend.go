@@ -77,6 +77,9 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
+		if !u.hasEnded(id) { // a store that went back may have it as a code only
+			m.state.users.end(u, time.Time{}, id)
+		}
 		return nil
 	}
 	if err != nil {

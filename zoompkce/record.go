@@ -129,13 +129,16 @@ func (r *record) session(id sessionID) *openSession {
 	return nil
 }
 
-// sessionIDs are those of the open sessions, and of the programs.
+// sessionIDs are those of the open sessions, and of the programs, begun or not.
 func (r *record) sessionIDs() []sessionID {
-	ids := make([]sessionID, 0, len(r.Sessions)+len(r.Programs))
+	ids := make([]sessionID, 0, len(r.Sessions)+len(r.Programs)+len(r.Pending))
 	for _, s := range r.Sessions {
 		ids = append(ids, s.ID)
 	}
 	for _, p := range r.Programs {
+		ids = append(ids, p.ID)
+	}
+	for _, p := range r.Pending {
 		ids = append(ids, p.ID)
 	}
 	return ids

@@ -104,7 +104,7 @@ func (m *Manager) refreshOnce(
 	fresh := base.refreshed(token, time.Now())
 	// From here on the old token is spent and this one is all there is, whether
 	// it can be saved or not.
-	u.unsaved.Store(fresh)
+	u.keepUnsaved(fresh)
 	g, err := m.saveGrant(ctx, u, fresh)
 	if err != nil {
 		m.observe(Event{Kind: EventRefresh, UserID: fresh.Profile.ID, Outcome: "unsaved", Err: err})

@@ -49,7 +49,7 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 	case !errors.Is(err, errUnchanged):
 		return nil, err
 	}
-	u.unsaved.CompareAndSwap(fresh, nil)
+	u.dropUnsaved(fresh)
 	m.observe(Event{Kind: EventRefresh, UserID: fresh.Profile.ID, Outcome: outcome})
 	return snap.record.grantOrNil(), nil
 }
@@ -86,6 +86,10 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 			return snap, errSuperseded
 		}
 		asked = stored.SignIn
+		later := fresh.clone()
+		later.putAfter(stored)
+		u.unsaved.CompareAndSwap(fresh, later)
+		fresh = later
 	}
 	return nil, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))
 }
@@ -93,15 +97,31 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 // superseded reports whether another sign-in took the place of the one that
 // brought g.
 func (m *Manager) superseded(ctx context.Context, g, other *grant) (bool, error) {
-	apart := other.SignedInAt.Sub(g.SignedInAt)
-	if apart > closeTimes || !time.Now().Before(g.Expiry) {
-		return apart > 0, nil
+	apart, now := other.SignedInAt.Sub(g.SignedInAt), time.Now()
+	switch {
+	case apart > closeTimes:
+		return true, nil
+	case now.Before(g.Expiry):
+		taken, err := m.takes(ctx, g)
+		// What counts from the answer may be over at Zoom as long before as that took.
+		if taken || err != nil || time.Until(g.Expiry) > m.timeout {
+			return !taken, err
+		}
+	case apart < -closeTimes:
+		return false, nil
 	}
+	// Our token says nothing. That of the other may.
+	taken, err := m.takes(ctx, other)
+	return taken || apart > 0, err
+}
+
+// takes asks Zoom whether it takes the access token of a grant.
+func (m *Manager) takes(ctx context.Context, g *grant) (bool, error) {
 	_, err := m.client.Me(ctx, g.token())
 	if zoomapi.KindOf(err) == zoomapi.KindUnauthorized {
-		return true, nil
+		return false, nil
 	}
-	return false, err
+	return err == nil, err
 }
 
 // saveGrant replaces the grant. What the record knows of a user stays, as long

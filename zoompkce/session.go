@@ -166,9 +166,6 @@ func (m *Manager) membership(ctx context.Context, k *keys, c *openedCookie, now 
 	if verdict != nil {
 		return nil, verdict
 	}
-	if !c.seen.Load() {
-		c.seen.Store(true)
-	}
 	return snap, nil
 }
 
@@ -193,5 +190,5 @@ const noMemory = time.Second
 // mayBeNewerThan reports whether the session may have been opened, or revived,
 // after the record was read.
 func (c *openedCookie) mayBeNewerThan(snap *snapshot, now time.Time) bool {
-	return now.Sub(snap.readAt) > noMemory || !c.seen.Load() && snap.readAt.UnixNano() <= c.openedAt
+	return now.Sub(snap.readAt) > noMemory || snap.readAt.UnixNano() <= c.openedAt
 }

@@ -127,16 +127,9 @@ func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant) {
 			fresh.Profile, fresh.ProfileAt = known.Profile, known.ProfileAt
 		}
 	}
-	for {
-		old := u.unsaved.Load()
-		if old != nil && old.follows(fresh) {
-			return // a later sign-in failed, too
-		}
-		if u.unsaved.CompareAndSwap(old, fresh) {
-			break
-		}
+	if u.keepUnsaved(fresh) {
+		m.keepSaving(u)
 	}
-	m.keepSaving(u)
 }
 
 // opened is the outcome of a sign-in whose session is in the record.

@@ -61,7 +61,7 @@ func (m *Manager) adopt(u *user, s *snapshot) {
 			u.forgetKeys()
 		}
 		if lost != nil {
-			u.unsaved.Store(lost)
+			u.keepUnsaved(lost)
 			m.observe(Event{Kind: EventRefresh, UserID: lost.Profile.ID, Outcome: "unsaved", Err: errWentBack})
 			m.keepSaving(u)
 		}

@@ -60,6 +60,27 @@ func (m *Manager) trySaving(u *user) bool {
 	return err == nil
 }
 
+// keepUnsaved makes g the grant that is to be saved. It reports false where that of
+// a later sign-in is already.
+func (u *user) keepUnsaved(g *grant) bool {
+	for {
+		old := u.unsaved.Load()
+		if old != nil && old.follows(g) {
+			return false
+		}
+		if u.unsaved.CompareAndSwap(old, g) {
+			return true
+		}
+	}
+}
+
+// dropUnsaved ends the saving of a grant, unless another has taken its place.
+func (u *user) dropUnsaved(g *grant) {
+	if kept := u.unsaved.Load(); g.same(kept) {
+		u.unsaved.CompareAndSwap(kept, nil)
+	}
+}
+
 // settled reports whether nothing is left to be saved: more may have come.
 func (s *State) settled(u *user) bool {
 	s.mu.Lock()

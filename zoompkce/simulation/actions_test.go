@@ -60,6 +60,8 @@ func (w *world) take(s step) {
 		w.note("the clock of %s is %v ahead now", p.incarnation, p.ahead)
 	case rollOut:
 		w.rollOut(p)
+	case allow, redeem, bearer, turn, revoke, steal:
+		w.takeOfProgram(p.incarnation, s)
 	default:
 		w.troubleStore(s)
 	}
@@ -84,6 +86,11 @@ func (w *world) troubleStore(s step) {
 
 // rollOut takes one process one rollout further: not before all others have had the one before.
 func (w *world) rollOut(p *process) {
+	for _, o := range w.ops {
+		if o.kind == "close" {
+			return // what was begun with the secrets before the last has not ended
+		}
+	}
 	for _, other := range w.processes {
 		if other.stage < w.stage {
 			p = other
@@ -123,7 +130,7 @@ func (w *world) replay(i *incarnation, s step) {
 	var list []*session
 	for _, u := range w.users {
 		for _, x := range u.sessions {
-			if !x.ended.IsZero() {
+			if !x.ended.IsZero() && x.cookie != "" {
 				list = append(list, x)
 			}
 		}
@@ -272,8 +279,8 @@ func (w *world) opened(o *op, l *login, in *zoompkce.SignedIn, previous *session
 		w.breaks("0: everybody gets their own tokens", "%s signs %s in as %s", o.by, l.user.name, in.Profile.ID)
 		return
 	}
-	s := &session{user: l.user, browser: b, cookie: in.Cookie.Value, born: o.grant.born, opened: time.Now()}
-	if u := l.user; !u.doomed.Before(s.born) || u.ending > 0 || u.locked && u.doomed.After(o.began) {
+	s := &session{user: l.user, browser: b, cookie: in.Cookie.Value, began: o.began, born: o.grant.born, opened: time.Now()}
+	if u := l.user; !u.doomed.Before(s.born) || u.ending > 0 || w.store.mayBeLost(o.began) {
 		s.doomed = u.why
 	}
 	if previous != nil && previous.user == l.user {
@@ -301,7 +308,9 @@ func (w *world) signOut(i *incarnation, b *browser) {
 	o.settle = func() {
 		w.note("%s signs %s out: %v", i, b.name, or(err, token{}))
 		if err == nil || errors.As(err, new(*zoompkce.NoSessionError)) {
-			s.end(i)
+			if !w.store.mayBeLost(s.began) { // a cookie under a lost secret opens where that is remembered only
+				s.end(i)
+			}
 			b.forget(s)
 		}
 	}
@@ -315,6 +324,10 @@ func (w *world) signOut(i *incarnation, b *browser) {
 func (w *world) endUser(i *incarnation, u *user) {
 	m := i.serve()
 	u.aboutToEnd("an operator ends the user")
+	by := i
+	if v := w.store.ofUser(u); v == nil || !v.Ended.IsZero() {
+		by = nil // which sessions that means is known only where they were ended
+	}
 	o := &op{kind: "an operator's end of " + u.name, bound: 30 * time.Second}
 	var err error
 	done := func() { u.mayHaveEnded("an operator has ended the user") }
@@ -322,7 +335,7 @@ func (w *world) endUser(i *incarnation, u *user) {
 		w.note("%s ends %s: %v", i, u.name, or(err, token{}))
 		done()
 		if err == nil {
-			u.endSessions(i, o.began)
+			u.endSessions(by, o.began)
 		}
 	}
 	o.never = done

@@ -11,7 +11,7 @@ import (
 const (
 	zoomTimeout = 10 * time.Second // the client's default
 	leaseLife   = 3 * zoomTimeout
-	leaseDoubt  = 2 * time.Second // how long at least a lease counts that is over by another clock
+	leaseDoubt  = zoomTimeout * 9 / 10 // how long at least a lease counts that is over by another clock
 	// clockMargin is how close two times of different clocks may be for the
 	// clocks not to decide (DESIGN 4.6).
 	clockMargin = 6 * time.Minute
@@ -247,12 +247,27 @@ func (w *world) rightTokens(o *op, t token, known token) {
 	}
 }
 
+// lateAnswersAreLate is part of invariant 2: an answer that others have overtaken
+// brings nothing back, so no process takes the store for one that went back.
+func (w *world) lateAnswersAreLate() {
+	w.mu.Lock()
+	said := w.saidBack
+	w.saidBack = nil
+	w.mu.Unlock()
+	for _, u := range w.users {
+		if slices.Contains(said, u.name) && u.wentBack.IsZero() {
+			w.breaks("2: the newest grant is kept", "a late answer about %s is taken for the newest", u.name)
+		}
+	}
+}
+
 // hold checks what has to hold after every step.
 func (w *world) hold() {
 	now := time.Now()
 	for _, u := range w.users {
 		w.newestGrantKept(u)
 	}
+	w.lateAnswersAreLate()
 	for _, o := range w.ops {
 		w.answeredInTime(o, now)
 	}

@@ -33,6 +33,7 @@ type session struct {
 	user    *user
 	browser *browser
 	cookie  string
+	began   time.Time // when its sign-in did
 	born    time.Time // when Zoom gave its grant
 	opened  time.Time // when the browser was told
 

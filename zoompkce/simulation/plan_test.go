@@ -46,6 +46,12 @@ const (
 	storeDown
 	storeGoesBack
 	secretVanishes
+	allow // from here on by programs
+	redeem
+	bearer
+	turn
+	revoke
+	steal
 	actions
 )
 
@@ -57,6 +63,9 @@ type climate struct {
 	life      time.Duration // of access tokens
 	sync      time.Duration // how old a record in memory may be
 	pace      time.Duration // between steps
+	users     int           // how many there are; 0: all. One alone has all events in one record
+
+	programs bool // are allowed
 
 	store, zoom trouble
 	weight      [actions]float64
@@ -76,6 +85,7 @@ var usual = [actions]float64{
 	request: 50, signIn: 7, finish: 9, signOut: 4, replay: 5,
 	endUser: 2, deauthorize: 2, deliver: 3, tokenDies: 3, reload: 2, kill: 2, skew: 1, rollOut: 3,
 	storeReadOnly: 1.5, storeDown: 1.5, storeGoesBack: 1, secretVanishes: 0.7,
+	allow: 8, redeem: 10, bearer: 20, turn: 10, revoke: 1.5, steal: 1,
 }
 
 func newPlan(seed uint64, steps int) *plan {
@@ -106,13 +116,14 @@ func newClimate(r *rand.Rand) (c climate) {
 	c.life = []time.Duration{20 * time.Second, time.Minute, 3 * time.Minute}[r.IntN(3)]
 	c.sync = []time.Duration{2 * time.Second, 10 * time.Second, time.Minute}[r.IntN(3)]
 	c.pace = []time.Duration{30 * time.Millisecond, 300 * time.Millisecond, 3 * time.Second}[r.IntN(3)]
+	c.users = []int{1, 2, 0, 0}[r.IntN(4)]
 	chance := func(f *float64, p, least, most float64) {
 		if some(p) {
 			*f = least + r.Float64()*(most-least)
 		}
 	}
 	chance(&c.store.tail, 0.6, 0.01, 0.2)
-	c.store.longest = []time.Duration{300 * time.Millisecond, 4 * time.Second}[r.IntN(2)]
+	c.store.longest = []time.Duration{300 * time.Millisecond, time.Second, 4 * time.Second}[r.IntN(3)]
 	chance(&c.store.fails, 0.25, 0.005, 0.05)
 	chance(&c.store.drops, 0.25, 0.005, 0.05)
 	chance(&c.store.conflict, 0.3, 0.01, 0.2)
@@ -122,7 +133,11 @@ func newClimate(r *rand.Rand) (c climate) {
 	chance(&c.zoom.drops, 0.2, 0.01, 0.1)
 	chance(&c.zoom.conflict, 0.3, 0.01, 0.2)
 	c.weight = usual
-	for a := endUser; a < actions; a++ {
+	c.programs = some(0.4)
+	for a := allow; a < actions && !c.programs; a++ {
+		c.weight[a] = 0
+	}
+	for a := endUser; a < allow; a++ {
 		if some(0.55) {
 			c.weight[a] = 0
 		}

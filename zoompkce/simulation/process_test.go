@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,12 +74,19 @@ func (i *incarnation) newManager() *served {
 	if err != nil {
 		panic(err)
 	}
+	store := &handle{store: i.store, by: i}
 	cfg := zoompkce.ManagerConfig{
-		Client: client, Store: &handle{i.store, i}, State: i.state, Observe: i.observe,
+		Client: client, Store: store, State: i.state, Observe: i.observe,
 		RefreshMargin: i.plan.life / 5, SyncInterval: i.plan.sync,
+	}
+	if i.plan.programs {
+		cfg.Programs = programsLive
 	}
 	if !i.plan.generated {
 		cfg.Secrets = i.secretsAt(i.process.stage)
+		for _, secret := range cfg.Secrets {
+			store.keys = append(store.keys, deriveRecordKey(i.app, secret))
+		}
 	}
 	m, err := zoompkce.NewManager(cfg)
 	if err != nil {
@@ -88,6 +96,11 @@ func (i *incarnation) newManager() *served {
 }
 
 func (i *incarnation) observe(e zoompkce.Event) {
+	if e.Err != nil && strings.Contains(e.Err.Error(), "went back") {
+		i.mu.Lock()
+		i.saidBack = append(i.saidBack, e.UserID)
+		i.mu.Unlock()
+	}
 	if e.Kind == zoompkce.EventPanic {
 		i.panicked.CompareAndSwap(nil, &e.Err)
 	}
@@ -180,12 +193,11 @@ func (i *incarnation) learn(t token) {
 }
 
 func (i *incarnation) hasRead(u *user, v *view, c *call) {
-	k := i.known[u]
 	if c.err != nil && c.err != zoompkce.ErrNotFound {
-		k.failed = time.Now()
-		i.known[u] = k
+		i.hasNotRead(u)
 		return
 	}
+	k := i.known[u]
 	if c.made.After(k.readFrom) {
 		k.readFrom, k.readAt = c.made, time.Now()
 	}
@@ -195,10 +207,22 @@ func (i *incarnation) hasRead(u *user, v *view, c *call) {
 	}
 }
 
+func (i *incarnation) hasNotRead(u *user) {
+	k := i.known[u]
+	k.failed = time.Now()
+	i.known[u] = k
+}
+
 func (i *incarnation) hasWritten(u *user, c *call) {
 	if c.err != nil && c.err != zoompkce.ErrConflict {
-		k := i.known[u]
-		k.refused = time.Now()
-		i.known[u] = k
+		i.hasNotSaved(u)
 	}
+}
+
+// hasNotSaved: the store did not take what was to be saved, or Zoom did not say
+// whether it is to be.
+func (i *incarnation) hasNotSaved(u *user) {
+	k := i.known[u]
+	k.refused = time.Now()
+	i.known[u] = k
 }

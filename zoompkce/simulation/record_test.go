@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -27,7 +28,8 @@ type view struct {
 	Sessions []struct {
 		ID string `json:"id"`
 	} `json:"sessions"`
-	Lease *struct {
+	Programs []string `json:"programs"`
+	Lease    *struct {
 		Owner    string    `json:"owner"`
 		Deadline time.Time `json:"deadline"`
 	} `json:"lease"`
@@ -59,6 +61,11 @@ func deriveRecordKey(app string, secret []byte) (k recordKey) {
 	return k
 }
 
+// sealed reports whether a record is sealed with this key.
+func (k recordKey) sealed(record []byte) bool {
+	return len(record) > 9 && string(record[1:9]) == string(k.id[:])
+}
+
 // auditor opens and seals records under every secret there has been.
 type auditor struct {
 	app  string
@@ -75,14 +82,14 @@ func (a *auditor) learn(secret []byte) {
 	a.keys = append(a.keys, k)
 }
 
-func (a *auditor) context(key string) []byte {
-	return []byte("zoom_pkce record v1\x00" + a.app + "\x00user record\x00" + key)
+func (a *auditor) context(format byte, key string) []byte {
+	return []byte("zoom_pkce record v" + strconv.Itoa(int(format)) + "\x00" + a.app + "\x00user record\x00" + key)
 }
 
 func (a *auditor) open(key string, sealed []byte) (plain []byte, k recordKey, err error) {
 	for _, k := range a.keys {
-		if len(sealed) > 9 && string(sealed[1:9]) == string(k.id[:]) {
-			plain, err = k.aead.Open(nil, nil, sealed[9:], a.context(key))
+		if k.sealed(sealed) {
+			plain, err = k.aead.Open(nil, nil, sealed[9:], a.context(sealed[0], key))
 			return plain, k, err
 		}
 	}
@@ -116,7 +123,7 @@ func (a *auditor) shift(key string, sealed []byte, by time.Duration) []byte {
 		}
 		return []byte(`"` + t.Add(by).Format(time.RFC3339Nano) + `"`)
 	})
-	return k.aead.Seal(append([]byte{}, sealed[:9]...), nil, plain, a.context(key))
+	return k.aead.Seal(append([]byte{}, sealed[:9]...), nil, plain, a.context(sealed[0], key))
 }
 
 // keyOfUser is where the record of a user lies.

@@ -50,6 +50,12 @@ func (w *world) endWell() {
 			w.askAs(p.incarnation, b, false)
 			w.let(time.Now().Add(5 * time.Millisecond))
 		}
+		for _, x := range w.programs {
+			if x.access != "" {
+				w.bear(p.incarnation, x)
+				w.let(time.Now().Add(5 * time.Millisecond))
+			}
+		}
 	}
 	w.quiet(time.Minute)
 	if w.broken == nil {

@@ -58,8 +58,8 @@ func shrink(t *testing.T, p *plan, was *breach, tries int) *plan {
 func (p *plan) String() string {
 	var b strings.Builder
 	c := p.climate
-	fmt.Fprintf(&b, "&plan{seed: %d, climate: climate{generated: %v, skewed: %v, life: %d, sync: %d, store: %v, zoom: %v}, steps: []step{\n",
-		p.seed, c.generated, c.skewed, c.life, c.sync, c.store, c.zoom)
+	fmt.Fprintf(&b, "&plan{seed: %d, climate: climate{generated: %v, skewed: %v, life: %d, sync: %d, users: %d, programs: %v, store: %v, zoom: %v}, steps: []step{\n",
+		p.seed, c.generated, c.skewed, c.life, c.sync, c.users, c.programs, c.store, c.zoom)
 	for _, s := range p.steps {
 		fmt.Fprintf(&b, "\t{%d, %d, %v, [3]uint32{%d, %d, %d}, %v},\n", s.number, s.after, s.does, s.who[0], s.who[1], s.who[2], s.fair)
 	}
@@ -75,5 +75,6 @@ func (a action) String() string {
 	return [...]string{
 		"request", "signIn", "finish", "signOut", "replay", "endUser", "deauthorize", "deliver", "tokenDies", "reload", "kill",
 		"skew", "rollOut", "storeReadOnly", "storeDown", "storeGoesBack", "secretVanishes",
+		"allow", "redeem", "bearer", "turn", "revoke", "steal",
 	}[a]
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -20,6 +21,8 @@ type store struct {
 	down     time.Time           // likewise
 	hangs    bool                // while it is down it does not even refuse
 	secret   string              // where the generated secret lies
+
+	secretLost time.Time // when it was last
 }
 
 type stored struct {
@@ -83,7 +86,13 @@ func (s *store) name(key string) string {
 // handle is the store as one process has it.
 type handle struct {
 	*store
-	by *incarnation
+	by   *incarnation
+	keys []recordKey // of the manager whose it is; none: generated ones
+}
+
+// opens reports whether the manager can open a record.
+func (h *handle) opens(sealed []byte) bool {
+	return len(h.keys) == 0 || slices.ContainsFunc(h.keys, func(k recordKey) bool { return k.sealed(sealed) })
 }
 
 var _ zoompkce.Store = (*handle)(nil)
@@ -107,7 +116,13 @@ func (h *handle) Load(ctx context.Context, key string) ([]byte, string, error) {
 		}
 	}
 	if u != nil {
-		c.heard = func(c *call) { h.by.hasRead(u, r.view, c) }
+		c.heard = func(c *call) {
+			if c.err == nil && !h.opens(r.value) {
+				h.by.hasNotRead(u)
+				return
+			}
+			h.by.hasRead(u, r.view, c)
+		}
 	}
 	if err := h.wait(ctx, c); err != nil {
 		return nil, "", err
@@ -197,8 +212,19 @@ func (s *store) vanish(everything bool) {
 	s.loseSecret()
 }
 
+// secretLook is how long before a sign-in the look at the stored secret may have
+// begun that it counts on: who comes later shares it.
+const secretLook = 5 * time.Second
+
+// mayBeLost reports whether what was sealed by a sign-in may be under a secret that
+// is lost.
+func (s *store) mayBeLost(began time.Time) bool {
+	return s.secretLost.After(began.Add(-secretLook))
+}
+
 // loseSecret: what was begun under the lost secret may end, for everybody.
 func (s *store) loseSecret() {
+	s.secretLost = time.Now()
 	for _, u := range s.users {
 		u.wentBack, u.locked = time.Now(), true
 		u.doom("the generated secret was lost")

@@ -42,15 +42,19 @@ type world struct {
 	browsers  []*browser
 	stage     int // of the rotation of secrets that all processes have reached
 
-	mu      sync.Mutex
-	arrived []*call
-	ended   []*op
-	wake    chan struct{}
+	mu       sync.Mutex
+	arrived  []*call
+	ended    []*op
+	saidBack []string // for whom a process says that the store went back
+	wake     chan struct{}
 
 	calls    []*call
 	ops      map[int]*op
 	opNumber int
 	pending  []*login
+
+	programs      []*program
+	programNumber int
 
 	panicked atomic.Pointer[error]
 	broken   *breach
@@ -66,7 +70,11 @@ func newWorld(p *plan, s *story) *world {
 	w.audit.app = w.app
 	w.store, w.zoom = newStore(w), newZoom(w)
 	w.zoom.life = p.life
-	for _, name := range userNames {
+	names := userNames
+	if p.users > 0 {
+		names = names[:p.users]
+	}
+	for _, name := range names {
 		u := &user{world: w, name: name, key: keyOfUser(w.app, name)}
 		w.users = append(w.users, u)
 		for n := range browsers {
@@ -190,6 +198,12 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 		if by.killed.Load() {
 			u.doom("it was ended by a process that was killed meanwhile")
 		}
+	}
+	const codesAlone = "only codes need it, which may never come"
+	if left := len(is.Sessions) + len(is.Programs); left == 0 {
+		u.grant.end(codesAlone)
+	} else if u.grant != nil && u.grant.over == codesAlone {
+		u.grant.over = ""
 	}
 	if u.wentBackFrom > 0 && is.Seq >= u.wentBackFrom {
 		u.overtaken = true

@@ -143,6 +143,11 @@ func (t *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 		act = func(c *call) (int, []byte) { return t.api(t.tokens[c.on], []byte(`{"token":"zak"}`)) }
 	default:
 		c.kind, c.on = "me", bearer
+		c.heard = func(c *call) {
+			if c.err != nil || c.weather.status != 0 {
+				t.by.hasNotSaved(t.tokens[c.on].grant.user)
+			}
+		}
 		act = func(c *call) (int, []byte) {
 			owner := t.tokens[c.on]
 			return t.api(owner, owner.grant.user.me())
@@ -224,6 +229,9 @@ func (z *zoom) given(c *call, g *grant) (int, []byte) {
 func (z *zoom) revoke(t token) (int, []byte) {
 	if z.works(t) {
 		t.grant.dead = true
+		if t.grant.saved < 0 {
+			t.grant.user.doom("a sign-in that failed has ended the grants of others, and was revoked")
+		}
 	}
 	return http.StatusOK, []byte(`{"status":"success"}`)
 }
