@@ -2,7 +2,10 @@ package zoompkce
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // Refreshed tokens that the store did not take are the only valid ones: the
@@ -103,4 +106,132 @@ func (s *State) passOn(m *Manager, u *user) {
 	if next != nil {
 		next.saveInBackground(u)
 	}
+}
+
+var (
+	// errGone means that the record has no grant: the user has left.
+	errGone = errors.New("the user was signed out")
+	// errSuperseded means that the record has no use for a grant any more.
+	errSuperseded = errors.New("the grant was replaced by a later sign-in")
+	// errAsk means that only Zoom can tell which of two grants is the newer one.
+	errAsk = errors.New("which grant is the newer one has to be asked")
+)
+
+// closeTimes is how far two times may be apart and still say nothing about which
+// was first: clocks of servers differ, and one clock is put right at times.
+const closeTimes = 5 * time.Minute
+
+// clockSkew is how far apart the clocks of servers may be.
+const clockSkew = time.Minute
+
+// saveGrant puts tokens into the record, gives the lease back, and makes them
+// the saved ones. It returns the grant that is in the record then, and fails only
+// if the store does, or Zoom where it has to be asked. A record without a grant
+// belongs to a user who has left: then the tokens are revoked.
+func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant, error) {
+	snap, err := m.replaceGrant(ctx, u, fresh)
+	outcome := "ok"
+	switch {
+	case errors.Is(err, errGone):
+		outcome = "superseded"
+		if !m.run(func(ctx context.Context) { m.revoke(ctx, fresh) }) {
+			m.revoke(ctx, fresh)
+		}
+	case errors.Is(err, errSuperseded):
+		outcome = "superseded"
+		m.run(func(ctx context.Context) { m.dropLease(context.WithoutCancel(ctx), u) })
+	case err == nil:
+		m.run(func(ctx context.Context) {
+			if p, err := m.client.Me(ctx, fresh.token()); err == nil {
+				_ = m.keepProfile(ctx, u, p)
+			}
+		})
+	case !errors.Is(err, errUnchanged):
+		return nil, err
+	}
+	u.dropUnsaved(fresh)
+	m.observe(Event{Kind: EventRefresh, UserID: fresh.Profile.ID, Outcome: outcome})
+	return snap.record.grantOrNil(), nil
+}
+
+// replaceGrant puts fresh in the place of the record's grant. Where that is of
+// another sign-in and the times do not tell which was first, Zoom does: the later
+// of two sign-ins revokes the tokens of the earlier one.
+func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*snapshot, error) {
+	asked := ""
+	for range maxSwaps {
+		var stored *grant
+		snap, err := m.change(ctx, saveTimeout, u, "saving refreshed tokens", func(r *record) error {
+			stored = r.Grant
+			switch {
+			case stored == nil:
+				return errGone
+			case stored.same(fresh):
+				return errUnchanged // the store took it, though it answered with an error
+			case stored.SignIn != fresh.SignIn && stored.SignIn != asked:
+				return errAsk
+			case stored.SignIn == fresh.SignIn && !fresh.succeeds(stored):
+				return errSuperseded
+			}
+			r.saveGrant(fresh, time.Now())
+			m.state.giveBack(r)
+			return nil
+		})
+		if !errors.Is(err, errAsk) {
+			return snap, err
+		}
+		if superseded, err := m.superseded(ctx, fresh, stored); err != nil {
+			return nil, err
+		} else if superseded {
+			return snap, errSuperseded
+		}
+		asked = stored.SignIn
+		later := fresh.clone()
+		later.putAfter(stored)
+		u.unsaved.CompareAndSwap(fresh, later)
+		fresh = later
+	}
+	return nil, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))
+}
+
+// superseded reports whether another sign-in took the place of the one that
+// brought g.
+func (m *Manager) superseded(ctx context.Context, g, other *grant) (bool, error) {
+	apart, now := other.SignedInAt.Sub(g.SignedInAt), time.Now()
+	switch {
+	case apart > closeTimes:
+		return true, nil
+	case now.Before(g.Expiry):
+		taken, err := m.takes(ctx, g)
+		// What counts from the answer may be over at Zoom as long before as that took.
+		if taken || err != nil || time.Until(g.Expiry) > m.timeout {
+			return !taken, err
+		}
+	case apart < -closeTimes:
+		return false, nil
+	}
+	// Our token says nothing. That of the other may.
+	taken, err := m.takes(ctx, other)
+	return taken || apart > 0, err
+}
+
+// takes asks Zoom whether it takes the access token of a grant.
+func (m *Manager) takes(ctx context.Context, g *grant) (bool, error) {
+	_, err := m.client.Me(ctx, g.token())
+	if zoomapi.KindOf(err) == zoomapi.KindUnauthorized {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// saveGrant replaces the grant. What the record knows of a user stays, as long
+// as it is the same sign-in's.
+func (r *record) saveGrant(fresh *grant, now time.Time) {
+	saved := fresh.clone()
+	if old := r.Grant; old.SignIn == fresh.SignIn {
+		saved.Profile, saved.ProfileAt = old.Profile, old.ProfileAt
+		saved.Lacks, saved.Asked = old.Lacks, old.Asked
+	}
+	saved.SavedAt = now
+	r.Grant = saved
 }
