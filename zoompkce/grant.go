@@ -96,7 +96,7 @@ func (g *grant) same(other *grant) bool {
 // succeeds reports whether g was refreshed from other or from one of those
 // that follow it, so that other is spent.
 func (g *grant) succeeds(other *grant) bool {
-	return other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
+	return g != nil && other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
 }
 
 // follows reports whether g takes the place of other: it was refreshed from it,

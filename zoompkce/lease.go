@@ -98,7 +98,7 @@ func (s *State) giveBack(r *record) (had bool) {
 // the one that follows gives it back.
 func (m *Manager) dropLease(ctx context.Context, u *user) {
 	_, _ = m.change(ctx, saveTimeout, u, "giving the refresh lease back", func(r *record) error {
-		if unsaved := u.unsaved.Load(); unsaved != nil && unsaved.succeeds(r.Grant) || !m.state.giveBack(r) {
+		if u.unsaved.Load().succeeds(r.Grant) || !m.state.giveBack(r) {
 			return errUnchanged
 		}
 		return nil

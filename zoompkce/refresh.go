@@ -97,14 +97,10 @@ func (m *Manager) refreshOnce(
 	if err != nil || !leased {
 		return base, err
 	}
-	token, err := m.client.Refresh(ctx, base.RefreshToken)
+	fresh, err := m.spend(ctx, u, base)
 	if err != nil {
 		return m.refreshRefused(ctx, u, base, err)
 	}
-	fresh := base.refreshed(token, time.Now())
-	// From here on the old token is spent and this one is all there is, whether
-	// it can be saved or not.
-	u.keepUnsaved(fresh)
 	g, err := m.saveGrant(ctx, u, fresh)
 	if err != nil {
 		m.observe(Event{Kind: EventRefresh, UserID: fresh.Profile.ID, Outcome: "unsaved", Err: err})
@@ -112,6 +108,20 @@ func (m *Manager) refreshOnce(
 		return fresh, nil
 	}
 	return alive(g)
+}
+
+// spend presents the refresh token of a grant. From then on it is spent, and the
+// grant that comes is all there is, whether it can be saved or not.
+func (m *Manager) spend(ctx context.Context, u *user, base *grant) (*grant, error) {
+	u.spending.Store(true)
+	defer u.spending.Store(false)
+	token, err := m.client.Refresh(ctx, base.RefreshToken)
+	if err != nil {
+		return nil, err
+	}
+	fresh := base.refreshed(token, time.Now())
+	u.keepUnsaved(fresh)
+	return fresh, nil
 }
 
 func (m *Manager) refreshRefused(ctx context.Context, u *user, base *grant, err error) (*grant, error) {

@@ -174,7 +174,9 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 				return errSuperseded
 			}
 			r.saveGrant(fresh, time.Now())
-			m.state.giveBack(r)
+			if !u.spending.Load() && !u.unsaved.Load().succeeds(fresh) {
+				m.state.giveBack(r)
+			}
 			return nil
 		})
 		if !errors.Is(err, errAsk) {

@@ -24,6 +24,7 @@ type user struct {
 	reading        atomic.Bool // ahead of time, in the background
 	readFailure    atomic.Pointer[failure]
 	refreshing     atomic.Bool // likewise
+	spending       atomic.Bool // a refresh token is on its way to Zoom
 	refreshFailure atomic.Pointer[failure]
 	seenLease      atomic.Pointer[seenLease]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too

@@ -53,7 +53,7 @@ func (w *world) take(s step) {
 		w.note("%s reloads", p.incarnation)
 		p.reload()
 	case kill:
-		p.incarnation.kill(func() bool { return w.luck.IntN(2) == 0 })
+		p.kill(func() bool { return w.luck.IntN(2) == 0 })
 		w.start(p)
 	case skew:
 		p.ahead = time.Duration(s.who[2]%60001)*time.Millisecond - 30*time.Second

@@ -25,7 +25,6 @@ type user struct {
 	locked       bool      // the secret of the record may have been lost
 	ended        time.Time // when somebody last ended all sessions, as far as is known
 	ending       int       // who is about to
-	sent         time.Time // when Zoom last said that the app's permission was taken away
 }
 
 // session is a signed-in browser, as the world knows it.

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -193,7 +194,7 @@ func (i *incarnation) learn(t token) {
 }
 
 func (i *incarnation) hasRead(u *user, v *view, c *call) {
-	if c.err != nil && c.err != zoompkce.ErrNotFound {
+	if c.err != nil && !errors.Is(c.err, zoompkce.ErrNotFound) {
 		i.hasNotRead(u)
 		return
 	}
@@ -214,7 +215,7 @@ func (i *incarnation) hasNotRead(u *user) {
 }
 
 func (i *incarnation) hasWritten(u *user, c *call) {
-	if c.err != nil && c.err != zoompkce.ErrConflict {
+	if c.err != nil && !errors.Is(c.err, zoompkce.ErrConflict) {
 		i.hasNotSaved(u)
 	}
 }

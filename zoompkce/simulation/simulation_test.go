@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 2000, "how many runs there are; a tenth of it with -short")
+	seeds = flag.Int("seeds", 1400, "how many runs there are; a tenth of it with -short")
 	first = flag.Uint64("first", 1, "the seed of the first run")
 	steps = flag.Int("steps", 200, "how many steps a run has")
 	seed  = flag.Uint64("seed", 0, "the one run of TestSeed")

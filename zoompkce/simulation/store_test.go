@@ -30,7 +30,6 @@ type stored struct {
 	version string
 	expires time.Time
 	view    *view // of a user record
-	by      string
 }
 
 var errStore = errors.New("the store is in trouble")
