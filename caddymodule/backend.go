@@ -188,7 +188,7 @@ func (b backends) Refuse(w http.ResponseWriter, r *http.Request, asked backend.K
 	if refused, ok := errors.AsType[*backend.RefusalError](err); ok {
 		f.code = refused.Code
 	} else if errors.Is(err, zoompkce.ErrNoGrant) || errors.As(err, new(*zoompkce.NoSessionError)) {
-		f.code = outcome.NotFound
+		f.code, f.detail = outcome.NotFound, "Nobody with this user id is signed in here or has left a grant."
 	}
 	f.asJSON, f.unattended = true, true
 	telemetry.Metrics.BackendToken(string(asked), string(f.code))

@@ -37,5 +37,6 @@ func (s *site) examined() *doctor.Site {
 		LastingZAK:     s.zak != nil && s.zak.lifetime > 0,
 		OBF:            s.obf != nil,
 		PageTokens:     s.pageTokens,
+		KeyPrograms:    s.programs != nil && len(s.programs.clients.Configured) > 0,
 	}
 }

@@ -27,6 +27,7 @@ type refusal struct {
 	scopes     []string      // that Zoom found missing
 	returnURL  string        // where a sign-in from here leads; default: the page itself
 	page       *pages.Page   // default: the page of the code
+	detail     string        // in JSON; default: the sentence of the code
 	framed     bool          // the page may be shown in a frame
 	asJSON     bool          // no page, whoever asks
 	unattended bool          // nobody is there who could sign in
@@ -103,7 +104,11 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 		if f.code.HelpsToSignIn() && !f.unattended {
 			loginURL = s.loginURL(f.returnURL)
 		}
-		pages.NewProblem(f.code, requestID, loginURL).Write(w, security, f.retryAfter)
+		problem := pages.NewProblem(f.code, requestID, loginURL)
+		if f.detail != "" {
+			problem.Detail = f.detail
+		}
+		problem.Write(w, security, f.retryAfter)
 		return nil
 	}
 	if f.framed {

@@ -147,6 +147,8 @@ func TestBackendRefuses(t *testing.T) {
 		if tt.method != "HEAD" {
 			if p := a.problem(t); p.Code != tt.code || p.LoginURL != "" {
 				t.Errorf("%s: got %+v", tt.name, p)
+			} else if told := strings.Contains(p.Detail, "this user id"); told != strings.HasPrefix(tt.name, "an unknown user") {
+				t.Errorf("%s: got the detail %q", tt.name, p.Detail)
 			}
 		}
 		if got := a.Header.Get("WWW-Authenticate") == "Bearer"; got != (tt.code == "sign_in_required") {

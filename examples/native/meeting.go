@@ -45,7 +45,7 @@ func (p *program) fetch(ctx context.Context, token *oauth2.Token) (*credentials,
 	}
 	var signature struct{ Signature string }
 	if err := call(ctx, client, http.MethodPost, p.prefix+"/signature", "{}", &signature); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: zoom_pkce needs meeting_sdk", err)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.site+"/", nil)
 	if err != nil {

@@ -36,7 +36,7 @@ var httpClient = &http.Client{Timeout: 30 * time.Second}
 func discover(ctx context.Context, site, client string) (*program, error) {
 	var found metadata
 	if err := call(ctx, httpClient, http.MethodGet, site+"/.well-known/oauth-authorization-server", "", &found); err != nil {
-		return nil, fmt.Errorf("looking for the endpoints of %s: %w", site, err)
+		return nil, fmt.Errorf("looking for the endpoints of %s, whose zoom_pkce needs programs: %w", site, err)
 	}
 	if found.Issuer != site { // RFC 8414, section 3.3
 		return nil, fmt.Errorf("%s calls itself %q: use that name", site, found.Issuer)

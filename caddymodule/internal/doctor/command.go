@@ -61,10 +61,11 @@ anything fails.`,
 
 	keys := &cobra.Command{
 		Use:   "keygen [--client-key]",
-		Short: "Prints a fresh cookie secret, or a client key",
+		Short: "Prints a fresh secret, or a client key",
 		Long: `
 Prints 32 random bytes in 43 characters: a secret for the option 'cookie
-secret', which all Caddys of a site share.
+secret' or 'backend secret', which all Caddys of a site share. Each option needs
+one of its own.
 
 With --client-key it prints a private key (P-256) for the option 'client_key',
 to be kept in a file that only Caddy can read, and after it the public key to

@@ -13,7 +13,7 @@ import (
 // generatedSecretLen is what HMAC-SHA-256 and AES-256 can make use of.
 const generatedSecretLen = 32
 
-// keygen prints a fresh cookie secret: letters, digits, - and _, so that it
+// keygen prints a fresh secret: letters, digits, - and _, so that it
 // can stand in a Caddyfile, an env file and a shell without quotes. About one
 // in a million spells "your-" or the like by chance: the doctor would refuse
 // it, so it is not handed out.

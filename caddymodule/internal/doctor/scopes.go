@@ -19,29 +19,32 @@ type neededScope struct {
 // (developers.zoom.us/docs/integrations/oauth-scopes-overview; the two ZAK
 // endpoints need different ones).
 func scopesOf(sites []*Site) (needed []neededScope) {
-	var profile, zak, pageZAK, token, pageOBF bool
+	var profile, zak, token bool
+	var zakFetchers, obfFetchers []string
 	for _, s := range sites {
 		profile = profile || s.AllowsByEmail
 		zak = zak || s.ZAK && !s.LastingZAK
-		// Pages may ask for a ZAK where requests carry none.
-		pageZAK = pageZAK || s.PageTokens && !s.LastingZAK
+		// Pages, programs and servers may ask for a ZAK where requests carry none.
+		if !s.LastingZAK {
+			zakFetchers = append(zakFetchers, s.fetchers()...)
+		}
 		token = token || s.LastingZAK || s.OBF
-		pageOBF = pageOBF || s.PageTokens
+		obfFetchers = append(obfFetchers, s.fetchers()...)
 	}
 	needed = append(needed, neededScope{
 		"user:read:user", []string{"user:read", "user_info:read", "user_profile"}, "name and e-mail address", profile,
 	})
-	if zak || pageZAK {
+	if zak || len(zakFetchers) > 0 {
 		why := "zak"
 		if !zak {
-			why = "POST zak of page_tokens"
+			why = "POST zak of " + strings.Join(conf.Unique(zakFetchers), ", ")
 		}
 		needed = append(needed, neededScope{"user:read:zak", []string{"user_zak:read"}, why, zak})
 	}
-	if token || pageOBF {
+	if token || len(obfFetchers) > 0 {
 		why := "zak lifetime, obf"
 		if !token {
-			why = "POST obf of page_tokens"
+			why = "POST obf of " + strings.Join(conf.Unique(obfFetchers), ", ")
 		}
 		needed = append(needed, neededScope{"user:read:token", []string{"user:read"}, why, token})
 	}

@@ -18,6 +18,8 @@ func TestScopesOfFeatures(t *testing.T) {
 		"obf":                           {Site{OBF: true}, map[string]bool{"user:read:user": false, "user:read:token": vital}},
 		"page_tokens with zak off":      {Site{PageTokens: true}, map[string]bool{"user:read:user": false, "user:read:zak": false, "user:read:token": false}},
 		"page_tokens":                   {Site{PageTokens: true, ZAK: true}, map[string]bool{"user:read:user": false, "user:read:zak": vital, "user:read:token": false}},
+		"backend with zak off":          {Site{BackendSecrets: [][]byte{nil}}, map[string]bool{"user:read:user": false, "user:read:zak": false, "user:read:token": false}},
+		"programs":                      {Site{KeyPrograms: true, ZAK: true}, map[string]bool{"user:read:user": false, "user:read:zak": vital, "user:read:token": false}},
 		"page_tokens with obf":          {Site{PageTokens: true, OBF: true}, map[string]bool{"user:read:user": false, "user:read:zak": false, "user:read:token": vital}},
 		"page_tokens with zak lifetime": {Site{PageTokens: true, ZAK: true, LastingZAK: true}, map[string]bool{"user:read:user": false, "user:read:token": vital}},
 	} {

@@ -24,6 +24,21 @@ type Site struct {
 	LastingZAK    bool // with a lifetime of its own
 	OBF           bool // requests carry one
 	PageTokens    bool // pages may fetch both
+	KeyPrograms   bool // programs may fetch both
+}
+
+// fetchers are the options that let somebody ask for a ZAK or an OBF token.
+func (s *Site) fetchers() (options []string) {
+	if s.PageTokens {
+		options = append(options, "page_tokens")
+	}
+	if s.KeyPrograms {
+		options = append(options, "programs")
+	}
+	if len(s.BackendSecrets) > 0 {
+		options = append(options, "backend")
+	}
+	return options
 }
 
 func (s *Site) public() bool { return s.Zoom.ClientSecret == "" && s.Zoom.ClientKey == "" }
