@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,6 +44,9 @@ func TestWhatEndsAllProgramsOfAUser(t *testing.T) {
 			one.wantUser("user-ada")
 			another.wantUser("user-ada")
 
+			if a := ada.open("/zoom_pkce/logout"); !strings.Contains(a.body, `name="disconnect" value="1"`) {
+				t.Error("the page that signs out has no button for all of it")
+			}
 			end(w, ada, admin)
 			one.wantEnded(t)
 			another.wantEnded(t)
