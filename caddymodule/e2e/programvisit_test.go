@@ -106,8 +106,18 @@ func TestAuthorizationOfTheApp(t *testing.T) {
 		return b.do(r)
 	}
 	for _, fields := range [][]string{
-		{"Basic YTpi"}, {"Bearer abc"}, {"bearer  a b"}, {"Bearer"}, {"Bearer zpk_"}, {"Bearer zpk_00000000_a_x"}, {"Token " + p.access}, {p.access},
-		{"Bearer " + strings.ToUpper(p.access)}, {`Digest username="zpk_", uri="/"`}, {"AWS4-HMAC-SHA256 Credential=x/y, Signature=é"}, {""},
+		{"Basic YTpi"},
+		{"Bearer abc"},
+		{"bearer  a b"},
+		{"Bearer"},
+		{"Bearer zpk_"},
+		{"Bearer zpk_00000000_a_x"},
+		{"Token " + p.access},
+		{p.access},
+		{"Bearer " + strings.ToUpper(p.access)},
+		{`Digest username="zpk_", uri="/"`},
+		{"AWS4-HMAC-SHA256 Credential=x/y, Signature=é"},
+		{""},
 		{"Basic YTpi", "Bearer abc"},
 	} {
 		for _, target := range []string{"/app/", "/public"} {
@@ -122,7 +132,10 @@ func TestAuthorizationOfTheApp(t *testing.T) {
 		}
 	}
 	for _, fields := range [][]string{
-		{"Basic YTpi", "Bearer " + p.access}, {"Bearer " + p.access, "Basic YTpi"}, {"Bearer " + p.access, "Bearer " + p.access}, {"Bearer " + p.access, ""},
+		{"Basic YTpi", "Bearer " + p.access},
+		{"Bearer " + p.access, "Basic YTpi"},
+		{"Bearer " + p.access, "Bearer " + p.access},
+		{"Bearer " + p.access, ""},
 		{"Bearer abc", "Bearer abc", "bearer \t" + p.access},
 	} {
 		wantChallenge(t, w, send("/app/", fields...), "/app/", true)
