@@ -47,7 +47,9 @@ func TestWhatEndsAllProgramsOfAUser(t *testing.T) {
 			if a := ada.open("/zoom_pkce/logout"); !strings.Contains(a.body, `name="disconnect" value="1"`) {
 				t.Error("the page that signs out has no button for all of it")
 			}
+			code := one.redirected(ada.pressConsent(ada.open(one.request()), "allow")).Get("code")
 			end(w, ada, admin)
+			wantOAuthError(t, "a code from before", one.post("oauth/token", one.codeForm(code)), http.StatusBadRequest, "invalid_grant")
 			one.wantEnded(t)
 			another.wantEnded(t)
 			ada.wantSignedOut()

@@ -103,7 +103,10 @@ func TestProgramsWhileTheSecretIsOutOfReach(t *testing.T) {
 	w.load(w.caddyfile("respond gone"))
 	trouble(t, func(context.Context, string) error { return errors.New("connection refused by the storage") })
 	w.loadJSON(config)
+	r := b.request(http.MethodPost, "/zoom_pkce/oauth/register", "Content-Type", "application/json")
+	setBody(r, `{"redirect_uris":["http://127.0.0.1/callback"]}`)
 	for what, a := range map[string]answer{
+		"registering":     p.send(r),
 		"a refresh token": p.refreshed(),
 		"revoking":        p.post("oauth/revoke", url.Values{"token": {p.refresh}, "client_id": {p.id}}),
 	} {
@@ -114,6 +117,43 @@ func TestProgramsWhileTheSecretIsOutOfReach(t *testing.T) {
 	noTrouble()
 	p.refreshSoon(t)
 	p.wantUser("user-ada")
+}
+
+// A press of a button that could not be kept can be repeated.
+func TestConsentWhileTheStoreIsDown(t *testing.T) {
+	w := newWorld(t)
+	config := changed(t, w.site(programOptions, "session {\nsync_interval 100ms\n}", secrets(oldSecret)), w.onTestStorage)
+	w.loadJSON(config)
+	b, p := w.signedIn("user-ada"), w.program()
+	page := b.open(p.request())
+	for _, broken := range []string{"store", "load"} {
+		trouble(t, func(_ context.Context, operation string) error {
+			if operation == broken {
+				return syscall.EIO
+			}
+			return nil
+		})
+		wantRefusal(t, b.pressConsent(page, "allow"), "store_unavailable")
+		noTrouble()
+	}
+	var a answer
+	testkit.Eventually(t, "the store to be asked again", 15*time.Second, func() bool {
+		a = b.pressConsent(page, "allow")
+		return a.StatusCode != http.StatusServiceUnavailable
+	})
+	p.exchange(p.redirected(a).Get("code"))
+	p.wantUser("user-ada")
+
+	trouble(t, func(context.Context, string) error { return syscall.EIO })
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource"} {
+		if a := b.fetch(http.MethodGet, path); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		}
+	}
+	w.load(w.caddyfile("respond gone"))
+	w.loadJSON(config)
+	wantRefusal(t, b.open("/zoom_pkce/programs"), "store_unavailable")
+	wantRefusal(t, b.open(p.request()), "store_unavailable")
 }
 
 // Clients try again in another way, so that what is refused has spent nothing.
