@@ -102,7 +102,7 @@ func (s *site) wishedReturnURL(wish string) string {
 	}
 	if u, err := url.Parse(to); err != nil {
 		return "/"
-	} else if _, ours := s.endpointAt(u.EscapedPath()); ours {
+	} else if !s.isDestination(u.EscapedPath()) {
 		return "/"
 	}
 	if s.keepFragment && fragment != "" {

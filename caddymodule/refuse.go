@@ -167,12 +167,19 @@ func (s *site) scheme() string {
 	return "http"
 }
 
-// returnURL is where a sign-in that this request gives rise to leads back to.
-// Our own endpoints are nobody's destination, and an address that a form was sent to
-// may take nothing else.
+// isDestination reports whether a sign-in may lead back to a path. Our own endpoints
+// are nobody's destination, but for the page of the user's programs: to open it
+// changes nothing, and it begins no sign-in by itself that could go round for ever.
+func (s *site) isDestination(path string) bool {
+	endpoint, ours := s.endpointAt(path)
+	return !ours || endpoint == "programs" && s.hasPrograms()
+}
+
+// returnURL is where a sign-in that this request gives rise to leads back to. An
+// address that a form was sent to may take nothing else.
 func (s *site) returnURL(r *http.Request) string {
 	sent := browser.SentURL(r)
-	if _, ours := s.endpointAt(sent.EscapedPath()); ours || browser.Classify(r) == browser.FormPost {
+	if !s.isDestination(sent.EscapedPath()) || browser.Classify(r) == browser.FormPost {
 		return "/"
 	}
 	if s.cookie.domain != "" {

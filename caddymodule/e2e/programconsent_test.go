@@ -147,9 +147,6 @@ func TestListOfPrograms(t *testing.T) {
 	w.load(w.site(programOptions))
 	ada, bob := w.signedIn("user-ada"), w.signedIn("user-bob")
 	p := w.program().signedInBy(ada)
-	if a := w.browser().open("/zoom_pkce/programs"); a.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a browser that is signed out: %d", a.StatusCode)
-	}
 	if a := p.call(http.MethodGet, "/zoom_pkce/programs"); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a program sees the list: %d", a.StatusCode)
 	}
@@ -176,6 +173,29 @@ func TestListOfPrograms(t *testing.T) {
 	if a := p.refreshed(); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.body, "invalid_grant") {
 		t.Errorf("refreshing: %d %s", a.StatusCode, a.body)
 	}
+}
+
+// A sign-in for the list comes back to it, and to no other endpoint. Without programs
+// there is no list.
+func TestSignInForTheListOfPrograms(t *testing.T) {
+	const signIn, path = "/zoom_pkce/login?return_to=", "/zoom_pkce/programs"
+	w := newWorld(t)
+	w.load(w.site(programOptions))
+	b := w.browser()
+	page := b.open(path)
+	if page.StatusCode != http.StatusUnauthorized || !strings.Contains(page.body, `href="`+signIn+path+`"`) {
+		t.Fatalf("a browser that is signed out: %d\n%s", page.StatusCode, page.body)
+	}
+	wantRedirect(t, b.open(b.consent(b.open(signIn+path), "user-ada")), path)
+	if a := b.open(path); a.StatusCode != http.StatusOK {
+		t.Errorf("signed in: %d", a.StatusCode)
+	}
+	for _, other := range []string{path + "/end", path + "/", "/zoom_pkce/oauth/consent", "/zoom_pkce/logout", "/zoom_pkce/PROGRAMS"} {
+		b := w.browser()
+		wantRedirect(t, b.open(b.consent(b.open(signIn+other), "user-ada")), "/")
+	}
+	w.load(w.site())
+	wantRedirect(t, b.open(b.consent(b.open(signIn+path), "user-ada")), "/")
 }
 
 // What ends a user's access ends their programs; a sign-out of one browser does not.
