@@ -99,9 +99,12 @@ func TestStalledStrangersLeaveVisitorsRoom(t *testing.T) {
 	b.open(b.consent(b.open("/"), "user-ada"))
 	const length, large, small = 64 << 10, 250, 300
 	head := "POST /zoom_pkce/app/onauthorized HTTP/1.1\r\nHost: " + w.addr + "\r\nContent-Length: %d\r\n\r\n"
-	for i := range large + small {
-		c := w.dial()
-		defer c.Close()
+	var strangers [large + small]*rawConn // who are there first, since each has 10 s only
+	for i := range strangers {
+		strangers[i] = w.dial()
+		defer strangers[i].Close()
+	}
+	for i, c := range strangers {
 		c.send(head, length)
 		if i < large {
 			_, _ = c.Write(make([]byte, length-1)) // those that are refused may be closed by now

@@ -3,7 +3,9 @@ package logformat_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -51,7 +53,7 @@ const leakyCaddyfile = `{
 }
 https://localhost:%[4]s {
 	bind 127.0.0.1
-	tls internal
+	tls %[2]s.crt %[2]s.key
 	log
 	route {
 		request_header X-Zoom-Access-Token "Bearer S3CRET-token-"
@@ -111,6 +113,7 @@ func newLeaky(t *testing.T) *leaky {
 // load (re)loads Caddy with a format, and a header of the app's own name.
 func (l *leaky) load(format, header string) {
 	l.t.Helper()
+	l.writeCertificate()
 	config, err := adapted(fmt.Sprintf(leakyCaddyfile, l.dir, l.log, format, l.port, header, l.php, l.app, l.warn))
 	if err != nil {
 		l.t.Fatal(err)
@@ -118,7 +121,7 @@ func (l *leaky) load(format, header string) {
 	if err := caddy.Load(config, true); err != nil {
 		l.t.Fatal(err)
 	}
-	for range 200 { // until Caddy's own authority has made the certificate
+	for range 200 { // until Caddy listens
 		var conn *tls.Conn
 		if conn, err = tls.Dial("tcp", "127.0.0.1:"+l.port, insecure()); err == nil {
 			conn.Close()
@@ -127,6 +130,27 @@ func (l *leaky) load(format, header string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	l.t.Fatal(err)
+}
+
+// writeCertificate puts a certificate beside the log. Caddy v2.11.9 races with itself
+// where its own authority makes one while it starts.
+func (l *leaky) writeCertificate() {
+	l.t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	certificate := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		".crt": {Type: "CERTIFICATE", Bytes: certificate.Certificate[0]},
+		".key": {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(l.log+name, pem.EncodeToMemory(block), 0o600); err != nil {
+			l.t.Fatal(err)
+		}
+	}
 }
 
 func insecure() *tls.Config { return &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"} }
