@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 // wantEnded checks that neither token of the program is worth anything.
@@ -63,4 +65,25 @@ func TestWhatEndsAllProgramsOfAUser(t *testing.T) {
 			one.wantEnded(t)
 		})
 	}
+}
+
+// A program lives by its user's grant. While Zoom does not answer it is asked to try again
+// and gets its tokens, which need no Zoom; once Zoom has ended the grant it ends.
+func TestProgramsLiveByTheGrant(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site(programOptions, "refresh_margin 1ms", "zoom_timeout 1s"))
+	w.tokensLive(time.Second)
+	p, q := w.program().signedInBy(w.signedIn("user-ada")), w.program().signedInBy(w.signedIn("user-bob"))
+	w.zoom.Fail(zoomtest.CallRefresh, -1, zoomtest.Status(http.StatusServiceUnavailable, ""))
+	time.Sleep(1100 * time.Millisecond)
+	a := p.call(http.MethodGet, "/")
+	w.wantUnavailable("Zoom is away", a)
+	if a.problem(t).Code != "zoom_unavailable" || a.Header["Www-Authenticate"] != nil {
+		t.Errorf("Zoom is away: %v\n%s", a.Header, a.body)
+	}
+	p.takeTokens(p.refreshed())
+
+	w.zoom.Restore(zoomtest.CallRefresh)
+	w.zoom.RevokeUser(testClientID, "user-bob") // of which no webhook tells
+	q.wantEnded(t)
 }
