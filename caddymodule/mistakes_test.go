@@ -166,6 +166,50 @@ func TestResolveRefuses(t *testing.T) {
 		"a webhook for a client that is empty": {
 			func(h *Handler) { h.Webhook = &Webhook{SecretToken: []string{"x"}, ClientID: []string{""}} }, "webhook client_id: is empty",
 		},
+		"programs for nobody": {func(h *Handler) { h.Programs = new(Programs) }, "programs: lets nobody in"},
+		"a program without an id": {
+			func(h *Handler) {
+				h.Programs = &Programs{Client: []ProgramClient{{RedirectURI: []string{"http://127.0.0.1/"}}}}
+			}, `programs client: the id "" is empty`,
+		},
+		"a program with a colon": {
+			func(h *Handler) { h.Programs = &Programs{Client: []ProgramClient{{ID: "a:b"}}} }, "must be visible ASCII without colons",
+		},
+		"a program that leads nowhere": {
+			func(h *Handler) { h.Programs = &Programs{Client: []ProgramClient{{ID: "cli"}}} }, "programs client cli redirect_uri: is required",
+		},
+		"a program on plain http": {
+			func(h *Handler) {
+				h.Programs = &Programs{Client: []ProgramClient{{ID: "cli", RedirectURI: []string{"http://cli.example.com/"}}}}
+			}, `programs client cli redirect_uri "http://cli.example.com/": http is for this machine only`,
+		},
+		"a program twice": {
+			func(h *Handler) {
+				cli := ProgramClient{ID: "cli", RedirectURI: []string{"http://127.0.0.1/"}}
+				h.Programs = &Programs{Client: []ProgramClient{cli, cli}}
+			}, "is there twice",
+		},
+		"a redirect host that is a URL": {
+			func(h *Handler) {
+				h.Programs = &Programs{Registration: true, RedirectHosts: []string{"https://client.example.com"}}
+			}, "programs redirect_hosts",
+		},
+		"programs that end before their tokens": {
+			func(h *Handler) {
+				h.Programs = &Programs{Registration: true, IdleTimeout: caddy.Duration(time.Minute)}
+			}, "programs idle_timeout: 1m0s is less than the 1h0m0s of token_lifetime",
+		},
+		"programs for ever": {
+			func(h *Handler) {
+				h.Programs = &Programs{Registration: true, MaxLifetime: caddy.Duration(11 * 365 * 24 * time.Hour)}
+			}, "is more than 10 years",
+		},
+		"a callback in the place of a program's endpoint": {
+			func(h *Handler) {
+				h.RedirectURI = []string{"https://app.example.com/zoom_pkce/oauth/token"}
+				h.Programs = &Programs{Registration: true}
+			}, `redirect_uri: its path is that of the endpoint "oauth/token"`,
+		},
 		"a webhook without a token": {func(h *Handler) { h.Webhook = new(Webhook) }, "webhook secret_token: is required"},
 
 		"a session for ever":       {func(h *Handler) { h.Session = &Session{MaxLifetime: caddy.Duration(401 * 24 * time.Hour)} }, "session max_lifetime"},

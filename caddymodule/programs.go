@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -220,7 +221,8 @@ func (c *ProgramClient) resolve(r *resolver, others []programs.Client) (client p
 func (r *resolver) programHosts(option string, raws []string) (hosts []string) {
 	for _, v := range r.Texts(option, raws) {
 		host := strings.TrimSuffix(conf.LowerASCII(v.Text), ":443")
-		if name, _, _ := strings.Cut(host, ":"); !conf.ValidHost(name) {
+		name, port, hasPort := strings.Cut(host, ":")
+		if number, err := strconv.ParseUint(port, 10, 16); !conf.ValidHost(name) || hasPort && (err != nil || number == 0) {
 			r.Fail(v, "is not a host name such as client.example.com")
 		}
 		hosts = append(hosts, host)
