@@ -173,20 +173,10 @@ func (p *Programs) resolve(r *resolver, s *settings) *programsSettings {
 	}
 	resolved.life = programsLife{min(idle, life), life, r.Count("programs max_programs", p.MaxPrograms, 20, 1000)}
 
-	for _, endpoint := range programEndpoints {
-		if s.callbackPath == s.pathPrefix+"/"+endpoint {
-			r.Failf("redirect_uri", "its path is that of the endpoint %q below path_prefix; choose another one", endpoint)
-		}
-	}
 	if programs.IsMetadata(s.callbackPath) {
 		r.Failf("redirect_uri", "its path is where programs look for metadata; choose another one")
 	}
 	return resolved
-}
-
-// programEndpoints are the paths below path_prefix that there are for programs alone.
-var programEndpoints = []string{
-	"oauth/authorize", "oauth/consent", "oauth/token", "oauth/register", "oauth/revoke", "programs", "programs/end",
 }
 
 func (c *ProgramClient) resolve(r *resolver, others []programs.Client) (client programs.Client, ok bool) {

@@ -97,20 +97,21 @@ func TestStalledStrangersLeaveVisitorsRoom(t *testing.T) {
 	w.load(w.site("zoom_app", "meeting_sdk", sameSiteNone))
 	b := w.browser()
 	b.open(b.consent(b.open("/"), "user-ada"))
-	const length, large, small = 64 << 10, 250, 300
+	const length, large = 64 << 10, 250
 	head := "POST /zoom_pkce/app/onauthorized HTTP/1.1\r\nHost: " + w.addr + "\r\nContent-Length: %d\r\n\r\n"
-	var strangers [large + small]*rawConn // who are there first, since each has 10 s only
-	for i := range strangers {
-		strangers[i] = w.dial()
-		defer strangers[i].Close()
-	}
-	for i, c := range strangers {
-		c.send(head, length)
-		if i < large {
-			_, _ = c.Write(make([]byte, length-1)) // those that are refused may be closed by now
+	stall := func(count, written int) {
+		strangers := make([]*rawConn, count) // who are there first, since each has 10 s only
+		for i := range strangers {
+			strangers[i] = w.dial()
+		}
+		for _, c := range strangers {
+			c.send(head, length)
+			_, _ = c.Write(make([]byte, written)) // those that are refused may be closed by now
 		}
 	}
+	stall(large, length-1)
 	testkit.Eventually(t, "strangers to be refused", 8*time.Second, func() bool {
+		stall(50, 0) // large ones leave room for small ones, which is filled here
 		a := w.browser().post("frame/redeem", `{"ticket":"x"}`)
 		return a.StatusCode == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != ""
 	})
