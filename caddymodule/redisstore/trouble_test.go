@@ -109,8 +109,8 @@ func (f *fleet) visit(ctx context.Context, user string, leaves bool) {
 				if _, err := m.Session(ctx, []string{cookie}); err == nil {
 					f.Errorf("%s has signed out, and is let in by the same process", user)
 				}
-				cookie = ""
 			}
+			cookie = "" // one that failed may have taken effect: Redis was cut off after it
 		case x == 1:
 			f.zoom.RevokeAccessTokens(f.app.ClientID, user)
 		default:
