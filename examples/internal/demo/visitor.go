@@ -65,19 +65,24 @@ func (v *Visitor) Allow(consent Shown) (Shown, error) {
 	if action == nil || !strings.Contains(consent.Body, `name="decision" value="allow"`) {
 		return Shown{}, errors.New("this is not a consent page")
 	}
-	page, err := url.Parse(consent.URL)
-	if err != nil {
-		return Shown{}, err
-	}
-	target, err := page.Parse(html.UnescapeString(action[1]))
-	if err != nil {
-		return Shown{}, err
-	}
 	form := url.Values{"decision": {"allow"}}
 	for _, input := range formInput.FindAllStringSubmatch(consent.Body, -1) {
 		if name := html.UnescapeString(input[1]); !form.Has(name) {
 			form.Set(name, html.UnescapeString(input[2]))
 		}
+	}
+	return v.Submit(consent, html.UnescapeString(action[1]), form)
+}
+
+// Submit sends a form of a page to the form's action.
+func (v *Visitor) Submit(from Shown, action string, form url.Values) (Shown, error) {
+	page, err := url.Parse(from.URL)
+	if err != nil {
+		return Shown{}, err
+	}
+	target, err := page.Parse(action)
+	if err != nil {
+		return Shown{}, err
 	}
 	r, err := http.NewRequestWithContext(v.ctx, http.MethodPost, target.String(), strings.NewReader(form.Encode()))
 	if err != nil {
