@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 // signingRecipes are the README's ways to sign a URL, with what makes programs of
@@ -49,7 +51,7 @@ func TestSigningRecipes(t *testing.T) {
 				t.Fatal("the README has no such recipe")
 			}
 			if _, err := exec.LookPath(recipe.command); err != nil {
-				t.Skip("there is no " + recipe.command)
+				testkit.Missing(t, "there is no "+recipe.command)
 			}
 			file := filepath.Join(t.TempDir(), recipe.file)
 			if err := os.WriteFile(file, []byte(recipe.before+code[1]+"\n"+recipe.after), 0o600); err != nil {
