@@ -9,11 +9,19 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/backend"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
+)
+
+// Bodies of requests to endpoints: of visitors not known yet, and of those who have a
+// session. Strangers who fill their memory leave the others theirs.
+var (
+	strangerBodies = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
+	visitorBodies  = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
 )
 
 // endpoint is one of the paths at which the directive answers itself.

@@ -154,7 +154,7 @@ func (s *site) serveFrameTicket(w http.ResponseWriter, r *http.Request, v *visit
 	}
 	var wish frameWish
 	if r.ContentLength != 0 {
-		if err := readJSON(w, r, visitorBodies, &wish); err != nil {
+		if err := visitorBodies.ReadJSON(w, r, &wish); err != nil {
 			return s.refuse(w, r, bodyRefusal(err))
 		}
 	}
@@ -187,7 +187,7 @@ func (s *site) ticketCookie(key, ticket string) *http.Cookie {
 // serveFrameRedeem opens the frame's session.
 func (s *site) serveFrameRedeem(w http.ResponseWriter, r *http.Request, v *visit) error {
 	var wish frameWish
-	if err := readJSON(w, r, strangerBodies, &wish); err != nil {
+	if err := strangerBodies.ReadJSON(w, r, &wish); err != nil {
 		return s.refuse(w, r, bodyRefusal(err))
 	}
 	kept := wish.Ticket == "" && isFrameKey(wish.Key)

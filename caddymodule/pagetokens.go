@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
@@ -23,7 +24,7 @@ type zakAnswer struct {
 }
 
 type obfRequest struct {
-	MeetingID number `json:"meeting_id"`
+	MeetingID bodies.Number `json:"meeting_id"`
 }
 
 type obfAnswer struct {
@@ -72,7 +73,7 @@ func (s *site) servePageOBF(w http.ResponseWriter, r *http.Request, v *visit) er
 		return s.refuse(w, r, refusalOf(err))
 	}
 	var wish obfRequest
-	if err := readJSON(w, r, visitorBodies, &wish); err != nil {
+	if err := visitorBodies.ReadJSON(w, r, &wish); err != nil {
 		return s.refuse(w, r, bodyRefusal(err))
 	}
 	meeting, ok := zoomapi.MeetingNumber(string(wish.MeetingID))

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/pages"
@@ -199,4 +200,14 @@ func (s *site) redirectURIOf(r *http.Request) *redirectURI {
 		return uri
 	}
 	return &s.redirectURIs[0]
+}
+
+// bodyRefusal is the answer to a body that could not be read, or makes no sense.
+// There is no code for want of memory; what is there to do is the same as for
+// want of the store.
+func bodyRefusal(err error) refusal {
+	if errors.Is(err, bodies.ErrBusy) {
+		return refusal{code: outcome.StoreUnavailable, err: err}
+	}
+	return refusal{code: outcome.BadRequest, err: err}
 }

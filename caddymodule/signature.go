@@ -21,10 +21,10 @@ import (
 // (github.com/zoom/meetingsdk-auth-endpoint-sample), so that a client written
 // for it works by changing its URL.
 type signatureRequest struct {
-	MeetingNumber     *number `json:"meetingNumber"`
-	Role              *number `json:"role"`
-	ExpirationSeconds *number `json:"expirationSeconds"`
-	VideoWebRTCMode   *number `json:"videoWebRtcMode"`
+	MeetingNumber     *bodies.Number `json:"meetingNumber"`
+	Role              *bodies.Number `json:"role"`
+	ExpirationSeconds *bodies.Number `json:"expirationSeconds"`
+	VideoWebRTCMode   *bodies.Number `json:"videoWebRtcMode"`
 }
 
 type signatureAnswer struct {
@@ -61,7 +61,7 @@ func (s *site) serveSignature(w http.ResponseWriter, r *http.Request, v *visit) 
 		return s.refuse(w, r, refusalOf(err))
 	}
 	var wish signatureRequest
-	if err := readJSON(w, r, visitorBodies, &wish); errors.Is(err, bodies.ErrBusy) {
+	if err := visitorBodies.ReadJSON(w, r, &wish); errors.Is(err, bodies.ErrBusy) {
 		return s.refuse(w, r, bodyRefusal(err))
 	} else if err != nil {
 		return s.refuseSignature(w, r, []signatureError{{"$body", err.Error()}})
