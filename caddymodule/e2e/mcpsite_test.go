@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"html"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+// mcpTokenLife is how long access tokens live at an mcpSite.
+const mcpTokenLife = 5 * time.Second
+
+// mcpSite is a site with an MCP server behind the directive that knows nothing of
+// sign-ins. Many clients use it at once, each for a user of its own.
+type mcpSite struct {
+	*world
+	url string // of the server
+
+	mu       sync.Mutex
+	requests map[string][]http.Header // that reached the server, by user
+}
+
+func newMCPSite(t *testing.T, options string) *mcpSite {
+	t.Helper()
+	npmInstall(t, mcpClients)
+	s := &mcpSite{world: newWorld(t), requests: make(map[string][]http.Header)}
+	s.url = s.world.url + "/mcp"
+	port := testkit.FreePort(t)
+	server := node(t, "node_modules/@modelcontextprotocol/server-everything/dist/index.js", "streamableHttp")
+	server.Env = append(server.Env, "PORT="+port)
+	start(t, server).await(`(listening on port)`)
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "127.0.0.1:" + port})
+	proxy.FlushInterval = -1
+	s.upstream.serveWith(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		user := r.Header.Get("X-Zoom-User-Id")
+		s.requests[user] = append(s.requests[user], r.Header.Clone())
+		s.mu.Unlock()
+		proxy.ServeHTTP(w, r)
+	})
+	s.load(s.site(options))
+	return s
+}
+
+// person is the user of a test, at a browser.
+func (s *mcpSite) person(t *testing.T) *mcpPerson {
+	id := filepath.Base(t.Name())
+	s.zoom.AddUser(zoomtest.User{ID: id, AccountID: "account-1", Email: "someone@example.com", Verified: 1, DisplayName: id})
+	mine := *s.world
+	mine.t = t
+	return &mcpPerson{t, s, mine.browser(), id}
+}
+
+// mcpPerson has a browser.
+type mcpPerson struct {
+	t    *testing.T
+	site *mcpSite
+	*browser
+	id string
+}
+
+// answer goes where a program wants a person to go, presses a button of the consent
+// page, and goes on to the program.
+func (p *mcpPerson) answer(address, decision string) {
+	p.t.Helper()
+	resp, err := http.Get(p.answerProgram(address, p.id, decision))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.read(resp)
+}
+
+var programID = regexp.MustCompile(`name="program" value="([^"]+)"`)
+
+// endProgram ends the one program that may use the site for the person.
+func (p *mcpPerson) endProgram() {
+	p.t.Helper()
+	list := p.open("/zoom_pkce/programs")
+	ids := programID.FindAllStringSubmatch(list.body, -1)
+	if len(ids) != 1 {
+		p.t.Fatalf("%d programs\n%s", len(ids), list.body)
+	}
+	r := p.request(http.MethodPost, "/zoom_pkce/programs/end",
+		append([]string{"Content-Type", "application/x-www-form-urlencoded", "Origin", p.origin}, navigateSameOrigin...)...)
+	setBody(r, url.Values{"program": {html.UnescapeString(ids[0][1])}}.Encode())
+	wantRedirect(p.t, p.do(r), "/zoom_pkce/programs")
+}
+
+// wantSeen checks what the server saw of the person's requests: whose they are, of
+// which client, and no token.
+func (p *mcpPerson) wantSeen(client string) {
+	p.t.Helper()
+	p.site.mu.Lock()
+	defer p.site.mu.Unlock()
+	requests := p.site.requests[p.id]
+	if len(requests) == 0 {
+		p.t.Error("no request reached the server")
+	}
+	for _, h := range requests {
+		if ok, _ := regexp.MatchString("^"+client+"$", h.Get("X-Zoom-Client-Id")); !ok || h["Authorization"] != nil {
+			p.t.Errorf("the server got %q", h)
+		}
+	}
+}
