@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"context"
-	"encoding/json"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -13,108 +11,155 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
-// mcpClient is a client that calls the tool echo when it is told to.
-type mcpClient struct {
-	name    string
-	command func(t *testing.T, s *mcpSite) *exec.Cmd
-	id      string   // what the server behind is told of it
-	begin   []string // lines that it wants first
-	call    string   // a line that has it call the tool with MESSAGE
-	opens   string   // how it tells a person where to go
-	result  string   // how it tells the result
-	failure string   // how it tells that there is none
-}
-
-const registeredID = "registered:[0-9a-f]{16}"
-
-func sdk(args ...string) func(*testing.T, *mcpSite) *exec.Cmd {
-	return func(t *testing.T, s *mcpSite) *exec.Cmd {
-		return node(t, "sdk.js", append([]string{args[0], s.url, filepath.Join(t.TempDir(), "store")}, args[1:]...)...)
-	}
-}
-
 // TestMCPClients runs the clients that people use against an MCP server behind the
 // directive, all at once.
 func TestMCPClients(t *testing.T) {
-	s := newMCPSite(t, `
-		headers {
-			client X-Zoom-Client-Id
-		}
-		programs {
-			client sdk http://127.0.0.1/callback
-			client conformance http://127.0.0.1/callback
-			registration on
-			client_documents
-			token_lifetime 5s
-		}`)
-	goClient := filepath.Join(t.TempDir(), "gosdk")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", goClient, ".")
+	s := newMCPSite(t)
+	goClient := s.buildGoClient(t)
+	inGo := func(how string) func(*testing.T) *process {
+		return func(t *testing.T) *process { return start(t, exec.CommandContext(t.Context(), goClient, how, s.url)) }
+	}
+	inNode := func(kind string, client ...string) func(*testing.T) *process {
+		return func(t *testing.T) *process { return start(t, s.sdk(t, kind, t.TempDir(), client...)) }
+	}
+	var all sync.WaitGroup
+	run := func(name string, test func(*testing.T)) { all.Go(func() { t.Run(name, test) }) }
+	for _, c := range []struct {
+		name  string
+		start func(t *testing.T) *process
+		id    string // what the server behind is told of it
+	}{
+		{"v1", inNode("v1"), registered},
+		{"v1 configured", inNode("v1", "sdk"), "sdk"},
+		{"v2", inNode("v2"), registered},
+		{"v2 configured", inNode("v2", "sdk"), "sdk"},
+		{"v2 that asks for the newest protocol", inNode("v2-auto"), registered},
+		{"mcp-remote", inNode("remote", testkit.FreePort(t)), registered},
+		{"Go", inGo("register"), registered},
+		{"Go configured", inGo("sdk"), "sdk"},
+	} {
+		run(c.name, func(t *testing.T) { s.life(t, c.start(t), c.id) })
+	}
+	for _, kind := range []string{"v1", "v2", "remote"} {
+		run("two of "+kind, func(t *testing.T) { s.pair(t, kind) })
+		run("elsewhere by "+kind, func(t *testing.T) { s.elsewhere(t, kind) })
+	}
+	run("a redirect URI of nobody", func(t *testing.T) { s.unknown(t, "sdk", "REDIRECT=http://127.0.0.1:1/nobody") })
+	run("a document out of reach", func(t *testing.T) { s.unknown(t, s.document) })
+	run("Inspector", s.inspector)
+	run("conformance", s.conformance)
+	all.Wait()
+}
+
+const registered = "registered:[0-9a-f]{16}" // what the server is told of a client
+
+// opens is how clients tell a person where to go.
+const opens = `(http\S+/oauth/authorize\?\S+)`
+
+// life is what a client lives to see: a sign-in, the end of an access token, the end of
+// all access, and a person who does not want it.
+func (s *mcpSite) life(t *testing.T, p *process, id string) {
+	person := s.person(t)
+	p.send("one")
+	person.answer(p.await(opens), "allow")
+	p.want("result Echo: one")
+	time.Sleep(mcpTokenLife)
+	p.send("two")
+	p.want("result Echo: two")
+	person.wantSeen(id)
+
+	person.endProgram()
+	p.send("three")
+	person.answer(p.await(opens), "allow")
+	p.want("result Echo: three")
+	person.endProgram()
+	p.send("four")
+	person.answer(p.await(opens), "deny")
+	p.want("error .*the user did not allow it")
+	p.wantOpened(3)
+}
+
+// pair runs two processes that share one sign-in, and come with the same refresh
+// token at the same time, twice.
+func (s *mcpSite) pair(t *testing.T, kind string) {
+	person, store, port := s.person(t), t.TempDir(), []string(nil)
+	if kind == "remote" {
+		port = []string{testkit.FreePort(t)}
+	}
+	p := start(t, s.sdk(t, kind, store, port...))
+	p.send("one")
+	person.answer(p.await(opens), "allow")
+	p.want("result Echo: one")
+	q := start(t, s.sdk(t, kind, store, port...))
+	q.await(`^(ready)`)
+	for _, message := range []string{"two", "three"} {
+		time.Sleep(mcpTokenLife)
+		p.send(message)
+		q.send(message)
+		p.want("result Echo: " + message)
+		q.want("result Echo: " + message)
+	}
+	p.wantOpened(1)
+	q.wantOpened(0)
+}
+
+// inspector is the MCP project's tool for looking at servers. It runs once for each
+// call, and keeps its sign-in in files.
+func (s *mcpSite) inspector(t *testing.T) {
+	person, home, callback := s.person(t), t.TempDir(), "http://127.0.0.1:"+testkit.FreePort(t)+"/oauth/callback"
+	call := func(message string, options ...string) *process {
+		cmd := node(t, "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", append([]string{
+			"--cli", s.url, "--transport", "http", "--callback-url", callback,
+			"--method", "tools/call", "--tool-name", "echo", "--tool-arg", "message=" + message,
+		}, options...)...)
+		cmd.Env = append(cmd.Env, "HOME="+home, "MCP_AUTO_OPEN_ENABLED=true", "MCP_INSPECTOR_SECRET_STORE=file")
+		return start(t, cmd)
+	}
+	first := call("one")
+	person.answer(first.await(opens), "allow")
+	first.wantExit(true, `"Echo: one"`, 1)
+	time.Sleep(mcpTokenLife)
+	two, three := call("two"), call("three") // one runs where the other has just refreshed
+	two.wantExit(true, `"Echo: two"`, 0)
+	three.wantExit(true, `"Echo: three"`, 0)
+	person.wantSeen(registered)
+
+	person.endProgram()
+	declined := call("four")
+	person.answer(declined.await(opens), "deny")
+	declined.wantExit(false, "the user did not allow it", 1)
+}
+
+// conformance runs the suite of the MCP project for authorization servers.
+func (s *mcpSite) conformance(t *testing.T) {
+	p := start(t, node(t, "node_modules/@modelcontextprotocol/conformance/dist/index.js", "authorization",
+		"--url", s.world.url, "--client-id", "sdk", "--resource", s.url, "--port", testkit.FreePort(t)))
+	s.person(t).answer(p.await(opens), "allow")
+	p.wantExit(true, "\nTotal: 3 passed, 0 failed\n", 1)
+}
+
+// sdk is a client on an MCP SDK for TypeScript, of kind v1 or v2, or, of kind remote,
+// one that cannot sign in and has mcp-remote do it. It keeps its sign-in in a folder.
+func (s *mcpSite) sdk(t *testing.T, kind, folder string, more ...string) *exec.Cmd {
+	return node(t, "sdk.js", append([]string{kind, s.url, filepath.Join(folder, "store")}, more...)...)
+}
+
+// buildGoClient builds the client on the MCP SDK for Go, a module of its own.
+func (s *mcpSite) buildGoClient(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "gosdk")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", file, ".")
 	build.Dir = filepath.Join(mcpClients, "gosdk")
 	if out, err := build.CombinedOutput(); err != nil {
 		testkit.Missing(t, "building the client in Go: "+err.Error()+"\n"+string(out))
 	}
-	goSDK := func(how string) func(*testing.T, *mcpSite) *exec.Cmd {
-		return func(t *testing.T, s *mcpSite) *exec.Cmd {
-			return exec.CommandContext(context.Background(), goClient, how, s.url)
-		}
-	}
-	var all sync.WaitGroup
-	defer all.Wait()
-	run := func(name string, test func(*testing.T)) { all.Go(func() { t.Run(name, test) }) }
-	for _, c := range []mcpClient{
-		{name: "v1", command: sdk("v1"), id: registeredID},
-		{name: "v1 configured", command: sdk("v1", "sdk"), id: "sdk"},
-		{name: "v2", command: sdk("v2"), id: registeredID},
-		{name: "v2 configured", command: sdk("v2", "sdk"), id: "sdk"},
-		{name: "v2 newest", command: sdk("v2-auto"), id: registeredID},
-		{name: "go", command: goSDK("register"), id: registeredID},
-		{name: "go configured", command: goSDK("sdk"), id: "sdk"},
-	} {
-		c.call, c.opens, c.result, c.failure = "MESSAGE", `^open (.*)$`, `^result (.*)$`, `^error (.*)$`
-		run(c.name, func(t *testing.T) { c.test(t, s) })
-	}
-	run("conformance", func(t *testing.T) { conformance(t, s) })
-	_ = json.Marshal
+	return file
 }
 
-// test is what a client does in its life.
-func (c *mcpClient) test(t *testing.T, s *mcpSite) {
-	person := s.person(t)
-	p := start(t, c.command(t, s))
-	call := func(message string) { p.send(strings.ReplaceAll(c.call, "MESSAGE", message)) }
-	wantResult := func(message string) {
-		t.Helper()
-		if got := p.await(c.result + "|" + c.failure); got != "Echo: "+message {
-			t.Errorf("%s: the result is %q", message, got)
-		}
+// wantOpened checks how often a process wanted a person to go somewhere.
+func (p *process) wantOpened(times int) {
+	p.t.Helper()
+	if opened := strings.Count(p.text(), "/oauth/authorize?"); opened != times {
+		p.t.Errorf("a person was asked %d times, want %d", opened, times)
 	}
-
-	call("one")
-	person.answer(p.await(c.opens), "allow")
-	wantResult("one")
-	time.Sleep(mcpTokenLife) // the access token ends
-	call("two")
-	wantResult("two")
-	person.wantSeen(c.id)
-
-	person.endProgram()
-	call("three")
-	person.answer(p.await(c.opens), "deny")
-	t.Logf("declined: %s", p.await(c.failure))
-	call("four")
-	person.answer(p.await(c.opens), "allow")
-	wantResult("four")
-	if opened := strings.Count(p.text(), "/oauth/authorize?"); opened != 3 {
-		t.Errorf("a person was asked %d times", opened)
-	}
-}
-
-// conformance runs the suite of the MCP project for authorization servers.
-func conformance(t *testing.T, s *mcpSite) {
-	person := s.person(t)
-	p := start(t, node(t, "node_modules/@modelcontextprotocol/conformance/dist/index.js", "authorization",
-		"--url", s.world.url, "--client-id", "conformance", "--resource", s.url, "--port", testkit.FreePort(t), "--verbose"))
-	person.answer(p.await(`^(http\S+/oauth/authorize\S+)$`), "allow")
-	out, err := p.exit()
-	t.Logf("%v %s", err, out)
 }

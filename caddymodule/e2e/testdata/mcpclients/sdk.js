@@ -12,10 +12,11 @@ import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 
 const [version, server, store, clientID] = process.argv.slice(2);
-const { Client, StreamableHTTPClientTransport, UnauthorizedError } =
-  version === "v1"
+const { Client, StdioClientTransport, StreamableHTTPClientTransport, UnauthorizedError } =
+  version === "v1" || version === "remote"
     ? {
         ...(await import("@modelcontextprotocol/sdk/client/index.js")),
+        ...(await import("@modelcontextprotocol/sdk/client/stdio.js")),
         ...(await import("@modelcontextprotocol/sdk/client/streamableHttp.js")),
         ...(await import("@modelcontextprotocol/sdk/client/auth.js")),
       }
@@ -30,9 +31,9 @@ const listener = createServer((request, response) => {
   back = Promise.withResolvers();
 });
 await new Promise((listening) => listener.listen(0, "127.0.0.1", listening));
-const redirect = `http://127.0.0.1:${listener.address().port}/callback`;
+const redirect = process.env.REDIRECT ?? `http://127.0.0.1:${listener.address().port}/callback`;
 
-const kept = existsSync(store) ? JSON.parse(readFileSync(store)) : {};
+const kept = version !== "remote" && existsSync(store) ? JSON.parse(readFileSync(store)) : {};
 const keep = (name, value) => {
   kept[name] = value;
   writeFileSync(store, JSON.stringify(kept));
@@ -59,7 +60,14 @@ const provider = {
 let client, transport;
 async function connect() {
   const options = version === "v2-auto" ? { versionNegotiation: { mode: "auto" } } : {};
-  transport = new StreamableHTTPClientTransport(new URL(server), { authProvider: provider });
+  transport =
+    version === "remote"
+      ? new StdioClientTransport({
+          command: process.execPath,
+          args: ["node_modules/mcp-remote/dist/proxy.js", server, clientID, "--host", process.env.HOST ?? "localhost"],
+          env: { ...process.env, MCP_REMOTE_CONFIG_DIR: store },
+        })
+      : new StreamableHTTPClientTransport(new URL(server), { authProvider: provider });
   client = new Client({ name: "client", version: "1" }, options);
   await client.connect(transport);
 }

@@ -14,6 +14,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
@@ -31,7 +32,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	answers := make(chan *auth.AuthorizationResult)
+	answers := make(chan url.Values)
 	go http.Serve(listener, receive(answers))
 
 	config := &auth.AuthorizationCodeHandlerConfig{
@@ -39,10 +40,10 @@ func main() {
 		AuthorizationCodeFetcher: func(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
 			say("open", args.URL)
 			answer := <-answers
-			if answer.Code == "" {
-				return nil, fmt.Errorf("the sign-in ended without a code")
+			if answer.Has("error") {
+				return nil, fmt.Errorf("%s: %s", answer.Get("error"), answer.Get("error_description"))
 			}
-			return answer, nil
+			return &auth.AuthorizationResult{Code: answer.Get("code"), State: answer.Get("state"), Iss: answer.Get("iss")}, nil
 		},
 	}
 	switch id := os.Args[1]; {
@@ -73,11 +74,10 @@ func main() {
 func say(what, text string) { fmt.Println(what, strings.ReplaceAll(text, "\n", " ")) }
 
 // receive takes what the browser brings back.
-func receive(answers chan<- *auth.AuthorizationResult) http.HandlerFunc {
+func receive(answers chan<- url.Values) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q := r.URL.Query()
 		fmt.Fprintln(w, "You can close this page.")
-		answers <- &auth.AuthorizationResult{Code: q.Get("code"), State: q.Get("state"), Iss: q.Get("iss")}
+		answers <- r.URL.Query()
 	}
 }
 
