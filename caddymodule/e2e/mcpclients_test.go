@@ -34,7 +34,7 @@ func TestMCPClients(t *testing.T) {
 		{"v2", inNode("v2"), registered},
 		{"v2 configured", inNode("v2", "sdk"), "sdk"},
 		{"v2 that asks for the newest protocol", inNode("v2-auto"), registered},
-		{"mcp-remote", inNode("remote", testkit.FreePort(t)), registered},
+		{"mcp-remote", inNode("remote", portFor(t, "remote")...), registered},
 		{"Go", inGo("register"), registered},
 		{"Go configured", inGo("sdk"), "sdk"},
 	} {
@@ -45,10 +45,11 @@ func TestMCPClients(t *testing.T) {
 		run("elsewhere by "+kind, func(t *testing.T) { s.elsewhere(t, kind) })
 	}
 	run("a redirect URI of nobody", func(t *testing.T) { s.unknown(t, "sdk", "REDIRECT=http://127.0.0.1:1/nobody") })
-	run("a document out of reach", func(t *testing.T) { s.unknown(t, s.document) })
+	run("a document out of reach", func(t *testing.T) { s.unknown(t, s.document()) })
 	run("Inspector", s.inspector)
 	run("conformance", s.conformance)
 	all.Wait()
+	t.Run("another secret", s.otherSecret)
 }
 
 const registered = "registered:[0-9a-f]{16}" // what the server is told of a client
@@ -82,10 +83,7 @@ func (s *mcpSite) life(t *testing.T, p *process, id string) {
 // pair runs two processes that share one sign-in, and come with the same refresh
 // token at the same time, twice.
 func (s *mcpSite) pair(t *testing.T, kind string) {
-	person, store, port := s.person(t), t.TempDir(), []string(nil)
-	if kind == "remote" {
-		port = []string{testkit.FreePort(t)}
-	}
+	person, store, port := s.person(t), t.TempDir(), portFor(t, kind)
 	p := start(t, s.sdk(t, kind, store, port...))
 	p.send("one")
 	person.answer(p.await(opens), "allow")
@@ -142,6 +140,15 @@ func (s *mcpSite) conformance(t *testing.T) {
 // one that cannot sign in and has mcp-remote do it. It keeps its sign-in in a folder.
 func (s *mcpSite) sdk(t *testing.T, kind, folder string, more ...string) *exec.Cmd {
 	return node(t, "sdk.js", append([]string{kind, s.url, filepath.Join(folder, "store")}, more...)...)
+}
+
+// portFor is what mcp-remote wants beside. It would take a port by the server's address
+// otherwise, and those who share one wait for each other.
+func portFor(t *testing.T, kind string) []string {
+	if kind != "remote" {
+		return nil
+	}
+	return []string{testkit.FreePort(t)}
 }
 
 // buildGoClient builds the client on the MCP SDK for Go, a module of its own.

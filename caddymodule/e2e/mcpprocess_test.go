@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -27,7 +28,7 @@ func node(t *testing.T, script string, args ...string) *exec.Cmd {
 // process is a program that runs, writes, and reads lines.
 type process struct {
 	t     *testing.T
-	name  string
+	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	ended chan struct{}
 
@@ -40,8 +41,9 @@ type process struct {
 // start starts a program. It ends with the test.
 func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{t: t, name: cmd.String(), ended: make(chan struct{})}
+	p := &process{t: t, cmd: cmd, ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p, p
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = 10 * time.Second
 	var err error
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
@@ -55,10 +57,9 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-p.ended
+		p.kill()
 		if t.Failed() {
-			t.Logf("%s\n%s", p.name, p.text())
+			t.Logf("%s\n%s", p.cmd, p.text())
 		}
 	})
 	return p
@@ -82,6 +83,22 @@ func (p *process) send(line string) {
 	p.t.Helper()
 	if _, err := io.WriteString(p.stdin, line+"\n"); err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+// kill ends the program and those that it has started.
+func (p *process) kill() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.ended
+}
+
+// exit waits for the program's end.
+func (p *process) exit() {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(time.Minute):
+		p.t.Fatal("it does not end")
 	}
 }
 
@@ -130,11 +147,7 @@ func (p *process) want(pattern string) {
 // wrote and how often it wanted a person to go somewhere.
 func (p *process) wantExit(success bool, text string, opened int) {
 	p.t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(time.Minute):
-		p.t.Fatal("it does not end")
-	}
+	p.exit()
 	if success != (p.err == nil) || !strings.Contains(p.text(), text) {
 		p.t.Errorf("it ends with %v, want %q", p.err, text)
 	}

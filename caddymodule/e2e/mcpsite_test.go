@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,8 +24,8 @@ const mcpTokenLife = 5 * time.Second
 // sign-ins. Many clients use it at once, each for a user of its own.
 type mcpSite struct {
 	*world
-	url      string // of the server
-	document string // a client id that nobody can read, of a host that is listed
+	url          string // of the server
+	documentHost string
 
 	mu       sync.Mutex
 	requests map[string][]http.Header // that reached the server, by user
@@ -60,23 +61,31 @@ func newMCPSite(t *testing.T) *mcpSite {
 			t.Error("a document at a special-use address was asked for")
 		}
 	}()
-	s.document = "https://" + listener.Addr().String() + "/client.json"
-	s.load(s.site(`
+	s.documentHost = listener.Addr().String()
+	s.load(s.site(s.programs()))
+	return s
+}
+
+// programs are the options of the directive.
+func (s *mcpSite) programs() string {
+	return `
 		headers {
 			client X-Zoom-Client-Id
 		}
 		programs {
 			client sdk http://127.0.0.1/callback
 			registration on
-			client_documents ` + listener.Addr().String() + `
+			client_documents ` + s.documentHost + `
 			token_lifetime ` + mcpTokenLife.String() + `
-		}`))
-	return s
+		}`
 }
 
-// person is the user of a test, at a browser.
-func (s *mcpSite) person(t *testing.T) *mcpPerson {
-	id := filepath.Base(t.Name())
+// document is a client id that nobody can read, though its host is listed.
+func (s *mcpSite) document() string { return "https://" + s.documentHost + "/client.json" }
+
+// person is a user of a test's own, at a browser.
+func (s *mcpSite) person(t *testing.T, name ...string) *mcpPerson {
+	id := filepath.Base(t.Name()) + strings.Join(name, "")
 	s.zoom.AddUser(zoomtest.User{ID: id, AccountID: "account-1", Email: "someone@example.com", Verified: 1, DisplayName: id})
 	mine := *s.world
 	mine.t = t
