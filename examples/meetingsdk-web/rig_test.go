@@ -68,6 +68,8 @@ func TestCaddyfilesOfREADME(t *testing.T) {
 	demotest.CheckCaddyfiles(t)
 }
 
+func TestLockNamesNoRegistry(t *testing.T) { demotest.CheckLock(t) }
+
 // Without a session nothing of the app can be had, and nothing it may ask for.
 func TestNobodyGetsAnything(t *testing.T) {
 	r := start(t)
