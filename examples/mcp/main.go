@@ -10,7 +10,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 
@@ -19,25 +18,21 @@ import (
 
 func main() { demo.Main("mcp", run) }
 
-// everything is there once the packages are installed. The server writes to its
-// standard output what it is doing.
-const everything = "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
-
 // run starts everything, and waits until ctx is done or signs a client in.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("mcp", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: go run ./examples/mcp [-port number] [-dir directory] [-check]\n\n"+
-			"Runs a simulated Zoom, two MCP servers, and Caddy with zoom_pkce in front of them.\n\n")
-		flags.PrintDefaults()
-	}
-	port := flags.Int("port", 8080, "`number` of Caddy's port on 127.0.0.1; 0 chooses a free one")
+	flags := demo.NewFlags("mcp", "Runs two MCP servers, Caddy with zoom_pkce in front of them, and a simulated Zoom\n"+
+		"for the sign-in.")
+	port := demo.PortFlag(flags, 8080, "Caddy's")
 	dir := flags.String("dir", "examples/mcp", "`directory` of this example")
 	check := flags.Bool("check", false, "sign a client in without a browser, print what happened, and exit")
 	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
 	}
-	if err := demo.InstallPackages(ctx, "the MCP server and client", *dir, everything, stdout); err != nil {
+	// Nobody waits for npm to hear that the port is in use.
+	if _, err := demo.FreeAddress(*port); err != nil {
+		return err
+	}
+	if err := install(ctx, *dir, stdout); err != nil {
 		return err
 	}
 	r, err := startRig(ctx, *dir, *port)
@@ -51,6 +46,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	fmt.Fprintf(stdout, welcome, r.url, *dir)
 	<-ctx.Done()
 	return nil
+}
+
+// everything is the server of npm's.
+const everything = "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
+
+// install fetches it and the SDK with npm, unless it is there.
+func install(ctx context.Context, dir string, out io.Writer) error {
+	return demo.InstallNPM(ctx, "the MCP server and SDK", dir, everything, out)
 }
 
 const welcome = `

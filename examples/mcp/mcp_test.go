@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"flag"
 	"io"
 	"net/http"
 	"net/url"
@@ -16,21 +14,21 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 )
 
-// install fetches the packages, or skips the test.
-func install(t *testing.T) {
+// needPackages fetches the packages, or skips the test.
+func needPackages(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		demotest.Missing(t, err.Error())
 	}
 	var out strings.Builder
-	if err := demo.InstallPackages(t.Context(), "the MCP server and client", ".", everything, &out); err != nil {
+	if err := install(t.Context(), ".", &out); err != nil {
 		demotest.Missing(t, err.Error()+"\n"+out.String())
 	}
 }
 
 func start(t *testing.T) *rig {
 	t.Helper()
-	install(t)
+	needPackages(t)
 	r, err := startRig(t.Context(), ".", 0)
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +42,7 @@ func start(t *testing.T) *rig {
 }
 
 func TestCheck(t *testing.T) {
-	install(t)
+	needPackages(t)
 	var out, errs strings.Builder
 	if err := run(t.Context(), []string{"-dir", ".", "-port", "0", "-check"}, &out, &errs); err != nil {
 		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
@@ -147,15 +145,7 @@ func TestCaddyfilesOfREADME(t *testing.T) {
 
 func TestLockNamesNoRegistry(t *testing.T) { demotest.CheckLock(t) }
 
-func TestMistakes(t *testing.T) {
-	var out strings.Builder
-	if err := run(t.Context(), []string{"-h"}, &out, &out); !errors.Is(err, flag.ErrHelp) || !strings.Contains(out.String(), "-check") {
-		t.Errorf("help: %v\n%s", err, out.String())
-	}
-	if err := run(t.Context(), []string{"-dir", t.TempDir()}, &out, &out); err == nil || !strings.Contains(err.Error(), "-dir") {
-		t.Errorf("another directory: %v", err)
-	}
-}
+func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
 
 // A server that does not come up says why.
 func TestAServerThatEnds(t *testing.T) {

@@ -11,10 +11,9 @@ import (
 	"path/filepath"
 )
 
-// InstallPackages has npm fetch what, as the package-lock.json of an example's
-// directory names it, unless file, a part of it, is there. It is not part of this
-// repository.
-func InstallPackages(ctx context.Context, what, dir, file string, out io.Writer) error {
+// InstallNPM installs what package-lock.json in the directory of an example names,
+// unless its file is there. What names the package in messages.
+func InstallNPM(ctx context.Context, what, dir, file string, out io.Writer) error {
 	if _, err := os.Stat(filepath.Join(dir, "package-lock.json")); err != nil {
 		return fmt.Errorf("looking for this example: %w; run it in the repository's root, or use -dir", err)
 	}
