@@ -15,7 +15,7 @@ import (
 // directive, all at once.
 func TestMCPClients(t *testing.T) {
 	s := newMCPSite(t)
-	goClient := s.buildGoClient(t)
+	goClient := testkit.BuildGo(t, mcpClients+"/gosdk")
 	inGo := func(how string) func(*testing.T) *process {
 		return func(t *testing.T) *process { return start(t, exec.CommandContext(t.Context(), goClient, how, s.url)) }
 	}
@@ -149,18 +149,6 @@ func portFor(t *testing.T, kind string) []string {
 		return nil
 	}
 	return []string{testkit.FreePort(t)}
-}
-
-// buildGoClient builds the client on the MCP SDK for Go, a module of its own.
-func (s *mcpSite) buildGoClient(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "gosdk")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", file, ".")
-	build.Dir = filepath.Join(mcpClients, "gosdk")
-	if out, err := build.CombinedOutput(); err != nil {
-		testkit.Missing(t, "building the client in Go: "+err.Error()+"\n"+string(out))
-	}
-	return file
 }
 
 // wantOpened checks how often a process wanted a person to go somewhere.

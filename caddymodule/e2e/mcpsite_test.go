@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"html"
 	"net"
 	"net/http"
@@ -25,7 +26,7 @@ const mcpTokenLife = 5 * time.Second
 type mcpSite struct {
 	*world
 	url          string // of the server
-	documentHost string
+	documentHost string // listed, and out of reach
 
 	mu       sync.Mutex
 	requests map[string][]http.Header // that reached the server, by user
@@ -34,22 +35,39 @@ type mcpSite struct {
 func newMCPSite(t *testing.T) *mcpSite {
 	t.Helper()
 	npmInstall(t, mcpClients)
-	s := &mcpSite{world: newWorld(t), requests: make(map[string][]http.Header)}
+	s := &mcpSite{world: newWorld(t), documentHost: silentHost(t), requests: make(map[string][]http.Header)}
 	s.url = s.world.url + "/mcp"
-	port := testkit.FreePort(t)
-	server := node(t, "node_modules/@modelcontextprotocol/server-everything/dist/index.js", "streamableHttp")
-	server.Env = append(server.Env, "PORT="+port)
-	start(t, server).await(`(listening on port)`)
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "127.0.0.1:" + port})
-	proxy.FlushInterval = -1
+	server := everything(t)
 	s.upstream.serveWith(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		user := r.Header.Get("X-Zoom-User-Id")
 		s.requests[user] = append(s.requests[user], r.Header.Clone())
 		s.mu.Unlock()
-		proxy.ServeHTTP(w, r)
+		server.ServeHTTP(w, r)
 	})
-	// What is at a special-use address is not read: this listener hears nothing.
+	s.load(s.site(s.programs()))
+	return s
+}
+
+// everything is the MCP project's server for tests of clients.
+func everything(t *testing.T) http.Handler {
+	t.Helper()
+	// PORT is where it listens: at a number it would for other machines, too.
+	socket := filepath.Join(t.TempDir(), "mcp")
+	cmd := node(t, "node_modules/@modelcontextprotocol/server-everything/dist/index.js", "streamableHttp")
+	cmd.Env = append(cmd.Env, "PORT="+socket)
+	start(t, cmd).await(`(listening on port)`)
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "everything"})
+	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	proxy.FlushInterval = -1
+	return proxy
+}
+
+// silentHost is a host that nobody may connect to, at an address for special use.
+func silentHost(t *testing.T) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -58,12 +76,10 @@ func newMCPSite(t *testing.T) *mcpSite {
 	go func() {
 		if conn, err := listener.Accept(); err == nil {
 			conn.Close()
-			t.Error("a document at a special-use address was asked for")
+			t.Error("something connected to an address for special use")
 		}
 	}()
-	s.documentHost = listener.Addr().String()
-	s.load(s.site(s.programs()))
-	return s
+	return listener.Addr().String()
 }
 
 // programs are the options of the directive.
@@ -80,7 +96,7 @@ func (s *mcpSite) programs() string {
 		}`
 }
 
-// document is a client id that nobody can read, though its host is listed.
+// document is a client id that cannot be read.
 func (s *mcpSite) document() string { return "https://" + s.documentHost + "/client.json" }
 
 // person is a user of a test's own, at a browser.
