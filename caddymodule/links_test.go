@@ -162,3 +162,24 @@ func TestEveryExampleIsInTheTable(t *testing.T) {
 		}
 	}
 }
+
+// Whoever builds Caddy as the README says gets the one that go.mod names.
+func TestVersionsOfREADME(t *testing.T) {
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := documents(t)["../README.md"]
+	for pattern, inREADME := range map[string]string{
+		`github.com/caddyserver/caddy/v2 (v\S+)\n`: "xcaddy build %s --with",
+		`(?m)^go (\d+\.\d+)`:                     "[Go %s]",
+	} {
+		version := regexp.MustCompile(pattern).FindSubmatch(mod)
+		if version == nil {
+			t.Fatalf("go.mod has nothing like %s", pattern)
+		}
+		if want := strings.Replace(inREADME, "%s", string(version[1]), 1); !strings.Contains(readme, want) {
+			t.Errorf("README.md does not say %q", want)
+		}
+	}
+}
