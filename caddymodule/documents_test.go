@@ -172,7 +172,7 @@ func TestVersionsOfREADME(t *testing.T) {
 	readme := documents(t)["../README.md"]
 	for pattern, inREADME := range map[string]string{
 		`github.com/caddyserver/caddy/v2 (v\S+)\n`: "xcaddy build %s --with",
-		`(?m)^go (\d+\.\d+)`:                     "[Go %s]",
+		`(?m)^go (\d+\.\d+)`:                       "[Go %s]",
 	} {
 		version := regexp.MustCompile(pattern).FindSubmatch(mod)
 		if version == nil {
