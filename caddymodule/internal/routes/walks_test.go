@@ -27,6 +27,8 @@ func TestStray(t *testing.T) {
 	here := ours{ourSite}
 	other := *ourSite
 	other.AppID = "another"
+	callback := *ourSite
+	callback.CallbackPath = "/another/callback"
 	unreadable := *ourSite
 	unreadable.RedirectURIs = []RedirectURI{{URI: "https://%zz/"}, ourSite.RedirectURIs[0], ourSite.RedirectURIs[0]}
 	elsewhere := []string{"elsewhere.example"}
@@ -35,33 +37,39 @@ func TestStray(t *testing.T) {
 		server *caddyhttp.Server
 		want   string
 	}{
-		"met":                                 {serverOf(at(nil, here)), met},
-		"met by host":                         {serverOf(at([]string{"127.0.0.1"}, here)), met},
-		"of another host":                     {serverOf(at(elsewhere, here)), byHost},
-		"of a host that the request decides":  {serverOf(at([]string{"{http.request.header.X}"}, here)), met},
-		"of a host of the environment":        {serverOf(at([]string{"{env.NO_SUCH_HOST}"}, here)), byHost},
-		"of a path":                           {serverOf(forPath("/app/*", here)), byPath},
-		"of its path":                         {serverOf(forPath("/zoom_pkce/*", here)), met},
-		"of a path that the request decides":  {serverOf(forPath("/{http.vars.x}", here)), met},
-		"not of its path":                     {serverOf(caddyhttp.Route{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchNot{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchPath{"/zoom_pkce/*"}}}}}}, Handlers: handlers(here)}), byPath},
-		"not of another path":                 {serverOf(caddyhttp.Route{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchNot{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchPath{"/app/*"}}}}}}, Handlers: handlers(here)}), met},
-		"of two sets, neither":                {serverOf(caddyhttp.Route{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchPath{"/a"}}, {&caddyhttp.MatchPath{"/b"}}}, Handlers: handlers(here)}), byPath},
-		"of a path after a rewrite":           {serverOf(at(nil, &rewrite.Rewrite{}), forPath("/app/*", here)), met},
-		"of a host after a rewrite":           {serverOf(at(nil, &rewrite.Rewrite{}), at(elsewhere, here)), byHost},
-		"of a host after headers":             {serverOf(at(nil, &headers.Handler{}), at(elsewhere, here)), met},
-		"of a path after headers":             {serverOf(at(nil, &headers.Handler{}), forPath("/app/*", here)), byPath},
-		"of a host after something strange":   {serverOf(at(nil, strange{}), at(elsewhere, here)), met},
-		"of a path after something strange":   {serverOf(at(nil, strange{}), forPath("/app/*", here)), met},
-		"of a path after something harmless":  {serverOf(at(nil, &encode.Encode{}), forPath("/app/*", here)), byPath},
-		"of another app":                      {serverOf(at(nil, ours{&other}), forPath("/app/*", here)), byPath},
-		"nowhere":                             {serverOf(at(nil, &encode.Encode{})), met},
-		"in the errors of the server":         {&caddyhttp.Server{Errors: errorRoutes(at(nil, here))}, met},
-		"in the errors, of a path":            {&caddyhttp.Server{Errors: errorRoutes(forPath("/app/*", here))}, byPath},
-		"in a named route":                    {&caddyhttp.Server{NamedRoutes: map[string]*caddyhttp.Route{"n": {Handlers: handlers(here)}}, Routes: caddyhttp.RouteList{at(nil, &caddyhttp.Invoke{Name: "n"})}}, met},
-		"after the second of a group":         {serverOf(caddyhttp.Route{Group: "g"}, caddyhttp.Route{Group: "g", Handlers: handlers(here)}), byPath},
-		"of a group, in errors as well":       {&caddyhttp.Server{Routes: caddyhttp.RouteList{{Group: "g"}}, Errors: errorRoutes(caddyhttp.Route{Group: "g", Handlers: handlers(here)})}, met},
-		"of a group, in errors of a subroute": {serverOf(caddyhttp.Route{Group: "g", Handlers: handlers(&caddyhttp.Subroute{Errors: errorRoutes(caddyhttp.Route{Group: "h"})})}, caddyhttp.Route{Group: "h", Handlers: handlers(here)}), met},
-		"after what ends in a terminal route": {serverOf(at(nil, subroute(caddyhttp.Route{Terminal: true})), at(nil, here)), byPath},
+		"met":                                    {serverOf(at(nil, here)), met},
+		"met by host":                            {serverOf(at([]string{"127.0.0.1"}, here)), met},
+		"of another host":                        {serverOf(at(elsewhere, here)), byHost},
+		"of a host that the request decides":     {serverOf(at([]string{"{http.request.header.X}"}, here)), met},
+		"of a host of the environment":           {serverOf(at([]string{"{env.NO_SUCH_HOST}"}, here)), byHost},
+		"of a path":                              {serverOf(forPath("/app/*", here)), byPath},
+		"of its path":                            {serverOf(forPath("/zoom_pkce/*", here)), met},
+		"of a path that the request decides":     {serverOf(forPath("/{http.vars.x}", here)), met},
+		"not of its path":                        {serverOf(caddyhttp.Route{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchNot{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchPath{"/zoom_pkce/*"}}}}}}, Handlers: handlers(here)}), byPath},
+		"not of another path":                    {serverOf(caddyhttp.Route{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchNot{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchPath{"/app/*"}}}}}}, Handlers: handlers(here)}), met},
+		"of two sets, neither":                   {serverOf(caddyhttp.Route{MatcherSets: caddyhttp.MatcherSets{{&caddyhttp.MatchPath{"/a"}}, {&caddyhttp.MatchPath{"/b"}}}, Handlers: handlers(here)}), byPath},
+		"of a path after a rewrite":              {serverOf(at(nil, &rewrite.Rewrite{}), forPath("/app/*", here)), met},
+		"of a host after a rewrite":              {serverOf(at(nil, &rewrite.Rewrite{}), at(elsewhere, here)), byHost},
+		"of a host after headers":                {serverOf(at(nil, &headers.Handler{}), at(elsewhere, here)), met},
+		"of a path after headers":                {serverOf(at(nil, &headers.Handler{}), forPath("/app/*", here)), byPath},
+		"of a host after something strange":      {serverOf(at(nil, strange{}), at(elsewhere, here)), met},
+		"of a path after something strange":      {serverOf(at(nil, strange{}), forPath("/app/*", here)), met},
+		"of a path after something harmless":     {serverOf(at(nil, &encode.Encode{}), forPath("/app/*", here)), byPath},
+		"of another app":                         {serverOf(at(nil, ours{&other}), forPath("/app/*", here)), byPath},
+		"nowhere":                                {serverOf(at(nil, &encode.Encode{})), met},
+		"in the errors of the server":            {&caddyhttp.Server{Errors: errorRoutes(at(nil, here))}, met},
+		"in the errors, of a path":               {&caddyhttp.Server{Errors: errorRoutes(forPath("/app/*", here))}, byPath},
+		"in a named route":                       {&caddyhttp.Server{NamedRoutes: map[string]*caddyhttp.Route{"n": {Handlers: handlers(here)}}, Routes: caddyhttp.RouteList{at(nil, &caddyhttp.Invoke{Name: "n"})}}, met},
+		"after the second of a group":            {serverOf(caddyhttp.Route{Group: "g"}, caddyhttp.Route{Group: "g", Handlers: handlers(here)}), byPath},
+		"of a group, in errors as well":          {&caddyhttp.Server{Routes: caddyhttp.RouteList{{Group: "g"}}, Errors: errorRoutes(caddyhttp.Route{Group: "g", Handlers: handlers(here)})}, met},
+		"of a group, in errors of a subroute":    {serverOf(caddyhttp.Route{Group: "g", Handlers: handlers(&caddyhttp.Subroute{Errors: errorRoutes(caddyhttp.Route{Group: "h"})})}, caddyhttp.Route{Group: "h", Handlers: handlers(here)}), met},
+		"in the errors of a subroute, of a path": {serverOf(at(nil, &caddyhttp.Subroute{Errors: errorRoutes(forPath("/app/*", here))})), byPath},
+		"after a group, in none":                 {serverOf(caddyhttp.Route{Group: "g"}, caddyhttp.Route{Group: "g"}, at(nil, here)), met},
+		"after one with another callback":        {serverOf(at(nil, ours{&callback}), at(nil, here)), met},
+		"after a terminal route of an empty set": {serverOf(caddyhttp.Route{Terminal: true, MatcherSets: caddyhttp.MatcherSets{{}}}, at(nil, here)), byPath},
+		"after a terminal route of its path":     {serverOf(caddyhttp.Route{Terminal: true, MatcherSets: forPath("/zoom_pkce/*").MatcherSets}, at(nil, here)), byPath},
+		"after a terminal route of some hosts":   {serverOf(caddyhttp.Route{Terminal: true, MatcherSets: at([]string{"{http.request.header.X}"}).MatcherSets}, at(nil, here)), met},
+		"after what ends in a terminal route":    {serverOf(at(nil, subroute(caddyhttp.Route{Terminal: true})), at(nil, here)), byPath},
 	} {
 		for _, site := range []*Site{ourSite, &unreadable} {
 			found := Stray(appOf(serverOf(), tt.server), findOurs, []*Site{site})
@@ -76,6 +84,17 @@ func TestStray(t *testing.T) {
 				t.Errorf("%s: %+v", name, found)
 			}
 		}
+	}
+}
+
+// Each redirect URI is told once.
+func TestStrayURIs(t *testing.T) {
+	site := *ourSite
+	a, b := RedirectURI{URI: "http://a.example/zoom_pkce/callback", Host: "a.example"}, RedirectURI{URI: "http://b.example/zoom_pkce/callback", Host: "b.example"}
+	site.RedirectURIs = []RedirectURI{a, a, b}
+	found := Stray(appOf(serverOf(forPath("/app/*", ours{&site}))), findOurs, []*Site{&site, &site})
+	if !slices.Equal(found.ByPath, []string{a.URI, b.URI}) {
+		t.Errorf("found %v", found)
 	}
 }
 
@@ -126,6 +145,8 @@ func TestStrayMetadata(t *testing.T) {
 		"answered for one":                 {serverOf(forPath("/.well-known/y", answer), at(nil, here)), all[1:2]},
 		"its endpoints answered before":    {serverOf(forPath("/zoom_pkce/oauth/*", answer), at(nil, here)), all[2:]},
 		"of another path":                  {serverOf(forPath("/zoom_pkce/*", here)), all[:2]},
+		"answered for the host before":     {serverOf(at([]string{"127.0.0.1"}, answer), at(nil, here)), all},
+		"answered for another host":        {serverOf(at([]string{"x.example"}, answer), at(nil, here)), nil},
 		"where the callback does not come": {serverOf(forPath("/app/*", here)), nil},
 		"before it one without":            {serverOf(at(nil, plain), at(nil, here)), all[2:]},
 		"before it something harmless":     {serverOf(forPath("/.well-known/*", &encode.Encode{}), at(nil, here)), nil},
