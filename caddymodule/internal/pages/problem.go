@@ -2,6 +2,7 @@ package pages
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -85,6 +86,5 @@ func SetRetryAfter(h http.Header, status int, wait time.Duration) {
 		}
 		wait = defaultRetryAfter
 	}
-	seconds := int64((wait + time.Second - 1) / time.Second)
-	h.Set("Retry-After", strconv.FormatInt(seconds, 10))
+	h.Set("Retry-After", strconv.FormatFloat(math.Ceil(wait.Seconds()), 'f', 0, 64))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -89,5 +90,37 @@ func TestProblemWrite(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestSetRetryAfter(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		wait   time.Duration
+		want   string
+	}{
+		{401, 0, ""}, {401, -1, ""}, {401, 1, "1"}, {429, time.Second, "1"}, {429, time.Second + 1, "2"}, {503, 0, "5"}, {503, -1, "5"}, {503, time.Hour, "3600"},
+	} {
+		w := httptest.NewRecorder()
+		if SetRetryAfter(w.Header(), tt.status, tt.wait); w.Header().Get("Retry-After") != tt.want {
+			t.Errorf("%d, %v: %q", tt.status, tt.wait, w.Header().Get("Retry-After"))
+		}
+	}
+}
+
+func TestWriteJSON(t *testing.T) {
+	for _, tt := range []struct {
+		value  any
+		status int
+		body   string
+	}{
+		{map[string]int{"a": 1}, 200, "{\"a\":1}\n"},
+		{make(chan int), 500, "{}\n"}, // a mistake of ours
+	} {
+		w := httptest.NewRecorder()
+		WriteJSON(w, 200, "application/json", tt.value, Security{}, 0)
+		if w.Code != tt.status || w.Body.String() != tt.body || w.Header().Get("Content-Length") != strconv.Itoa(len(tt.body)) {
+			t.Errorf("%d %s %v", w.Code, w.Body, w.Header())
+		}
 	}
 }
