@@ -27,8 +27,9 @@ type ManagerConfig struct {
 	// a new one, which Close closes.
 	State *State
 
-	// Secrets seal cookies and records: the first one seals, all open. Default:
-	// one secret, generated once and kept in the store.
+	// Secrets seal cookies and records: the first one seals, all open, and so does a
+	// generated one that the store still holds. Default: one secret, generated once and
+	// kept in the store.
 	Secrets [][]byte
 	// Cookies says how cookies are named and to whom they are sent.
 	Cookies CookieConfig
@@ -77,6 +78,8 @@ type Manager struct {
 	keys       atomic.Pointer[keys]
 	keyFlights singleflight.Group
 	secretSeen atomic.Int64 // when the generated secret was last looked at, in Unix nanoseconds
+
+	formerSought atomic.Bool // a generated secret that the operator's own have replaced; see withFormer
 
 	// Work that does not belong to one request is counted, and runs under
 	// background where it goes on by itself.

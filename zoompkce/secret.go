@@ -98,23 +98,82 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 const secretPause = time.Second
 
 // replacedKeys returns the keys for what does not open under k: another process may
-// have replaced a generated secret that had vanished from the store. It returns
+// have replaced a generated secret that had vanished from the store, and one of the
+// operator's own may have taken the place of a generated one. It returns
 // nil where there are no others, and reports whether it has looked.
 func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looked bool, err error) {
-	if k.generated == nil {
-		return nil, true, nil
-	}
 	if now := m.keys.Load(); now != k {
 		return now, true, nil
+	}
+	if k.generated == nil && m.formerSought.Load() {
+		return nil, true, nil
 	}
 	if time.Now().UnixNano()-m.secretSeen.Load() < int64(secretPause) {
 		return nil, false, nil
 	}
-	stored, err := m.storedKeys(ctx)
-	if err != nil || stored == k {
+	var found *keys
+	if k.generated == nil {
+		found, err = m.withFormer(ctx, k)
+	} else {
+		found, err = m.storedKeys(ctx)
+	}
+	if err != nil || found == k {
 		return nil, true, err
 	}
-	return stored, true, nil
+	return found, true, nil
+}
+
+// withFormer adds to the operator's own secrets the generated one that the store
+// still holds, so that moving to a secret of one's own signs nobody out. It opens what
+// it has sealed, and seals nothing any more. Who can write to the store could put a
+// secret of theirs in its place, so it is looked for once and what is found then
+// counts: nothing that is put there later does.
+func (m *Manager) withFormer(ctx context.Context, k *keys) (*keys, error) {
+	const op = "looking for a former generated cookie secret"
+	found, err := share(ctx, m, "former"+m.trial.name, storePatience, func(ctx context.Context) (*keys, error) {
+		if now := m.keys.Load(); now != k || m.formerSought.Load() {
+			return now, nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, storePatience)
+		defer cancel()
+		secret, err := outlasting(ctx, func() ([]byte, error) {
+			secret, _, err := m.store.Load(ctx, SecretKey(m.client.AppID()))
+			return secret, err
+		})
+		m.secretSeen.Store(time.Now().UnixNano())
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		defer m.formerSought.Store(true)
+		if len(secret) != MinSecretLen {
+			return k, nil
+		}
+		both, err := k.with(secret)
+		if err == nil {
+			m.keys.CompareAndSwap(k, both)
+		}
+		return both, err
+	})
+	if err != nil {
+		return nil, m.storeError(op, err)
+	}
+	return found, nil
+}
+
+// underKeys has something opened that came from outside, under the keys there are
+// and, if that fails, under those that the store may hold beside them. It returns
+// the last ones tried.
+func (m *Manager) underKeys(ctx context.Context, open func(*keys) bool) (*keys, error) {
+	k, err := m.loadKeys(ctx)
+	if err != nil || open(k) {
+		return k, err
+	}
+	other, _, err := m.replacedKeys(ctx, k)
+	if other == nil || err != nil {
+		return k, err
+	}
+	open(other)
+	return other, nil
 }
 
 // GeneratedSecret returns the cookie secret that is kept in the store itself,
