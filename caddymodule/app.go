@@ -16,6 +16,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecheck"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
 	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule/redisstore" // registered with us: one --with is enough
@@ -39,9 +40,9 @@ type App struct {
 
 	includes func() bool // Caddy may make requests of those it serves
 
-	events *telemetry.EventQueue
-	stop   context.CancelFunc
-	sweeps sync.WaitGroup
+	events     *telemetry.EventQueue
+	stop       context.CancelFunc
+	background sync.WaitGroup // sweeps, and the first look at each store
 }
 
 // CaddyModule returns the Caddy module information.
@@ -159,7 +160,8 @@ func (a *App) Start() error {
 		for _, s := range sites {
 			running.enter(s)
 		}
-		a.sweeps.Go(func() { caddystore.NewSweeper(first.store, id, first.logger).Run(ctx) })
+		a.background.Go(func() { caddystore.NewSweeper(first.store, id, first.logger).Run(ctx) })
+		a.background.Go(func() { storecheck.AtStart(ctx, first.logger, first.manager, id, first.clientID) })
 
 		for _, s := range sites {
 			s.warnOpenSignatures()
@@ -229,7 +231,7 @@ func inRoutes(sites []*site) (found []*routes.Site) {
 // open: Cleanup comes for the modules of a configuration in no order.
 func (a *App) Stop() error {
 	a.stop()
-	a.sweeps.Wait()
+	a.background.Wait()
 	for _, sites := range a.apps {
 		for _, s := range sites {
 			running.leave(s)

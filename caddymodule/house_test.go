@@ -19,6 +19,7 @@ var house = []string{
 	"caddymodule/internal/backend",
 	"caddymodule/internal/programs",
 	"caddymodule/internal/doctor",
+	"caddymodule/internal/storecheck",
 	"caddymodule/caddystore",
 	"caddymodule/redisstore",
 	"caddymodule/logformat",
