@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecheck"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
@@ -196,35 +195,6 @@ func (a *App) warnReadableLogs() {
 		sites[0].logger.Warn(logformat.Missing)
 		return
 	}
-}
-
-// findSite tells what of a handler matters in routes.
-func findSite(handler caddyhttp.MiddlewareHandler) *routes.Site {
-	if h, ok := handler.(*Handler); ok {
-		return h.site.inRoutes()
-	}
-	return nil
-}
-
-func (s *site) inRoutes() *routes.Site {
-	found := &routes.Site{
-		AppID: s.client.AppID(), ClientID: s.clientID, CallbackPath: s.callbackPath, PathPrefix: s.pathPrefix,
-		Headers: s.headerNames(),
-	}
-	if s.hasPrograms() {
-		found.Metadata = programs.MetadataPaths
-	}
-	for _, uri := range s.redirectURIs {
-		found.RedirectURIs = append(found.RedirectURIs, routes.RedirectURI{URI: uri.uri, Host: uri.host})
-	}
-	return found
-}
-
-func inRoutes(sites []*site) (found []*routes.Site) {
-	for _, s := range sites {
-		found = append(found, s.inRoutes())
-	}
-	return found
 }
 
 // Stop ends the background work. It is the last moment at which all stores are
