@@ -27,6 +27,8 @@ func init() {
 //	GET    /zoom_pkce/status
 //	GET    /zoom_pkce/apps/<client_id>/users/<user id>
 //	DELETE /zoom_pkce/apps/<client_id>/users/<user id>
+//	GET    /zoom_pkce/apps/<client_id>/users    records that do not open
+//	DELETE /zoom_pkce/apps/<client_id>/users    ends all users
 //	DELETE /zoom_pkce/apps/<client_id>/pauses
 type adminAPI struct{}
 
@@ -112,11 +114,13 @@ func (a *adminAPI) serveApp(w http.ResponseWriter, r *http.Request) error {
 	}
 	serve := func([]*site) error {
 		return adminError(http.StatusNotFound, "the path is /zoom_pkce/apps/<client_id>/users/<user id>, "+
-			"or /zoom_pkce/apps/<client_id>/pauses; percent-encode a slash in an id")
+			"/zoom_pkce/apps/<client_id>/users or /zoom_pkce/apps/<client_id>/pauses; percent-encode a slash in an id")
 	}
 	switch {
 	case len(parts) == 3 && parts[1] == "users":
 		serve = func(apps []*site) error { return serveUser(w, r, apps, parts[2]) }
+	case len(parts) == 2 && parts[1] == "users":
+		serve = func(apps []*site) error { return serveUsers(w, r, apps) }
 	case len(parts) == 2 && parts[1] == "pauses":
 		serve = func(apps []*site) error { return liftPauses(w, r, apps) }
 	}
@@ -149,6 +153,9 @@ func liftPauses(w http.ResponseWriter, r *http.Request, apps []*site) error {
 
 // adminTrouble is the answer when the store cannot be read or written.
 func adminTrouble(err error) error {
+	if errors.Is(err, zoompkce.ErrCursor) {
+		return adminError(http.StatusBadRequest, "cursor is none that a page has ended with; begin without one")
+	}
 	if errors.As(err, new(*zoompkce.UnopenableError)) {
 		err = fmt.Errorf("%w; DELETE ends the user's sessions all the same", err)
 	}

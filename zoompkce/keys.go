@@ -268,3 +268,12 @@ func (k *keys) has(id keyID) bool {
 	}
 	return false
 }
+
+// ids are those of the secrets, the one that seals first.
+func (k *keys) ids() []string {
+	ids := make([]string, len(k.list))
+	for i := range k.list {
+		ids[i] = k.list[i].id.String()
+	}
+	return ids
+}

@@ -26,6 +26,8 @@ type UnopenableRecord struct {
 type RecordPage struct {
 	// Unopenable are the records that do not open.
 	Unopenable []UnopenableRecord
+	// Secrets are the ids of the cookie secrets there are, the one that seals first.
+	Secrets []string
 	// Looked is how many records were looked at.
 	Looked int
 	// Cursor is for the next page, "" at the end.
@@ -49,7 +51,7 @@ func (m *Manager) UnopenableRecords(ctx context.Context, cursor string) (page Re
 	if err != nil {
 		return page, err
 	}
-	page.Unopenable = []UnopenableRecord{}
+	page.Unopenable, page.Secrets = []UnopenableRecord{}, k.ids()
 	page.Cursor, err = m.walk(ctx, cursor, func(key string) (bool, error) {
 		found, err := m.look(ctx, k, key)
 		if found != nil {
@@ -85,9 +87,7 @@ func (m *Manager) Survey(ctx context.Context, limit int) (s Survey, err error) {
 	if err != nil {
 		return s, err
 	}
-	for i := range k.list {
-		s.Secrets = append(s.Secrets, k.list[i].id.String())
-	}
+	s.Secrets = k.ids()
 	if k.former != (keyID{}) {
 		s.Former = k.former.String()
 	}
