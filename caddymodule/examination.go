@@ -35,6 +35,8 @@ func (s *site) examined() *doctor.Site {
 		CookieSecrets:  s.cookie.secrets,
 		BackendSecrets: s.backendSecrets(),
 		Route:          s.inRoutes(),
+		Protect:        s.protect,
+		Survey:         s.manager.Survey,
 		AllowsByEmail:  s.allow != nil && s.allow.asksForEmail(),
 		ZAK:            s.zak != nil,
 		LastingZAK:     s.zak != nil && s.zak.lifetime > 0,

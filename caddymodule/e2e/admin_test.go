@@ -190,7 +190,7 @@ func TestAdminListsAndEndsAllUsers(t *testing.T) {
 		!strings.Contains(body, `"key_id":"`) || strings.Contains(body, `"key_id":"`+lost.KeyIDs[0]) || !strings.HasPrefix(lost.Users[0].Record, "zoom_pkce/") {
 		t.Errorf("one does not open: %s", body)
 	}
-	warning := w.warned("the cookie secret opens none of 1 records in the session store")
+	warning := w.warned("the cookie secret does not open the one record in the session store")
 	for _, want := range []string{lost.KeyIDs[0], lost.Users[0].Reason[len("it was sealed with secret "):][:16], "/zoom_pkce/apps/" + testClientID + "/users"} {
 		if !strings.Contains(warning, want) {
 			t.Errorf("%q is missing in the warning: %s", want, warning)

@@ -81,7 +81,7 @@ func TestMovingFromTheGeneratedSecret(t *testing.T) {
 	again := w.browser()
 	again.signIn("/", "user-ada")
 	w.load(w.site(secrets(newSecret)))
-	w.warned("the cookie secret does not open 1 of 2 records in the session store")
+	w.warned("the cookie secret does not open 1 of all 2 records in the session store")
 	if a := again.fetch(http.MethodGet, "/"); a.StatusCode != http.StatusOK {
 		t.Errorf("sealed anew: %d\n%s", a.StatusCode, a.body)
 	}

@@ -38,16 +38,9 @@ func Stray(app *caddyhttp.App, find Finder, sites []*Site) (stray StrayURIs) {
 				continue
 			}
 			looked[uri.URI] = true
-			r, err := http.NewRequest(http.MethodGet, uri.URI, nil)
-			if err != nil {
+			walk, ok := callbackWalk(find, s, uri)
+			if !ok {
 				continue
-			}
-			r.Host, r.RequestURI = uri.Host, s.CallbackPath
-			walk := reachWalk{
-				// Without a connection and without a server, which could ask
-				// others for the addresses of trusted proxies.
-				request: caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, nil),
-				find:    find, target: s, hostKnown: true, pathKnown: true,
 			}
 			anyHost, anywhere := walk, walk
 			anyHost.hostKnown = false
@@ -64,6 +57,21 @@ func Stray(app *caddyhttp.App, find Finder, sites []*Site) (stray StrayURIs) {
 		}
 	}
 	return stray
+}
+
+// callbackWalk follows a visitor who comes back to a redirect URI.
+func callbackWalk(find Finder, s *Site, uri *RedirectURI) (walk reachWalk, ok bool) {
+	r, err := http.NewRequest(http.MethodGet, uri.URI, nil)
+	if err != nil {
+		return walk, false
+	}
+	r.Host, r.RequestURI = uri.Host, s.CallbackPath
+	return reachWalk{
+		// Without a connection and without a server, which could ask
+		// others for the addresses of trusted proxies.
+		request: caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, nil),
+		find:    find, target: s, hostKnown: true, pathKnown: true,
+	}, true
 }
 
 // reachWalk looks for the handlers that a request for a callback can meet.

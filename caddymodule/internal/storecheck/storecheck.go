@@ -66,8 +66,8 @@ func Judge(s zoompkce.Survey, appID, clientID string) (found []Finding) {
 			"write the secret that sealed them behind the present one in cookie secret; if it is lost, end these sessions at Caddy's admin API: "+
 				"GET /zoom_pkce/apps/%s/users lists what does not open, DELETE there ends all users of the app", clientID)}
 		if len(s.Secrets) == 0 {
-			f.Advice = "put " + zoompkce.SecretKey(appID) + " back from a backup of the store, or name the cookie secret they were sealed with; else the first visitor " +
-				"makes another one, and DELETE /zoom_pkce/apps/" + clientID + "/users at Caddy's admin API ends what does not open"
+			f.Advice = "put " + zoompkce.SecretKey(appID) + " back from a backup of the store, or name the cookie secret that sealed them; " +
+				"the first visitor has another one made, and then DELETE /zoom_pkce/apps/" + clientID + "/users at Caddy's admin API ends what does not open"
 		}
 		found = append(found, f)
 	}
@@ -81,20 +81,24 @@ func Judge(s zoompkce.Survey, appID, clientID string) (found []Finding) {
 	return found
 }
 
+// Extent says what was looked at.
+func Extent(s zoompkce.Survey) string {
+	switch {
+	case !s.All:
+		return fmt.Sprintf("the %d records that were looked at in the session store", s.Looked)
+	case s.Looked == 1:
+		return "the one record in the session store"
+	}
+	return fmt.Sprintf("all %d records in the session store", s.Looked)
+}
+
 func unopened(s zoompkce.Survey) string {
-	which := fmt.Sprintf("%d of %d records", s.Unopened, s.Looked)
-	if s.Unopened == s.Looked {
-		which = fmt.Sprintf("none of %d records", s.Looked)
-	}
-	if !s.All {
-		which += " that were looked at"
-	}
-	const end = " in the session store: their users get 503"
+	const end = ": their users get 503"
 	switch {
 	case len(s.Secrets) == 0:
-		return "the generated cookie secret is gone, and nothing opens " + fmt.Sprint(s.Looked) + " records in the session store: their users get 503"
+		return "there is no generated cookie secret any more, and nothing opens " + Extent(s) + end
 	case s.Unopened == s.Looked:
-		return "the cookie secret opens " + which + end
+		return "the cookie secret does not open " + Extent(s) + end
 	}
-	return "the cookie secret does not open " + which + end
+	return fmt.Sprintf("the cookie secret does not open %d of %s%s", s.Unopened, Extent(s), end)
 }
