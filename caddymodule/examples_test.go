@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 // setExampleVariables sets what the examples read from the environment.
@@ -90,7 +92,7 @@ func TestCaddyfileExampleUncommented(t *testing.T) {
 	checkCaddyfile(t, string(caddyfile.Format([]byte(uncommented))), uncommented)
 }
 
-// A snippet is a fenced block of the README. The word after its language says
+// A snippet is a fenced block of a document. The word after its language says
 // what it is a part of: `site` stands in a site block, `handler` in one of
 // zoom_pkce, `same` is the JSON of the Caddyfile before it.
 type snippet struct {
@@ -99,15 +101,11 @@ type snippet struct {
 	text           string
 }
 
-func readmeSnippets(t *testing.T) (snippets []snippet) {
+func snippetsOf(t *testing.T, text string) (snippets []snippet) {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var open *snippet
 	number := 0
-	for line := range strings.Lines(string(readme)) {
+	for line := range strings.Lines(text) {
 		number++
 		fence, ok := strings.CutPrefix(line, "```")
 		switch {
@@ -146,24 +144,26 @@ func (s snippet) whole(t *testing.T) string {
 	return ""
 }
 
-func TestREADMESnippets(t *testing.T) {
+func TestDocumentSnippets(t *testing.T) {
 	setExampleVariables(t)
 	counts := make(map[string]int)
-	var previous []byte
-	for _, s := range readmeSnippets(t) {
-		counts[s.language]++
-		t.Run(fmt.Sprintf("%s in line %d", s.language, s.line), func(t *testing.T) {
-			switch s.language {
-			case "caddyfile":
-				previous = checkCaddyfile(t, s.text, s.whole(t))
-			case "json":
-				if s.part == "" {
-					validateJSON(t, []byte(s.text))
-					return
+	for _, document := range testkit.Documents(t, "..") {
+		var previous []byte
+		for _, s := range snippetsOf(t, document.Text) {
+			counts[s.language]++
+			t.Run(fmt.Sprintf("%s in %s line %d", s.language, document.Path, s.line), func(t *testing.T) {
+				switch s.language {
+				case "caddyfile":
+					previous = checkCaddyfile(t, s.text, s.whole(t))
+				case "json":
+					if s.part == "" {
+						validateJSON(t, []byte(s.text))
+						return
+					}
+					compareHandlers(t, []byte(s.text), previous)
 				}
-				compareHandlers(t, []byte(s.text), previous)
-			}
-		})
+			})
+		}
 	}
 	if counts["caddyfile"] < 10 || counts["json"] < 1 {
 		t.Errorf("too few snippets were found: %v", counts)

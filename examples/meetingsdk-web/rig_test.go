@@ -4,12 +4,10 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 )
 
 // keepEnvironment puts back what the demo changes.
@@ -118,25 +117,12 @@ func TestNobodyGetsAnything(t *testing.T) {
 	}
 }
 
-func TestTakenPort(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	taken := listener.Addr().(*net.TCPAddr).Port
-	if _, err := startRig(".", taken); err == nil || !strings.Contains(err.Error(), "-port") {
-		t.Errorf("port %s is taken; got error %v", strconv.Itoa(taken), err)
-	}
-}
+func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
 
 func TestMistakes(t *testing.T) {
 	var out strings.Builder
 	if err := run(t.Context(), []string{"-h"}, &out, &out); !errors.Is(err, flag.ErrHelp) || !strings.Contains(out.String(), "-dir") {
 		t.Errorf("help: %v\n%s", err, out.String())
-	}
-	if err := run(t.Context(), []string{"start"}, &out, &out); err == nil || !strings.Contains(err.Error(), `"start"`) {
-		t.Errorf("an argument: %v", err)
 	}
 	if err := run(t.Context(), []string{"-dir", t.TempDir()}, &out, &out); err == nil || !strings.Contains(err.Error(), "-dir") {
 		t.Errorf("another directory: %v", err)

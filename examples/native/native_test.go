@@ -23,6 +23,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
+func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
+
 func TestCheck(t *testing.T) {
 	var out, errs strings.Builder
 	if err := run(t.Context(), []string{"-check"}, &out, &errs); err != nil {

@@ -13,8 +13,11 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
+
+func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
 
 func TestCheck(t *testing.T) {
 	var out, errs strings.Builder
