@@ -113,7 +113,9 @@ func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looke
 	}
 	var found *keys
 	if k.generated == nil {
-		found, err = m.withFormer(ctx, k)
+		if found, err = m.withFormer(ctx, k); err != nil {
+			err = m.storeError("looking for a former generated cookie secret", err)
+		}
 	} else {
 		found, err = m.storedKeys(ctx)
 	}
@@ -129,8 +131,7 @@ func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looke
 // secret of theirs in its place, so it is looked for once and what is found then
 // counts: nothing that is put there later does.
 func (m *Manager) withFormer(ctx context.Context, k *keys) (*keys, error) {
-	const op = "looking for a former generated cookie secret"
-	found, err := share(ctx, m, "former"+m.trial.name, storePatience, func(ctx context.Context) (*keys, error) {
+	return share(ctx, m, "former"+m.trial.name, storePatience, func(ctx context.Context) (*keys, error) {
 		if now := m.keys.Load(); now != k || m.formerSought.Load() {
 			return now, nil
 		}
@@ -154,10 +155,6 @@ func (m *Manager) withFormer(ctx context.Context, k *keys) (*keys, error) {
 		}
 		return both, err
 	})
-	if err != nil {
-		return nil, m.storeError(op, err)
-	}
-	return found, nil
 }
 
 // underKeys has something opened that came from outside, under the keys there are

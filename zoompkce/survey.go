@@ -44,8 +44,8 @@ const (
 var ErrCursor = errors.New("zoompkce: this is no cursor of a page")
 
 // UnopenableRecords looks for records that do not open, a page at a time; the first
-// one has an empty cursor. It changes nothing. Errors are [ErrCursor] or a
-// [*StoreError].
+// one has an empty cursor. It changes nothing, and observes nothing. Errors are
+// [ErrCursor] or a [*StoreError].
 func (m *Manager) UnopenableRecords(ctx context.Context, cursor string) (page RecordPage, err error) {
 	k, err := m.keysToLook(ctx)
 	if err != nil {
@@ -114,7 +114,7 @@ func (m *Manager) Survey(ctx context.Context, limit int) (s Survey, err error) {
 func (m *Manager) sample(ctx context.Context, limit int, visit func(key string) (bool, error)) (next string, err error) {
 	keys, _, err := m.store.List(ctx, storePrefix+m.client.AppID()+"/00/", "")
 	if err != nil {
-		return "", m.storeError(opLook, err)
+		return "", &StoreError{opLook, err}
 	}
 	if len(keys) < limit {
 		return m.walk(ctx, "", visit)
@@ -133,7 +133,11 @@ func (m *Manager) keysToLook(ctx context.Context) (*keys, error) {
 	k := m.keys.Load()
 	switch {
 	case k != nil && k.generated == nil && !m.formerSought.Load():
-		return m.withFormer(ctx, k)
+		both, err := m.withFormer(ctx, k)
+		if err != nil {
+			return nil, &StoreError{opLook, err}
+		}
+		return both, nil
 	case k != nil:
 		return k, nil
 	}
@@ -143,10 +147,10 @@ func (m *Manager) keysToLook(ctx context.Context) (*keys, error) {
 	case errors.Is(err, ErrNotFound):
 		return &keys{app: app}, nil
 	case err != nil:
-		return nil, m.storeError(opLook, err)
+		return nil, &StoreError{opLook, err}
 	}
 	if k, err = newGeneratedKeys(app, secret); err != nil {
-		return nil, m.storeError(opLook, err)
+		return nil, &StoreError{opLook, err}
 	}
 	return k, nil
 }
@@ -173,7 +177,7 @@ func (m *Manager) look(ctx context.Context, k *keys, key string) (*foundRecord, 
 	case errors.Is(err, ErrNotFound) || err == nil && len(sealed) > 0 && sealed[0] >= ' ':
 		return nil, nil
 	case isOutage(ctx, err):
-		return nil, m.storeError(opLook, err)
+		return nil, &StoreError{opLook, err}
 	case err != nil:
 		return &foundRecord{bad: &UnopenableRecord{Record: key, Reason: err.Error()}}, nil
 	}
@@ -214,7 +218,7 @@ func (m *Manager) walk(ctx context.Context, cursor string, visit func(key string
 	for {
 		keys, following, err := m.store.List(ctx, storePrefix+m.client.AppID()+"/", at)
 		if err != nil {
-			return "", m.storeError(opLook, err)
+			return "", &StoreError{opLook, err}
 		}
 		slices.Sort(keys)
 		for _, key := range keys {
