@@ -84,6 +84,7 @@ type Manager struct {
 	keyFlights singleflight.Group
 	secretSeen atomic.Int64 // when the generated secret was last looked at, in Unix nanoseconds
 
+	began        time.Time
 	formerSought atomic.Bool // a generated secret that the operator's own have replaced; see withFormer
 
 	// Work that does not belong to one request is counted, and runs under
@@ -120,6 +121,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		timeout: cfg.Client.Timeout(),
 		observe: cfg.Observe,
 		trial:   newTrial(),
+		began:   time.Now(),
 	}
 	if cfg.Programs != nil {
 		m.lives = cfg.Programs.Lives

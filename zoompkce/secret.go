@@ -113,7 +113,7 @@ func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looke
 	}
 	var found *keys
 	if k.generated == nil {
-		if found, err = m.withFormer(ctx, k); err != nil {
+		if found, err = m.withFormer(ctx, k, true); err != nil {
 			err = m.storeError("looking for a former generated cookie secret", err)
 		}
 	} else {
@@ -123,38 +123,6 @@ func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looke
 		return nil, true, err
 	}
 	return found, true, nil
-}
-
-// withFormer adds to the operator's own secrets the generated one that the store
-// still holds, so that moving to a secret of one's own signs nobody out. It opens what
-// it has sealed, and seals nothing any more. Who can write to the store could put a
-// secret of theirs in its place, so it is looked for once and what is found then
-// counts: nothing that is put there later does.
-func (m *Manager) withFormer(ctx context.Context, k *keys) (*keys, error) {
-	return share(ctx, m, "former"+m.trial.name, storePatience, func(ctx context.Context) (*keys, error) {
-		if now := m.keys.Load(); now != k || m.formerSought.Load() {
-			return now, nil
-		}
-		ctx, cancel := context.WithTimeout(ctx, storePatience)
-		defer cancel()
-		secret, err := outlasting(ctx, func() ([]byte, error) {
-			secret, _, err := m.store.Load(ctx, SecretKey(m.client.AppID()))
-			return secret, err
-		})
-		m.secretSeen.Store(time.Now().UnixNano())
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return nil, err
-		}
-		defer m.formerSought.Store(true)
-		if len(secret) != MinSecretLen {
-			return k, nil
-		}
-		both, err := k.with(secret)
-		if err == nil {
-			m.keys.CompareAndSwap(k, both)
-		}
-		return both, err
-	})
 }
 
 // underKeys has something opened that came from outside, under the keys there are

@@ -44,10 +44,10 @@ const (
 var ErrCursor = errors.New("zoompkce: this is no cursor of a page")
 
 // UnopenableRecords looks for records that do not open, a page at a time; the first
-// one has an empty cursor. It changes nothing, and observes nothing. Errors are
-// [ErrCursor] or a [*StoreError].
+// one has an empty cursor. Errors are [ErrCursor]
+// or a [*StoreError].
 func (m *Manager) UnopenableRecords(ctx context.Context, cursor string) (page RecordPage, err error) {
-	k, err := m.keysToLook(ctx)
+	k, err := m.keysToLook(ctx, true)
 	if err != nil {
 		return page, err
 	}
@@ -83,7 +83,7 @@ type Survey struct {
 // secrets open what is in the store. It changes nothing, makes no secret, and ends
 // soon after ctx. Its error is a [*StoreError].
 func (m *Manager) Survey(ctx context.Context, limit int) (s Survey, err error) {
-	k, err := m.keysToLook(ctx)
+	k, err := m.keysToLook(ctx, false)
 	if err != nil {
 		return s, err
 	}
@@ -128,12 +128,12 @@ func (m *Manager) sample(ctx context.Context, limit int, visit func(key string) 
 }
 
 // keysToLook returns the keys there are without making any: where none was
-// generated yet, nothing opens.
-func (m *Manager) keysToLook(ctx context.Context) (*keys, error) {
+// generated yet, nothing opens. A former one is adopted, or only looked at.
+func (m *Manager) keysToLook(ctx context.Context, adopt bool) (*keys, error) {
 	k := m.keys.Load()
 	switch {
 	case k != nil && k.generated == nil && !m.formerSought.Load():
-		both, err := m.withFormer(ctx, k)
+		both, err := m.withFormer(ctx, k, adopt)
 		if err != nil {
 			return nil, &StoreError{opLook, err}
 		}

@@ -4,6 +4,7 @@
 package storecheck
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -16,6 +17,7 @@ import (
 // Manager is what a session manager lets be known of its store.
 type Manager interface {
 	ProveWritable(ctx context.Context) error
+	AdoptFormerSecret(ctx context.Context) error
 	Survey(ctx context.Context, limit int) (zoompkce.Survey, error)
 }
 
@@ -39,8 +41,10 @@ func AtStart(ctx context.Context, logger *zap.Logger, m Manager, appID, clientID
 	limited, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	logger = logger.With(zap.String("client_id", clientID))
+	adopted := m.AdoptFormerSecret(limited) // first: visitors may be waiting for it
 	unwritable := m.ProveWritable(limited)
 	survey, unreadable := m.Survey(limited, startSample)
+	unreadable = cmp.Or(unreadable, adopted)
 	switch {
 	case ctx.Err() != nil: // stopped: what failed says nothing
 		return

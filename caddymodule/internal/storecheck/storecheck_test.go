@@ -29,6 +29,8 @@ func (m manager) ProveWritable(ctx context.Context) error {
 	return ctx.Err()
 }
 
+func (m manager) AdoptFormerSecret(context.Context) error { return nil }
+
 func (m manager) Survey(ctx context.Context, _ int) (zoompkce.Survey, error) {
 	if m.survey != nil {
 		return m.survey()

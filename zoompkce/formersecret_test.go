@@ -11,6 +11,13 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
+// plant puts a secret where the generated one lies, as who can write to the store may.
+func (w *world) plant(secret []byte) {
+	w.Helper()
+	_, err := w.store.Swap(ctx, zoompkce.SecretKey(zoomapi.AppID(w.zoom.URL, w.app.ClientID)), "", secret, time.Time{})
+	w.must(err)
+}
+
 // Whoever moves from the generated secret to one of their own signs nobody out: the
 // generated one opens what it has sealed, and seals nothing any more.
 func TestMovingToAnOwnSecret(t *testing.T) {
@@ -78,19 +85,59 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			p := w.process(own)
 			stranger := w.process(secrets(secondSecret)).signIn("ada")
 			p.signedOut(stranger)
-			if _, err := w.store.Swap(ctx, zoompkce.SecretKey(zoomapi.AppID(w.zoom.URL, w.app.ClientID)), "", secondSecret[:zoompkce.MinSecretLen], time.Time{}); err != nil {
-				t.Fatal(err)
-			}
+			w.plant(secondSecret[:zoompkce.MinSecretLen])
 			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
 			time.Sleep(time.Hour)
 			p.signedOut(planted)
 		})
 	})
+	t.Run("nor at the next start, where the own one was in use before", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(own).signIn("ada")
+			time.Sleep(time.Hour)
+			w.plant(secondSecret[:zoompkce.MinSecretLen])
+			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
+			w.process(own).signedOut(planted)
+		})
+	})
+	t.Run("one that takes the place of the former opens nothing", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			former := w.process(generated).signIn("ada")
+			w.process(own).works(former)
+			time.Sleep(time.Hour)
+			w.wipe("/secret")
+			w.plant(secondSecret[:zoompkce.MinSecretLen])
+			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
+			w.process(own).signedOut(planted)
+		})
+	})
+	t.Run("at further starts, also with a further secret", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			b := w.process(generated).signIn("ada")
+			p := w.process(own)
+			w.must(p.AdoptFormerSecret(ctx))
+			p.signIn("bob")
+			time.Sleep(10 * time.Hour)
+			for _, list := range []func(*zoompkce.ManagerConfig){own, secrets(firstSecret, secondSecret), secrets(secondSecret, firstSecret), secrets(secondSecret)} {
+				p := w.process(list)
+				w.must(p.AdoptFormerSecret(ctx))
+				p.works(b)
+				toExpiry() // so that the next one seals the record anew
+			}
+		})
+	})
+	t.Run("looking alone adopts nothing", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(generated).signIn("ada")
+			swaps := w.store.counted("swap")
+			if s := w.process(own).survey(); s.Former == "" || w.store.counted("swap") != swaps {
+				t.Errorf("%+v, %d writes", s, w.store.counted("swap")-swaps)
+			}
+		})
+	})
 	t.Run("what is no secret opens nothing, and does no harm", func(t *testing.T) {
 		bubble(t, func(w *world) {
-			if _, err := w.store.Swap(ctx, zoompkce.SecretKey(zoomapi.AppID(w.zoom.URL, w.app.ClientID)), "", []byte("short"), time.Time{}); err != nil {
-				t.Fatal(err)
-			}
+			w.plant([]byte("short"))
 			p := w.process(own)
 			p.signedOut(w.process(secrets(secondSecret)).signIn("ada"))
 			p.works(p.signIn("bob"))

@@ -1,0 +1,120 @@
+package zoompkce
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"time"
+)
+
+// AdoptFormerSecret has a generated secret that the store still holds open what it has
+// sealed, beside the operator's own, so that moving to those signs nobody out. It seals
+// nothing any more. Requests do the same where it was not called, as soon as something
+// does not open; it is for a start, after which secrets that are put there do not count.
+func (m *Manager) AdoptFormerSecret(ctx context.Context) error {
+	k := m.keys.Load()
+	if k == nil || k.generated != nil || m.formerSought.Load() {
+		return nil
+	}
+	_, err := m.withFormer(ctx, k, true)
+	return err
+}
+
+// withFormer returns the keys with the former secret. It is looked for once, to adopt
+// it, or only to know.
+func (m *Manager) withFormer(ctx context.Context, k *keys, adopt bool) (*keys, error) {
+	return share(ctx, m, "former"+strconv.FormatBool(adopt)+m.trial.name, storePatience, func(ctx context.Context) (*keys, error) {
+		if now := m.keys.Load(); now != k || m.formerSought.Load() {
+			return now, nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		secret, err := outlasting(ctx, func() ([]byte, error) {
+			secret, _, err := m.store.Load(ctx, SecretKey(m.client.AppID()))
+			return secret, err
+		})
+		m.secretSeen.Store(time.Now().UnixNano())
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		found := k
+		if len(secret) == MinSecretLen {
+			both, err := k.with(secret)
+			if err != nil {
+				return nil, err
+			}
+			counts, err := m.isFormer(ctx, k, both.former, adopt)
+			if err != nil {
+				return nil, err
+			}
+			if counts {
+				found = both
+			}
+		}
+		if adopt {
+			m.keys.CompareAndSwap(k, found)
+			m.formerSought.Store(true)
+		}
+		return found, nil
+	})
+}
+
+// purposeFormer keeps the note about the former secret apart from all that is sealed.
+const purposeFormer = "former secret"
+
+// isFormer reports whether a generated secret in the store was there before the
+// operator's own. Who can write to the store, and cannot open what is in it, could put a
+// secret of theirs there and seal sessions with it. So which one counts is noted under
+// the operator's secret, and none is adopted where that was in use before this process
+// began.
+func (m *Manager) isFormer(ctx context.Context, k *keys, id keyID, adopt bool) (bool, error) {
+	key := m.noteKey(purposeFormer, "")
+	note := func() []byte {
+		sealed := k.sealRecord(recordFormat, purposeFormer, key, id[:])
+		return base64.RawStdEncoding.AppendEncode(nil, sealed) // a text among the records
+	}
+	text, version, err := m.store.Load(ctx, key)
+	if err == nil {
+		sealed, _ := base64.RawStdEncoding.AppendDecode(nil, text)
+		noted, by, err := k.openRecord(purposeFormer, key, sealed)
+		same := err == nil && subtle.ConstantTimeCompare(noted, id[:]) == 1
+		if same && adopt && by != k.list[0].id { // which may be withdrawn next
+			_, err = m.store.Swap(ctx, key, version, note(), time.Time{})
+		}
+		if !same || errors.Is(err, ErrConflict) {
+			err = nil
+		}
+		return same, err
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return false, err
+	}
+	used, err := m.usedBefore(ctx, k)
+	if used || err != nil || !adopt {
+		return !used && err == nil, err
+	}
+	if _, err := m.store.Swap(ctx, key, "", note(), time.Time{}); errors.Is(err, ErrConflict) {
+		return m.isFormer(ctx, k, id, false)
+	} else if err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// usedBefore reports whether a user whose record opens under k was there before this
+// process began.
+func (m *Manager) usedBefore(ctx context.Context, k *keys) (used bool, err error) {
+	const enough = 100
+	looked := 0
+	_, err = m.sample(ctx, enough, func(key string) (bool, error) {
+		found, err := m.look(ctx, k, key)
+		if found != nil {
+			looked++
+			used = used || found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew))
+		}
+		return !used && looked < enough, err
+	})
+	return used, err
+}
