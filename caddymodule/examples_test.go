@@ -12,8 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 // setExampleVariables sets what the examples read from the environment.
@@ -22,6 +20,7 @@ func setExampleVariables(t *testing.T) {
 	for name, value := range map[string]string{
 		"ZOOM_CLIENT_ID":       "AbCdEfGhIjKlMnOpQrStU",
 		"ZOOM_CLIENT_SECRET":   "example-client-secret",
+		"ZOOM_ACCOUNT_ID":      "AnalyticalEngine",
 		"ZOOM_WEBHOOK_TOKEN":   "example-secret-token",
 		"BACKEND_SECRET":       "0123456789abcdef0123456789abcdef",
 		"ZOOM_COOKIE_SECRET":   strings.Repeat("new", 16),
@@ -130,10 +129,14 @@ client_secret {env.ZOOM_CLIENT_SECRET}
 redirect_uri https://app.example.com/zoom_pkce/callback
 `
 
-// whole completes a part of a Caddyfile.
+// whole completes a part of a Caddyfile, or one that leaves out the first lines of
+// the recipes, which are the same for all.
 func (s snippet) whole(t *testing.T) string {
 	switch s.part {
 	case "":
+		if strings.Contains(s.text, "import zoom\n") && !strings.Contains(s.text, "(zoom) {") {
+			return "(zoom) {\n" + snippetApp + "}\n\n" + s.text
+		}
 		return s.text
 	case "site":
 		return "app.example.com {\n" + s.text + "}\n"
@@ -147,11 +150,11 @@ func (s snippet) whole(t *testing.T) string {
 func TestDocumentSnippets(t *testing.T) {
 	setExampleVariables(t)
 	counts := make(map[string]int)
-	for _, document := range testkit.Documents(t, "..") {
+	for path, text := range documents(t) {
 		var previous []byte
-		for _, s := range snippetsOf(t, document.Text) {
+		for _, s := range snippetsOf(t, text) {
 			counts[s.language]++
-			t.Run(fmt.Sprintf("%s in %s line %d", s.language, document.Path, s.line), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s in %s line %d", s.language, path, s.line), func(t *testing.T) {
 				switch s.language {
 				case "caddyfile":
 					previous = checkCaddyfile(t, s.text, s.whole(t))
@@ -165,7 +168,7 @@ func TestDocumentSnippets(t *testing.T) {
 			})
 		}
 	}
-	if counts["caddyfile"] < 10 || counts["json"] < 1 {
+	if counts["caddyfile"] < 30 || counts["json"] < 1 {
 		t.Errorf("too few snippets were found: %v", counts)
 	}
 }

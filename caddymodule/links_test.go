@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // repository lists the files below the root that may name a document, without
@@ -30,6 +31,34 @@ func repository(t *testing.T) (files []string) {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// documents are the texts of all Markdown files, by path.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	texts := make(map[string]string)
+	for _, path := range repository(t) {
+		if filepath.Ext(path) == ".md" {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[path] = string(text)
+		}
+	}
+	return texts
+}
+
+// Lines are of a length that reads well in an editor. A row of a table is one line.
+func TestLinesOfDocuments(t *testing.T) {
+	for path, text := range documents(t) {
+		number := 0
+		for line := range strings.Lines(text) {
+			if number++; utf8.RuneCountInString(line) > 121 && !strings.HasPrefix(strings.TrimSpace(line), "|") {
+				t.Errorf("%s:%d has over 120 characters", path, number)
+			}
+		}
+	}
 }
 
 var (
@@ -76,15 +105,8 @@ func brokenLink(from, link string) string {
 // nothing is fetched.
 func TestLinks(t *testing.T) {
 	count := 0
-	for _, path := range repository(t) {
-		if filepath.Ext(path) != ".md" {
-			continue
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, match := range markdownLink.FindAllStringSubmatch(fencedBlock.ReplaceAllString(string(text), ""), -1) {
+	for path, text := range documents(t) {
+		for _, match := range markdownLink.FindAllStringSubmatch(fencedBlock.ReplaceAllString(text, ""), -1) {
 			count++
 			link, err := url.Parse(match[1])
 			switch {
@@ -132,7 +154,7 @@ func TestEveryExampleIsInTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		if name := entry.Name(); entry.IsDir() && name != "internal" && !strings.Contains(string(text), "]("+name+") |") {
+		if name := entry.Name(); entry.IsDir() && name != "internal" && !strings.Contains(string(text), "\n| [`"+name+"`]("+name+") |") {
 			t.Errorf("examples/README.md has no line for %s", name)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
@@ -64,32 +63,10 @@ func TestCaddyfilesOfREADME(t *testing.T) {
 	t.Setenv("ZOOM_CLIENT_ID", clientID)
 	t.Setenv("ZOOM_CLIENT_SECRET", clientSecret)
 	t.Setenv("ZOOM_ACCOUNT_ID", demo.Ada.AccountID)
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := strings.Split(string(text), "```caddyfile\n")[1:]
-	if len(blocks) == 0 {
-		t.Fatal("the README shows no Caddyfile")
-	}
-	for _, block := range blocks {
-		block, _, _ = strings.Cut(block, "```")
-		if formatted := caddyfile.Format([]byte(block)); string(formatted) != block {
-			t.Errorf("caddy fmt would write this as:\n%s", formatted)
-		}
-		config, err := demo.Adapt(demo.GlobalOptions(t.TempDir()) + block)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var parsed caddy.Config
-		if err := caddy.StrictUnmarshalJSON(config, &parsed); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(&parsed); err != nil {
-			t.Errorf("%v\n%s", err, block)
-		}
-	}
+	demotest.CheckCaddyfiles(t)
 }
+
+func TestLockNamesNoRegistry(t *testing.T) { demotest.CheckLock(t) }
 
 // Without a session nothing of the app can be had, and nothing it may ask for.
 func TestNobodyGetsAnything(t *testing.T) {

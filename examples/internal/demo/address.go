@@ -36,12 +36,13 @@ func PortOf(addr string) string {
 	return port
 }
 
-// AwaitListener waits until the process called name listens at addr.
-func AwaitListener(ctx context.Context, name, addr string) error {
+// AwaitListener waits until the process called name listens at addr, an address of
+// the network tcp or unix.
+func AwaitListener(ctx context.Context, name, network, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 		if err == nil {
 			return conn.Close()
 		}
