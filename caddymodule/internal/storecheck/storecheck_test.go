@@ -64,6 +64,8 @@ func TestAtStart(t *testing.T) {
 	surveyed := func(s zoompkce.Survey) func() (zoompkce.Survey, error) {
 		return func() (zoompkce.Survey, error) { return s, nil }
 	}
+	lost := surveyed(zoompkce.Survey{Looked: 3, Unopened: 3, Secrets: []string{"a"}, Sealed: []string{"b"}})
+	both := surveyed(zoompkce.Survey{Looked: 3, Unopened: 1, All: true, Secrets: []string{"a", "c"}, Sealed: []string{"b"}, Former: "c"})
 	for name, tt := range map[string]struct {
 		m     manager
 		lives time.Duration
@@ -75,12 +77,9 @@ func TestAtStart(t *testing.T) {
 		"cannot be read":        {manager{fine, func() (zoompkce.Survey, error) { return zoompkce.Survey{}, broken }}, time.Hour, "the session store cannot be read", 0},
 		"a store that hangs":    {manager{}, time.Hour, "the session store cannot be written", 10 * time.Second},
 		"stopped while it hung": {manager{}, time.Second, "", time.Second},
-		"another secret": {
-			manager{fine, surveyed(zoompkce.Survey{Looked: 3, Unopened: 3, Secrets: []string{"a"}, Sealed: []string{"b"}})}, time.Hour,
-			"the cookie secret does not open the 3 records that were looked at", 0,
-		},
-		"a former secret beside another one": {
-			manager{fine, surveyed(zoompkce.Survey{Looked: 3, Unopened: 1, All: true, Secrets: []string{"a", "c"}, Sealed: []string{"b"}, Former: "c"})}, time.Hour,
+		"another secret":        {manager{fine, lost}, time.Hour, "the cookie secret does not open the 3 records that were looked at", 0},
+		"and a former one": {
+			manager{fine, both}, time.Hour,
 			"the cookie secret does not open 1 of all 3 records|the session store still holds the generated cookie secret", 0,
 		},
 	} {
