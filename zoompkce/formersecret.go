@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"math/rand/v2"
 	"strconv"
 	"time"
 )
@@ -104,17 +105,31 @@ func (m *Manager) isFormer(ctx context.Context, k *keys, id keyID, adopt bool) (
 }
 
 // usedBefore reports whether a user whose record opens under k was there before this
-// process began.
-func (m *Manager) usedBefore(ctx context.Context, k *keys) (used bool, err error) {
-	const enough = 100
-	looked := 0
-	_, err = m.sample(ctx, enough, func(key string) (bool, error) {
-		found, err := m.look(ctx, k, key)
-		if found != nil {
-			looked++
-			used = used || found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew))
+// process began. It looks at so many records, drawn by lot: who writes records of
+// their own knows of none that will not be drawn.
+func (m *Manager) usedBefore(ctx context.Context, k *keys) (bool, error) {
+	const enough = 1000
+	var drawn []string
+	listed := 0
+	_, err := m.walk(ctx, "", func(key string) (bool, error) {
+		if listed++; len(drawn) < enough {
+			drawn = append(drawn, key)
+		} else if i := rand.IntN(listed); i < enough {
+			drawn[i] = key
 		}
-		return !used && looked < enough, err
+		return true, nil
 	})
-	return used, err
+	if err != nil {
+		return false, err
+	}
+	for _, key := range drawn {
+		found, err := m.look(ctx, k, key)
+		if err != nil {
+			return false, err
+		}
+		if found != nil && found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
