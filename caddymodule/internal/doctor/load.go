@@ -137,7 +137,7 @@ func (c *loadedConfig) logs() finding {
 	return finding{
 		Check: "logs", Status: verdictWarn, Values: c.open,
 		Message: "these have no format zoom_pkce and show access tokens and ZAKs when a transfer breaks off, and the query of the callback",
-		Advice:  "write `log { format zoom_pkce }` into the global options, and `format zoom_pkce` into every other log",
+		Advice:  "write a `log` block with `format zoom_pkce` into the global options, and that line into every other `log` block",
 	}
 }
 
