@@ -24,7 +24,7 @@ func (m *Manager) AdoptFormerSecret(ctx context.Context) error {
 }
 
 // withFormer returns the keys with the former secret. It is looked for once, to adopt
-// it, or only to know.
+// it, or only to know; after trouble not at once again. Who comes meanwhile waits.
 func (m *Manager) withFormer(ctx context.Context, k *keys, adopt bool) (*keys, error) {
 	return share(ctx, m, "former"+strconv.FormatBool(adopt)+m.trial.name, storePatience, func(ctx context.Context) (*keys, error) {
 		if now := m.keys.Load(); now != k || m.formerSought.Load() {
@@ -32,34 +32,37 @@ func (m *Manager) withFormer(ctx context.Context, k *keys, adopt bool) (*keys, e
 		}
 		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
-		secret, err := outlasting(ctx, func() ([]byte, error) {
-			secret, _, err := m.store.Load(ctx, SecretKey(m.client.AppID()))
-			return secret, err
-		})
-		m.secretSeen.Store(time.Now().UnixNano())
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return nil, err
-		}
-		found := k
-		if len(secret) == MinSecretLen {
-			both, err := k.with(secret)
-			if err != nil {
-				return nil, err
-			}
-			counts, err := m.isFormer(ctx, k, both.former, adopt)
-			if err != nil {
-				return nil, err
-			}
-			if counts {
-				found = both
-			}
-		}
-		if adopt {
+		found, err := m.findFormer(ctx, k, adopt)
+		switch {
+		case err != nil:
+			m.secretSeen.Store(time.Now().UnixNano())
+		case adopt:
 			m.keys.CompareAndSwap(k, found)
 			m.formerSought.Store(true)
 		}
-		return found, nil
+		return found, err
 	})
+}
+
+func (m *Manager) findFormer(ctx context.Context, k *keys, adopt bool) (*keys, error) {
+	secret, err := outlasting(ctx, func() ([]byte, error) {
+		secret, _, err := m.store.Load(ctx, SecretKey(m.client.AppID()))
+		return secret, err
+	})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	if len(secret) != MinSecretLen {
+		return k, nil
+	}
+	both, err := k.with(secret)
+	if err != nil {
+		return nil, err
+	}
+	if counts, err := m.isFormer(ctx, k, both.former, adopt); err != nil || !counts {
+		return k, err
+	}
+	return both, nil
 }
 
 // purposeFormer keeps the note about the former secret apart from all that is sealed.

@@ -126,6 +126,16 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			}
 		})
 	})
+	t.Run("who comes while the start looks for it waits", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			b := w.process(generated).signIn("ada")
+			p := w.process(own)
+			w.store.add(storeRule{op: "load", times: 3, delay: 200 * time.Millisecond})
+			go p.AdoptFormerSecret(ctx)
+			time.Sleep(300 * time.Millisecond)
+			p.works(b)
+		})
+	})
 	t.Run("looking alone adopts nothing", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			w.process(generated).signIn("ada")
