@@ -3,6 +3,7 @@ package zoompkce
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -95,6 +96,9 @@ func (m *Manager) Session(ctx context.Context, cookies []string) (*Session, erro
 // They are worth nothing only if they do not open under the secret that others
 // may have put into the store meanwhile, either.
 func (m *Manager) sessionUnderOthers(ctx context.Context, k *keys, values []string) (*Session, error) {
+	if !slices.ContainsFunc(values, func(value string) bool { return len(value) > sessionCookieLen }) {
+		return nil, errUnopened // too short to hold a session, whoever sealed it
+	}
 	other, looked, err := m.replacedKeys(ctx, k)
 	switch {
 	case err != nil:
