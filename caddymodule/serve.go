@@ -180,7 +180,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 		return s.signedOut(w, r, v, next, err)
 	}
-	if browser.IsSameOriginFetch(r.Header) || browser.Classify(r) == browser.PageLoad {
+	if s.manager.RenewalDue(session) && (browser.IsSameOriginFetch(r.Header) || browser.Classify(r) == browser.PageLoad) {
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)
