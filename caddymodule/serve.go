@@ -187,7 +187,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	telemetry.Metrics.SignedIn.Inc()
 	private := v.privateWriter(w)
 	if s.headers.accessToken != "" {
-		private.given = givenToken{manager: s.manager, session: session, token: grants.accessToken, fields: s.rejected}
+		private.given = givenToken{manager: s.manager, session: session, token: grants.accessToken, fields: &s.rejected}
 	}
 	err = next.ServeHTTP(private, r)
 	if err != nil {
