@@ -1,6 +1,7 @@
 package logformat
 
 import (
+	"net/http"
 	"slices"
 	"time"
 
@@ -58,11 +59,41 @@ func (c *common) AddObject(key string, value zapcore.ObjectMarshaler) error {
 	if !ok || r.Request == nil {
 		return c.now().AddObject(key, value)
 	}
-	request := *r.Request
-	request.Header = request.Header.Clone()
-	r.Request = &request
-	c.add(zap.Object(key, r))
+	c.add(zap.Object(key, keep(r)))
 	return nil
+}
+
+// keptRequest is a request as it was. Its headers are a list: to clone them would take as
+// long as to write them.
+type keptRequest struct {
+	request     http.Request
+	credentials bool
+	headers     []keptHeader
+}
+
+type keptHeader struct {
+	name   string
+	values []string
+}
+
+func keep(r caddyhttp.LoggableHTTPRequest) *keptRequest {
+	k := &keptRequest{*r.Request, r.ShouldLogCredentials, make([]keptHeader, 0, len(r.Header))}
+	values := make([]string, 0, len(r.Header))
+	for name, v := range r.Header {
+		values = append(values, v...)
+		n := len(values)
+		k.headers = append(k.headers, keptHeader{name, values[n-len(v) : n : n]})
+	}
+	return k
+}
+
+func (k *keptRequest) MarshalLogObject(to zapcore.ObjectEncoder) error {
+	request := k.request
+	request.Header = make(http.Header, len(k.headers))
+	for _, h := range k.headers {
+		request.Header[h.name] = h.values
+	}
+	return caddyhttp.LoggableHTTPRequest{Request: &request, ShouldLogCredentials: k.credentials}.MarshalLogObject(to)
 }
 
 func (c *common) AddArray(key string, v zapcore.ArrayMarshaler) error {
