@@ -380,7 +380,7 @@ func TestSpecialUseAddresses(t *testing.T) {
 		"172.31.255.255": true, "192.168.1.1": true, "169.254.169.254": true, "100.64.0.1": true, "192.0.0.1": true,
 		"192.0.2.1": true, "192.88.99.1": true, "198.18.0.1": true, "198.51.100.1": true, "203.0.113.1": true,
 		"224.0.0.1": true, "240.0.0.1": true, "255.255.255.255": true,
-		"::": true, "::1": true, "::ffff:127.0.0.1": true, "::ffff:10.0.0.1": true, "::ffff:100.64.0.1": true, "2001:db8::1%eth0": true, "::127.0.0.1": true, "64:ff9b::7f00:1": true,
+		"::": true, "::1": true, "::ffff:127.0.0.1": true, "::ffff:10.0.0.1": true, "::ffff:100.64.0.1": true, "2001:db8::1%eth0": true, "::127.0.0.1": true, "::ffff:0:127.0.0.1": true, "64:ff9b::7f00:1": true, "200::1": true, "4000::1": true,
 		"64:ff9b:1::1": true, "100::1": true, "2001::1": true, "2001:db8::1": true, "2002:7f00:1::": true, "3fff::1": true,
 		"5f00::1": true, "fc00::1": true, "fd00::1": true, "fe80::1": true, "fe80::1%eth0": true, "fec0::1": true, "ff02::1": true,
 		"8.8.8.8": false, "172.32.0.1": false, "100.128.0.1": false, "1.1.1.1": false, "::ffff:8.8.8.8": false,
