@@ -95,7 +95,7 @@ func TestFloodOfRegistrations(t *testing.T) {
 	p := w.program().signedInBy(w.signedIn("user-ada"))
 	former := w.program()
 	former.id = former.register()
-	p.wantUser("user-ada") // which is noted in the store, soon
+	p.wantUser("user-ada")      // which is noted in the store, soon
 	w.flood(registrations / 10) // pools and buffers get the size that they keep
 	files, size := w.stored()
 	before := heapInUse()
