@@ -164,7 +164,7 @@ func TestDocumentCache(t *testing.T) {
 				c := newCache(func(id string) (*document, time.Duration, error) { fetched++; return &document{ID: id}, said, nil })
 				for _, wait := range []time.Duration{0, kept - 1, 1} {
 					time.Sleep(wait)
-					if d, err := c.get(t.Context(), "a"); err != nil || d.ID != "a" {
+					if d, err := c.get(t.Context(), "ada", "a"); err != nil || d.ID != "a" {
 						t.Fatal(err)
 					}
 				}
@@ -178,15 +178,19 @@ func TestDocumentCache(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			fetched := 0
 			c := newCache(func(string) (*document, time.Duration, error) { fetched++; return nil, 0, errors.New("down") })
-			for range 100 {
-				_, _ = c.get(t.Context(), "a")
-			}
-			if fetched != 30 {
-				t.Errorf("%d fetched in a minute", fetched)
+			for n, want := range []int{10, 20, 30, 30} {
+				for range 100 {
+					_, _ = c.get(t.Context(), fmt.Sprint("user ", n), "a")
+				}
+				if fetched != want {
+					t.Errorf("%d fetched in a minute, for %d users", fetched, n+1)
+				}
 			}
 			time.Sleep(time.Minute)
-			_, _ = c.get(t.Context(), "a")
-			if fetched != 31 {
+			for range 11 {
+				_, _ = c.get(t.Context(), "user 0", "a")
+			}
+			if fetched != 40 {
 				t.Errorf("%d fetched after it", fetched)
 			}
 		})
@@ -204,7 +208,7 @@ func TestDocumentCache(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 60 {
 				wg.Go(func() {
-					if _, err := c.get(t.Context(), fmt.Sprint(i%6)); err != nil {
+					if _, err := c.get(t.Context(), "ada", fmt.Sprint(i%6)); err != nil {
 						refused.Add(1)
 					}
 				})
@@ -220,7 +224,7 @@ func TestDocumentCache(t *testing.T) {
 			c := newCache(func(id string) (*document, time.Duration, error) { return &document{ID: id}, 24 * time.Hour, nil })
 			for i := range 300 {
 				time.Sleep(2 * time.Second)
-				if _, err := c.get(t.Context(), fmt.Sprint(i)); err != nil {
+				if _, err := c.get(t.Context(), fmt.Sprint(i%3), fmt.Sprint(i)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -228,7 +232,7 @@ func TestDocumentCache(t *testing.T) {
 				t.Errorf("%d kept", len(c.kept))
 			}
 			time.Sleep(24 * time.Hour)
-			if _, err := c.get(t.Context(), "another"); err != nil || len(c.kept) != 1 {
+			if _, err := c.get(t.Context(), "ada", "another"); err != nil || len(c.kept) != 1 {
 				t.Errorf("%d kept when they are over, %v", len(c.kept), err)
 			}
 		})

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 const codexDocument = `{"client_id":"` + codex + `","client_name":"Codex","redirect_uris":["http://127.0.0.1/callback"]}`
@@ -146,4 +148,27 @@ func TestDocumentHostThatDoesNotAnswer(t *testing.T) {
 	if status := <-done; status != http.StatusOK {
 		t.Errorf("when the host answers: %d", status)
 	}
+}
+
+// One user who asks for document after document keeps nobody else out.
+func TestUserWhoAsksForManyDocuments(t *testing.T) {
+	w := documented(t, func(id string) (*document, time.Duration, error) {
+		if id != codex {
+			return nil, 0, errDocument
+		}
+		return &document{ID: id, RedirectURIs: []string{"http://127.0.0.1/callback"}}, 0, nil
+	})
+	w.zoom.AddUser(zoomtest.User{ID: "bob", AccountID: "acc", Email: "bob@example.com", Verified: 1, FirstName: "Bob"})
+	ada, bob := w.browser(), w.browserOf("bob")
+	for n := range 100 {
+		w.authorize(ada, asking("client_id", fmt.Sprint("https://claude.ai/", n), "redirect_uri", "http://127.0.0.1/callback").Encode())
+	}
+	query := asking("client_id", codex, "redirect_uri", "http://127.0.0.1/callback")
+	if w.authorize(ada, query.Encode()); w.page.Title != "" {
+		t.Error("one user has more than their share")
+	}
+	if w.authorize(bob, query.Encode()); w.page.Title == "" {
+		t.Errorf("another user: %v", w.refused)
+	}
+	w.code(bob, query)
 }
