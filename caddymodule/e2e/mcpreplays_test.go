@@ -254,3 +254,21 @@ func (c *replayed) use() {
 		c.t.Fatalf("arrived as %v", got.Header)
 	}
 }
+
+// A site of one page answers every path with it, which clients would take for metadata
+// that they cannot read.
+func TestReplayBehindTryFiles(t *testing.T) {
+	root := t.TempDir()
+	writeFile(t, root+"/index.html", "<p>the site's only page")
+	w := newWorld(t)
+	for _, before := range []string{"", "uri strip_prefix /mcp\n", "rewrite * /index.html\n"} {
+		w.load(w.caddyfile("root " + root + "\n" + before + "try_files {path} /index.html\nzoom_pkce {\n" + w.options() +
+			"headers {\nclient X-Zoom-Client-Id\n}\nprograms {\nregistration on\n}\n}\nreverse_proxy " + w.upstream.addr))
+		c := &replayed{program: w.program(), t: t, replay: replays["Claude Code"]}
+		c.discover()
+		c.register()
+		c.redirect = c.redirects[1]
+		c.signIn(w.browser())
+		c.use()
+	}
+}
