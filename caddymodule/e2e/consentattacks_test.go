@@ -205,3 +205,22 @@ func TestPolicyOfTheConsentPage(t *testing.T) {
 		t.Errorf("the list: %q", list.Header.Get("Content-Security-Policy"))
 	}
 }
+
+// Attack 16: the page comes after the sign-in at Zoom. That sign-in, begun by whichever
+// program, gives it nothing, and leaves nothing of it behind.
+func TestSignInAloneGivesAProgramNothing(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site(programOptions))
+	b, p := w.browser(), w.program()
+	p.id = p.register()
+	back := b.open(b.consent(b.open(p.request()), "user-ada"))
+	p.wantNoCode("signed in", back)
+	p.wantNoCode("asked", b.open(back.Header.Get("Location")))
+	b.wantUser("user-ada")
+	if list := b.open("/zoom_pkce/programs"); !strings.Contains(list.body, "No program can use this site in your name.") {
+		t.Errorf("the list: %s", list.body)
+	}
+	if got := b.open("/").received(t).Header.Get("X-Zoom-Client-Id"); got != "" {
+		t.Errorf("the app is told of %q", got)
+	}
+}
