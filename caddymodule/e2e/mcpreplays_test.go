@@ -74,9 +74,10 @@ var replays = map[string]replay{
 		token:     []string{"Accept", "application/json"},
 	},
 	"Codex without documents": {
-		probe:        []string{"GET", "Accept", "*/*", "Mcp-Protocol-Version", "2024-11-05"},
-		registration: `{"client_name":"Codex","redirect_uris":["http://127.0.0.1:37819/callback"],"grant_types":["authorization_code","refresh_token"],"token_endpoint_auth_method":"none","response_types":["code"],"application_type":"native"}`,
-		redirects:    []string{"http://127.0.0.1:37819/callback", "http://127.0.0.1:49777/callback"},
+		probe: []string{"GET", "Accept", "*/*", "Mcp-Protocol-Version", "2024-11-05"},
+		registration: `{"client_name":"Codex","redirect_uris":["http://127.0.0.1:37819/callback"],
+			"grant_types":["authorization_code","refresh_token"],"token_endpoint_auth_method":"none","response_types":["code"],"application_type":"native"}`,
+		redirects: []string{"http://127.0.0.1:37819/callback", "http://127.0.0.1:49777/callback"},
 	},
 	"opencode": {
 		probe: []string{"POST", "Accept", streams},
