@@ -124,7 +124,7 @@ func TestDocumentHostThatDoesNotAnswer(t *testing.T) {
 		r := httptest.NewRequest("GET", issuer+"/zoom_pkce/oauth/authorize", nil)
 		r.Header.Set("Cookie", cookie)
 		rec := httptest.NewRecorder()
-		_ = w.Server.Authorize(rec, r, asking("client_id", id, "redirect_uri", "http://127.0.0.1:1/callback").Encode())
+		_ = w.Authorize(rec, r, asking("client_id", id, "redirect_uri", "http://127.0.0.1:1/callback").Encode())
 		return rec
 	}
 	go func() { done <- ask("https://claude.ai/client").Code }()
