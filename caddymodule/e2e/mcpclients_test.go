@@ -55,7 +55,7 @@ func TestMCPClients(t *testing.T) {
 const registered = "registered:[0-9a-f]{16}" // what the server is told of a client
 
 // opens is how clients tell a person where to go.
-const opens = `(http\S+/oauth/authorize\?\S+)`
+const opens = `(http\S+/oauth/authorize\?\S+)\s`
 
 // life is what a client lives to see: a sign-in, the end of an access token, the end of
 // all access, and a person who does not want it.
@@ -117,7 +117,7 @@ func (s *mcpSite) inspector(t *testing.T) {
 	person.answer(first.await(opens), "allow")
 	first.wantExit(true, `"Echo: one"`, 1)
 	time.Sleep(mcpTokenLife)
-	two, three := call("two"), call("three") // one runs where the other has just refreshed
+	two, three := call("two"), call("three") // with the same refresh token
 	two.wantExit(true, `"Echo: two"`, 0)
 	three.wantExit(true, `"Echo: three"`, 0)
 	person.wantSeen(registered)

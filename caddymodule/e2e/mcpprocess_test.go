@@ -138,7 +138,7 @@ func (p *process) next(re *regexp.Regexp) (string, bool) {
 // want waits for what a client of testdata/mcpclients says of a call.
 func (p *process) want(pattern string) {
 	p.t.Helper()
-	if got := p.await(`^(result .*|error .*)$`); !regexp.MustCompile(`^` + pattern).MatchString(got) {
+	if got := p.await(`^(result .*|error .*)\n`); !regexp.MustCompile(`^` + pattern).MatchString(got) {
 		p.t.Errorf("it says %q, want %q", got, pattern)
 	}
 }

@@ -121,8 +121,9 @@ type mcpPerson struct {
 func (p *mcpPerson) answer(address, decision string) {
 	p.t.Helper()
 	back := p.answerProgram(address, p.id, decision)
+	client := http.Client{Timeout: 30 * time.Second}
 	testkit.Eventually(p.t, "the program to listen at "+back, 20*time.Second, func() bool {
-		resp, err := http.Get(back)
+		resp, err := client.Get(back)
 		if err == nil {
 			p.read(resp)
 		}
@@ -153,8 +154,8 @@ func (p *mcpPerson) wantSeen(client string) {
 	p.site.mu.Lock()
 	defer p.site.mu.Unlock()
 	requests := p.site.requests[p.id]
-	if len(requests) == 0 {
-		p.t.Error("no request reached the server")
+	if len(requests) == 0 || len(p.site.requests[""]) > 0 {
+		p.t.Errorf("%d requests reached the server, and %d of nobody", len(requests), len(p.site.requests[""]))
 	}
 	for _, h := range requests {
 		if ok, _ := regexp.MatchString("^"+client+"$", h.Get("X-Zoom-Client-Id")); !ok || h["Authorization"] != nil {

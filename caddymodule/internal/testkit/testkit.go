@@ -1,5 +1,5 @@
 // Package testkit is what the tests of several rooms share: what to do without
-// a program, waiting, ports. Nothing but tests imports it.
+// a program, building one, waiting, ports. Nothing but tests imports it.
 package testkit
 
 import (

@@ -2,10 +2,13 @@
 // server tells it, and calls the tool echo for each line that it reads.
 //
 //  node sdk.js v1|v2|v2-auto SERVER STORE [CLIENT_ID | DOCUMENT]
+//  node sdk.js remote SERVER STORE PORT
 //
 // It writes "open ADDRESS" where a person has to go, and for each line "result TEXT"
 // or "error TEXT". What it keeps in STORE it reads once, when it starts, and then
-// writes "ready".
+// writes "ready". As remote it knows no sign-in and leaves it to mcp-remote, which
+// listens at PORT and has a folder STORE. REDIRECT and HOST are where it wants people
+// sent instead of to itself.
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
