@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
 	"github.com/spf13/cobra"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -51,6 +53,18 @@ func TestSuggestions(t *testing.T) {
 		if err := cmd.Execute(); err == nil || strings.Contains(err.Error(), "did you mean") != near {
 			t.Errorf("%s: %v", word, err)
 		}
+	}
+}
+
+// Each handler is looked at, whatever those before it have.
+func TestEveryHandlerCounts(t *testing.T) {
+	without, weak := &Site{Route: new(routes.Site)}, &Site{Route: new(routes.Site), BackendSecrets: [][]byte{[]byte("password-password-password-password")}}
+	if got := (&doctor{}).backendFindings(new(caddyhttp.App), []*Site{without, weak}); len(got) != 1 || got[0].Status != verdictFail {
+		t.Errorf("got %+v", got)
+	}
+	loaded := &loadedConfig{apps: [][]*Site{{without, weak}, {without}}}
+	if got := loaded.summary().Message; got != "loads; zoom_pkce stands in it 3 times, for 2 Zoom apps" {
+		t.Errorf("got %s", got)
 	}
 }
 
