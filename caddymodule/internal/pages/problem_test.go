@@ -37,6 +37,14 @@ func TestProblemWrite(t *testing.T) {
 			"",
 		},
 		{
+			"a client with a stale id", NewProblem(outcome.BadClient, "", ""), 0,
+			map[string]any{
+				"type": "about:blank", "title": "Bad Request", "status": 400.0, "code": "bad_client", "error": "invalid_client",
+				"detail": "The program that sent you here is not one that this site knows, or wants you sent back to where it may not.",
+			},
+			"",
+		},
+		{
 			"unavailable", NewProblem(outcome.StoreUnavailable, "r1", ""), 0,
 			map[string]any{
 				"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "store_unavailable",
