@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,7 @@ func TestRedaction(t *testing.T) {
 		"similar cookies":       {zap.Object("headers", headers("Cookie", "acme_session=a; zoom_pkce_0a1b2c3dx=b; acme_0a1b2c3=c")), `{"headers":{"Cookie":["acme_session=a; zoom_pkce_0a1b2c3dx=b; acme_0a1b2c3=c"]}}`},
 		"callback":              {zap.String("uri", "/cb?state="+marker+"&code="+marker), `{"uri":"/cb?state=REDACTED&code=REDACTED"}`},
 		"signed URL":            {zap.String("uri", "/zoom_pkce/backend/zak?user_id=ada&expires=1&signature="+marker), `{"uri":"/zoom_pkce/backend/zak?user_id=ada&expires=1&signature=REDACTED"}`},
+		"token":                 {zap.String("uri", "/revoke?token="+marker), `{"uri":"/revoke?token=REDACTED"}`},
 		"odd value":             {zap.String("uri", "/cb?code='"+marker+",=?/%26"+marker+"#top"), `{"uri":"/cb?code=REDACTED#top"}`},
 		"quoted value":          {zap.Error(fmt.Errorf("parsing %q", `code="`+marker+`"`)), `{"error":"parsing \"code=REDACTED\"\""}`},
 		"state with semicolon":  {zap.String("uri", "/zoom_pkce/oauth/authorize?state=a;"+marker+"&scope=;"), `{"uri":"/zoom_pkce/oauth/authorize?state=REDACTED&scope=;"}`},
@@ -275,6 +277,17 @@ func TestDefaultFormat(t *testing.T) {
 	stderr := os.Stderr
 	os.Stderr = terminal
 	defer func() { os.Stderr = stderr }()
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	os.Stderr = file
+	e := newEncoder(t, "")
+	if err := e.ConfigureDefaultFormat(caddy.StderrWriter{}); err != nil || !json.Valid([]byte(encode(t, e, "hello"))) {
+		t.Errorf("stderr is a file: %v", err)
+	}
+	os.Stderr = terminal
 	for _, test := range []struct {
 		wrap   string
 		writer caddy.WriterOpener

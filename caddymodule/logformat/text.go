@@ -45,7 +45,7 @@ func (s *nameSet) withoutParameters(value string) string {
 				out.WriteString(redacted)
 				kept = end
 			}
-			i, begin, query = end, end, false
+			i, begin = end, end
 		default:
 			i += width
 			begin, query = i, strings.IndexByte(`?&#;"`, c) >= 0
@@ -61,7 +61,7 @@ func (s *nameSet) withoutParameters(value string) string {
 // hidesParameter reports whether the value of a parameter, or of a cookie, is a
 // credential. query says that only a parameter can stand there.
 func (s *nameSet) hidesParameter(name string, query bool) bool {
-	if strings.IndexByte(name, '%') >= 0 {
+	if strings.Contains(name, "%") {
 		decoded := make([]byte, 0, len(name))
 		for i := 0; i < len(name); {
 			c, width := unescape(name, i)
@@ -92,8 +92,11 @@ func unescape(value string, i int) (c byte, width int) {
 
 func isNameByte(c byte) bool { return nameBytes[c] }
 
+// nameChars are what names of parameters and cookies are made of.
+const nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
+
 var nameBytes = func() (table [256]bool) {
-	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-." {
+	for _, c := range nameChars {
 		table[c] = true
 	}
 	return table
