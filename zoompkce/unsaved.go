@@ -115,6 +115,8 @@ var (
 	errSuperseded = errors.New("the grant was replaced by a later sign-in")
 	// errAsk means that only Zoom can tell which of two grants is the newer one.
 	errAsk = errors.New("which grant is the newer one has to be asked")
+	// errRefused means that Zoom does not take an access token whose time is not over.
+	errRefused = errors.New("the access token is refused")
 )
 
 // closeTimes is how far two times may be apart and still say nothing about which
@@ -129,7 +131,7 @@ const clockSkew = time.Minute
 // if the store does, or Zoom where it has to be asked. A record without a grant
 // belongs to a user who has left: then the tokens are revoked.
 func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant, error) {
-	snap, err := m.replaceGrant(ctx, u, fresh)
+	snap, fresh, err := m.replaceGrant(ctx, u, fresh)
 	outcome := "ok"
 	switch {
 	case errors.Is(err, errGone):
@@ -156,8 +158,9 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 
 // replaceGrant puts fresh in the place of the record's grant. Where that is of
 // another sign-in and the times do not tell which was first, Zoom does: the later
-// of two sign-ins revokes the tokens of the earlier one.
-func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*snapshot, error) {
+// of two sign-ins revokes the tokens of the earlier one. It returns the record, and
+// fresh or what was refreshed from it.
+func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*snapshot, *grant, error) {
 	asked := ""
 	for range maxSwaps {
 		var stored *grant
@@ -180,12 +183,17 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 			return nil
 		})
 		if !errors.Is(err, errAsk) {
-			return snap, err
+			return snap, fresh, err
 		}
-		if superseded, err := m.superseded(ctx, fresh, stored); err != nil {
-			return nil, err
-		} else if superseded {
-			return snap, errSuperseded
+		superseded, err := m.superseded(ctx, fresh, stored)
+		if errors.Is(err, errRefused) {
+			fresh, superseded, err = m.reviveUnsaved(ctx, u, fresh)
+		}
+		switch {
+		case err != nil:
+			return nil, fresh, err
+		case superseded:
+			return snap, fresh, errSuperseded
 		}
 		asked = stored.SignIn
 		later := fresh.clone()
@@ -193,7 +201,7 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 		u.unsaved.CompareAndSwap(fresh, later)
 		fresh = later
 	}
-	return nil, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))
+	return nil, fresh, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))
 }
 
 // superseded reports whether another sign-in took the place of the one that
@@ -206,8 +214,11 @@ func (m *Manager) superseded(ctx context.Context, g, other *grant) (bool, error)
 	case now.Before(g.Expiry):
 		taken, err := m.takes(ctx, g)
 		// What counts from the answer may be over at Zoom as long before as that took.
-		if taken || err != nil || time.Until(g.Expiry) > m.timeout {
-			return !taken, err
+		switch over := time.Until(g.Expiry) <= m.timeout; {
+		case taken || err != nil:
+			return false, err
+		case !over:
+			return false, errRefused
 		}
 	case apart < -closeTimes:
 		return false, nil
