@@ -134,12 +134,36 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 	if value, now, err := store.Load(t.Context(), storebench.Key(1)); err != nil || string(value) != "three" || now != next {
 		t.Errorf("got %q at %q, %v", value, now, err)
 	}
+
+	// The same, and another process changes the record before the client sends its swap again.
+	other := openRedis(t, &Store{URLs: []string{server.URL()}})
+	proxy.lost = func() {
+		_, now, err := other.Load(t.Context(), storebench.Key(1))
+		if err == nil {
+			_, err = other.Swap(t.Context(), storebench.Key(1), now, []byte("five"), time.Time{})
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	proxy.lose.Store(true)
+	if _, err := store.Swap(t.Context(), storebench.Key(1), next, []byte("four"), time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
+		t.Errorf("a swap that was done and overtaken: %v", err)
+	}
+	// What was never done is one, also on a server that does not know the script yet.
+	server.Do(t, "script", "flush")
+	for range 2 {
+		if _, err := store.Swap(t.Context(), storebench.Key(1), next, []byte("six"), time.Time{}); !errors.Is(err, zoompkce.ErrConflict) {
+			t.Errorf("a swap of a former version: %v", err)
+		}
+	}
 }
 
 // lossyProxy stands before a server and can lose the answer to one script.
 type lossyProxy struct {
 	addr string
 	lose atomic.Bool
+	lost func() // is called before the client hears of it
 }
 
 func startLossyProxy(t *testing.T, server string) *lossyProxy {
@@ -190,7 +214,13 @@ func (p *lossyProxy) serve(client net.Conn, addr string) {
 	answer := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(answer)
-		if err != nil || losing.Load() {
+		if err != nil {
+			return
+		}
+		if losing.Load() {
+			if p.lost != nil {
+				p.lost()
+			}
 			return
 		}
 		if _, err := io.Copy(client, bytes.NewReader(answer[:n])); err != nil {
