@@ -157,20 +157,11 @@ func (m *Manager) revive(ctx context.Context, fresh *grant) (alive bool, err err
 	return true, nil
 }
 
-// reviveUnsaved is [Manager.revive] of a grant that others in this process may be
-// refreshing, too.
-func (m *Manager) reviveUnsaved(ctx context.Context, u *user, g *grant) (fresh *grant, ended bool, err error) {
-	fresh, err = share(ctx, m, refreshOf(u, g), 2*m.timeout, func(ctx context.Context) (*grant, error) {
-		if newest := u.unsaved.Load(); newest.succeeds(g) {
-			return newest, nil
-		}
-		return m.spend(ctx, u, g)
+// reviveUnsaved is revive of a grant that is not saved yet. Others may be refreshing
+// it, and after the store went back even other processes, so it takes the lease.
+func (m *Manager) reviveUnsaved(u *user, g *grant) error {
+	_, err := share(context.Background(), m, refreshOf(u, g), 2*m.timeout+storeTimeout, func(ctx context.Context) (*grant, error) {
+		return m.refreshOnce(ctx, u, g, storeTimeout)
 	})
-	switch {
-	case errors.Is(err, errGrantDying), zoomapi.KindOf(err) == zoomapi.KindInvalidGrant:
-		return g, true, nil
-	case err != nil:
-		return g, false, err
-	}
-	return fresh, false, nil
+	return err
 }

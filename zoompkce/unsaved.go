@@ -60,6 +60,9 @@ func (m *Manager) trySaving(u *user) bool {
 		return true
 	}
 	_, err := m.saveGrant(context.Background(), u, fresh)
+	if errors.Is(err, errRefused) {
+		err = m.reviveUnsaved(u, fresh)
+	}
 	return err == nil
 }
 
@@ -115,7 +118,8 @@ var (
 	errSuperseded = errors.New("the grant was replaced by a later sign-in")
 	// errAsk means that only Zoom can tell which of two grants is the newer one.
 	errAsk = errors.New("which grant is the newer one has to be asked")
-	// errRefused means that Zoom does not take an access token whose time is not over.
+	// errRefused means that Zoom does not take an access token whose time is not over:
+	// only the refresh token beside it can tell whether the grant has ended.
 	errRefused = errors.New("the access token is refused")
 )
 
@@ -131,7 +135,7 @@ const clockSkew = time.Minute
 // if the store does, or Zoom where it has to be asked. A record without a grant
 // belongs to a user who has left: then the tokens are revoked.
 func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant, error) {
-	snap, fresh, err := m.replaceGrant(ctx, u, fresh)
+	snap, err := m.replaceGrant(ctx, u, fresh)
 	outcome := "ok"
 	switch {
 	case errors.Is(err, errGone):
@@ -158,9 +162,8 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 
 // replaceGrant puts fresh in the place of the record's grant. Where that is of
 // another sign-in and the times do not tell which was first, Zoom does: the later
-// of two sign-ins revokes the tokens of the earlier one. It returns the record, and
-// fresh or what was refreshed from it.
-func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*snapshot, *grant, error) {
+// of two sign-ins revokes the tokens of the earlier one.
+func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*snapshot, error) {
 	asked := ""
 	for range maxSwaps {
 		var stored *grant
@@ -183,17 +186,12 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 			return nil
 		})
 		if !errors.Is(err, errAsk) {
-			return snap, fresh, err
+			return snap, err
 		}
-		superseded, err := m.superseded(ctx, fresh, stored)
-		if errors.Is(err, errRefused) {
-			fresh, superseded, err = m.reviveUnsaved(ctx, u, fresh)
-		}
-		switch {
-		case err != nil:
-			return nil, fresh, err
-		case superseded:
-			return snap, fresh, errSuperseded
+		if superseded, err := m.superseded(ctx, fresh, stored); err != nil {
+			return nil, err
+		} else if superseded {
+			return snap, errSuperseded
 		}
 		asked = stored.SignIn
 		later := fresh.clone()
@@ -201,7 +199,7 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 		u.unsaved.CompareAndSwap(fresh, later)
 		fresh = later
 	}
-	return nil, fresh, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))
+	return nil, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))
 }
 
 // superseded reports whether another sign-in took the place of the one that

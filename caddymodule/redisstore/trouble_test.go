@@ -63,7 +63,7 @@ func TestSessionsOnRedisThatFailsOver(t *testing.T) {
 	}
 	testkit.Eventually(t, "the Sentinel to know the replica", 30*time.Second, ready)
 	f := fleettest.New(t, fleettest.Config{
-		Users: 8, Pause: 400 * time.Millisecond, Ends: 10 * time.Second,
+		Users: 8, Pause: 400 * time.Millisecond, Seldom: 200, Ends: 10 * time.Second,
 		Open: func(t testing.TB) zoompkce.Store {
 			return openRedis(t, &Store{URLs: []string{"redis://127.0.0.1:" + sentinel.Port}, MasterName: "mymaster"})
 		},
@@ -72,8 +72,8 @@ func TestSessionsOnRedisThatFailsOver(t *testing.T) {
 	f.Add()
 	f.Play(*trouble, func(ctx context.Context) {
 		fleettest.Repeat(ctx, 2*time.Second, func(n int) {
-			if n%3 == 2 {
-				f.Forget(func() { failOver(ctx, t, sentinel, pair) })
+			if n%6 == 2 {
+				f.Forget(2*time.Second, func() { failOver(ctx, t, sentinel, pair) })
 				return
 			}
 			for _, server := range pair {

@@ -1,6 +1,7 @@
 package fleettest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -20,6 +21,9 @@ type Config struct {
 	Users int
 	// Pause is the longest time between two steps of a browser.
 	Pause time.Duration
+	// Seldom is how many requests a browser makes for each of its sign-outs, and for
+	// each refusal of an access token before its time. Default: 20.
+	Seldom int
 	// Leave has browsers sign out and, if all do, users leave altogether.
 	Leave Leaving
 	// Ends is the longest time between two ends of a user by an operator. 0: never.
@@ -65,6 +69,7 @@ type counts struct {
 
 // New begins a fleet without processes.
 func New(t testing.TB, c Config) *Fleet {
+	c.Seldom = cmp.Or(c.Seldom, 20)
 	f := &Fleet{
 		TB: t, Zoom: zoomtest.NewUnstartedServer(), config: c, began: time.Now(),
 		codes: make(map[string]*grant), tokens: make(map[string]*issue),
@@ -119,13 +124,13 @@ func (f *Fleet) Play(length time.Duration, trouble func(context.Context)) {
 	}
 }
 
-// Forget is for trouble that may have the store lose what it has taken, as
-// asynchronous replication does: what happens in it is not held against anybody.
-func (f *Fleet) Forget(trouble func()) {
+// Forget is for trouble that may have the store lose what it has taken then or up to
+// lag before, as asynchronous replication does: nobody is blamed for what was lost.
+func (f *Fleet) Forget(lag time.Duration, trouble func()) {
 	f.mu.Lock()
 	f.forgets++
 	f.forgives++
-	began := time.Now()
+	since := time.Now().Add(-lag)
 	f.mu.Unlock()
 	trouble()
 	f.mu.Lock()
@@ -133,7 +138,7 @@ func (f *Fleet) Forget(trouble func()) {
 	f.forgets--
 	f.forgot = time.Now()
 	for _, u := range f.users {
-		u.forget(began)
+		u.forget(since)
 	}
 }
 

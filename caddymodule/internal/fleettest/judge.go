@@ -83,7 +83,7 @@ func (f *Fleet) letIn(p *Process, s *session, a asked, began time.Time) {
 func (f *Fleet) turnedAway(p *Process, s *session, a asked, unsaved bool) {
 	u := s.user
 	switch {
-	case s.doubt != "" || !s.ended.IsZero():
+	case s.doubt != "" || !s.ended.IsZero() || s.leaving || u.ending > 0 || f.forgets > 0:
 	case !a.Clear && (u.signing > 0 || unsaved):
 		// The grant is dying, and a sign-in under way or tokens in memory revive it.
 	default:

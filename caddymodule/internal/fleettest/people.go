@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,7 +16,7 @@ func (f *Fleet) browse(ctx context.Context, u *user, leaves bool) {
 	var s *session
 	Repeat(ctx, f.config.Pause, func(int) {
 		p := f.some()
-		switch x := rand.IntN(20); {
+		switch x := rand.IntN(f.config.Seldom); {
 		case p == nil:
 		case s == nil:
 			s = f.signIn(p, u)
@@ -123,14 +124,20 @@ func (f *Fleet) signIn(p *Process, u *user) *session {
 		s.doubt = "what happened during its sign-in may mean it"
 	}
 	u.sessions = append(u.sessions, s)
-	if extra := len(u.sessions) - 50; extra > 0 {
-		u.sessions = u.sessions[extra:]
+	for i, old := range u.sessions {
+		if len(u.sessions) > 50 && (!old.ended.IsZero() || old.doubt != "") {
+			u.sessions = slices.Delete(u.sessions, i, i+1)
+			break
+		}
 	}
 	return s
 }
 
 // signOut ends a session, which is not accepted any more by the process that did it.
 func (f *Fleet) signOut(p *Process, s *session) {
+	f.mu.Lock()
+	s.leaving = true
+	f.mu.Unlock()
 	resp, err := f.send(p, s.user, http.MethodPost, "/logout", s.cookie)
 	if err == nil {
 		resp.Body.Close()
@@ -152,6 +159,7 @@ func (f *Fleet) signOut(p *Process, s *session) {
 func (f *Fleet) endUser(p *Process, u *user) {
 	f.mu.Lock()
 	there := append([]*session(nil), u.sessions...)
+	u.ending++
 	f.mu.Unlock()
 	resp, err := f.send(p, u, http.MethodDelete, "/users/"+u.name, "")
 	if err == nil {
@@ -159,6 +167,7 @@ func (f *Fleet) endUser(p *Process, u *user) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	u.ending--
 	done := err == nil && resp.StatusCode == http.StatusOK
 	u.note("%s: an operator ends all sessions: %v", p, done)
 	for _, s := range there {

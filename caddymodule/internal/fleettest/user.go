@@ -11,6 +11,7 @@ type user struct {
 	name     string
 	grants   int // how often Zoom was asked for one
 	signing  int // sign-ins under way
+	ending   int // operators under way
 	lines    []string
 	sessions []*session // that somebody may be let in with, or not any more
 	doubted  time.Time  // when all that was there then was last doubted
@@ -21,10 +22,12 @@ type user struct {
 type session struct {
 	user   *user
 	cookie string
-	began  time.Time // its sign-in
-	ended  time.Time // when that was answered; zero: it was not
-	by     *Process  // by whom
-	doubt  string    // why nobody can say any more whether it lives
+
+	began   time.Time // its sign-in
+	leaving bool      // a sign-out is under way, or was
+	ended   time.Time // when its end was answered; zero: it was not
+	by      *Process  // by whom
+	doubt   string    // why nobody can say any more whether it lives
 }
 
 // over notes that a session was ended by a process.
