@@ -45,7 +45,7 @@ func startRig(port int, redirectURI, webhook string, public bool) (*rig, error) 
 		r.app.ClientSecret = ""
 	}
 	if r.server, err = demo.Listen("the simulated Zoom", port); err != nil {
-		return nil, fmt.Errorf("%w; choose another port with -port", err)
+		return nil, err
 	}
 	r.zoom = zoomtest.NewUnstartedServer()
 	r.zoom.URL = "http://" + r.server.Addr

@@ -5,6 +5,7 @@ package testkit
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -43,4 +44,23 @@ func FreePort(t testing.TB) string {
 	defer listener.Close()
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	return port
+}
+
+// Document is a text about the directive, with its path from the root.
+type Document struct {
+	Path, Text string
+}
+
+// Documents are the texts that people read about the directive. The path of the
+// repository's root is the test's.
+func Documents(t testing.TB, root string) (all []Document) {
+	t.Helper()
+	for _, path := range []string{"README.md", "caddymodule/README.md", "caddymodule/OPERATING.md", "examples/README.md"} {
+		text, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, Document{path, string(text)})
+	}
+	return all
 }
