@@ -57,6 +57,7 @@ type Fleet struct {
 	tokens    map[string]*issue
 	forgets   int       // how often the store may forget at this moment
 	forgot    time.Time // when it last may have
+	unsavedAt time.Time // when a process last had something unsaved
 	counts
 }
 
@@ -111,6 +112,7 @@ func (f *Fleet) Play(length time.Duration, trouble func(context.Context)) {
 	if f.config.Ends > 0 {
 		playing.Go(func() { f.operate(ctx) })
 	}
+	playing.Go(func() { f.watchUnsaved(ctx) })
 	playing.Go(func() { trouble(ctx) })
 	playing.Wait()
 	f.settle()

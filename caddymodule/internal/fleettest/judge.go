@@ -45,7 +45,7 @@ func (f *Fleet) ask(p *Process, s *session) (goesOn bool) {
 		f.served++
 		f.letIn(p, s, a, began)
 	case http.StatusUnauthorized:
-		f.turnedAway(p, s, a, unsaved)
+		f.turnedAway(p, s, a, began, unsaved)
 		return false
 	default:
 		f.refused++
@@ -80,11 +80,11 @@ func (f *Fleet) letIn(p *Process, s *session, a asked, began time.Time) {
 }
 
 // turnedAway is the fourth invariant: a session ends only for a reason.
-func (f *Fleet) turnedAway(p *Process, s *session, a asked, unsaved bool) {
+func (f *Fleet) turnedAway(p *Process, s *session, a asked, began time.Time, unsaved bool) {
 	u := s.user
 	switch {
 	case s.doubt != "" || !s.ended.IsZero() || s.leaving || u.ending > 0 || f.forgets > 0:
-	case !a.Clear && (u.signing > 0 || unsaved):
+	case !a.Clear && (u.signing > 0 || u.signed.After(began) || unsaved || f.unsavedAt.After(began.Add(-time.Second))):
 		// The grant is dying, and a sign-in under way or tokens in memory revive it.
 	default:
 		u.breach("a session ends for a reason: %s says %q (clear: %v)", p, a.Reason, a.Clear)
@@ -120,6 +120,17 @@ func (f *Fleet) unsaved() (total int) {
 		resp.Body.Close()
 	}
 	return total
+}
+
+// watchUnsaved notes when there was something unsaved.
+func (f *Fleet) watchUnsaved(ctx context.Context) {
+	Repeat(ctx, 200*time.Millisecond, func(int) {
+		if f.unsaved() > 0 {
+			f.mu.Lock()
+			f.unsavedAt = time.Now()
+			f.mu.Unlock()
+		}
+	})
 }
 
 // settle holds everybody to what has to be true when all has been well for a while:
@@ -164,6 +175,7 @@ func (f *Fleet) lives(s *session) bool {
 
 // servedWell reports whether the browser gets a token that Zoom takes.
 func (f *Fleet) servedWell(p *Process, s *session) bool {
+	began := time.Now()
 	resp, err := f.send(p, s.user, http.MethodGet, "/", s.cookie)
 	if err != nil {
 		return false
@@ -176,7 +188,7 @@ func (f *Fleet) servedWell(p *Process, s *session) bool {
 	if resp.StatusCode == http.StatusUnauthorized {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.turnedAway(p, s, a, false)
+		f.turnedAway(p, s, a, began, false)
 		return false
 	}
 	return resp.StatusCode == http.StatusOK && f.takes(a.Token, s.user.name)

@@ -20,6 +20,8 @@ func (f *Fleet) browse(ctx context.Context, u *user, leaves bool) {
 		case p == nil:
 		case s == nil:
 			s = f.signIn(p, u)
+		case f.doubts(s) && rand.IntN(4) == 0:
+			s = nil // what nobody knows anything of tests nothing
 		case x == 0 && leaves:
 			f.signOut(p, s)
 			s = nil
@@ -31,6 +33,12 @@ func (f *Fleet) browse(ctx context.Context, u *user, leaves bool) {
 			s = nil
 		}
 	})
+}
+
+func (f *Fleet) doubts(s *session) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return s.doubt != ""
 }
 
 // operate ends users.
@@ -104,6 +112,7 @@ func (f *Fleet) signIn(p *Process, u *user) *session {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	u.signing--
+	u.signed = time.Now()
 	if err != nil {
 		return nil // what was lost with the process, whoever killed it knows
 	}

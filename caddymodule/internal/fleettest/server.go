@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -69,8 +70,23 @@ const signature = "X-Process"
 func (name signed) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set(signature, string(name))
-	return http.DefaultTransport.RoundTrip(r)
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil && r.URL.Path == tokenPath {
+		if body, err := r.GetBody(); err == nil {
+			lost, err := http.Post(r.URL.ResolveReference(&url.URL{Path: lostPath}).String(), r.Header.Get("Content-Type"), body)
+			if err == nil {
+				lost.Body.Close()
+			}
+		}
+	}
+	return resp, err
 }
+
+const (
+	tokenPath  = "/oauth/token"
+	revokePath = "/oauth/revoke"
+	lostPath   = "/lost" // a process has not heard what came for this
+)
 
 func (s *server) close() {
 	s.Close()

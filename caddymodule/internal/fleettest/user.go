@@ -9,9 +9,10 @@ import (
 type user struct {
 	*Fleet
 	name     string
-	grants   int // how often Zoom was asked for one
-	signing  int // sign-ins under way
-	ending   int // operators under way
+	grants   int       // how often Zoom was asked for one
+	signing  int       // sign-ins under way
+	signed   time.Time // when one last ended
+	ending   int       // operators under way
 	lines    []string
 	sessions []*session // that somebody may be let in with, or not any more
 	doubted  time.Time  // when all that was there then was last doubted

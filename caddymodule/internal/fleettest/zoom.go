@@ -31,6 +31,7 @@ type issue struct {
 	refresh string
 	spentBy *Process // who has refreshed it
 	spentAt time.Time
+	lost    bool // the answer with the next ones
 }
 
 func (i *issue) String() string {
@@ -43,7 +44,7 @@ type watchedZoom struct{ *Fleet }
 // ServeHTTP carries a process's call, and notes what tokens come for it.
 func (z watchedZoom) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
-	if path != "/oauth/token" && path != "/oauth/revoke" {
+	if path != tokenPath && path != revokePath && path != lostPath {
 		z.Zoom.ServeHTTP(w, r)
 		return
 	}
@@ -56,11 +57,15 @@ func (z watchedZoom) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	form, _ := url.ParseQuery(string(body))
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	if path == lostPath {
+		z.lost(form)
+		return
+	}
 	answer := httptest.NewRecorder()
 	z.mu.Lock() // until it is noted: what Zoom does one after the other is to be known in that order
 	z.Zoom.ServeHTTP(answer, r)
 	switch {
-	case path == "/oauth/revoke":
+	case path == revokePath:
 		z.revoked(by, form.Get("token"))
 	case form.Get("grant_type") == "refresh_token":
 		z.refreshed(by, form.Get("refresh_token"), answer)
@@ -71,6 +76,19 @@ func (z watchedZoom) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// lost: an answer with tokens did not get through in time, as on a busy machine.
+func (f *Fleet) lost(form url.Values) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if g := f.codes[form.Get("code")]; g != nil {
+		g.user.doubt("the answer with its tokens was lost")
+	}
+	if i := f.tokens[form.Get("refresh_token")]; i != nil {
+		i.lost = true
+		i.of.user.doubt("the answer with its tokens was lost")
+	}
 }
 
 func (f *Fleet) exchanged(by *Process, code string, answer *httptest.ResponseRecorder) {
@@ -90,7 +108,7 @@ func (f *Fleet) refreshed(by *Process, token string, answer *httptest.ResponseRe
 	u := spent.of.user
 	if answer.Code != http.StatusOK {
 		u.note("%s: Zoom refuses to refresh %v", by, spent)
-		lost := spent.spentBy == nil || spent.spentBy.killed.Load() || f.mayForget(spent.spentAt)
+		lost := spent.lost || spent.spentBy == nil || spent.spentBy.killed.Load() || f.mayForget(spent.spentAt)
 		if !lost && time.Since(spent.spentAt) < 3*zoomTimeout {
 			u.breach("a refresh token is presented once: %s presents that of %v, which %s has spent", by, spent, spent.spentBy)
 		}
