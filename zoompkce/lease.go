@@ -30,7 +30,7 @@ func (m *Manager) takeLease(
 	for began, pause := time.Now(), minLeasePoll; ; pause = min(2*pause, maxLeasePoll) {
 		snap, err := m.change(ctx, patience, u, "taking the refresh lease", func(r *record) error {
 			switch {
-			case r.Grant == nil || r.Grant.dead():
+			case r.Grant == nil || r.Grant.dead() && !from.same(u.unsaved.Load()):
 				return errGrantDying
 			case !u.toRefresh(from, r.Grant):
 				return errUnchanged
