@@ -73,7 +73,7 @@ func TestSessionsOnRedisThatFailsOver(t *testing.T) {
 	f.Play(*trouble, func(ctx context.Context) {
 		fleettest.Repeat(ctx, 2*time.Second, func(n int) {
 			if n%6 == 2 {
-				f.Forget(2*time.Second, func() { failOver(ctx, t, sentinel, pair) })
+				f.Forget(2*time.Second, func() { failOver(ctx, t, sentinel, pair, n%12 == 8) })
 				return
 			}
 			for _, server := range pair {
@@ -83,26 +83,30 @@ func TestSessionsOnRedisThatFailsOver(t *testing.T) {
 	})
 }
 
-// failOver has the replica take over, and returns when the former master follows it.
-func failOver(ctx context.Context, t *testing.T, sentinel *redistest.Server, pair []*redistest.Server) {
-	before := fmt.Sprint(sentinel.Do(t, "sentinel", "get-master-addr-by-name", "mymaster"))
-	for ctx.Err() == nil && sentinel.Try(t, "sentinel", "failover", "mymaster") != nil {
-		time.Sleep(100 * time.Millisecond) // it is not ready for another one
+// failOver has the replica take over, because somebody wants it or because the master
+// is killed, and returns when the former master follows it.
+func failOver(ctx context.Context, t *testing.T, sentinel *redistest.Server, pair []*redistest.Server, kill bool) {
+	master := func() string { return fmt.Sprint(sentinel.Do(t, "sentinel", "get-master-addr-by-name", "mymaster")) }
+	before := master()
+	former := pair[0]
+	if strings.Contains(before, pair[1].Port) {
+		former = pair[1]
 	}
-	if ctx.Err() != nil {
-		return
-	}
-	testkit.Eventually(t, "the replica to take over", 30*time.Second, func() bool {
-		if fmt.Sprint(sentinel.Do(t, "sentinel", "get-master-addr-by-name", "mymaster")) == before {
-			return false
-		}
-		followers := 0
-		for _, server := range pair {
-			if strings.Contains(fmt.Sprint(server.Do(t, "info", "replication")), "master_link_status:up") {
-				followers++
+	if kill {
+		former.Stop(t)
+	} else {
+		for sentinel.Try(t, "sentinel", "failover", "mymaster") != nil {
+			if time.Sleep(100 * time.Millisecond); ctx.Err() != nil { // it is not ready for another one
+				return
 			}
 		}
-		return followers == 1
+	}
+	testkit.Eventually(t, "the replica to take over", 30*time.Second, func() bool { return master() != before })
+	if kill {
+		former.Restart(t)
+	}
+	testkit.Eventually(t, "the former master to follow", 30*time.Second, func() bool {
+		return strings.Contains(fmt.Sprint(former.Do(t, "info", "replication")), "master_link_status:up")
 	})
 	time.Sleep(100 * time.Millisecond) // for who still has a connection to the former one
 }
