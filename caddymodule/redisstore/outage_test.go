@@ -123,9 +123,9 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 	storebench.Works(t, store)
 	version := loadVersion(t, store)
 
-	proxy.lose.Store(true)
+	proxy.lose.Store(new(func() {}))
 	next, err := store.Swap(t.Context(), storebench.Key(1), version, []byte("three"), time.Time{})
-	if proxy.lose.Load() {
+	if proxy.lose.Load() != nil {
 		t.Fatal("no answer was lost: nothing was tested")
 	}
 	if err != nil {
@@ -137,7 +137,7 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 
 	// The same, and another process changes the record before the client sends its swap again.
 	other := openRedis(t, &Store{URLs: []string{server.URL()}})
-	proxy.lost = func() {
+	overtake := func() {
 		_, now, err := other.Load(t.Context(), storebench.Key(1))
 		if err == nil {
 			_, err = other.Swap(t.Context(), storebench.Key(1), now, []byte("five"), time.Time{})
@@ -146,7 +146,7 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	proxy.lose.Store(true)
+	proxy.lose.Store(&overtake)
 	if _, err := store.Swap(t.Context(), storebench.Key(1), next, []byte("four"), time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
 		t.Errorf("a swap that was done and overtaken: %v", err)
 	}
@@ -159,11 +159,11 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 	}
 }
 
-// lossyProxy stands before a server and can lose the answer to one script.
+// lossyProxy stands before a server and can lose the answer to one script. What it is
+// told to do then comes before the client hears of it.
 type lossyProxy struct {
 	addr string
-	lose atomic.Bool
-	lost func() // is called before the client hears of it
+	lose atomic.Pointer[func()]
 }
 
 func startLossyProxy(t *testing.T, server string) *lossyProxy {
@@ -194,7 +194,7 @@ func (p *lossyProxy) serve(client net.Conn, addr string) {
 		return
 	}
 	defer server.Close()
-	var losing atomic.Bool
+	var losing atomic.Pointer[func()]
 	go func() {
 		defer server.Close()
 		request := make([]byte, 64<<10)
@@ -203,8 +203,8 @@ func (p *lossyProxy) serve(client net.Conn, addr string) {
 			if err != nil {
 				return
 			}
-			if bytes.Contains(request[:n], []byte("evalsha")) && p.lose.CompareAndSwap(true, false) {
-				losing.Store(true)
+			if bytes.Contains(request[:n], []byte("evalsha")) {
+				losing.Store(p.lose.Swap(nil))
 			}
 			if _, err := server.Write(request[:n]); err != nil {
 				return
@@ -217,10 +217,8 @@ func (p *lossyProxy) serve(client net.Conn, addr string) {
 		if err != nil {
 			return
 		}
-		if losing.Load() {
-			if p.lost != nil {
-				p.lost()
-			}
+		if lost := losing.Load(); lost != nil {
+			(*lost)()
 			return
 		}
 		if _, err := io.Copy(client, bytes.NewReader(answer[:n])); err != nil {

@@ -55,15 +55,16 @@ func TestSessionsOnRedisThatFailsOver(t *testing.T) {
 	pair := []*redistest.Server{redistest.Start(t, "--enable-debug-command", "local")}
 	pair = append(pair, redistest.Start(t, "--enable-debug-command", "local",
 		"--replicaof", "127.0.0.1 "+pair[0].Port, "--repl-diskless-sync-delay", "0"))
+	testkit.Eventually(t, "the replica to follow", 30*time.Second, func() bool {
+		return strings.Contains(fmt.Sprint(pair[0].Do(t, "info", "replication")), "state=online")
+	})
 	sentinel := redistest.StartSentinel(t, pair[0],
 		"sentinel down-after-milliseconds mymaster 1500", "sentinel failover-timeout mymaster 2000")
-	ready := func() bool {
-		info := fmt.Sprint(sentinel.Do(t, "sentinel", "replicas", "mymaster"))
-		return strings.Contains(info, "master-link-status:ok") || strings.Contains(info, "master-link-status ok")
-	}
-	testkit.Eventually(t, "the Sentinel to know the replica", 30*time.Second, ready)
+	testkit.Eventually(t, "the Sentinel to know the replica", 30*time.Second, func() bool {
+		return strings.Contains(fmt.Sprint(sentinel.Do(t, "sentinel", "replicas", "mymaster")), "master-link-status ok")
+	})
 	f := fleettest.New(t, fleettest.Config{
-		Users: 8, Pause: 400 * time.Millisecond, Seldom: 200, Ends: 10 * time.Second,
+		Users: 8, Pause: 400 * time.Millisecond, Seldom: 100, Ends: 10 * time.Second,
 		Open: func(t testing.TB) zoompkce.Store {
 			return openRedis(t, &Store{URLs: []string{"redis://127.0.0.1:" + sentinel.Port}, MasterName: "mymaster"})
 		},

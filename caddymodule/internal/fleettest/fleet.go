@@ -121,7 +121,7 @@ func (f *Fleet) Play(length time.Duration, trouble func(context.Context)) {
 	f.Logf("%d requests were served, %d of them to sessions of which nobody doubts that they live, %d got 503; "+
 		"%d sign-ins, %d sign-outs, %d users ended, %d refreshes, %d kills, %d times the store may have forgotten",
 		f.served, f.sure, f.refused, f.signIns, f.signOuts, f.ends, f.refreshes, f.kills, f.forgives)
-	if f.sure < f.served/2 || f.refreshes == 0 || f.signOuts == 0 || f.served == 0 {
+	if f.served == 0 || f.refreshes == 0 || f.sure < f.served/4 {
 		f.Error("nothing was tested")
 	}
 }
