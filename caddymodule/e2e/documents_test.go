@@ -12,6 +12,10 @@ import (
 
 var documentedCaddyfile = regexp.MustCompile("(?ms)^```caddyfile[^\n]*\n(.*?)^```$")
 
+// theZoomApp is what recipes import as zoom.
+const theZoomApp = "client_id {env.ZOOM_CLIENT_ID}\nclient_secret {env.ZOOM_CLIENT_SECRET}\n" +
+	"redirect_uri https://app.example.com/zoom_pkce/callback\n"
+
 // snippetWith is the one Caddyfile of the documents that has all the words.
 func snippetWith(t *testing.T, words ...string) string {
 	t.Helper()
@@ -27,7 +31,7 @@ func snippetWith(t *testing.T, words ...string) string {
 	if len(found) != 1 {
 		t.Fatalf("%d Caddyfiles of the documents have %q, want one", len(found), words)
 	}
-	return found[0]
+	return strings.ReplaceAll(found[0], "import zoom\n", theZoomApp)
 }
 
 var (

@@ -88,7 +88,7 @@ func (r *rig) caddyfile() string {
 			secret_token ` + r.app.WebhookSecret + `
 		}
 	}
-	reverse_proxy 127.0.0.1:3000
+	reverse_proxy localhost:3000
 }
 `
 }

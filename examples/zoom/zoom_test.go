@@ -44,7 +44,7 @@ func newSite(t *testing.T, public bool) *site {
 		}
 		app.Close()
 	})
-	caddyfile := strings.Replace(strings.TrimPrefix(r.caddyfile(), globalOptions), "127.0.0.1:3000", strings.TrimPrefix(app.URL, "http://"), 1)
+	caddyfile := strings.Replace(strings.TrimPrefix(r.caddyfile(), globalOptions), "localhost:3000", strings.TrimPrefix(app.URL, "http://"), 1)
 	if err := demo.StartCaddy(demo.GlobalOptions(t.TempDir(), "http.handlers.zoom_pkce", "http.log.error") + caddyfile); err != nil {
 		t.Fatal(err)
 	}

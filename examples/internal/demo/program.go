@@ -50,9 +50,15 @@ func PortFlag(flags *flag.FlagSet, standard int, whose string) *int {
 
 // ParseFlags reads the command line of a program that takes nothing but flags.
 func ParseFlags(flags *flag.FlagSet, args []string, stderr io.Writer) error {
+	flags.SetOutput(io.Discard) // a mistake is told once, by Exit
+	err := flags.Parse(args)
 	flags.SetOutput(stderr)
-	if err := flags.Parse(args); err != nil {
+	if errors.Is(err, flag.ErrHelp) {
+		flags.Usage()
 		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%w; see -h", err)
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))

@@ -12,7 +12,7 @@ import (
 )
 
 // CommandLine checks what all examples have in common there: help that says what
-// the example is, no arguments, and a port that is in use.
+// the example is, mistakes that are told in a line, and a port that is in use.
 func CommandLine(t *testing.T, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error) {
 	t.Helper()
 	var out, help strings.Builder
@@ -28,6 +28,9 @@ func CommandLine(t *testing.T, run func(ctx context.Context, args []string, stdo
 	}
 	if err := run(t.Context(), []string{"8081"}, &out, &out); err == nil || !strings.Contains(err.Error(), `"8081"`) {
 		t.Errorf("an argument: error %v", err)
+	}
+	if err := run(t.Context(), []string{"-nonsense"}, &out, &out); err == nil || !strings.Contains(err.Error(), "-nonsense; see -h") {
+		t.Errorf("an unknown flag: error %v", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -143,19 +143,43 @@ func TestNamedDocuments(t *testing.T) {
 	}
 }
 
-// TestEveryExampleIsInTheTable keeps the table of examples whole.
+// The table of examples has all of them, with the command that starts each.
 func TestEveryExampleIsInTheTable(t *testing.T) {
-	text, err := os.ReadFile("../examples/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := documents(t)["../examples/README.md"]
 	entries, err := os.ReadDir("../examples")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		if name := entry.Name(); entry.IsDir() && name != "internal" && !strings.Contains(string(text), "\n| [`"+name+"`]("+name+") |") {
-			t.Errorf("examples/README.md has no line for %s", name)
+		name := entry.Name()
+		if !entry.IsDir() || name == "internal" {
+			continue
+		}
+		_, row, ok := strings.Cut(table, "\n| [`"+name+"`]("+name+") |")
+		row, _, _ = strings.Cut(row, "\n")
+		if !ok || !strings.Contains(row, "examples/"+name) {
+			t.Errorf("examples/README.md has no row for %s with what starts it: %q", name, row)
+		}
+	}
+}
+
+// Whoever builds Caddy as the README says gets the one that go.mod names.
+func TestVersionsOfREADME(t *testing.T) {
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := documents(t)["../README.md"]
+	for pattern, inREADME := range map[string]string{
+		`github.com/caddyserver/caddy/v2 (v\S+)\n`: "xcaddy build %s --with",
+		`(?m)^go (\d+\.\d+)`:                       "[Go %s]",
+	} {
+		version := regexp.MustCompile(pattern).FindSubmatch(mod)
+		if version == nil {
+			t.Fatalf("go.mod has nothing like %s", pattern)
+		}
+		if want := strings.Replace(inREADME, "%s", string(version[1]), 1); !strings.Contains(readme, want) {
+			t.Errorf("README.md does not say %q", want)
 		}
 	}
 }
