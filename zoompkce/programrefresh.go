@@ -16,11 +16,14 @@ const refreshGrace = 60 // seconds
 // without spending it: whether that user may still come in is the caller's to
 // decide. Errors are an [*InvalidGrantError] or a [*StoreError].
 func (m *Manager) RefreshSession(ctx context.Context, issuer, token string, client ClientHash) (*Session, error) {
-	k, err := m.loadKeys(ctx)
+	var t *openedToken
+	k, err := m.underKeys(ctx, func(k *keys) bool {
+		t = m.openProgramToken(k, kindRefresh, issuer, token)
+		return t != nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	t := m.openProgramToken(k, kindRefresh, issuer, token)
 	if t == nil || t.at == "" && t.issuer != hash8(issuer) || m.lives == nil {
 		return nil, errGrantUnopened
 	}

@@ -39,13 +39,15 @@ func (m *Manager) programSession(ctx context.Context, origin, token string) (*Se
 	if m.lives == nil {
 		return nil, errProgramsOff
 	}
-	k, err := m.loadKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
+	var t *openedToken
 	now := time.Now()
-	t := m.openAccessToken(k, origin, token, now)
+	k, err := m.underKeys(ctx, func(k *keys) bool {
+		t = m.openAccessToken(k, origin, token, now)
+		return t != nil
+	})
 	switch {
+	case err != nil:
+		return nil, err
 	case t == nil && m.openProgramToken(k, kindRefresh, origin, token) != nil:
 		return nil, errTokenKind
 	case t == nil:
@@ -87,7 +89,7 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 	case !m.lives(p.Client):
 		return nil, nil, errClientGone
 	}
-	return &Session{user: t.user, snap: snap, cookie: sessionCookie{created: p.Created * 1000}, program: t, at: now.UnixMilli()}, p, nil
+	return &Session{user: t.user, snap: snap, cookie: &noCookie, created: p.Created * 1000, program: t, at: now.UnixMilli()}, p, nil
 }
 
 // mayBeNewerThan reports whether the token may have been given after the record
@@ -225,16 +227,20 @@ func (m *Manager) EndProgram(ctx context.Context, s *Session, id string) error {
 // its client (RFC 7009). Errors are [ErrUnknownToken], an [*InvalidGrantError] if
 // the token is another client's, or a [*StoreError].
 func (m *Manager) RevokeProgram(ctx context.Context, issuer, token string, client ClientHash) error {
-	k, err := m.loadKeys(ctx)
-	if err != nil {
-		return err
-	}
-	for _, kind := range []tokenKind{kindRefresh, kindAccess} {
-		if t := m.openProgramToken(k, kind, issuer, token); t != nil && (t.at != "" || t.issuer == hash8(issuer)) {
-			return m.endProgram(ctx, t.user, t.id, "revoked", &client)
+	var t *openedToken
+	_, err := m.underKeys(ctx, func(k *keys) bool {
+		if t = m.openProgramToken(k, kindRefresh, issuer, token); t == nil {
+			t = m.openProgramToken(k, kindAccess, issuer, token)
 		}
+		return t != nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case t == nil || t.at == "" && t.issuer != hash8(issuer):
+		return ErrUnknownToken
 	}
-	return ErrUnknownToken
+	return m.endProgram(ctx, t.user, t.id, "revoked", &client)
 }
 
 // endProgram ends a program, of one client alone if that is given. With the last

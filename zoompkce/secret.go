@@ -98,23 +98,47 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 const secretPause = time.Second
 
 // replacedKeys returns the keys for what does not open under k: another process may
-// have replaced a generated secret that had vanished from the store. It returns
+// have replaced a generated secret that had vanished from the store, and one of the
+// operator's own may have taken the place of a generated one. It returns
 // nil where there are no others, and reports whether it has looked.
 func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looked bool, err error) {
-	if k.generated == nil {
-		return nil, true, nil
-	}
 	if now := m.keys.Load(); now != k {
 		return now, true, nil
+	}
+	if k.generated == nil && m.formerSought.Load() {
+		return nil, true, nil
 	}
 	if time.Now().UnixNano()-m.secretSeen.Load() < int64(secretPause) {
 		return nil, false, nil
 	}
-	stored, err := m.storedKeys(ctx)
-	if err != nil || stored == k {
+	var found *keys
+	if k.generated == nil {
+		if found, err = m.withFormer(ctx, k, true); err != nil {
+			err = m.storeError("looking for a former generated cookie secret", err)
+		}
+	} else {
+		found, err = m.storedKeys(ctx)
+	}
+	if err != nil || found == k {
 		return nil, true, err
 	}
-	return stored, true, nil
+	return found, true, nil
+}
+
+// underKeys has something opened that came from outside, under the keys there are
+// and, if that fails, under those that the store may hold beside them. It returns
+// the last ones tried.
+func (m *Manager) underKeys(ctx context.Context, open func(*keys) bool) (*keys, error) {
+	k, err := m.loadKeys(ctx)
+	if err != nil || open(k) {
+		return k, err
+	}
+	other, _, err := m.replacedKeys(ctx, k)
+	if other == nil || err != nil {
+		return k, err
+	}
+	open(other)
+	return other, nil
 }
 
 // GeneratedSecret returns the cookie secret that is kept in the store itself,

@@ -3,6 +3,9 @@ package logformat
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -48,6 +51,42 @@ func Configured(logs *caddy.Logging) bool {
 		}
 	}
 	return false
+}
+
+// defaultLog is the log that Caddy has without being asked to.
+const defaultLog = "default"
+
+// Without names the logs of a configuration that show credentials: each that takes
+// entries of requests and does not use the encoder. Caddy's own default log is one.
+func Without(logs *caddy.Logging) (names []string) {
+	all := map[string]*caddy.CustomLog{defaultLog: new(caddy.CustomLog)}
+	if logs != nil {
+		maps.Copy(all, logs.Logs)
+	}
+	for name, log := range all {
+		if log == nil {
+			log = new(caddy.CustomLog)
+		}
+		if !wraps(log.EncoderRaw) && !discards(log.WriterRaw) && takesRequests(log) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// takesRequests reports whether entries of Caddy's http app can come to a log.
+func takesRequests(log *caddy.CustomLog) bool {
+	return len(log.Include) == 0 || slices.ContainsFunc(log.Include, func(logger string) bool {
+		return logger == "http" || strings.HasPrefix(logger, "http.")
+	})
+}
+
+func discards(writer json.RawMessage) bool {
+	var w struct {
+		Output string `json:"output"`
+	}
+	return json.Unmarshal(writer, &w) == nil && w.Output == "discard"
 }
 
 // ConfiguredIn is Configured for a whole configuration, as JSON. The error says

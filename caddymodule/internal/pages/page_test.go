@@ -21,6 +21,7 @@ const (
 var testDetails = Details{
 	RequestID: "7d9f", SignInURL: testSignIn, RetryURL: "/meet/42",
 	Scopes:      []string{"user:read:zak"},
+	Credentials: []string{"client_id", "client_secret"},
 	RedirectURI: "https://app.example.com/zoom_pkce/callback",
 }
 
@@ -112,7 +113,7 @@ func TestPageContents(t *testing.T) {
 	}{
 		{"missing scope", ForCode(outcome.MissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
 		{"misconfigured", ForCode(outcome.ZoomMisconfigured, testDetails), []string{
-			"<code>https://app.example.com/zoom_pkce/callback</code>", signIn,
+			"<code>client_id</code>", "<code>client_secret</code>", "<code>https://app.example.com/zoom_pkce/callback</code>", signIn,
 		}},
 		{"unavailable", ForCode(outcome.ZoomUnavailable, testDetails), []string{`href="/meet/42"`, "try again in a moment"}},
 		{"unopenable", ForCode(outcome.StoreUnavailable, Details{RetryURL: "/meet/42", Unopenable: true}), []string{
@@ -160,7 +161,7 @@ func TestPagesSurviveHostileValues(t *testing.T) {
 		"\u202egnitrevni", "\x00\xff", `{{.Title}}`, "{env.HOME}", strings.Repeat("A", 1<<20),
 	}
 	for _, text := range evil {
-		d := Details{RequestID: text, SignInURL: testSignIn, Scopes: []string{text}, RedirectURI: text}
+		d := Details{RequestID: text, SignInURL: testSignIn, Scopes: []string{text}, Credentials: []string{text}, RedirectURI: text}
 		for _, p := range []Page{
 			NotAllowedPage(text, Account{text, text, text}, testSignOut, testSignIn),
 			SignOutPage(text, Account{text, text, text}, "/zoom_pkce/logout", "/"),

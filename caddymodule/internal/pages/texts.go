@@ -17,7 +17,10 @@ type Details struct {
 	RetryURL  string
 	// Scopes are the names of the scopes that are missing.
 	Scopes []string
-	// RedirectURI is for the operator of a site that Zoom rejects.
+	// Credentials are the names of the options that prove to Zoom which app this is,
+	// and RedirectURI is what is registered there: for the operator of a site that
+	// Zoom rejects.
+	Credentials []string
 	RedirectURI string
 	// Unopenable says that a stored record is the trouble, which does not pass.
 	Unopenable bool
@@ -94,7 +97,10 @@ func ForCode(c outcome.Code, d Details) Page {
 	}
 	switch {
 	case c == outcome.ZoomMisconfigured:
-		p.Facts = []fact{{Label: "Redirect URI to register at Zoom", Values: []string{d.RedirectURI}, Code: true}}
+		p.Facts = []fact{
+			{Label: "Credentials to compare with those of the app at Zoom", Values: d.Credentials, Code: true},
+			{Label: "Redirect URI to register at Zoom", Values: []string{d.RedirectURI}, Code: true},
+		}
 	case c == outcome.MissingScope:
 		p.Facts = []fact{{Label: "Missing scopes", Values: d.Scopes, Code: true}}
 	case d.Unopenable:

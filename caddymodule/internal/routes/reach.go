@@ -38,11 +38,10 @@ func Stray(app *caddyhttp.App, find Finder, sites []*Site) (stray StrayURIs) {
 				continue
 			}
 			looked[uri.URI] = true
-			r, ok := uri.request(s.CallbackPath)
+			walk, ok := callbackWalk(find, s, uri)
 			if !ok {
 				continue
 			}
-			walk := reachWalk{request: r, find: find, target: s, hostKnown: true, pathKnown: true}
 			anyHost, anywhere := walk, walk
 			anyHost.hostKnown = false
 			anywhere.blind = true
@@ -58,6 +57,12 @@ func Stray(app *caddyhttp.App, find Finder, sites []*Site) (stray StrayURIs) {
 		}
 	}
 	return stray
+}
+
+// callbackWalk follows a visitor who comes back to a redirect URI.
+func callbackWalk(find Finder, s *Site, uri *RedirectURI) (walk reachWalk, ok bool) {
+	r, ok := uri.request(s.CallbackPath)
+	return reachWalk{request: r, find: find, target: s, hostKnown: true, pathKnown: true}, ok
 }
 
 // reachWalk looks for the handlers that a request for a callback can meet.
