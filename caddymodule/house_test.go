@@ -42,7 +42,8 @@ var house = []string{
 
 // forTests are packages that nothing but tests imports.
 var forTests = []string{
-	"caddymodule/internal/redistest", "caddymodule/internal/storebench", "caddymodule/internal/testkit", "zoompkce/storetest",
+	"caddymodule/internal/fleettest", "caddymodule/internal/redistest", "caddymodule/internal/storebench",
+	"caddymodule/internal/testkit", "zoompkce/storetest",
 }
 
 func TestArrowsGoDown(t *testing.T) {

@@ -1,6 +1,7 @@
 package zoompkce
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -154,4 +155,45 @@ func (m *Manager) keepProfile(ctx context.Context, u *user, p zoomapi.Profile) e
 		return nil
 	})
 	return nil
+}
+
+// mePause is how long Zoom is left alone before it is asked a second time.
+const mePause = 500 * time.Millisecond
+
+// findOwner asks Zoom who the user of a new grant is, a second time if it does not
+// say, and no longer than one call may take. If it still does not, the token itself
+// names whose grant it is: that user's older one has ended with the exchange.
+func (m *Manager) findOwner(ctx context.Context, fresh *grant) error {
+	asking, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	ended, err := m.askOwner(asking, fresh)
+	if err == nil || ended {
+		return err
+	}
+	if sleep(asking, mePause) == nil {
+		if ended, err = m.askOwner(asking, fresh); err == nil {
+			return nil
+		}
+	}
+	if id := fresh.token().UserID(); id != "" && !ended {
+		fresh.Profile = zoomapi.Profile{ID: id}
+		m.keepGrant(ctx, m.state.users.get(keyOf(id)), fresh)
+	}
+	return err
+}
+
+// askOwner asks once. ended tells that the grant has ended meanwhile.
+func (m *Manager) askOwner(ctx context.Context, fresh *grant) (ended bool, err error) {
+	profile, err := m.client.Me(ctx, fresh.token())
+	if zoomapi.KindOf(err) == zoomapi.KindUnauthorized {
+		alive, failed := m.revive(ctx, fresh)
+		if !alive {
+			return failed == nil, cmp.Or(failed, err)
+		}
+		profile, err = m.client.Me(ctx, fresh.token())
+	}
+	if err == nil {
+		fresh.Profile, fresh.ProfileAt = profile, time.Now()
+	}
+	return false, err
 }

@@ -30,9 +30,9 @@ func (m *Manager) takeLease(
 	for began, pause := time.Now(), minLeasePoll; ; pause = min(2*pause, maxLeasePoll) {
 		snap, err := m.change(ctx, patience, u, "taking the refresh lease", func(r *record) error {
 			switch {
-			case r.Grant == nil || r.Grant.dead():
+			case r.Grant == nil || r.Grant.dead() && !from.same(u.unsaved.Load()):
 				return errGrantDying
-			case !newer(u.unsaved.Load(), r.Grant).same(from) && !from.succeeds(r.Grant):
+			case !u.toRefresh(from, r.Grant):
 				return errUnchanged
 			case r.Lease != nil && r.Lease.Owner != m.state.owner && !m.leaseOver(u, r.Lease, time.Now()):
 				return errWait
@@ -57,6 +57,14 @@ func (m *Manager) takeLease(
 			return nil, false, err
 		}
 	}
+}
+
+// toRefresh reports whether from is what is to be refreshed: the newest grant, or
+// one that is not saved yet and cannot be told to be it.
+func (u *user) toRefresh(from, stored *grant) bool {
+	unsaved := u.unsaved.Load()
+	return !stored.succeeds(from) &&
+		(from.same(unsaved) || from.succeeds(stored) || from.same(newer(unsaved, stored)))
 }
 
 // seenLease is a lease of another process and when it was first seen here.

@@ -103,8 +103,6 @@ func (w *world) forgotten(t token) bool {
 	switch {
 	case u.wentBack.Before(t.grant.issues[t.serial].at):
 		return false
-	case t.grant.issues[t.serial].refused: // Zoom's word is that it was replaced
-		return true
 	case v == nil || v.Grant == nil: // who meets a vanished record or a tombstone saves nothing
 		return true
 	}
@@ -185,7 +183,7 @@ func (w *world) endsForAReason(o *op, none *zoompkce.NoSessionError) {
 // orderObeyed is invariant 5 for sign-ins that are turned away: none is that began after
 // the last tombstone.
 func (w *world) orderObeyed(o *op, l *login) {
-	refused := o.grant.dead || o.grant.issues[0].refused // Zoom's word stands against it
+	refused := o.grant.dead // Zoom's word stands against it
 	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !refused {
 		w.breaks("5: who came after a tombstone is let in", "%s turns %s away, who came %v after the tombstone",
 			o.by, l.browser.name, l.began.Sub(u.ended))
