@@ -69,8 +69,8 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 		return nil, nil, errProgramEnded
 	}
 	snap, err := m.current(ctx, k, t.user, now)
-	// Another process may have given the token after the record was read here. The
-	// first reading may be one that had begun before, too.
+	// Another process may have given the token, or revived the grant, after the record was read
+	// here, and clients take a refusal for final. The first reading may be one that had begun before, too.
 	for try := 0; err == nil && try < 2 && t.mayBeNewerThan(snap, now); try++ {
 		snap, err = m.rereadPaced(ctx, k, t.user)
 	}
@@ -90,13 +90,19 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 	return &Session{user: t.user, snap: snap, cookie: sessionCookie{created: p.Created * 1000}, program: t, at: now.UnixMilli()}, p, nil
 }
 
-// mayBeNewerThan reports whether the token may have been given after the record
-// was read.
+// mayBeNewerThan reports whether the store may know better than what was read of it: the token was
+// given, or a sign-in has revived the grant, after that.
 func (t *openedToken) mayBeNewerThan(snap *snapshot, now time.Time) bool {
-	p := snap.program(t.id)
+	p, g := snap.program(t.id), t.user.grant(snap)
+	switch {
+	case snap.readAt.After(now):
+		return false
+	case p != nil && g != nil && g.dead():
+		return now.Sub(snap.readAt) > noMemory
+	}
 	// A refresh reads the record anyway, and decides on its generation then.
 	return (p == nil || t.generation > p.Generation && t.kind == kindAccess) &&
-		!snap.readAt.After(now) && snap.readAt.Before(t.issuedAt().Add(clockSkew))
+		snap.readAt.Before(t.issuedAt().Add(clockSkew))
 }
 
 func (s *snapshot) program(id sessionID) *program {
