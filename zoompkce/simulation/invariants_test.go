@@ -12,6 +12,7 @@ const (
 	zoomTimeout = 10 * time.Second // the client's default
 	leaseLife   = 3 * zoomTimeout
 	leaseDoubt  = zoomTimeout * 9 / 10 // how long at least a lease counts that is over by another clock
+	noMemory    = time.Second          // how long memory's word is believed that a session is over
 	// clockMargin is how close two times of different clocks may be for the
 	// clocks not to decide (DESIGN 4.6).
 	clockMargin = 6 * time.Minute
@@ -165,21 +166,16 @@ func (w *world) reads(by *incarnation, u *user) bool {
 // endsForAReason is invariant 4: a session ends only for a reason that the
 // world caused, and no cookie is cleared that opens to a live one.
 func (w *world) endsForAReason(o *op, none *zoompkce.NoSessionError) {
-	const invariant = "4: a session ends for a reason"
 	s := o.session
-	if s.doomed != "" {
-		return
+	switch {
+	case s.doomed != "":
+	case !none.Clear && none.Reason == "ended" && s.user.dyingSince(o.began.Add(-noMemory)):
+		// The store said so, and a sign-in under way or tokens in memory revive it.
+	case !none.Clear && none.Reason == "unopenable" && w.store.secretLost.After(o.began.Add(-time.Minute)):
+		// A secret was replaced a moment ago: the cookie is kept for the next request.
+	default:
+		w.breaks("4: a session ends for a reason", "%s says %q to %s (clear: %v)", o.by, none, s.browser.name, none.Clear)
 	}
-	signingIn := s.user.grant != nil && time.Since(s.user.grant.born) < 90*time.Second && s.user.grant.born.After(s.born)
-	newest := w.zoom.newest(s.user)
-	unsaved := newest.grant != nil && newest.serial > newest.grant.saved
-	if !none.Clear && (signingIn || unsaved) {
-		return // the grant is dying, and a sign-in is under way or tokens are in memory that revive it
-	}
-	if !none.Clear && none.Reason == "unopenable" {
-		return // a secret was replaced a moment ago: the cookie is kept for the next request
-	}
-	w.breaks(invariant, "%s says %q to %s (clear: %v)", o.by, none, s.browser.name, none.Clear)
 }
 
 // orderObeyed is invariant 5 for sign-ins that are turned away: none is that began after

@@ -22,6 +22,7 @@ type user struct {
 	wentBack     time.Time // when the store last forgot something of the user
 	wentBackFrom uint64    // the record's number before
 	overtaken    bool      // others have counted on from there past that number
+	revived      time.Time // when the stored record last ceased to have a dead grant
 	locked       bool      // the secret of the record may have been lost
 	ended        time.Time // when somebody last ended all sessions, as far as is known
 	ending       int       // who is about to
@@ -51,6 +52,11 @@ func (u *user) doom(why string) {
 		}
 	}
 	u.note("(the sessions of %s may end: %s)", u.name, why)
+}
+
+// dyingSince reports whether the stored record has had a dead grant since then.
+func (u *user) dyingSince(then time.Time) bool {
+	return u.store.ofUser(u).dying() || u.revived.After(then)
 }
 
 func (u *user) me() []byte {

@@ -37,6 +37,9 @@ type view struct {
 	Ended time.Time `json:"ended"`
 }
 
+// dying reports whether the grant is one that Zoom has ended.
+func (v *view) dying() bool { return v != nil && v.Grant != nil && !v.Grant.DeadAt.IsZero() }
+
 type recordKey struct {
 	id   [8]byte
 	aead cipher.AEAD

@@ -192,6 +192,9 @@ func (w *world) weatherFor(c *call) (x weather) {
 // written sees every change of a user record.
 func (w *world) written(by *incarnation, u *user, was, is *view) {
 	w.note("%s: writes %s: %s", by, u.name, w.describe(is))
+	if was.dying() && !is.dying() {
+		u.revived = time.Now()
+	}
 	if !is.Ended.IsZero() {
 		u.ended = time.Now()
 		u.grant.end("the user was ended")
