@@ -98,10 +98,13 @@ func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error)
 	snap := &snapshot{began: u.tickets.Add(1), readAt: time.Now()}
 	key := recordKey(m.client.AppID(), u.key)
 	sealed, version, err := m.store.Load(ctx, key)
-	switch {
+	switch known := u.current.Load(); {
 	case errors.Is(err, ErrNotFound):
 	case err != nil:
 		return nil, err
+	case known != nil && known.record != nil && known.version == version && k.has(known.key):
+		// It is what was opened before: versions never come back.
+		snap.record, snap.key, snap.version, snap.seq = known.record, known.key, version, known.record.Seq
 	default:
 		if snap.record, snap.key, err = k.openUser(key, u.key, sealed); err != nil {
 			other, _, _ := m.replacedKeys(ctx, k)

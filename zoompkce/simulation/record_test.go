@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -9,9 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 )
 
@@ -45,7 +45,14 @@ type recordKey struct {
 	aead cipher.AEAD
 }
 
+// recordKeys holds what was derived: deriving takes longer than all else here.
+var recordKeys sync.Map
+
 func deriveRecordKey(app string, secret []byte) (k recordKey) {
+	if known, ok := recordKeys.Load(app + string(secret)); ok {
+		return known.(recordKey)
+	}
+	defer func() { recordKeys.Store(app+string(secret), k) }()
 	derive := func(purpose string, n int) []byte {
 		key, err := hkdf.Key(sha256.New, secret, nil, "zoom_pkce v1\x00"+app+"\x00"+purpose, n)
 		if err != nil {
@@ -108,8 +115,6 @@ func (a *auditor) view(key string, sealed []byte) (*view, error) {
 	return v, json.Unmarshal(plain, v)
 }
 
-var timeInRecord = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d)"`)
-
 // shift sets the times of a record off.
 func (a *auditor) shift(key string, sealed []byte, by time.Duration) []byte {
 	if by == 0 {
@@ -119,13 +124,17 @@ func (a *auditor) shift(key string, sealed []byte, by time.Duration) []byte {
 	if err != nil {
 		return sealed
 	}
-	plain = timeInRecord.ReplaceAllFunc(plain, func(text []byte) []byte {
-		t, err := time.Parse(time.RFC3339Nano, strings.Trim(string(text), `"`))
-		if err != nil {
-			return text
+	quote := []byte(`"`)
+	texts := bytes.Split(plain, quote)
+	for n, text := range texts {
+		if len(text) <= 10 || text[10] != 'T' {
+			continue
 		}
-		return []byte(`"` + t.Add(by).Format(time.RFC3339Nano) + `"`)
-	})
+		if t, err := time.Parse(time.RFC3339Nano, string(text)); err == nil {
+			texts[n] = t.Add(by).AppendFormat(nil, time.RFC3339Nano)
+		}
+	}
+	plain = bytes.Join(texts, quote)
 	return k.aead.Seal(append([]byte{}, sealed[:9]...), nil, plain, a.context(sealed[0], key))
 }
 
