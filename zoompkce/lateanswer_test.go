@@ -385,3 +385,41 @@ func TestRevivedElsewhere(t *testing.T) {
 		})
 	}
 }
+
+// The store goes back between two readings, and the answer to the later one comes when that to the
+// earlier is known: it may be of any age, and gives nobody the older grant.
+func TestReadingOvertakenByTheOneBefore(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		p.signIn("ada")
+		goBack := w.snapshotOf(w.store.only(t))
+		time.Sleep(time.Second)
+		b := p.signIn("ada")
+		s := p.session(b)
+		toExpiry()
+
+		before := w.store.hold("load", true)
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			_, _ = p.Session(ctx, b.header())
+		}()
+		<-before.arrived
+		goBack()
+		after := w.store.hold("load", true)
+		refreshed := make(chan struct{})
+		go func() {
+			defer close(refreshed)
+			token, err := p.AccessToken(ctx, s)
+			if _, _, ok := w.zoom.ValidateAccessToken(token); !ok {
+				w.Errorf("a token that Zoom does not take, %v", err)
+			}
+		}()
+		<-after.arrived
+		close(before.release)
+		<-asked
+		close(after.release)
+		<-refreshed
+		p.works(b)
+	})
+}

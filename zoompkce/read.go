@@ -93,7 +93,8 @@ func (m *Manager) readFailed(u *user, err error, took time.Duration) error {
 	return err
 }
 
-// load reads the record, whatever is known already.
+// load reads the record, whatever is known already, and returns what is known then: an answer that
+// others have overtaken counts for nothing, even if the store went back meanwhile.
 func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error) {
 	snap := &snapshot{began: u.tickets.Add(1), readAt: time.Now()}
 	key := recordKey(m.client.AppID(), u.key)
@@ -118,5 +119,5 @@ func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error)
 		snap.version, snap.seq = version, snap.record.Seq
 	}
 	m.adopt(u, snap)
-	return snap, nil
+	return u.current.Load(), nil
 }
