@@ -43,6 +43,12 @@ func (m *Manager) programSession(ctx context.Context, origin, token string) (*Se
 	if err != nil {
 		return nil, err
 	}
+	return underOthers(ctx, m, k, errTokenUnopened, false, func(k *keys) (*Session, error) {
+		return m.sessionOfToken(ctx, k, origin, token)
+	})
+}
+
+func (m *Manager) sessionOfToken(ctx context.Context, k *keys, origin, token string) (*Session, error) {
 	now := time.Now()
 	t := m.openAccessToken(k, origin, token, now)
 	switch {
@@ -235,12 +241,18 @@ func (m *Manager) RevokeProgram(ctx context.Context, issuer, token string, clien
 	if err != nil {
 		return err
 	}
-	for _, kind := range []tokenKind{kindRefresh, kindAccess} {
-		if t := m.openProgramToken(k, kind, issuer, token); t != nil && (t.at != "" || t.issuer == hash8(issuer)) {
-			return m.endProgram(ctx, t.user, t.id, "revoked", &client)
+	t, err := underOthers(ctx, m, k, ErrUnknownToken, true, func(k *keys) (*openedToken, error) {
+		for _, kind := range []tokenKind{kindRefresh, kindAccess} {
+			if t := m.openProgramToken(k, kind, issuer, token); t != nil && (t.at != "" || t.issuer == hash8(issuer)) {
+				return t, nil
+			}
 		}
+		return nil, ErrUnknownToken
+	})
+	if err != nil {
+		return err
 	}
-	return ErrUnknownToken
+	return m.endProgram(ctx, t.user, t.id, "revoked", &client)
 }
 
 // endProgram ends a program, of one client alone if that is given. With the last

@@ -171,7 +171,7 @@ func (w *world) endsForAReason(o *op, none *zoompkce.NoSessionError) {
 	case s.doomed != "":
 	case !none.Clear && none.Reason == "ended" && s.user.dyingSince(o.began.Add(-noMemory)):
 		// The store said so, and a sign-in under way or tokens in memory revive it.
-	case !none.Clear && none.Reason == "unopenable" && w.store.secretLost.After(o.began.Add(-time.Minute)):
+	case !none.Clear && none.Reason == "unopenable" && w.store.mayBeLost(o.began):
 		// A secret was replaced a moment ago: the cookie is kept for the next request.
 	default:
 		w.breaks("4: a session ends for a reason", "%s says %q to %s (clear: %v)", o.by, none, s.browser.name, none.Clear)

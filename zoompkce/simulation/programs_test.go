@@ -196,15 +196,10 @@ func (w *world) present(
 // programRefused is invariant 4 for codes and refresh tokens.
 func (w *world) programRefused(o *op, p *program, err error) {
 	if invalid, ok := errors.AsType[*zoompkce.InvalidGrantError](err); ok {
-		w.endsForAReason(o, final(invalid.Reason))
+		// It is the last word, but for a dead grant a program is told so at once (DESIGN 9).
+		w.endsForAReason(o, &zoompkce.NoSessionError{Reason: invalid.Reason, Clear: invalid.Reason != "ended"})
 	}
 	w.livesOn(o, err)
-}
-
-// final is a refusal to a program, which takes it for the last word. But for a dead grant
-// it is told so at once (DESIGN 9).
-func final(reason string) *zoompkce.NoSessionError {
-	return &zoompkce.NoSessionError{Reason: reason, Clear: reason != "ended"}
 }
 
 // bear has a program ask for something with its access token.
@@ -219,7 +214,7 @@ func (w *world) bear(i *incarnation, p *program) {
 	o.settle = func() {
 		w.note("%s answers %s: %v", i, p.browser.name, or(err, w.zoom.tokens[zoomToken]))
 		if dead, ok := errors.AsType[*zoompkce.DeadTokenError](err); ok {
-			w.endsForAReason(o, final(dead.Reason))
+			w.endsForAReason(o, &zoompkce.NoSessionError{Reason: dead.Reason}) // its refresh token decides
 		} else if none, ok := errors.AsType[*zoompkce.NoSessionError](err); ok {
 			w.endsForAReason(o, none)
 		} else if o.accepted {
