@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 1000, "how many runs there are; a tenth of it with -short")
+	seeds = flag.Int("seeds", 2000, "how many runs there are; a tenth of it with -short")
 	first = flag.Uint64("first", 1, "the seed of the first run")
 	steps = flag.Int("steps", 200, "how many steps a run has")
 	seed  = flag.Uint64("seed", 0, "the one run of TestSeed")
@@ -30,9 +30,15 @@ const told = 3
 func TestSimulation(t *testing.T) {
 	var broken atomic.Int32
 	eachSeed(t, *seeds, func(t *testing.T, seed uint64) {
+		if *brief && broken.Load() > 0 {
+			return
+		}
 		p := newPlan(seed, *steps)
 		switch b := run(t, p, nil); {
 		case b == nil:
+		case *brief:
+			broken.Add(1)
+			t.Errorf("seed %d: %v", seed, b)
 		case broken.Add(1) <= told:
 			tell(t, p, b)
 		default:
