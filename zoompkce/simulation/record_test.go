@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -16,8 +15,7 @@ import (
 )
 
 // The world reads records as an auditor who has the secrets: which grant is in
-// the store is no secret to it. And it sets the times in them, since a process
-// whose clock is wrong writes wrong times.
+// the store is no secret to it.
 
 // view is what the world sees of a record.
 type view struct {
@@ -41,8 +39,8 @@ type view struct {
 func (v *view) dying() bool { return v != nil && v.Grant != nil && !v.Grant.DeadAt.IsZero() }
 
 type recordKey struct {
-	id   [8]byte
-	aead cipher.AEAD
+	id          [8]byte
+	aead, token cipher.AEAD
 }
 
 // recordKeys holds what was derived: deriving takes longer than all else here.
@@ -61,13 +59,18 @@ func deriveRecordKey(app string, secret []byte) (k recordKey) {
 		return key
 	}
 	copy(k.id[:], derive("key id", 8))
-	block, err := aes.NewCipher(derive("user record", 32))
-	if err != nil {
-		panic(err)
+	aead := func(purpose string) cipher.AEAD {
+		block, err := aes.NewCipher(derive(purpose, 32))
+		if err != nil {
+			panic(err)
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			panic(err)
+		}
+		return aead
 	}
-	if k.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
-		panic(err)
-	}
+	k.aead, k.token = aead("user record"), aead("program token")
 	return k
 }
 
@@ -113,29 +116,6 @@ func (a *auditor) view(key string, sealed []byte) (*view, error) {
 	}
 	v := new(view)
 	return v, json.Unmarshal(plain, v)
-}
-
-// shift sets the times of a record off.
-func (a *auditor) shift(key string, sealed []byte, by time.Duration) []byte {
-	if by == 0 {
-		return sealed
-	}
-	plain, k, err := a.open(key, sealed)
-	if err != nil {
-		return sealed
-	}
-	quote := []byte(`"`)
-	texts := bytes.Split(plain, quote)
-	for n, text := range texts {
-		if len(text) <= 10 || text[10] != 'T' {
-			continue
-		}
-		if t, err := time.Parse(time.RFC3339Nano, string(text)); err == nil {
-			texts[n] = t.Add(by).AppendFormat(nil, time.RFC3339Nano)
-		}
-	}
-	plain = bytes.Join(texts, quote)
-	return k.aead.Seal(append([]byte{}, sealed[:9]...), nil, plain, a.context(sealed[0], key))
 }
 
 // keyOfUser is where the record of a user lies.
