@@ -208,9 +208,9 @@ func (c *call) loses() {
 }
 
 // called is the model's word for a token; records and codes have their own.
-func (w *world) called(on string) string {
+func (w *world) called(on string) any {
 	if t, ok := w.zoom.tokens[on]; ok {
-		return t.String()
+		return t
 	}
 	return on
 }

@@ -125,23 +125,30 @@ func keyOfUser(app, user string) string {
 	return "zoom_pkce/" + app + "/" + name[:2] + "/" + name
 }
 
-func (w *world) describe(v *view) string {
-	if v == nil {
-		return "nothing"
-	}
-	if !v.Ended.IsZero() {
-		return fmt.Sprintf("a tombstone, seq %d", v.Seq)
-	}
-	text := "no grant"
-	if v.Grant != nil {
-		text = fmt.Sprint(w.zoom.tokens[v.Grant.AccessToken])
-		if !v.Grant.DeadAt.IsZero() {
+// lazily is a text that is made when the story is told.
+type lazily func() string
+
+func (f lazily) String() string { return f() }
+
+func (w *world) describe(v *view) lazily {
+	return func() string {
+		switch {
+		case v == nil:
+			return "nothing"
+		case !v.Ended.IsZero():
+			return fmt.Sprintf("a tombstone, seq %d", v.Seq)
+		}
+		text := "no grant"
+		if v.Grant != nil {
+			text = fmt.Sprint(w.zoom.tokens[v.Grant.AccessToken])
+		}
+		if v.dying() {
 			text += " (dead)"
 		}
+		text += fmt.Sprintf(", %d sessions, seq %d", len(v.Sessions), v.Seq)
+		if v.Lease != nil {
+			text += ", leased"
+		}
+		return text
 	}
-	text += fmt.Sprintf(", %d sessions, seq %d", len(v.Sessions), v.Seq)
-	if v.Lease != nil {
-		text += ", leased"
-	}
-	return text
 }
