@@ -163,7 +163,9 @@ func TestGeneratedSecretOfPrograms(t *testing.T) {
 
 func (p *process) redeems(code string) {
 	p.Helper()
-	if _, err := p.RedeemCode(ctx, redemption(code)); err != nil {
-		p.Errorf("redeeming: %v", err)
+	tokens, err := p.RedeemCode(ctx, redemption(code))
+	if err != nil {
+		p.Fatalf("redeeming: %v", err)
 	}
+	p.process(secrets(), withPrograms).in(tokens)
 }

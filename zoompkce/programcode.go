@@ -203,6 +203,9 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 		}
 		return p, err
 	})
+	if err == nil {
+		k, err = m.loadKeys(ctx) // what it gets has to be opened by others, too
+	}
 	if err != nil {
 		return nil, err
 	}
