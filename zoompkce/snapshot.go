@@ -93,8 +93,9 @@ func (u *user) lost(old, s *snapshot) *grant {
 		return nil
 	case known.succeeds(stored):
 		return known
-	// A version that does not count may have written what another sign-in brought.
-	case s.record.Seq == 0 || s.record.Seq >= old.seq || !known.follows(stored):
+	// A version that does not count may have written what another sign-in brought. Another record
+	// with the number of the one that is known was counted on from an earlier one.
+	case s.record.Seq == 0 || s.record.Seq > old.seq || s.version == old.version || !known.follows(stored):
 		return nil
 	}
 	return known

@@ -71,7 +71,7 @@ func (w *world) newestGrantKept(u *user) {
 	by := is.to
 	if t.grant.saved >= t.serial {
 		// It was there. Only who has seen it can put it back, when they look at the store again.
-		if by = w.whoKnows(t); by == nil || w.forgotten(t) {
+		if by = w.whoKnows(t); by == nil || by.forgotten(t) {
 			return
 		}
 		if by.known[u].readFrom.Before(u.wentBack) {
@@ -95,12 +95,12 @@ func (w *world) newestGrantKept(u *user) {
 	}
 }
 
-// forgotten reports whether the store went back past a token and nothing in it
-// tells that any more: others have counted on from there as far as it was, or the
+// forgotten reports whether the store went back past a token and a process that knew it cannot tell
+// that any more: others have counted on from there beyond the number it knows, or the
 // sign-in that is there instead is of a clock that cannot be compared.
-func (w *world) forgotten(t token) bool {
+func (i *incarnation) forgotten(t token) bool {
 	u := t.grant.user
-	v := w.store.ofUser(u)
+	v := i.store.ofUser(u)
 	switch {
 	case u.wentBack.Before(t.grant.issues[t.serial].at):
 		return false
@@ -109,7 +109,7 @@ func (w *world) forgotten(t token) bool {
 	case v == nil || v.Grant == nil: // who meets a vanished record or a tombstone saves nothing
 		return true
 	}
-	return u.overtaken || w.plan.skewed && w.zoom.tokens[v.Grant.AccessToken].grant != t.grant
+	return i.known[u].overtaken || i.plan.skewed && i.zoom.tokens[v.Grant.AccessToken].grant != t.grant
 }
 
 // whoKnows is a process that lives and has lately seen a token.
@@ -240,7 +240,7 @@ func (w *world) rightTokens(o *op, t token, known token) {
 	switch s := o.session; {
 	case t.grant == nil || t.grant.user != s.user:
 		w.breaks("0: everybody gets their own tokens", "%s gives %s to %s", o.by, t, s.browser.name)
-	case t.before(known) && w.zoom.newest(s.user) == known && known.grant.over == "" && s.user.ending == 0 && !w.forgotten(known) && !undecided:
+	case t.before(known) && w.zoom.newest(s.user) == known && known.grant.over == "" && s.user.ending == 0 && !o.by.forgotten(known) && !undecided:
 		w.breaks("2: the newest grant is kept", "%s hands out %s, and was given %s", o.by, t, known)
 	}
 }

@@ -139,6 +139,7 @@ func (h *handle) Load(ctx context.Context, key string) ([]byte, string, error) {
 
 func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
 	var version string
+	var written *view
 	u := h.userOf(key)
 	c := &call{by: h.by, kind: "swap", on: h.name(key)}
 	c.effect = func(c *call) {
@@ -164,13 +165,13 @@ func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expire
 			}
 		}
 		h.put(key, next)
-		version = next.version
+		version, written = next.version, next.view
 		if u != nil {
 			h.written(h.by, u, r.view, next.view)
 		}
 	}
 	if u != nil {
-		c.heard = func(c *call) { h.by.hasWritten(u, c) }
+		c.heard = func(c *call) { h.by.hasWritten(u, written, c) }
 	}
 	if err := h.wait(ctx, c); err != nil {
 		return "", err
@@ -198,9 +199,6 @@ func (s *store) fallBack(writes int) {
 		if was, is := past[u.key], s.records[u.key]; was.version != is.version {
 			s.note("the store goes back: %s had %s, now %s", u.name, s.describe(is.view), s.describe(was.view))
 			u.wentBack = time.Now()
-			if is.view != nil {
-				u.wentBackFrom = max(u.wentBackFrom, is.view.Seq)
-			}
 			u.doom("the store went back")
 		}
 	}

@@ -208,9 +208,6 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 	} else if u.grant != nil && u.grant.over == codesAlone {
 		u.grant.over = ""
 	}
-	if u.wentBackFrom > 0 && is.Seq >= u.wentBackFrom {
-		u.overtaken = true
-	}
 	if is.Grant == nil {
 		return
 	}
