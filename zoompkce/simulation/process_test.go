@@ -47,7 +47,7 @@ type knowledge struct {
 
 	seq       uint64    // the highest number of a record
 	seqAt     time.Time // when the last call that told one was made
-	overtaken bool      // the store went back, and others have counted on from there past that number
+	overtaken bool      // the store went back, and others have counted on from there past that number, or to it when Zoom could not be asked any more
 }
 
 // count notes the number of a record.
@@ -55,10 +55,10 @@ func (k *knowledge) count(u *user, v *view, c *call) {
 	if v == nil {
 		return
 	}
-	if v.Seq > k.seq {
+	if v.Seq > k.seq || v.Seq == k.seq && k.newest.expired() {
 		k.overtaken = k.overtaken || u.wentBack.After(k.seqAt)
-		k.seq = v.Seq
 	}
+	k.seq = max(k.seq, v.Seq)
 	if c.made.After(k.seqAt) {
 		k.seqAt = c.made
 	}
