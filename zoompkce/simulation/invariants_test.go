@@ -32,7 +32,8 @@ func (w *world) presentedOnce(c *call, spent token) {
 	switch {
 	case c.gone.Load(): // it was presented long ago, and got there late
 	case g.over != "": // who ends a grant may have to refresh it to revoke it
-	case after.lost || after.to.killed.Load():
+	case after.lost: // whoever was to get it cannot tell that it was spent, and gives the lease back
+	case after.to.killed.Load() && time.Since(after.at) >= leaseLife-zoomTimeout: // it was taken before the token was presented
 	case g.user.wentBack.After(after.at.Add(-zoomTimeout)): // the lease was forgotten
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)

@@ -21,7 +21,7 @@ type user struct {
 	why      string
 	wentBack time.Time // when the store last forgot something of the user
 	revived  time.Time // when the stored record last ceased to have a dead grant
-	locked   bool      // the secret of the record may have been lost
+	locked   bool      // the secret of the record may have been lost, and nobody has sealed it anew
 	ended    time.Time // when somebody last ended all sessions, as far as is known
 	ending   int       // who is about to
 }

@@ -166,6 +166,9 @@ func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expire
 		}
 		h.put(key, next)
 		version, written = next.version, next.view
+		if u != nil && u.locked && deriveRecordKey(h.app, h.records[h.secret].value).sealed(next.value) {
+			u.locked = false
+		}
 		if u != nil {
 			h.written(h.by, u, r.view, next.view)
 		}
