@@ -20,6 +20,7 @@ func setExampleVariables(t *testing.T) {
 	for name, value := range map[string]string{
 		"ZOOM_CLIENT_ID":       "AbCdEfGhIjKlMnOpQrStU",
 		"ZOOM_CLIENT_SECRET":   "example-client-secret",
+		"ZOOM_ACCOUNT_ID":      "AnalyticalEngine",
 		"ZOOM_WEBHOOK_TOKEN":   "example-secret-token",
 		"BACKEND_SECRET":       "0123456789abcdef0123456789abcdef",
 		"ZOOM_COOKIE_SECRET":   strings.Repeat("new", 16),
@@ -90,7 +91,7 @@ func TestCaddyfileExampleUncommented(t *testing.T) {
 	checkCaddyfile(t, string(caddyfile.Format([]byte(uncommented))), uncommented)
 }
 
-// A snippet is a fenced block of the README. The word after its language says
+// A snippet is a fenced block of a document. The word after its language says
 // what it is a part of: `site` stands in a site block, `handler` in one of
 // zoom_pkce, `same` is the JSON of the Caddyfile before it.
 type snippet struct {
@@ -99,15 +100,11 @@ type snippet struct {
 	text           string
 }
 
-func readmeSnippets(t *testing.T) (snippets []snippet) {
+func snippetsOf(t *testing.T, text string) (snippets []snippet) {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var open *snippet
 	number := 0
-	for line := range strings.Lines(string(readme)) {
+	for line := range strings.Lines(text) {
 		number++
 		fence, ok := strings.CutPrefix(line, "```")
 		switch {
@@ -132,10 +129,14 @@ client_secret {env.ZOOM_CLIENT_SECRET}
 redirect_uri https://app.example.com/zoom_pkce/callback
 `
 
-// whole completes a part of a Caddyfile.
+// whole completes a part of a Caddyfile, or one that leaves out the first lines of
+// the recipes, which are the same for all.
 func (s snippet) whole(t *testing.T) string {
 	switch s.part {
 	case "":
+		if strings.Contains(s.text, "import zoom\n") && !strings.Contains(s.text, "(zoom) {") {
+			return "(zoom) {\n" + snippetApp + "}\n\n" + s.text
+		}
 		return s.text
 	case "site":
 		return "app.example.com {\n" + s.text + "}\n"
@@ -146,26 +147,28 @@ func (s snippet) whole(t *testing.T) string {
 	return ""
 }
 
-func TestREADMESnippets(t *testing.T) {
+func TestDocumentSnippets(t *testing.T) {
 	setExampleVariables(t)
 	counts := make(map[string]int)
-	var previous []byte
-	for _, s := range readmeSnippets(t) {
-		counts[s.language]++
-		t.Run(fmt.Sprintf("%s in line %d", s.language, s.line), func(t *testing.T) {
-			switch s.language {
-			case "caddyfile":
-				previous = checkCaddyfile(t, s.text, s.whole(t))
-			case "json":
-				if s.part == "" {
-					validateJSON(t, []byte(s.text))
-					return
+	for path, text := range documents(t) {
+		var previous []byte
+		for _, s := range snippetsOf(t, text) {
+			counts[s.language]++
+			t.Run(fmt.Sprintf("%s in %s line %d", s.language, path, s.line), func(t *testing.T) {
+				switch s.language {
+				case "caddyfile":
+					previous = checkCaddyfile(t, s.text, s.whole(t))
+				case "json":
+					if s.part == "" {
+						validateJSON(t, []byte(s.text))
+						return
+					}
+					compareHandlers(t, []byte(s.text), previous)
 				}
-				compareHandlers(t, []byte(s.text), previous)
-			}
-		})
+			})
+		}
 	}
-	if counts["caddyfile"] < 10 || counts["json"] < 1 {
+	if counts["caddyfile"] < 30 || counts["json"] < 1 {
 		t.Errorf("too few snippets were found: %v", counts)
 	}
 }

@@ -32,6 +32,7 @@ var house = []string{
 	"caddymodule/internal/bodies",
 	"caddymodule/internal/scrub",
 	"caddymodule/internal/conf",
+	"zoompkce/protect",
 	"zoompkce/memstore",
 	"zoompkce",
 	"zoompkce/zoomapi",

@@ -153,16 +153,16 @@ func TestSyntaxCommentHasEveryField(t *testing.T) {
 	}
 }
 
-// The reference table of the README names every JSON key with its nesting, as
-// in `zak.max_age`.
-func TestREADMEHasEveryField(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+// The table of the reference names every JSON key with its nesting, as in
+// `zak.max_age`.
+func TestReferenceHasEveryField(t *testing.T) {
+	reference, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range jsonPaths(reflect.TypeFor[Handler](), "") {
-		if !strings.Contains(string(readme), "`"+path+"`") {
-			t.Errorf("README.md does not describe `%s`", path)
+		if !strings.Contains(string(reference), "`"+path+"`") {
+			t.Errorf("caddymodule/README.md does not describe `%s`", path)
 		}
 	}
 }

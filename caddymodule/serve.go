@@ -50,7 +50,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	if s.hasPrograms() && programs.IsPreflight(r) {
-		return s.programServer.Preflight(w, r)
+		s.programServer.Preflight(w, r)
+		return nil
 	}
 	if v.answered || s.unauthenticated == passWithoutIdentity {
 		if failure := failureOf(r); failure != nil {

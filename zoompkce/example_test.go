@@ -11,7 +11,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/returnurl"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/protect"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -43,44 +43,23 @@ func Example() {
 	}
 	defer manager.Close()
 
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		session, err := manager.Session(r.Context(), r.Header["Cookie"])
+	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		session := protect.Session(r.Context())
+		zak, err := manager.ZAK(r.Context(), session, zoompkce.ZAKPolicy{})
 		if err != nil {
-			login, cookies, err := manager.BeginLogin(r.Context(), r.Header["Cookie"], zoompkce.LoginRequest{
-				RedirectURI: callback,
-				ReturnURL:   returnurl.Of(r.URL),
-			})
-			if err != nil {
-				http.Error(w, "try again later", http.StatusServiceUnavailable)
-				return
-			}
-			for _, cookie := range cookies {
-				http.SetCookie(w, cookie)
-			}
-			http.Redirect(w, r, manager.AuthorizeURL(login), http.StatusSeeOther)
+			http.Error(w, "no meetings now", http.StatusBadGateway)
 			return
 		}
-		fmt.Fprintf(w, "Hello, %s!", session.Profile().Name)
+		fmt.Fprintf(w, "Hello, %s! Your ZAK: %t", session.Profile().Name, zak.Token != "")
 	})
-	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
-		login, err := manager.PendingLogin(r.Context(), r.Header["Cookie"], zoompkce.BrowserFlow, r.FormValue("state"))
-		if err != nil {
-			http.Error(w, "start again", http.StatusBadRequest)
-			return
-		}
-		http.SetCookie(w, manager.DropLogin(login))
-		signedIn, err := manager.SignIn(r.Context(), login, r.FormValue("code"), nil)
-		if err != nil {
-			http.Error(w, "Zoom did not sign you in", http.StatusBadGateway)
-			return
-		}
-		http.SetCookie(w, signedIn.Cookie)
-		w.Header().Set("Location", login.ReturnURL)
-		w.WriteHeader(http.StatusSeeOther)
-	})
+	handler, err := protect.New(manager, callback, app)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux.Handle("/", handler)
 
 	fmt.Println(visit(zoom, site.URL+"/"))
-	// Output: Hello, Ada Lovelace!
+	// Output: Hello, Ada Lovelace! Your ZAK: true
 }
 
 // visit opens a page as Ada would: to Zoom, through its consent page, and back.
@@ -95,7 +74,12 @@ func visit(zoom *zoomtest.Server, url string) string {
 		}
 		return nil
 	}}
-	atZoom, err := browser.Get(url)
+	page, err := http.NewRequest(http.MethodGet, url, http.NoBody)
+	if err != nil {
+		log.Fatal(err)
+	}
+	page.Header.Set("Accept", "text/html")
+	atZoom, err := browser.Do(page)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -104,12 +88,12 @@ func visit(zoom *zoomtest.Server, url string) string {
 	if err != nil {
 		log.Fatal(err)
 	}
-	page, err := browser.Get(back)
+	answer, err := browser.Get(back)
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer page.Body.Close()
-	body, err := io.ReadAll(page.Body)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
 	if err != nil {
 		log.Fatal(err)
 	}

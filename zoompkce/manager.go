@@ -2,7 +2,12 @@
 // shared token set for each user in a store, refreshes that happen once, and
 // short-lived Zoom access keys (ZAK) fetched when they are needed. What users allow
 // to act for them, programs, has tokens of its own. It speaks to Zoom
-// through package zoomapi only, knows nothing of Caddy and works behind plain net/http.
+// through package zoomapi only, knows nothing of Caddy and works behind plain net/http:
+// package protect puts it in front of a handler.
+//
+// Where a method takes cookies []string, they are the Cookie header fields of the
+// request as they came, r.Header["Cookie"]: a browser may send several cookies of one
+// name, and who signs in or out is decided over all of them.
 package zoompkce
 
 import (

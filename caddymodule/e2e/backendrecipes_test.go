@@ -13,7 +13,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
-// signingRecipes are the README's ways to sign a URL, with what makes programs of
+// signingRecipes are the documented ways to sign a URL, with what makes programs of
 // them that print one: origin, path, parameters and secret are their arguments.
 var signingRecipes = map[string]struct{ command, file, before, after string }{
 	"js": {
@@ -32,14 +32,14 @@ var signingRecipes = map[string]struct{ command, file, before, after string }{
 	},
 }
 
-// The README signs URLs that count, in each of its languages, and for user ids that
+// The recipes sign URLs that count, in each of its languages, and for user ids that
 // have to be encoded, as those of Zoom often have.
 func TestSigningRecipes(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	recipes, err := os.ReadFile("../../examples/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n### Servers of the app\n")
+	_, section, _ := strings.Cut(string(recipes), "\n### Servers of the app\n")
 	section, _, _ = strings.Cut(section, "\n### ")
 	w := newWorld(t)
 	w.load(w.site(backendOptions()))
@@ -48,7 +48,7 @@ func TestSigningRecipes(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			code := regexp.MustCompile("(?s)\n```" + language + "\n(.*?)\n```\n").FindStringSubmatch(section)
 			if code == nil {
-				t.Fatal("the README has no such recipe")
+				t.Fatal("there is no such recipe")
 			}
 			if _, err := exec.LookPath(recipe.command); err != nil {
 				testkit.Missing(t, "there is no "+recipe.command)

@@ -9,9 +9,9 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
-// The pages of one's own that the README shows are those of our refusals, with
+// The pages of one's own that the reference shows are those of our refusals, with
 // the request id that our log has, and leave the errors of others alone.
-func TestHandleErrorsOfREADME(t *testing.T) {
+func TestHandleErrorsOfTheReference(t *testing.T) {
 	w := newWorld(t)
 	text := snippetWith(t, "handle_errors", "@notAllowed")
 	w.load(w.documented(t, text, "", "allow {\nuser_id user-ada\n}"))

@@ -23,7 +23,7 @@ func TestLogFormatKeepsSecretsOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"README.md":         snippetWith(t, "format zoom_pkce\n", "\tlog {\n\t\tformat zoom_pkce\n\t}\n\tzoom_pkce"),
+		"OPERATING.md":      snippetWith(t, "format zoom_pkce\n", "\tlog {\n\t\tformat zoom_pkce\n\t}\n\tzoom_pkce"),
 		"Caddyfile.example": string(example),
 	} {
 		t.Run(name, func(t *testing.T) {

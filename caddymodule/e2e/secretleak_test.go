@@ -40,7 +40,7 @@ func (s knownSecrets) callback(t *testing.T, callback string) {
 
 // At debug level, on every path, no log of ours shows a token, a code, a
 // verifier, a cookie, a key or a secret. Caddy's own logs are held to the same,
-// but for two things the README tells of: access logs and the rewrite logger have the
+// but for two things OPERATING.md tells of: access logs and the rewrite logger have the
 // callback's query, and reverse_proxy logs what it sends on.
 func TestNoSecretIsLogged(t *testing.T) {
 	w := newWorld(t)

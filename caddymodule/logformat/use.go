@@ -24,7 +24,7 @@ func noteUse(ctx caddy.Context) {
 	if end == nil {
 		return // never ends: a test's
 	}
-	configurations.Store(end, true)
+	configurations.Store(end, struct{}{})
 	context.AfterFunc(ctx, func() { configurations.Delete(end) })
 }
 
@@ -56,16 +56,14 @@ func ConfiguredIn(config []byte) (bool, error) {
 	var c struct {
 		Logging *caddy.Logging `json:"logging"`
 	}
-	if err := json.Unmarshal(config, &c); err != nil {
-		return false, err
-	}
-	return Configured(c.Logging), nil
+	err := json.Unmarshal(config, &c)
+	return Configured(c.Logging), err
 }
 
 // wraps reports whether an encoder is this one, or wraps it. What is no encoder
 // is Caddy's to refuse.
 func wraps(encoder json.RawMessage) bool {
-	for len(encoder) > 0 {
+	for encoder != nil {
 		var e struct {
 			Format string          `json:"format"`
 			Wrap   json.RawMessage `json:"wrap"`

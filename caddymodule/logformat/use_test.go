@@ -28,6 +28,7 @@ func TestCaddyfile(t *testing.T) {
 		"filter {\nwrap zoom_pkce console\nuri delete\n}":  `"wrap":{"format":"zoom_pkce","wrap":{"format":"console"}}`,
 		"zoom_pkce {\n}":                                   `{"format":"zoom_pkce"}`,
 		"zoom_pkce nonsense":                               "error: getting module named 'caddy.logging.encoders.nonsense'",
+		"zoom_pkce not_an_encoder":                         "error: module caddy.logging.encoders.not_an_encoder (*logformat_test.notanencoder) is not a zapcore.encoder",
 		"zoom_pkce {\nwrap nonsense\n}":                    "error: getting module named 'caddy.logging.encoders.nonsense'",
 		"zoom_pkce json console":                           "error: wrong argument count",
 		"zoom_pkce {\nwrap\n}":                             "error: wrong argument count",

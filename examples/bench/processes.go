@@ -84,7 +84,7 @@ func startPart(ctx context.Context, role, input, addr string) (*part, error) {
 		p.stop()
 		return nil, err
 	}
-	if err := demo.AwaitListener(ctx, role, addr); err != nil {
+	if err := demo.AwaitListener(ctx, role, "tcp", addr); err != nil {
 		p.stop()
 		return nil, err
 	}

@@ -31,10 +31,20 @@ func (b *safeBuilder) Write(p []byte) (int, error) {
 	return b.Builder.Write(p)
 }
 
-func TestCheck(t *testing.T) {
+func needRedis(t *testing.T) {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		demotest.Missing(t, "there is no redis-server")
 	}
+}
+
+func TestCommandLine(t *testing.T) {
+	needRedis(t)
+	demotest.CommandLine(t, run)
+}
+
+func TestCheck(t *testing.T) {
+	needRedis(t)
 	var out safeBuilder
 	if err := run(t.Context(), []string{"-check", "-port", "0"}, &out, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())

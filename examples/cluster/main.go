@@ -11,7 +11,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -28,8 +27,9 @@ func main() {
 
 // run starts everything, and waits until ctx is done or tries it by itself.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
-	port := flags.Int("port", 8080, "`number` of the load balancer's port on 127.0.0.1; 0 is a free one")
+	flags := demo.NewFlags("cluster", "Runs two Caddys that share sessions in Redis, a load balancer before them, a small\n"+
+		"app and a simulated Zoom. It needs a redis-server in the PATH.")
+	port := demo.PortFlag(flags, 8080, "the load balancer's")
 	check := flags.Bool("check", false, "sign in without a browser, kill a Caddy, tell what happens, and exit")
 	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err

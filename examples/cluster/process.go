@@ -34,7 +34,7 @@ func (p *process) start(ctx context.Context) error {
 		return err
 	}
 	p.ended.Go(func() { p.supervise(ctx, exited) })
-	return demo.AwaitListener(ctx, p.name, p.addr)
+	return demo.AwaitListener(ctx, p.name, "tcp", p.addr)
 }
 
 // launch starts the program once. Its standard input is closed when this

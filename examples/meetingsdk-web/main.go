@@ -12,7 +12,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 
@@ -22,10 +21,15 @@ import (
 func main() { demo.Main("meetingsdk-web", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("meetingsdk-web", flag.ContinueOnError)
-	port := flags.Int("port", 8080, "`number` of Caddy's port on 127.0.0.1; 0 chooses a free one")
+	flags := demo.NewFlags("meetingsdk-web", "Runs a Meeting SDK app that joins and starts meetings as its visitor, Caddy with\n"+
+		"zoom_pkce in front of it, and a simulated Zoom for the sign-in.")
+	port := demo.PortFlag(flags, 8080, "Caddy's")
 	dir := flags.String("dir", "examples/meetingsdk-web", "`directory` of this example")
 	if err := demo.ParseFlags(flags, args, stderr); err != nil {
+		return err
+	}
+	// Nobody waits for npm to hear that the port is in use.
+	if _, err := demo.FreeAddress(*port); err != nil {
 		return err
 	}
 	if err := install(ctx, *dir, stdout); err != nil {
@@ -39,6 +43,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	fmt.Fprintf(stdout, welcome, r.url)
 	<-ctx.Done()
 	return nil
+}
+
+// sdkFile is there once the Meeting SDK is installed.
+const sdkFile = "node_modules/@zoom/meetingsdk/dist/zoom-meeting-embedded-ES5.min.js"
+
+// install fetches the Meeting SDK with npm, unless it is there. Zoom's terms of
+// use come with it, so it is not part of this repository.
+func install(ctx context.Context, dir string, out io.Writer) error {
+	return demo.InstallNPM(ctx, "the Meeting SDK", dir, sdkFile, out)
 }
 
 const welcome = `

@@ -4,19 +4,17 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 )
 
 // keepEnvironment puts back what the demo changes.
@@ -65,32 +63,10 @@ func TestCaddyfilesOfREADME(t *testing.T) {
 	t.Setenv("ZOOM_CLIENT_ID", clientID)
 	t.Setenv("ZOOM_CLIENT_SECRET", clientSecret)
 	t.Setenv("ZOOM_ACCOUNT_ID", demo.Ada.AccountID)
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := strings.Split(string(text), "```caddyfile\n")[1:]
-	if len(blocks) == 0 {
-		t.Fatal("the README shows no Caddyfile")
-	}
-	for _, block := range blocks {
-		block, _, _ = strings.Cut(block, "```")
-		if formatted := caddyfile.Format([]byte(block)); string(formatted) != block {
-			t.Errorf("caddy fmt would write this as:\n%s", formatted)
-		}
-		config, err := demo.Adapt(demo.GlobalOptions(t.TempDir()) + block)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var parsed caddy.Config
-		if err := caddy.StrictUnmarshalJSON(config, &parsed); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(&parsed); err != nil {
-			t.Errorf("%v\n%s", err, block)
-		}
-	}
+	demotest.CheckCaddyfiles(t)
 }
+
+func TestLockNamesNoRegistry(t *testing.T) { demotest.CheckLock(t) }
 
 // Without a session nothing of the app can be had, and nothing it may ask for.
 func TestNobodyGetsAnything(t *testing.T) {
@@ -118,25 +94,12 @@ func TestNobodyGetsAnything(t *testing.T) {
 	}
 }
 
-func TestTakenPort(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	taken := listener.Addr().(*net.TCPAddr).Port
-	if _, err := startRig(".", taken); err == nil || !strings.Contains(err.Error(), "-port") {
-		t.Errorf("port %s is taken; got error %v", strconv.Itoa(taken), err)
-	}
-}
+func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
 
 func TestMistakes(t *testing.T) {
 	var out strings.Builder
 	if err := run(t.Context(), []string{"-h"}, &out, &out); !errors.Is(err, flag.ErrHelp) || !strings.Contains(out.String(), "-dir") {
 		t.Errorf("help: %v\n%s", err, out.String())
-	}
-	if err := run(t.Context(), []string{"start"}, &out, &out); err == nil || !strings.Contains(err.Error(), `"start"`) {
-		t.Errorf("an argument: %v", err)
 	}
 	if err := run(t.Context(), []string{"-dir", t.TempDir()}, &out, &out); err == nil || !strings.Contains(err.Error(), "-dir") {
 		t.Errorf("another directory: %v", err)

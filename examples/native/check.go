@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
@@ -42,25 +41,12 @@ func (r *rig) check(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// person signs in at Zoom and allows the program, by the forms of both pages.
+// person signs in at Zoom and allows the program.
 func (r *rig) person(ctx context.Context, address string) error {
 	v, err := demo.NewVisitor(ctx)
 	if err != nil {
 		return err
 	}
-	zoom, err := v.Open(address)
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(zoom.URL, r.zoom.URL+"/oauth/authorize?") {
-		return fmt.Errorf("the program led to %s, not to Zoom", zoom.URL)
-	}
-	consent, err := v.Allow(zoom)
-	if err != nil {
-		return fmt.Errorf("coming back from Zoom: %w", err)
-	}
-	if _, err := v.Allow(consent); err != nil {
-		return fmt.Errorf("allowing the program: %w", err)
-	}
-	return nil
+	_, err = v.AllowProgram(r.zoom.URL, address)
+	return err
 }

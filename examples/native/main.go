@@ -12,7 +12,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -24,14 +23,9 @@ func main() { demo.Main("native", run) }
 
 // run signs in once, shows what that gives, and signs out.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("native", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: go run ./examples/native [-port number] [-check]\n"+
-			"       go run ./examples/native -site https://app.example.com [-client id]\n\n"+
-			"Signs you in on the command line, and prints what a native Meeting SDK app gets.\n\n")
-		flags.PrintDefaults()
-	}
-	port := flags.Int("port", 0, "`number` of Caddy's port on 127.0.0.1 (default: a free one)")
+	flags := demo.NewFlags("native", "Signs you in on the command line, and prints what a native Meeting SDK app gets:\n"+
+		"at a simulated Zoom, or with -site at a site of yours.")
+	port := demo.PortFlag(flags, 0, "Caddy's")
 	check := flags.Bool("check", false, "sign in without a browser")
 	site := flags.String("site", "", "`origin` of a site of yours, in place of the simulated ones")
 	client := flags.String("client", clientID, "`id` of the client in the programs block of that site")

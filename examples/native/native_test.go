@@ -8,13 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/chromedp/chromedp"
 	"golang.org/x/oauth2"
 
@@ -22,6 +19,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
+
+func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
 
 func TestCheck(t *testing.T) {
 	var out, errs strings.Builder
@@ -203,26 +202,7 @@ func TestCaddyfileOfREADME(t *testing.T) {
 	t.Setenv("ZOOM_CLIENT_ID", zoomID)
 	t.Setenv("ZOOM_CLIENT_SECRET", zoomSecret)
 	t.Setenv("ZOOM_ACCOUNT_ID", demo.Ada.AccountID)
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, block, _ := strings.Cut(string(text), "```caddyfile\n")
-	block, _, _ = strings.Cut(block, "```")
-	if formatted := caddyfile.Format([]byte(block)); block == "" || string(formatted) != block {
-		t.Errorf("caddy fmt would write this as:\n%s", formatted)
-	}
-	config, err := demo.Adapt(demo.GlobalOptions(t.TempDir()) + block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var parsed caddy.Config
-	if err := caddy.StrictUnmarshalJSON(config, &parsed); err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Validate(&parsed); err != nil {
-		t.Error(err)
-	}
+	demotest.CheckCaddyfiles(t)
 }
 
 // A person's way in a real browser, which follows the answer of a form to a port

@@ -11,10 +11,8 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"net"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
@@ -23,23 +21,24 @@ func main() { demo.Main("quickstart", run) }
 
 // run starts everything, and waits until ctx is done or signs in by itself.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: go run ./examples/quickstart [-port number] [-app host:port] [-check]\n\n"+
-			"Runs a simulated Zoom, a small app, and Caddy with zoom_pkce in front of it.\n\n")
-		flags.PrintDefaults()
-	}
-	port := flags.Int("port", 0, "`number` of Caddy's port on 127.0.0.1 (default 8080, or a free one if that is taken)")
-	app := flags.String("app", "", "`host:port` of an app of yours, to be behind Caddy in place of the small one")
+	flags := demo.NewFlags("quickstart", "Runs a simulated Zoom, a small app, and Caddy with zoom_pkce in front of it.")
+	port := demo.PortFlag(flags, usualPort, "Caddy's")
+	app := flags.String("app", "", "`address` of an app of yours, 3000 or localhost:3000, to be behind Caddy in place of the small one")
 	check := flags.Bool("check", false, "sign in without a browser, print what the app received, and exit")
 	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
 	}
 
-	if _, _, err := net.SplitHostPort(*app); *app != "" && (*check || err != nil) {
-		return errors.New("-app takes the host:port of an app of yours, which -check knows nothing of")
+	appAddr := ""
+	if *app != "" {
+		if appAddr, err = ownApp(*app); err != nil {
+			return err
+		}
+		if *check {
+			return errors.New("-app takes an app of yours, which -check knows nothing of")
+		}
 	}
-	r, err := startRig(*port, *app)
+	r, err := startRig(*port, appAddr)
 	if err != nil {
 		return err
 	}
@@ -47,11 +46,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if *check {
 		return r.check(ctx, stdout)
 	}
-	if *app != "" {
-		fmt.Fprintf(stdout, welcome, r.url, "your app at "+*app+". Caddy's configuration:\n\n"+r.site)
-	} else {
-		fmt.Fprintf(stdout, welcome, r.url, "a small app, which shows what it received with your request.")
+	behind := "a small app, which shows what it received with your request."
+	if appAddr != "" {
+		behind = "your app at " + appAddr + ". Caddy's configuration:\n\n" + r.site
+		if !answers(ctx, appAddr) {
+			behind += "\n  Nothing answers at " + appAddr + " yet. Until you start your app, its pages are an empty 502.\n"
+		}
 	}
+	fmt.Fprintf(stdout, welcome, r.url, behind)
 	<-ctx.Done()
 	return nil
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"errors"
-	"flag"
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -87,36 +88,77 @@ func TestOwnApp(t *testing.T) {
 		t.Errorf("got %q, %v", page.Body, err)
 	}
 	var out strings.Builder
-	for _, args := range [][]string{{"-app", "3000"}, {"-app", "127.0.0.1:3000", "-check"}} {
+	for _, args := range [][]string{{"-app", "https://127.0.0.1"}, {"-app", "127.0.0.1:3000", "-check"}} {
 		if err := run(t.Context(), args, &out, &out); err == nil || !strings.Contains(err.Error(), "-app takes") {
 			t.Errorf("%v: error %v", args, err)
 		}
 	}
 }
 
-func TestHelp(t *testing.T) {
-	var out, errs strings.Builder
-	if err := run(t.Context(), []string{"-h"}, &out, &errs); !errors.Is(err, flag.ErrHelp) {
-		t.Errorf("got error %v", err)
+func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
+
+// The usual port is for whoever needs it first.
+func TestUsualPort(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:8080")
+	if err == nil {
+		defer listener.Close()
 	}
-	for _, name := range []string{"-port", "-app", "-check", "8080"} {
-		if !strings.Contains(errs.String(), name) {
-			t.Errorf("the help does not mention %s:\n%s", name, errs.String())
+	if addr, err := chooseAddress(usualPort, ""); err != nil || demo.PortOf(addr) == "8080" {
+		t.Errorf("8080 is in use: chose %q, error %v", addr, err)
+	}
+	if listener != nil {
+		listener.Close()
+		if addr, err := chooseAddress(usualPort, "localhost:8080"); err != nil || demo.PortOf(addr) == "8080" {
+			t.Errorf("8080 is the app's: chose %q, error %v", addr, err)
 		}
 	}
 }
 
-func TestTakenPort(t *testing.T) {
+func TestOwnAppAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"3000": "localhost:3000", ":3000": "localhost:3000", "localhost:3000": "localhost:3000",
+		"http://127.0.0.1:3000": "127.0.0.1:3000", "http://localhost:3000/": "localhost:3000",
+		"[::1]:3000": "[::1]:3000", "http://[::1]:3000": "[::1]:3000",
+		"": "", "0": "", "70000": "", "app": "", "127.0.0.1": "", "https://127.0.0.1:3000": "",
+		"http://127.0.0.1:3000/path": "", "http://a@b:3000": "", "http://": "",
+	} {
+		got, err := ownApp(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v", text, got, err)
+		}
+	}
+}
+
+// Whoever forgot to start the app hears of it before the first empty page.
+func TestNobodyAtOwnApp(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	taken := listener.Addr().(*net.TCPAddr).Port
-	if _, err := startRig(taken, ""); err == nil {
-		t.Error("started on a port that is taken")
+	free, err := demo.FreeAddress(0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if addr, err := chooseAddress(0); err != nil || addr == "" || addr == listener.Addr().String() {
-		t.Errorf("chose address %q, error %v", addr, err)
+	for addr, want := range map[string]bool{free: true, listener.Addr().String(): false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		printed := &firstLines{done: cancel}
+		if err := run(ctx, []string{"-port", "0", "-app", "http://" + addr}, printed, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(printed.String(), "Nothing answers at "+addr); got != want {
+			t.Errorf("nothing answers at %s: %t, want %t\n%s", addr, got, want, printed.String())
+		}
 	}
+}
+
+// firstLines keeps what is printed, and ends the program by the first of it.
+type firstLines struct {
+	strings.Builder
+	done context.CancelFunc
+}
+
+func (l *firstLines) Write(p []byte) (int, error) {
+	defer l.done()
+	return l.Builder.Write(p)
 }

@@ -17,10 +17,10 @@ type rig struct {
 	dir  string       // what Caddy stores
 }
 
-// startRig starts Zoom, an app and Caddy. Port 0 is the memorable one, or a free
-// one if that is taken; no appAddr is the small app.
+// startRig starts Zoom, an app and Caddy, whose port is 0 for a free one. No appAddr
+// is the small app.
 func startRig(port int, appAddr string) (*rig, error) {
-	addr, err := chooseAddress(port)
+	addr, err := chooseAddress(port, appAddr)
 	if err != nil {
 		return nil, err
 	}
@@ -63,14 +63,4 @@ func (r *rig) stop() error {
 		err = errors.Join(err, os.RemoveAll(r.dir))
 	}
 	return err
-}
-
-// chooseAddress returns where Caddy can listen.
-func chooseAddress(port int) (string, error) {
-	if port == 0 {
-		if addr, err := demo.FreeAddress(8080); err == nil {
-			return addr, nil
-		}
-	}
-	return demo.FreeAddress(port)
 }

@@ -12,7 +12,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"time"
@@ -25,13 +24,9 @@ func main() { demo.Main("recordings", run) }
 
 // run starts everything, and waits until ctx is done or tries it by itself.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("recordings", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: go run ./examples/recordings [-port number] [-check]\n\n"+
-			"Runs a simulated Zoom, an app that downloads recordings, and Caddy with zoom_pkce in front of it.\n\n")
-		flags.PrintDefaults()
-	}
-	port := flags.Int("port", 0, "`number` of Caddy's port on 127.0.0.1 (default a free one)")
+	flags := demo.NewFlags("recordings",
+		"Runs a simulated Zoom, an app that downloads recordings, and Caddy with zoom_pkce in front of it.")
+	port := demo.PortFlag(flags, 0, "Caddy's")
 	check := flags.Bool("check", false, "try it without a browser, print what happened, and exit")
 	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err

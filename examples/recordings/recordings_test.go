@@ -4,17 +4,16 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
+
+func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
 
 func TestCheck(t *testing.T) {
 	var out, errs strings.Builder
@@ -148,24 +147,5 @@ func TestCaddyfileOfREADME(t *testing.T) {
 	t.Setenv("ZOOM_CLIENT_SECRET", clientSecret)
 	t.Setenv("ZOOM_WEBHOOK_TOKEN", webhookSecret)
 	t.Setenv("BACKEND_SECRET", backendSecret)
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, block, _ := strings.Cut(string(text), "```caddyfile\n")
-	block, _, _ = strings.Cut(block, "```")
-	if formatted := caddyfile.Format([]byte(block)); block == "" || string(formatted) != block {
-		t.Errorf("caddy fmt would write this as:\n%s", formatted)
-	}
-	config, err := demo.Adapt(demo.GlobalOptions(t.TempDir()) + block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var parsed caddy.Config
-	if err := caddy.StrictUnmarshalJSON(config, &parsed); err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Validate(&parsed); err != nil {
-		t.Error(err)
-	}
+	demotest.CheckCaddyfiles(t)
 }

@@ -1,7 +1,7 @@
 // Zoom-app shows a Zoom App whose home page knows nothing of OAuth, without
 // Zoom:
 //
-//	npm --prefix examples/zoom-app start
+//	go run ./examples/zoom-app
 //
 // One process runs a simulated Zoom, the app, a real Caddy with zoom_pkce in
 // front of it, and a page that stands in for the Zoom client. Everything listens
@@ -11,7 +11,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 
@@ -22,12 +21,21 @@ func main() { demo.Main("zoom-app", run) }
 
 // run starts everything, and waits until ctx is done.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("zoom-app", flag.ContinueOnError)
-	port := flags.Int("port", 8090, "`number` of the port on 127.0.0.1, 0 for a free one")
+	flags := demo.NewFlags("zoom-app", "Runs a Zoom App behind Caddy with zoom_pkce, and in one page a simulated Zoom\n"+
+		"and a stand-in for the Zoom client that shows the app.")
+	port := demo.PortFlag(flags, 8090, "the client's")
+	dir := flags.String("dir", "examples/zoom-app", "`directory` of this example")
 	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
 	}
-	sdk, err := findSDK()
+	// Nobody waits for npm to hear that the port is in use.
+	if _, err := demo.FreeAddress(*port); err != nil {
+		return err
+	}
+	if err := install(ctx, *dir, stdout); err != nil {
+		return err
+	}
+	sdk, err := readSDK(*dir)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
 )
 
 // sdk holds Zoom's SDK as npm installs it.
@@ -13,23 +16,19 @@ type sdk struct {
 	classic []byte // in place of https://appssdk.zoom.us/sdk.min.js
 }
 
-// findSDK reads the SDK, from wherever in the repository this runs.
-func findSDK() (sdk, error) {
-	for _, dir := range []string{".", "examples/zoom-app"} {
-		s, err := readSDK(dir)
-		if !errors.Is(err, os.ErrNotExist) {
-			return s, err
-		}
-	}
-	return sdk{}, errors.New("@zoom/appssdk is not installed; run `npm install` in examples/zoom-app")
+// dist is where the SDK is, below the directory of this example.
+var dist = filepath.Join("node_modules", "@zoom", "appssdk", "dist")
+
+// install fetches the SDK with npm, unless it is there.
+func install(ctx context.Context, dir string, out io.Writer) error {
+	return demo.InstallNPM(ctx, "Zoom's SDK", dir, filepath.Join(dist, "sdk.module.js"), out)
 }
 
 func readSDK(dir string) (s sdk, err error) {
-	dist := filepath.Join(dir, "node_modules", "@zoom", "appssdk", "dist")
-	if s.module, err = os.ReadFile(filepath.Join(dist, "sdk.es.js")); err != nil {
+	if s.module, err = os.ReadFile(filepath.Join(dir, dist, "sdk.es.js")); err != nil {
 		return s, fmt.Errorf("reading Zoom's SDK: %w", err)
 	}
-	common, err := os.ReadFile(filepath.Join(dist, "sdk.module.js"))
+	common, err := os.ReadFile(filepath.Join(dir, dist, "sdk.module.js"))
 	if err != nil {
 		return s, fmt.Errorf("reading Zoom's SDK: %w", err)
 	}

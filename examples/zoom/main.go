@@ -10,7 +10,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 
@@ -21,13 +20,8 @@ func main() { demo.Main("zoom", run) }
 
 // run starts the simulated Zoom, and waits until ctx is done.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("zoom", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: go run ./examples/zoom [-port number] [-redirect-uri url] [-webhook url] [-public]\n\n"+
-			"Runs a simulated Zoom for a Caddyfile of your own, and prints what to write there.\n\n")
-		flags.PrintDefaults()
-	}
-	port := flags.Int("port", 8099, "`number` of the port on 127.0.0.1, 0 for a free one")
+	flags := demo.NewFlags("zoom", "Runs a simulated Zoom for a Caddyfile of your own, and prints what to write there.")
+	port := demo.PortFlag(flags, 8099, "the simulated Zoom's")
 	redirectURI := flags.String("redirect-uri", "http://127.0.0.1:8080/zoom_pkce/callback",
 		"the `url` at which your site takes sign-ins, as redirect_uri in the Caddyfile")
 	webhook := flags.String("webhook", "", "the `url` that gets Zoom's events (default /zoom_pkce/webhook at the redirect URI's host)")

@@ -45,7 +45,7 @@ func startRig(port int, redirectURI, webhook string, public bool) (*rig, error) 
 		r.app.ClientSecret = ""
 	}
 	if r.server, err = demo.Listen("the simulated Zoom", port); err != nil {
-		return nil, fmt.Errorf("%w; choose another port with -port", err)
+		return nil, err
 	}
 	r.zoom = zoomtest.NewUnstartedServer()
 	r.zoom.URL = "http://" + r.server.Addr
@@ -88,7 +88,7 @@ func (r *rig) caddyfile() string {
 			secret_token ` + r.app.WebhookSecret + `
 		}
 	}
-	reverse_proxy 127.0.0.1:3000
+	reverse_proxy localhost:3000
 }
 `
 }

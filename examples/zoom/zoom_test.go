@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -15,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 )
 
 // site is a Caddy with the printed Caddyfile, in front of an app that tells what
@@ -44,7 +44,7 @@ func newSite(t *testing.T, public bool) *site {
 		}
 		app.Close()
 	})
-	caddyfile := strings.Replace(strings.TrimPrefix(r.caddyfile(), globalOptions), "127.0.0.1:3000", strings.TrimPrefix(app.URL, "http://"), 1)
+	caddyfile := strings.Replace(strings.TrimPrefix(r.caddyfile(), globalOptions), "localhost:3000", strings.TrimPrefix(app.URL, "http://"), 1)
 	if err := demo.StartCaddy(demo.GlobalOptions(t.TempDir(), "http.handlers.zoom_pkce", "http.log.error") + caddyfile); err != nil {
 		t.Fatal(err)
 	}
@@ -231,6 +231,7 @@ func TestPanel(t *testing.T) {
 }
 
 func TestCommandLine(t *testing.T) {
+	demotest.CommandLine(t, run)
 	var out, errs strings.Builder
 	if err := run(t.Context(), []string{"-h"}, &out, &errs); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("got error %v", err)
@@ -240,15 +241,8 @@ func TestCommandLine(t *testing.T) {
 			t.Errorf("the help lacks %q:\n%s", want, errs.String())
 		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
 	for want, args := range map[string][]string{
-		"in use; choose another port with -port": {"-port", demo.PortOf(listener.Addr().String())},
-		"no http or https URL":                   {"-redirect-uri", "127.0.0.1:8080/zoom_pkce/callback"},
-		"unexpected argument":                    {"8080"},
+		"no http or https URL": {"-redirect-uri", "127.0.0.1:8080/zoom_pkce/callback"},
 	} {
 		if err := run(t.Context(), args, &out, &errs); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v", args, err)

@@ -23,9 +23,6 @@ func Of(u *url.URL) string {
 	if !ok {
 		return "/"
 	}
-	if len(u.RawQuery) > maxReturnURL {
-		return path
-	}
 	query := returnQuery(u)
 	if len(path)+len(query) > maxReturnURL {
 		return path
@@ -69,10 +66,7 @@ func ParseOn(s, scheme, domain string) (string, bool) {
 	if !absolute {
 		return Parse(s)
 	}
-	host := rest
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		host = rest[:i]
-	}
+	host := rest[:strings.IndexAny(rest+"/", "/?#")]
 	if !hostWithin(host, domain) {
 		return "/", false
 	}
@@ -90,15 +84,12 @@ func ParseOn(s, scheme, domain string) (string, bool) {
 // returnPath returns the path of u as it was sent, and whether it is short
 // enough and stays on the site.
 func returnPath(u *url.URL) (string, bool) {
-	if u.Opaque != "" || !strings.HasPrefix(u.Path, "/") || len(u.Path) > maxReturnURL || looksLikeHost(u.Path) {
-		return "", false
-	}
 	path := u.EscapedPath()
 	// EscapedPath escapes bytes such as '|' that browsers send as they are.
 	if decoded, err := url.PathUnescape(u.RawPath); err == nil && decoded == u.Path && isPlainPath(u.RawPath) {
 		path = u.RawPath
 	}
-	return path, len(path) <= maxReturnURL && strings.HasPrefix(path, "/")
+	return path, len(path) <= maxReturnURL && strings.HasPrefix(path, "/") && !looksLikeHost(u.Path)
 }
 
 // returnQuery returns the query of u with its question mark. A request line
@@ -125,13 +116,9 @@ func returnQuery(u *url.URL) string {
 // isPlainPath reports whether a raw path can be part of a Location header
 // without meaning anything else there.
 func isPlainPath(raw string) bool {
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case c <= ' ', c >= 0x7f, strings.IndexByte("\"#<>?\\", c) >= 0:
-			return false
-		}
-	}
-	return raw != ""
+	return !strings.ContainsFunc(raw, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"#<>?\\", r)
+	})
 }
 
 // looksLikeHost reports whether some reader of an absolute path could see two
@@ -145,8 +132,8 @@ func looksLikeHost(path string) bool {
 		if startsWithTwoSlashes(path) {
 			return true
 		}
-		decoded, err := url.PathUnescape(path)
-		if err != nil || decoded == path {
+		decoded, _ := url.PathUnescape(path) // "", no host, where it cannot be
+		if decoded == path {
 			return false
 		}
 		path = decoded
@@ -196,12 +183,8 @@ func hostWithin(host, domain string) bool {
 	if hasPort && (port == "" || strings.Trim(port, "0123456789") != "") {
 		return false
 	}
-	for i := 0; i < len(name); i++ {
-		switch c := name[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
-		default:
-			return false
-		}
+	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+		return false
 	}
 	name, domain = strings.ToLower(name), strings.ToLower(strings.TrimPrefix(domain, "."))
 	if domain == "" || strings.Contains(name, "..") || strings.HasPrefix(name, ".") {

@@ -25,6 +25,7 @@ var offSite = []string{
 	"javascript://good.example/%0Aalert(1)", "java\tscript:alert(1)", "data:text/html,x", "vbscript:x", "http:0xd8.0x3a.0xd6.0xce",
 	"", "evil.example", "?x", "#x", "*", "\x00//evil.example", " //evil.example", "\u3000//evil.example", "//evil.example.",
 	"//[::1]/", "//evil.example:443/", "/\x00/evil.example", "/\\\t/evil.example", "/.\t//evil.example", "/.\\\\evil.example",
+	"/%7f/evil.example", "/%252525252541",
 }
 
 // onSite look alike but stay: they come out byte for byte.
@@ -33,6 +34,7 @@ var onSite = []string{
 	"/x?next=//evil.example", `/x?y=\\evil.example`, "/a%2Fb", "/a%2fb%5cc", "/a//b", "/a///b//", "/a/%2f/b", "/a;v=1/b,c", "/a:b@c", "/a|b^c`{d}",
 	"/caf%C3%A9", "/%E2%82%AC?q=%e2%82%ac", "/x?a=b&a=c;d", "/@evil.example", "/.evil.example", "/..evil.example", "/x/../y", "/./x", "/%2e/x",
 	"/x?%", "/x?%zz", "/<%3E", "/%FF", "/%ef%bc%8fevil.example", "/100%25", "/a%2520b", "/a%25252Fb", "/x?'!$()*+,[]",
+	"/a/b/..//c", "/a//..//c", "/%2525252541",
 }
 
 func TestReturnURLStaysOnTheSite(t *testing.T) {
@@ -88,9 +90,14 @@ func TestReturnURLOfOddRequests(t *testing.T) {
 		{"fragment", &url.URL{Path: "/x", Fragment: "f"}, "/x"},
 		{"fragment in the request line", &url.URL{Path: "/x#f", RawQuery: "y#f"}, "/x%23f?y%23f"},
 		{"line break in the query", &url.URL{Path: "/x", RawQuery: "a=\r\nLocation: https://evil.example"}, "/x?a=%0D%0ALocation:%20https://evil.example"},
+		{"delete in the query", &url.URL{Path: "/x", RawQuery: "~\x7f\x80"}, "/x?~%7F%80"},
+		{"space in the path", &url.URL{Path: "/a b", RawPath: "/a b"}, "/a%20b"},
+		{"delete in the path", &url.URL{Path: "/a\x7f", RawPath: "/a\x7f"}, "/a%7F"},
 		{"bytes above ASCII", &url.URL{Path: "/é", RawPath: "/é", RawQuery: "é"}, "/%C3%A9?%C3%A9"},
 		{"raw path of something else", &url.URL{Path: "/x", RawPath: "//evil.example"}, "/x"},
 		{"as long as can be", &url.URL{Path: long}, long},
+		{"as long as can be, with its query", &url.URL{Path: "/" + long[3:], RawQuery: "a"}, "/" + long[3:] + "?a"},
+		{"one byte too long with its query", &url.URL{Path: "/" + long[2:], RawQuery: "a"}, "/" + long[2:]},
 		{"too long with its query", &url.URL{Path: long, RawQuery: "a"}, long},
 		{"too long", &url.URL{Path: long + "a"}, "/"},
 		{"too long when escaped", &url.URL{Path: "/" + strings.Repeat("é", 300)}, "/"},
@@ -116,6 +123,7 @@ func TestReturnURLOn(t *testing.T) {
 		{"example.com.evil.example", "example.com", "/x?y"},
 		{"example.com.", "example.com", "/x?y"},
 		{"a@example.com", "example.com", "/x?y"},
+		{"@.example.com", "example.com", "/x?y"},
 		{`evil.example\.example.com`, "example.com", "/x?y"},
 		{"evil.example/.example.com", "example.com", "/x?y"},
 		{"evil.example#.example.com", "example.com", "/x?y"},

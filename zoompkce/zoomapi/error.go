@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Call names a call to Zoom, in errors and as a metric label.
+// Call names a call to Zoom, in errors and as a metric label: CallCode, CallRefresh,
+// CallRevoke, CallMe, CallZAK, CallOBF or CallDeeplink.
 type Call string
 
 // The calls a Client makes.

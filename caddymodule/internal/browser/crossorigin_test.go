@@ -65,3 +65,21 @@ func TestSameOriginWithoutHost(t *testing.T) {
 		t.Error("accepted")
 	}
 }
+
+// The directive "method" runs before us: what a page sent counts, and what it became.
+func TestCrossSiteUnsafeByTheMethodAsSent(t *testing.T) {
+	for _, tt := range []struct {
+		sent, now, site string
+		want            bool
+	}{
+		{"POST", "GET", "cross-site", true},
+		{"GET", "POST", "cross-site", true},
+		{"GET", "HEAD", "cross-site", false},
+		{"POST", "GET", "same-origin", false},
+	} {
+		r := changed(requestWith(tt.sent, "Sec-Fetch-Site: "+tt.site), func(r *http.Request) { r.Method = tt.now })
+		if got := CrossSiteUnsafe(r); got != tt.want {
+			t.Errorf("%s from %s that became a %s: %t", tt.sent, tt.site, tt.now, got)
+		}
+	}
+}

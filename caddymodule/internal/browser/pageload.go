@@ -128,7 +128,7 @@ func IsSameOriginFetch(h http.Header) bool {
 }
 
 func hasFetchMetadata(h http.Header) bool {
-	if len(h["Sec-Fetch-Mode"]) > 0 {
+	if _, ok := h["Sec-Fetch-Mode"]; ok {
 		return true
 	}
 	for key := range h {

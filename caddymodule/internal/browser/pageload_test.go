@@ -54,11 +54,15 @@ func TestClassify(t *testing.T) {
 		{"old prefetch", "GET", append(navigate, "Purpose: prefetch"), Other},
 		{"Safari's preview", "GET", []string{"X-Purpose: preview", "Accept: " + html}, Other},
 		{"Firefox's prefetch", "GET", []string{"X-Moz: prefetch", "Accept: " + html}, Other},
+		{"old prefetch in other letters", "GET", append(navigate, "Purpose: Prefetch"), Other},
 		{"some other purpose", "GET", append(navigate, "Purpose: work"), PageLoad},
 		{"WebSocket", "GET", append(navigate, "Connection: Upgrade", "Upgrade: websocket"), Other},
 		{"WebSocket, among others", "GET", []string{"Accept: " + html, "Upgrade: h2c, WebSocket"}, Other},
 		{"old browser", "GET", []string{"Accept: " + html}, PageLoad},
 		{"old browser, second line", "GET", []string{"Accept: image/png", "Accept: text/html"}, PageLoad},
+		{"old browser, html among others", "GET", []string{"Accept: image/png,text/html"}, PageLoad},
+		{"old browser, html after nothing", "GET", []string{"Accept: ,text/html"}, PageLoad},
+		{"old browser, html after a stray backslash", "GET", []string{`Accept: a/b\,text/html`}, PageLoad},
 		{"old browser, other case and parameters", "GET", []string{`Accept: TEXT/HTML;level=1;q="0.1"`}, PageLoad},
 		{"old browser's script", "GET", []string{"Accept: " + html, "X-Requested-With: XMLHttpRequest"}, Other},
 		{"curl", "GET", []string{"Accept: */*"}, Other},
@@ -69,6 +73,8 @@ func TestClassify(t *testing.T) {
 		{"nonsense weight", "GET", []string{"Accept: text/html;q=x"}, Other},
 		{"no number", "GET", []string{"Accept: text/html;q=NaN"}, Other},
 		{"event stream", "GET", []string{"Accept: text/event-stream"}, Other},
+		{"parameter without a value", "GET", []string{"Accept: text/html;q"}, Other},
+		{"html behind a quoted quote", "GET", []string{`Accept: text/plain;x="\",text/html,"`}, Other},
 		{"html in a parameter", "GET", []string{`Accept: text/plain;x=",text/html,"`}, Other},
 		{"html in the name of something else", "GET", []string{"Accept: text/html-sandboxed, text/htmlx"}, Other},
 	}
@@ -110,6 +116,39 @@ func TestIsWebSocket(t *testing.T) {
 				t.Errorf("navigation %d", got)
 			}
 		})
+	}
+}
+
+func TestWantsPage(t *testing.T) {
+	for _, tt := range []struct {
+		headers []string
+		want    bool
+	}{
+		{[]string{"Sec-Fetch-Mode: navigate"}, true},
+		{[]string{"Sec-Fetch-Mode: cors", "Accept: text/html"}, false},
+		{[]string{"Accept: text/html"}, true},
+		{[]string{"Accept: application/json"}, false},
+		{[]string{"Accept: text/html", "X-Requested-With: XMLHttpRequest"}, false},
+	} {
+		if got := WantsPage(requestWith("POST", tt.headers...)); got != tt.want {
+			t.Errorf("%q: %t", tt.headers, got)
+		}
+	}
+}
+
+func TestIsSameOriginFetch(t *testing.T) {
+	for _, tt := range []struct {
+		headers []string
+		want    bool
+	}{
+		{[]string{"Sec-Fetch-Site: same-origin"}, true},
+		{[]string{"Sec-Fetch-Site: same-site"}, false},
+		{[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"}, false},
+		{nil, false},
+	} {
+		if got := IsSameOriginFetch(requestWith("GET", tt.headers...).Header); got != tt.want {
+			t.Errorf("%q: %t", tt.headers, got)
+		}
 	}
 }
 

@@ -74,16 +74,13 @@ func ambiguous(path string) bool {
 	return false
 }
 
-// escapesPlain reports whether a slash is percent-encoded, or what never has to be:
-// some servers route by the path as it came.
+// escapesPlain reports whether a slash is percent-encoded, or what never has to be
+// (RFC 3986, section 2.3): some servers route by the path as it came.
 func escapesPlain(rawPath string) bool {
-	for i := 0; i+2 < len(rawPath); i++ {
-		if rawPath[i] != '%' {
-			continue
-		}
-		c, err := strconv.ParseUint(rawPath[i+1:i+3], 16, 8)
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if err == nil && (letter || c >= '-' && c <= '9' || c == '_' || c == '~') { // with '.' and '/'
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/"
+	for _, rest, more := strings.Cut(rawPath, "%"); more; _, rest, more = strings.Cut(rest, "%") {
+		c, _ := strconv.ParseUint(rest[:min(2, len(rest))], 16, 0) // 0 for what is no number
+		if strings.ContainsRune(plain, rune(c)) {
 			return true
 		}
 	}
@@ -117,15 +114,18 @@ func asNames(path string) string {
 // unescape decodes what is percent-encoded, and leaves what only looks like it.
 func unescape(path string) string {
 	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) {
-			if decoded, err := url.PathUnescape(path[i : i+3]); err == nil {
-				b.WriteString(decoded)
-				i += 2
-				continue
-			}
+	for {
+		plain, rest, more := strings.Cut(path, "%")
+		b.WriteString(plain)
+		if !more {
+			return b.String()
 		}
-		b.WriteByte(path[i])
+		if decoded, err := url.PathUnescape("%" + rest[:min(2, len(rest))]); err == nil {
+			b.WriteString(decoded)
+			path = rest[2:]
+		} else {
+			b.WriteByte('%')
+			path = rest
+		}
 	}
-	return b.String()
 }

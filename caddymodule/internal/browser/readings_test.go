@@ -1,7 +1,9 @@
 package browser
 
 import (
+	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +29,8 @@ func TestReadings(t *testing.T) {
 		"/public/..%253b/secret":       "/secret",             //
 		"/public/..%255Csecret":        "/secret",             //
 		"/public/%25zz/%252e./..;/app": "/app",                // with what is no escape
+		"/public/%252e%252e/%25":       "/%",                  //
+		"/public/%252e%252e/%254":      "/%4",                 //
 		"/app%253fx/../../public":      "/app",                // decoded, and parsed anew
 		"/app%23/../public":            "/app",                //
 		"/app/../public":               "/app/%2e%2e/public",  // routed, then resolved, if ever
@@ -69,6 +73,31 @@ func TestPlainPathsHaveOneReadingAndCostNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { Readings(u) }); n != 0 {
 			t.Errorf("%.40s: %v allocations", target, n)
 		}
+	}
+}
+
+// What never has to be escaped (RFC 3986, section 2.3), or means something else once it
+// is decoded, gives a path another reading; all other bytes do not.
+func TestWhichEscapesHaveReadings(t *testing.T) {
+	for b := range 256 {
+		u, err := url.ParseRequestURI(fmt.Sprintf("/a%%%02x/b", b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := b < 0x80 && regexp.MustCompile(`[A-Za-z0-9._~/;\\%?#-]`).MatchString(string(rune(b)))
+		if got, _ := Readings(u); (got != nil) != want {
+			t.Errorf("%s is read as %q", u.EscapedPath(), got)
+		}
+	}
+}
+
+func TestLongPathsAreNotRead(t *testing.T) {
+	path := "/;/" + strings.Repeat("a", 2045)
+	if got, all := Readings(&url.URL{Path: path}); got == nil || !all {
+		t.Error("2 KiB are not read")
+	}
+	if got, all := Readings(&url.URL{Path: path + "a"}); got != nil || all {
+		t.Error("more than 2 KiB are read")
 	}
 }
 

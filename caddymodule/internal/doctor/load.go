@@ -129,7 +129,7 @@ func (c *loadedConfig) logs() finding {
 	return finding{
 		Check: "logs", Status: verdictWarn,
 		Message: "none has the format zoom_pkce: they show access tokens and ZAKs when a transfer breaks off, and the query of the callback",
-		Advice:  "write `log { format zoom_pkce }` into the global options, and `format zoom_pkce` into every other log",
+		Advice:  "write a `log` block with `format zoom_pkce` into the global options, and that line into every other `log` block",
 	}
 }
 

@@ -72,7 +72,8 @@ func (s *Server) Declined(w http.ResponseWriter, r *http.Request, query string) 
 	if err != nil {
 		return s.refuseAuthorization(w, r, a, err)
 	}
-	return s.sendBack(w, a, errDeclined)
+	s.sendBack(w, a, errDeclined)
+	return nil
 }
 
 var errDeclined = &refusal{accessDenied, "the user did not allow it"}
@@ -82,7 +83,8 @@ func (s *Server) refuseAuthorization(w http.ResponseWriter, r *http.Request, a *
 	if a == nil {
 		return s.Site.Refuse(w, r, err)
 	}
-	return s.sendBack(w, a, refusalOf(err))
+	s.sendBack(w, a, refusalOf(err))
+	return nil
 }
 
 // readAuthorization reads and checks an authorization request. Without an
@@ -145,14 +147,14 @@ func (s *Server) readParameters(a *authorization, p url.Values) (err error) {
 }
 
 // sendBack answers an authorization request with an error, at its redirect URI.
-func (s *Server) sendBack(w http.ResponseWriter, a *authorization, f *refusal) error {
-	return s.redirect(w, a, url.Values{"error": {f.code}, "error_description": {f.description}})
+func (s *Server) sendBack(w http.ResponseWriter, a *authorization, f *refusal) {
+	s.redirect(w, a, url.Values{"error": {f.code}, "error_description": {f.description}})
 }
 
 // redirect sends the browser back to the program. Every answer says whose it is
 // (RFC 9207), so that a client of several servers cannot be made to take the code
 // of one to another.
-func (s *Server) redirect(w http.ResponseWriter, a *authorization, answer url.Values) error {
+func (s *Server) redirect(w http.ResponseWriter, a *authorization, answer url.Values) {
 	if a.state != "" {
 		answer.Set("state", a.state)
 	}
@@ -164,5 +166,4 @@ func (s *Server) redirect(w http.ResponseWriter, a *authorization, answer url.Va
 	s.Site.SetHeaders(w.Header())
 	w.Header().Set("Location", a.redirect.uri+separator+answer.Encode())
 	w.WriteHeader(http.StatusSeeOther) // never 307, which repeats the form (RFC 9700, section 4.12)
-	return nil
 }

@@ -2,6 +2,7 @@ package programs
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -66,6 +67,7 @@ func TestBadAuthorizations(t *testing.T) {
 		"syntax":                  {good + "&a=%zz", invalidRequest},
 		"semicolon":               {good + "&a=b;c", invalidRequest},
 		"long":                    {asking("login_hint", long(1300)).Encode(), invalidRequest},
+		"one byte too long":       {asking("x", long(1301-len(good)-len("&x="))).Encode(), invalidRequest},
 		"foreign resource":        {asking("resource", "https://evil.example/mcp").Encode(), invalidTarget},
 		"resource in disguise":    {asking("resource", issuer+"@evil.example/").Encode(), invalidTarget},
 		"resource by http":        {asking("resource", "http://app.example").Encode(), invalidTarget},
@@ -101,6 +103,7 @@ func TestAuthorizationsOfRealClients(t *testing.T) {
 			"client_id": asking()["client_id"], "redirect_uri": asking()["redirect_uri"], "response_type": {"code"},
 			"code_challenge": {challenge}, "code_challenge_method": {"S256"}, "resource": {issuer, issuer + "/mcp"},
 		},
+		"no resource": asking("resource", ""),
 		"at its most": asking("x", long(1300-len(asking().Encode())-len("&x="))),
 	} {
 		if rec := w.authorize(cookie, query.Encode()); rec.Code != http.StatusOK || w.page.Title == "" {
@@ -115,13 +118,17 @@ func TestSignedOutAuthorization(t *testing.T) {
 	if w.authorize("", query); w.signIn != query {
 		t.Errorf("%q", w.signIn)
 	}
-	rec := httptest.NewRecorder()
-	if err := w.Declined(rec, httptest.NewRequest("GET", callback, nil), query); err != nil {
-		t.Fatal(err)
+	declined := func(query string) *httptest.ResponseRecorder {
+		return w.visit(func(rw http.ResponseWriter) error {
+			return w.Declined(rw, httptest.NewRequest("GET", callback, nil), query)
+		})
 	}
-	got := w.answered(rec, "com.example.app:/signed-in?")
+	got := w.answered(declined(query), "com.example.app:/signed-in?")
 	if got.Get("error") != accessDenied || got.Get("state") != "the state" || got.Get("iss") != issuer {
 		t.Errorf("declined at Zoom: %v", got)
+	}
+	if declined(asking("client_id", "other").Encode()); !errors.Is(w.refused, ErrBadClient) {
+		t.Errorf("declined for nobody: %v", w.refused)
 	}
 }
 
@@ -235,6 +242,15 @@ func TestAuthorizationInTrouble(t *testing.T) {
 	if got := w.answered(w.press(cookie, decisionAllow), "com.example.app:/signed-in?"); got.Get("code") == "" {
 		t.Errorf("pressed again: %v", got)
 	}
+	w.barred = true
+	if w.authorize(cookie, asking().Encode()); w.refused != ErrNotAllowed || w.page.Title != "" {
+		t.Errorf("asked by who may not use the site: %v", w.refused)
+	}
+	w.barred = false
+	w.Authority = brokenAuthority{w.manager}
+	if w.authorize(cookie, asking().Encode()); w.refused != errDown || w.page.Title != "" {
+		t.Errorf("sealing: %v", w.refused)
+	}
 }
 
 func TestBadConsentForms(t *testing.T) {
@@ -247,11 +263,26 @@ func TestBadConsentForms(t *testing.T) {
 		"not ours":   formRequest("/", "decision=allow&consent=x"),
 		"no consent": formRequest("/", "decision=allow"),
 	} {
-		w.refused = nil
 		r.Header.Set("Cookie", cookie)
-		rec := httptest.NewRecorder()
-		if err := w.Consent(rec, r); err != nil || w.refused == nil || rec.Header().Get("Location") != "" {
+		rec := w.visit(func(rw http.ResponseWriter) error { return w.Consent(rw, r) })
+		ours := name == "not ours" || name == "no consent"
+		if w.refused == nil || errors.Is(w.refused, ErrBadForm) == ours || rec.Header().Get("Location") != "" {
 			t.Errorf("%s: %v", name, w.refused)
+		}
+	}
+}
+
+// What is longer than a form may be is not kept, and read to its end within reason,
+// so that the answer arrives.
+func TestLengthOfForms(t *testing.T) {
+	w := newWorld(t)
+	for length, read := range map[int]int{64 << 10: 64 << 10, 64<<10 + 1: 64<<10 + 1, 1 << 20: 1 << 20, 9 << 20: 64<<10 + 1 + 2<<20} {
+		body := strings.NewReader("x=" + long(length-2))
+		r := formRequest("/", "")
+		r.Body = io.NopCloser(body)
+		w.visit(func(rw http.ResponseWriter) error { return w.Consent(rw, r) })
+		if long := errors.Is(w.refused, errLongForm); long != (length > 64<<10) || length-body.Len() != read {
+			t.Errorf("%d bytes: %v, %d read", length, w.refused, length-body.Len())
 		}
 	}
 }
@@ -263,9 +294,7 @@ func TestProgramsPage(t *testing.T) {
 		t.Helper()
 		r := httptest.NewRequest("GET", issuer+"/zoom_pkce/programs", nil)
 		r.Header.Set("Cookie", cookie)
-		if err := w.List(httptest.NewRecorder(), r); err != nil {
-			t.Fatal(err)
-		}
+		w.visit(func(rw http.ResponseWriter) error { return w.List(rw, r) })
 		return string(w.page.Main)
 	}
 	if got := list(); !strings.Contains(got, "No program") {
@@ -282,11 +311,48 @@ func TestProgramsPage(t *testing.T) {
 	id := got[strings.Index(got, `name="program" value="`)+len(`name="program" value="`):]
 	r := formRequest("/zoom_pkce/programs/end", "program="+id[:strings.Index(id, `"`)])
 	r.Header.Set("Cookie", cookie)
-	rec := httptest.NewRecorder()
-	if err := w.End(rec, r); err != nil || rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != "/zoom_pkce/programs" {
-		t.Errorf("%d, %v", rec.Code, err)
+	rec := w.visit(func(rw http.ResponseWriter) error { return w.End(rw, r) })
+	if rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != "/zoom_pkce/programs" {
+		t.Errorf("%d, %v", rec.Code, w.refused)
 	}
 	if w.in(tokens.AccessToken) || !strings.Contains(list(), "No program") {
 		t.Error("the program lives")
+	}
+}
+
+// What goes wrong is told to the person, and no program ends by it.
+func TestProgramsPageInTrouble(t *testing.T) {
+	w := newWorld(t)
+	cookie := w.browser()
+	visit := func(cookie string, serve func(http.ResponseWriter, *http.Request) error, body string) error {
+		r := formRequest("/zoom_pkce/programs", body)
+		r.Header.Set("Cookie", cookie)
+		w.page = Page{}
+		if w.visit(func(rw http.ResponseWriter) error { return serve(rw, r) }); w.page.Title != "" {
+			t.Errorf("a page: %s", w.page.Main)
+		}
+		return w.refused
+	}
+	if err := visit("", w.List, ""); !errors.As(err, new(*zoompkce.NoSessionError)) {
+		t.Errorf("the list for nobody: %v", err)
+	}
+	if err := visit("", w.End, "program=x"); !errors.As(err, new(*zoompkce.NoSessionError)) {
+		t.Errorf("the end by nobody: %v", err)
+	}
+	if err := visit(cookie, w.End, "program=x&program=y"); !errors.Is(err, ErrBadForm) {
+		t.Errorf("a form that is not ours: %v", err)
+	}
+	w.Authority = brokenAuthority{w.manager}
+	if err := visit(cookie, w.List, ""); err != errDown {
+		t.Errorf("the list in trouble: %v", err)
+	}
+	if err := visit(cookie, w.End, "program=x"); err != errDown {
+		t.Errorf("the end in trouble: %v", err)
+	}
+}
+
+func TestPageThatCannotBeShown(t *testing.T) {
+	if p := newPage("Title", "consent.html", struct{}{}); p.Status != http.StatusInternalServerError || p.Main != "" {
+		t.Errorf("%+v", p)
 	}
 }

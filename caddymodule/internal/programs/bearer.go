@@ -8,7 +8,7 @@ import "strings"
 // of taste (token is "" and ours is true then).
 func Bearer(fields []string, prefix string) (token string, ours bool) {
 	for _, field := range fields {
-		if found, ok := bearer(field); ok && strings.HasPrefix(found, prefix) {
+		if found := bearer(field); strings.HasPrefix(found, prefix) {
 			token, ours = found, true
 		}
 	}
@@ -18,14 +18,13 @@ func Bearer(fields []string, prefix string) (token string, ours bool) {
 	return token, ours
 }
 
-// bearer returns the token of a field (RFC 6750, section 2.1; RFC 9110, section
-// 11.1: schemes have no case).
-func bearer(field string) (token string, ok bool) {
-	const scheme = "Bearer"
+// bearer returns the token of a field, "" if it has none (RFC 6750, section 2.1; RFC
+// 9110, section 11.1: schemes have no case).
+func bearer(field string) string {
 	field = strings.Trim(field, " \t")
-	if len(field) <= len(scheme) || !strings.EqualFold(field[:len(scheme)], scheme) {
-		return "", false
+	end := strings.IndexAny(field+" ", " \t")
+	if !strings.EqualFold(field[:end], "Bearer") {
+		return ""
 	}
-	token = strings.TrimLeft(field[len(scheme):], " \t")
-	return token, len(token) < len(field)-len(scheme)
+	return strings.TrimLeft(field[end:], " \t")
 }

@@ -30,13 +30,16 @@ func CheckClientID(id string) error {
 		return errors.New("is empty")
 	case len(id) > maxClientID:
 		return errors.New("is longer than 200 bytes")
-	case strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' || r == '"' || r == '\\' }):
+	case strings.ContainsFunc(id, func(r rune) bool { return invisible(r) || r == ':' || r == '"' || r == '\\' }):
 		return errors.New(`must be visible ASCII without colons, quotes and backslashes`)
 	}
 	return nil
 }
 
 const maxClientID = 200
+
+// invisible reports whether a character is not one of visible ASCII.
+func invisible(r rune) bool { return r < '!' || r > '~' }
 
 // displayName is what the client is called in front of a user.
 func (c *Client) displayName() string {

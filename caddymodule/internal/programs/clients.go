@@ -3,6 +3,7 @@ package programs
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -75,12 +76,10 @@ func NewClients(c ClientsConfig) *Clients {
 // Lives reports whether programs of a client count: not while the client is not
 // configured any more.
 func (c *Clients) Lives(client zoompkce.ProgramClient) bool {
-	for _, source := range c.sources {
-		if id, lives := source.id(client); id != "" {
-			return lives
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.sources, func(source clientSource) bool {
+		_, lives := source.id(client)
+		return lives
+	})
 }
 
 // ID is what the app behind is told of a client.

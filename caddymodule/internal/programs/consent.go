@@ -41,7 +41,8 @@ func (s *Server) Consent(w http.ResponseWriter, r *http.Request) error {
 	switch form.Get("decision") {
 	case decisionAllow:
 	case decisionDeny:
-		return s.sendBack(w, a, errDeclined)
+		s.sendBack(w, a, errDeclined)
+		return nil
 	default:
 		return s.Site.Refuse(w, r, ErrBadForm)
 	}
@@ -54,9 +55,11 @@ func (s *Server) Consent(w http.ResponseWriter, r *http.Request) error {
 	})
 	switch {
 	case errors.Is(err, zoompkce.ErrTooManyCodes):
-		return s.sendBack(w, a, refusalOf(err))
+		s.sendBack(w, a, refusalOf(err))
+		return nil
 	case err != nil:
 		return s.Site.Refuse(w, r, err)
 	}
-	return s.redirect(w, a, url.Values{"code": {code}})
+	s.redirect(w, a, url.Values{"code": {code}})
+	return nil
 }

@@ -23,7 +23,7 @@ var errTooManyFetches = errors.New("too many documents are being read")
 // documentCache keeps documents for as long as their servers say, within bounds.
 // Failures are not kept.
 type documentCache struct {
-	fetch   func(ctx context.Context, id string) (*document, time.Duration, error)
+	fetch   func(ctx context.Context, id string) (*document, error)
 	flights singleflight.Group
 	slots   chan struct{}
 
@@ -61,11 +61,11 @@ func (c *documentCache) get(ctx context.Context, id string) (*document, error) {
 			return nil, errTooManyFetches
 		}
 		// The others who wait must not lose it because the first one went away.
-		d, life, err := c.fetch(context.WithoutCancel(ctx), id)
+		d, err := c.fetch(context.WithoutCancel(ctx), id)
 		if err != nil {
 			return nil, err
 		}
-		c.keep(id, d, time.Now().Add(min(max(life, minDocumentLife), maxDocumentLife)))
+		c.keep(id, d, time.Now().Add(min(max(d.life, minDocumentLife), maxDocumentLife)))
 		return d, nil
 	})
 	if err != nil {
@@ -105,10 +105,9 @@ func (c *documentCache) keep(id string, d *document, until time.Time) {
 		}
 	}
 	for other := range c.kept {
-		if len(c.kept) < maxDocuments {
-			break
+		if len(c.kept) >= maxDocuments {
+			delete(c.kept, other)
 		}
-		delete(c.kept, other)
 	}
 	c.kept[id] = keptDocument{d, until}
 }

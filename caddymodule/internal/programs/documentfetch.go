@@ -28,14 +28,13 @@ const (
 type documentFetcher struct{ client *http.Client }
 
 func newDocumentFetcher() *documentFetcher {
-	return newDocumentFetcherWith(&net.Dialer{Timeout: fetchTimeout, Control: refuseSpecialUse}, nil)
+	return newDocumentFetcherWith(&net.Dialer{Control: refuseSpecialUse}, nil)
 }
 
 func newDocumentFetcherWith(dialer *net.Dialer, change func(*http.Transport)) *documentFetcher {
 	transport := &http.Transport{
 		DialContext:            dialer.DialContext,
 		DisableKeepAlives:      true,
-		TLSHandshakeTimeout:    fetchTimeout,
 		MaxResponseHeaderBytes: 16 << 10,
 	}
 	if change != nil {
@@ -48,37 +47,34 @@ func newDocumentFetcherWith(dialer *net.Dialer, change func(*http.Transport)) *d
 	}}
 }
 
-// fetch reads a document, and how long it may be kept.
-func (f *documentFetcher) fetch(ctx context.Context, id string) (*document, time.Duration, error) {
+// fetch reads a document.
+func (f *documentFetcher) fetch(ctx context.Context, id string) (*document, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, id, nil)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
 	res, err := f.client.Do(req)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer res.Body.Close()
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	switch {
 	case res.StatusCode != http.StatusOK:
-		return nil, 0, fmt.Errorf("the answer is %d", res.StatusCode)
+		return nil, fmt.Errorf("the answer is %d", res.StatusCode)
 	case media != "application/json" && !(strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")):
-		return nil, 0, errors.New("the answer is not JSON")
+		return nil, errors.New("the answer is not JSON")
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocumentSize+1))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, res.Body, maxDocumentSize))
 	if err != nil {
-		return nil, 0, err
+		return nil, errors.New("the document is longer than 64 KiB, or breaks off")
 	}
-	if len(body) > maxDocumentSize {
-		return nil, 0, errors.New("the document is longer than 64 KiB")
-	}
-	d := new(document)
+	d := &document{life: cacheLife(res.Header)}
 	if err := json.Unmarshal(body, d); err != nil {
-		return nil, 0, errors.New("the document is not a JSON object of the kind")
+		return nil, errors.New("the document is not a JSON object of the kind")
 	}
-	return d, cacheLife(res.Header), d.describes(id)
+	return d, d.describes(id)
 }
 
 // cacheLife is how long an answer may be kept (RFC 9111, section 4.2.1), as far as
@@ -91,9 +87,9 @@ func cacheLife(h http.Header) time.Duration {
 		case "no-store", "no-cache":
 			return 0
 		case "max-age":
-			if seconds, err := strconv.Atoi(strings.Trim(value, `"`)); err == nil && seconds > 0 {
-				life = time.Duration(min(seconds, int(maxDocumentLife/time.Second))) * time.Second
-			}
+			// It is 0 for what is no number, and the largest one for what is larger.
+			seconds, _ := strconv.ParseUint(strings.Trim(value, `"`), 10, 64)
+			life = time.Duration(min(seconds, uint64(maxDocumentLife/time.Second))) * time.Second
 		}
 	}
 	return life
@@ -104,8 +100,8 @@ var errSpecialUse = errors.New("the address is for special use")
 // refuseSpecialUse is the Control of the dialer: it sees the address that is
 // connected to, whatever a name stood for before.
 func refuseSpecialUse(_, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil || specialUse(at.Addr()) {
+	at, _ := netip.ParseAddrPort(address) // without an address, which is special, for a name
+	if specialUse(at.Addr()) {
 		return errSpecialUse
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
@@ -39,7 +40,7 @@ func (c *documentClients) known(_ context.Context, _ place, id string) error {
 func (c *documentClients) host(id string) (string, error) {
 	u, err := url.Parse(id)
 	if err != nil || len(id) > maxRedirectURI || u.Scheme != "https" || u.User != nil || u.Path == "" || u.Path == "/" ||
-		strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("?#\"<>\\^`{|}", r) }) {
+		strings.ContainsFunc(id, func(r rune) bool { return invisible(r) || strings.ContainsRune("?#\"<>\\^`{|}", r) }) {
 		return "", errUnknownClient
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {
@@ -95,6 +96,8 @@ type document struct {
 	Name         string   `json:"client_name"`
 	RedirectURIs []string `json:"redirect_uris"`
 	AuthMethod   string   `json:"token_endpoint_auth_method"`
+
+	life time.Duration // for which its server says that it may be kept
 }
 
 var errDocument = errors.New("it does not describe a public client of this id")

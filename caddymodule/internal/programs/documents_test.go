@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,8 +23,19 @@ const codex = "https://chatgpt.com/oauth/codex/client.json"
 // documented is a world that reads documents, by a function.
 func documented(t *testing.T, fetch func(id string) (*document, time.Duration, error)) *world {
 	w := newWorldWith(t, ClientsConfig{Configured: clients, Registration: true, DocumentHosts: LargeDocumentHosts})
-	w.Clients.documents.cache.fetch = func(_ context.Context, id string) (*document, time.Duration, error) { return fetch(id) }
+	w.Clients.documents.cache.fetch = living(fetch)
 	return w
+}
+
+// living has documents live for as long as a function says.
+func living(fetch func(id string) (*document, time.Duration, error)) func(context.Context, string) (*document, error) {
+	return func(_ context.Context, id string) (*document, error) {
+		d, life, err := fetch(id)
+		if err == nil {
+			d.life = life
+		}
+		return d, err
+	}
 }
 
 func TestDocumentClient(t *testing.T) {
@@ -41,9 +53,11 @@ func TestDocumentClient(t *testing.T) {
 	if rec := w.authorize("", asking("client_id", codex, "redirect_uri", "https://evil.example/", "response_type", "x").Encode()); rec.Header().Get("Location") != "" {
 		t.Errorf("sent to %s", rec.Header().Get("Location"))
 	}
-	rec := httptest.NewRecorder()
-	if err := w.Declined(rec, httptest.NewRequest("GET", callback, nil), query.Encode()); err != nil || !errors.Is(w.refused, ErrDeclined) || rec.Header().Get("Location") != "" || fetched > 0 {
-		t.Errorf("declined at Zoom: %v, %v", err, w.refused)
+	rec := w.visit(func(rw http.ResponseWriter) error {
+		return w.Declined(rw, httptest.NewRequest("GET", callback, nil), query.Encode())
+	})
+	if !errors.Is(w.refused, ErrDeclined) || rec.Header().Get("Location") != "" || fetched > 0 {
+		t.Errorf("declined at Zoom: %v", w.refused)
 	}
 
 	cookie := w.browser()
@@ -66,6 +80,9 @@ func TestDocumentClient(t *testing.T) {
 		if w.authorize(cookie, asking("client_id", codex, "redirect_uri", uri).Encode()); !errors.Is(w.refused, ErrBadClient) {
 			t.Errorf("%s: %v", uri, w.refused)
 		}
+	}
+	if w.authorize(cookie, asking("client_id", "https://evil.example/client.json").Encode()); !errors.Is(w.refused, ErrBadClient) || fetched != count {
+		t.Errorf("a host that is not listed: %v, %d fetched", w.refused, fetched)
 	}
 	s, err := w.manager.ProgramSession(t.Context(), issuer, tokens.AccessToken)
 	if err != nil {
@@ -110,7 +127,10 @@ func TestDocumentIDs(t *testing.T) {
 		"https://claude.ai/a b":                               false,
 		"https://claude.ai\\@evil.example/a":                  false,
 		"https://claude.ai/%zz":                               false,
-		"https://claude.ai/" + long(500):                      false,
+		"https://claude.ai/!~":                                true,
+		"https://claude.ai/" + long(482):                      true,
+		"https://claude.ai/" + long(483):                      false,
+		"https://claude.ai/ä":                                 false,
 	} {
 		if err := c.known(t.Context(), place{}, id); (err == nil) != good {
 			t.Errorf("%.60s: %v", id, err)
@@ -134,7 +154,7 @@ func TestDocumentHostThatIsDown(t *testing.T) {
 func TestDocumentCache(t *testing.T) {
 	newCache := func(fetch func(id string) (*document, time.Duration, error)) *documentCache {
 		c := newDocumentCache(newDocumentFetcher())
-		c.fetch = func(_ context.Context, id string) (*document, time.Duration, error) { return fetch(id) }
+		c.fetch = living(fetch)
 		return c
 	}
 	t.Run("lives as long as its server says, within bounds", func(t *testing.T) {
@@ -207,6 +227,10 @@ func TestDocumentCache(t *testing.T) {
 			if len(c.kept) != 256 {
 				t.Errorf("%d kept", len(c.kept))
 			}
+			time.Sleep(24 * time.Hour)
+			if _, err := c.get(t.Context(), "another"); err != nil || len(c.kept) != 1 {
+				t.Errorf("%d kept when they are over, %v", len(c.kept), err)
+			}
 		})
 	})
 }
@@ -229,6 +253,9 @@ func TestFetchedDocuments(t *testing.T) {
 	good := `{"client_id":"` + codex + `","client_name":"Codex","redirect_uris":["http://127.0.0.1/callback"],"token_endpoint_auth_method":"none","x":1}`
 	answer := func(contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
+			if !r.Close || r.Header.Get("Accept") != "application/json" {
+				t.Errorf("asked with %v, and the connection is kept: %t", r.Header, !r.Close)
+			}
 			w.Header().Set("Content-Type", contentType)
 			_, _ = io.WriteString(w, body)
 		}
@@ -237,10 +264,22 @@ func TestFetchedDocuments(t *testing.T) {
 		serve http.HandlerFunc
 		good  bool
 	}{
-		"good":                {answer("application/json", good), true},
-		"JSON of a kind":      {answer("application/oauth-client+json; charset=utf-8", good), true},
-		"HTML":                {answer("text/html", good), false},
-		"no content type":     {answer("", good), false},
+		"good":            {answer("application/json", good), true},
+		"JSON of a kind":  {answer("application/oauth-client+json; charset=utf-8", good), true},
+		"HTML":            {answer("text/html", good), false},
+		"no content type": {answer("", good), false},
+		"XML":             {answer("application/xml", good), false},
+		"JSON of a text":  {answer("text/x+json", good), false},
+		"64 KiB":          {answer("application/json", good+strings.Repeat(" ", 64<<10-len(good))), true},
+		"a byte more":     {answer("application/json", good+strings.Repeat(" ", 64<<10+1-len(good))), false},
+		"breaking off": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(good)+1))
+			answer("application/json", good)(w, r)
+		}, false},
+		"32 KiB of header": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X", long(32<<10))
+			answer("application/json", good)(w, r)
+		}, false},
 		"another client":      {answer("application/json", strings.Replace(good, "codex", "other", 1)), false},
 		"its id with a slash": {answer("application/json", strings.Replace(good, "client.json", "client.json/", 1)), false},
 		"no id":               {answer("application/json", `{"redirect_uris":["http://127.0.0.1/"]}`), false},
@@ -271,7 +310,7 @@ func TestFetchedDocuments(t *testing.T) {
 		}, false},
 	}
 	for name, test := range tests {
-		d, _, err := documentServer(t, test.serve).fetch(t.Context(), codex)
+		d, err := documentServer(t, test.serve).fetch(t.Context(), codex)
 		if (err == nil) != test.good || test.good && (d.Name != "Codex" || len(d.RedirectURIs) != 1) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -294,14 +333,38 @@ func TestDocumentsOfSlowServers(t *testing.T) {
 		t.Errorf("waits %v", f.client.Timeout)
 	}
 	f.client.Timeout = 50 * time.Millisecond
-	if _, _, err := f.fetch(t.Context(), codex); err == nil {
+	if _, err := f.fetch(t.Context(), codex); err == nil {
 		t.Error("read")
+	}
+	if _, err := f.fetch(t.Context(), "https://claude.ai/%zz"); err == nil {
+		t.Error("not an address")
+	}
+}
+
+// The rest of an answer that is of no use is not waited for.
+func TestDocumentsThatDoNotEnd(t *testing.T) {
+	gone := make(chan struct{})
+	f := documentServer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		close(gone)
+	})
+	f.client.Timeout = time.Hour
+	if _, err := f.fetch(t.Context(), codex); err == nil {
+		t.Error("read")
+	}
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the connection stays")
 	}
 }
 
 func TestCacheLife(t *testing.T) {
 	for header, want := range map[string]time.Duration{
-		"": 0, "max-age=60": time.Minute, "public, Max-Age=\"3600\"": time.Hour, "max-age=60, no-store": 0, "no-cache": 0,
+		"": 0, "max-age=60": time.Minute, "public, Max-Age=\"3600\"": time.Hour, "max-age=60, no-store": 0, "max-age=60, no-cache": 0,
+		"max-age=0": 0, "max-age=1": time.Second,
 		"max-age=-1": 0, "max-age=x": 0, "max-age=99999999999": 24 * time.Hour, "s-maxage=60": 0,
 	} {
 		if got := cacheLife(http.Header{"Cache-Control": {header}}); got != want {
@@ -317,7 +380,7 @@ func TestSpecialUseAddresses(t *testing.T) {
 		"172.31.255.255": true, "192.168.1.1": true, "169.254.169.254": true, "100.64.0.1": true, "192.0.0.1": true,
 		"192.0.2.1": true, "192.88.99.1": true, "198.18.0.1": true, "198.51.100.1": true, "203.0.113.1": true,
 		"224.0.0.1": true, "240.0.0.1": true, "255.255.255.255": true,
-		"::": true, "::1": true, "::ffff:127.0.0.1": true, "::ffff:10.0.0.1": true, "::127.0.0.1": true, "64:ff9b::7f00:1": true,
+		"::": true, "::1": true, "::ffff:127.0.0.1": true, "::ffff:10.0.0.1": true, "::ffff:100.64.0.1": true, "2001:db8::1%eth0": true, "::127.0.0.1": true, "64:ff9b::7f00:1": true,
 		"64:ff9b:1::1": true, "100::1": true, "2001::1": true, "2001:db8::1": true, "2002:7f00:1::": true, "3fff::1": true,
 		"5f00::1": true, "fc00::1": true, "fd00::1": true, "fe80::1": true, "fe80::1%eth0": true, "fec0::1": true, "ff02::1": true,
 		"8.8.8.8": false, "172.32.0.1": false, "100.128.0.1": false, "1.1.1.1": false, "::ffff:8.8.8.8": false,
@@ -351,7 +414,7 @@ func TestNoConnectionToTheServerItself(t *testing.T) {
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	t.Setenv("HTTPS_PROXY", "http://"+listener.Addr().String())
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]"} {
-		if _, _, err := newDocumentFetcher().fetch(t.Context(), "https://"+host+":"+port+"/client"); !errors.Is(err, errSpecialUse) {
+		if _, err := newDocumentFetcher().fetch(t.Context(), "https://"+host+":"+port+"/client"); !errors.Is(err, errSpecialUse) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}

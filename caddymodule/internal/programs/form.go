@@ -1,7 +1,6 @@
 package programs
 
 import (
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -26,19 +25,22 @@ var (
 // readForm reads the parameters of a POST, from the body alone: what stands in
 // an address is written to logs.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/x-www-form-urlencoded" {
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/x-www-form-urlencoded" {
 		return nil, errContentType
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
-	if errors.As(err, new(*http.MaxBytesError)) {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDiscarded)
+	body, err := readBody(w, r)
+	if err != nil {
 		return nil, errLongForm
 	}
-	if err != nil {
-		return nil, errFormSyntax
-	}
 	return parseParameters(string(body))
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if err != nil {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDiscarded)
+	}
+	return body, err
 }
 
 // parseParameters reads the parameters of a request. None may be repeated but

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,6 +44,7 @@ type world struct {
 
 	signIn  string // the request of the sign-in that was begun
 	refused error  // what a person was told
+	handed  error  // what Refuse or SignIn returned, for Caddy
 	page    Page
 }
 
@@ -53,6 +55,27 @@ type brokenStore struct {
 }
 
 var errDown = errors.New("the store is down")
+
+// brokenAuthority is a manager whose other calls go wrong.
+type brokenAuthority struct{ Authority }
+
+func (brokenAuthority) SealConsent(context.Context, *zoompkce.Session, string, string) (string, error) {
+	return "", errDown
+}
+
+func (brokenAuthority) SealClientID(context.Context, string, []byte) (string, error) {
+	return "", errDown
+}
+
+func (brokenAuthority) OpenClientID(context.Context, string, string) ([]byte, error) {
+	return nil, errDown
+}
+
+func (brokenAuthority) Programs(context.Context, *zoompkce.Session) ([]zoompkce.Program, error) {
+	return nil, errDown
+}
+
+func (brokenAuthority) EndProgram(context.Context, *zoompkce.Session, string) error { return errDown }
 
 func (s *brokenStore) Load(ctx context.Context, key string) ([]byte, string, error) {
 	if s.down {
@@ -119,19 +142,22 @@ func (w *world) Visitor(_ http.ResponseWriter, r *http.Request) (*zoompkce.Sessi
 	if err != nil {
 		return nil, zoomapi.Profile{}, err
 	}
+	if w.barred {
+		return nil, zoomapi.Profile{}, ErrNotAllowed
+	}
 	return s, s.Profile(), nil
 }
 
 func (w *world) SignIn(rw http.ResponseWriter, _ *http.Request, request string) error {
-	w.signIn = request
+	w.signIn, w.handed = request, errors.New("signing in")
 	rw.WriteHeader(http.StatusSeeOther)
-	return nil
+	return w.handed
 }
 
 func (w *world) Refuse(rw http.ResponseWriter, _ *http.Request, err error) error {
-	w.refused = err
+	w.refused, w.handed = err, errors.New("refused")
 	rw.WriteHeader(http.StatusTeapot)
-	return nil
+	return w.handed
 }
 
 func (w *world) SetHeaders(h http.Header) { h.Set("Cache-Control", "no-store") }
@@ -188,10 +214,20 @@ func (w *world) authorize(cookie, query string) *httptest.ResponseRecorder {
 	w.Helper()
 	r := httptest.NewRequest("GET", issuer+"/zoom_pkce/oauth/authorize", nil)
 	r.Header.Set("Cookie", cookie)
-	w.signIn, w.refused, w.page = "", nil, Page{}
+	w.page = Page{}
+	return w.visit(func(rw http.ResponseWriter) error { return w.Authorize(rw, r, query) })
+}
+
+// visit has a person sent something, and hands on to Caddy what the site returned.
+func (w *world) visit(serve func(http.ResponseWriter) error) *httptest.ResponseRecorder {
+	w.Helper()
+	w.signIn, w.refused, w.handed = "", nil, nil
 	rec := httptest.NewRecorder()
-	if err := w.Authorize(rec, r, query); err != nil {
-		w.Fatal(err)
+	if err := serve(rec); err != w.handed {
+		w.Errorf("the site returned %v, and the server %v", w.handed, err)
+	}
+	if w.handed == nil && rec.Code != http.StatusOK && rec.Header().Get("Cache-Control") != "no-store" {
+		w.Errorf("headers: %v", rec.Header())
 	}
 	return rec
 }
@@ -208,11 +244,7 @@ func (w *world) press(cookie, decision string) *httptest.ResponseRecorder {
 	form := url.Values{"consent": {html.UnescapeString(found[1])}, "decision": {decision}}
 	r := formRequest("/zoom_pkce/oauth/consent", form.Encode())
 	r.Header.Set("Cookie", cookie)
-	rec := httptest.NewRecorder()
-	if err := w.Consent(rec, r); err != nil {
-		w.Fatal(err)
-	}
-	return rec
+	return w.visit(func(rw http.ResponseWriter) error { return w.Consent(rw, r) })
 }
 
 func formRequest(path, body string) *http.Request {
@@ -264,20 +296,20 @@ type answer struct {
 	ExpiresIn    int    `json:"expires_in"`
 	RefreshToken string `json:"refresh_token"`
 	Error        string
+	Description  string `json:"error_description"`
 }
 
 // post sends a request to the token endpoint, or another.
-func (w *world) post(serve func(http.ResponseWriter, *http.Request) error, r *http.Request) answer {
+func (w *world) post(serve func(http.ResponseWriter, *http.Request), r *http.Request) answer {
 	w.Helper()
 	rec := httptest.NewRecorder()
-	if err := serve(rec, r); err != nil {
-		w.Fatal(err)
-	}
+	serve(rec, r)
 	a := answer{status: rec.Code, header: rec.Header()}
 	if err := json.Unmarshal(rec.Body.Bytes(), &a); err != nil || a.header.Get("Content-Type") != "application/json" {
 		w.Fatalf("not JSON: %s", rec.Body)
 	}
-	if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache" || a.header.Get("Access-Control-Allow-Origin") != "*" {
+	if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache" || a.header.Get("Access-Control-Allow-Origin") != "*" ||
+		a.header.Get("Content-Length") != strconv.Itoa(rec.Body.Len()) {
 		w.Errorf("headers: %v", a.header)
 	}
 	return a

@@ -50,19 +50,22 @@ type resourceMetadata struct {
 }
 
 // Metadata answers a request for one of the paths of [IsMetadata].
-func (s *Server) Metadata(w http.ResponseWriter, r *http.Request, path string) error {
+func (s *Server) Metadata(w http.ResponseWriter, r *http.Request, path string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return s.wrongMethod(w, "GET, HEAD")
+		s.wrongMethod(w, "GET, HEAD")
+		return
 	}
 	issuer := s.Site.Issuer(r)
 	if path == serverPath {
-		return s.writeJSON(w, http.StatusOK, s.serverMetadata(issuer))
+		s.writeJSON(w, http.StatusOK, s.serverMetadata(issuer))
+		return
 	}
 	resource, ok := strings.CutPrefix(path, resourcePath)
 	if !ok || resource != "" && !s.hasResource(r, resource) {
-		return s.writeError(w, http.StatusNotFound, "not_found")
+		s.writeError(w, http.StatusNotFound, "not_found")
+		return
 	}
-	return s.writeJSON(w, http.StatusOK, resourceMetadata{
+	s.writeJSON(w, http.StatusOK, resourceMetadata{
 		Resource: issuer + resource, AuthorizationServers: []string{issuer}, BearerMethods: []string{"header"},
 	})
 }

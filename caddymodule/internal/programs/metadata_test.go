@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -13,9 +14,7 @@ func (w *world) metadata(method, host, path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "https://"+host+path, nil)
 	r.Header.Set("X-Forwarded-Host", "evil.example")
 	rec := httptest.NewRecorder()
-	if err := w.Metadata(rec, r, path); err != nil {
-		w.Fatal(err)
-	}
+	w.Metadata(rec, r, path)
 	if rec.Header().Get("Access-Control-Allow-Origin") != "*" || rec.Header().Get("Content-Type") != "application/json" {
 		w.Errorf("%s: %v", path, rec.Header())
 	}
@@ -46,6 +45,13 @@ func TestServerMetadata(t *testing.T) {
 		}
 		if g, w := mustJSON(t, got), mustJSON(t, want); g != w {
 			t.Errorf("%s:\n%s\nwant\n%s", host, g, w)
+		}
+	}
+	w = newWorldWith(t, ClientsConfig{Registration: true, DocumentHosts: []string{"claude.ai"}})
+	rec := w.metadata("GET", "app.example", "/.well-known/oauth-authorization-server")
+	for _, part := range []string{`"registration_endpoint":"` + issuer + `/zoom_pkce/oauth/register"`, `"client_id_metadata_document_supported":true`} {
+		if rec.Code != http.StatusOK || !strings.Contains(rec.Body.String(), part) {
+			t.Errorf("%d, %s is missing in %s", rec.Code, part, rec.Body)
 		}
 	}
 }
@@ -167,9 +173,7 @@ func TestPreflights(t *testing.T) {
 		}
 	}
 	rec := httptest.NewRecorder()
-	if err := w.Preflight(rec, asked); err != nil {
-		t.Fatal(err)
-	}
+	w.Preflight(rec, asked)
 	got := map[string]string{}
 	for name := range rec.Header() {
 		got[name] = rec.Header().Get(name)
@@ -180,6 +184,11 @@ func TestPreflights(t *testing.T) {
 	}
 	if rec.Code != 204 || !maps.Equal(got, want) {
 		t.Errorf("%d %v", rec.Code, got)
+	}
+	rec = httptest.NewRecorder()
+	w.Preflight(rec, request("OPTIONS", "Origin", "https://page.example", "Access-Control-Request-Method", "GET"))
+	if _, ok := rec.Header()["Access-Control-Allow-Headers"]; ok {
+		t.Errorf("headers that nobody asked for: %v", rec.Header())
 	}
 }
 

@@ -47,7 +47,7 @@ func CheckRedirectURI(uri string) error {
 func parseRedirect(uri string) (redirectTarget, error) {
 	target := redirectTarget{uri: uri}
 	if uri == "" || len(uri) > maxRedirectURI || strings.ContainsFunc(uri, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"<>\\^`{|}", r)
+		return invisible(r) || strings.ContainsRune("\"<>\\^`{|}", r)
 	}) {
 		return target, errRedirectForm
 	}
@@ -102,10 +102,7 @@ func (t redirectTarget) openToAll(hosts []string) bool {
 
 // hostOf is the host as it is written, without the port.
 func hostOf(u *url.URL) string {
-	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
-		return strings.TrimSuffix(u.Host, ":"+port)
-	}
-	return u.Host
+	return strings.TrimSuffix(u.Host, ":"+u.Port())
 }
 
 // loopback reports whether the target is a program on the browser's machine.
@@ -139,34 +136,31 @@ func sameRedirect(registered, asked string) bool {
 		return true
 	}
 	for _, host := range loopbackHosts {
-		a, ok := loopbackRest(registered, host)
-		if !ok {
-			continue
+		if rest := loopbackRest(registered, host); rest != "" {
+			return rest == loopbackRest(asked, host)
 		}
-		b, ok := loopbackRest(asked, host)
-		return ok && a == b
 	}
 	return false
 }
 
 // loopbackRest returns what follows the port of http://host, where an empty path
-// is the same as "/".
-func loopbackRest(uri, host string) (rest string, ok bool) {
-	rest, ok = strings.CutPrefix(uri, "http://"+host)
+// is the same as "/". It is "" for another host.
+func loopbackRest(uri, host string) string {
+	rest, ok := strings.CutPrefix(uri, "http://"+host)
 	if !ok {
-		return "", false
+		return ""
 	}
 	if port, found := strings.CutPrefix(rest, ":"); found {
 		rest = strings.TrimLeft(port, "0123456789")
 		if digits := len(port) - len(rest); digits == 0 || digits > 5 {
-			return "", false
+			return ""
 		}
 	}
 	switch {
 	case rest == "" || rest[0] == '?':
-		return "/" + rest, true
+		return "/" + rest
 	case rest[0] == '/':
-		return rest, true
+		return rest
 	}
-	return "", false
+	return ""
 }

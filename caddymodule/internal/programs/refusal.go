@@ -54,7 +54,7 @@ func refusalOf(err error) *refusal {
 }
 
 // refuse answers a program with an error.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	f := refusalOf(err)
 	status := http.StatusBadRequest
 	switch f.code {
@@ -69,34 +69,31 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) error
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	return s.writeRefusal(w, status, f)
+	s.writeRefusal(w, status, f)
 }
 
 // retryAfter is what is suggested with a 503, in seconds.
 const retryAfter = 5
 
-func (s *Server) writeRefusal(w http.ResponseWriter, status int, f *refusal) error {
-	return s.writeJSON(w, status, struct {
+func (s *Server) writeRefusal(w http.ResponseWriter, status int, f *refusal) {
+	s.writeJSON(w, status, struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description,omitempty"`
 	}{f.code, f.description})
 }
 
-func (s *Server) writeError(w http.ResponseWriter, status int, code string) error {
-	return s.writeRefusal(w, status, &refusal{code: code})
+func (s *Server) writeError(w http.ResponseWriter, status int, code string) {
+	s.writeRefusal(w, status, &refusal{code: code})
 }
 
-func (s *Server) wrongMethod(w http.ResponseWriter, allowed string) error {
+func (s *Server) wrongMethod(w http.ResponseWriter, allowed string) {
 	w.Header().Set("Allow", allowed)
-	return s.writeRefusal(w, http.StatusMethodNotAllowed, &refusal{invalidRequest, "the method is not one of " + allowed})
+	s.writeRefusal(w, http.StatusMethodNotAllowed, &refusal{invalidRequest, "the method is not one of " + allowed})
 }
 
 // writeJSON answers a program. Every page may read it.
-func (s *Server) writeJSON(w http.ResponseWriter, status int, value any) error {
-	body, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
+func (s *Server) writeJSON(w http.ResponseWriter, status int, value any) {
+	body, _ := json.Marshal(value) // texts, numbers and lists
 	h := w.Header()
 	s.Site.SetHeaders(h)
 	allowAnyOrigin(h)
@@ -105,5 +102,4 @@ func (s *Server) writeJSON(w http.ResponseWriter, status int, value any) error {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
-	return nil
 }

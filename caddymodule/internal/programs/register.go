@@ -2,7 +2,6 @@ package programs
 
 import (
 	"encoding/json"
-	"io"
 	"mime"
 	"net/http"
 	"time"
@@ -39,37 +38,39 @@ func (s *Server) CanRegister() bool { return s.Clients.registered != nil }
 // Register gives an id to a client. Of its redirect URIs those are kept that it may
 // have: one bad one must not sink the rest, since clients register all they may
 // ever use at once.
-func (s *Server) Register(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) Register(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
-		return s.wrongMethod(w, http.MethodPost)
+		s.wrongMethod(w, http.MethodPost)
+		return
 	}
 	asked, err := readRegistration(w, r)
 	if err != nil {
-		return s.refuse(w, r, err)
+		s.refuse(w, r, err)
+		return
 	}
 	clients, at := s.Clients.registered, place{s.Site.Issuer(r), s.Authority}
 	name := cleanName(asked.Name)
 	id, kept, err := clients.seal(r.Context(), at, name, acceptable(asked.RedirectURIs, clients.redirectHosts))
 	if err != nil {
-		return s.refuse(w, r, err)
+		s.refuse(w, r, err)
+		return
 	}
 	if len(kept) == 0 {
-		return s.refuse(w, r, &refusal{invalidRedirect, "none of the redirect URIs may be used here"})
+		s.refuse(w, r, &refusal{invalidRedirect, "none of the redirect URIs may be used here"})
+		return
 	}
-	return s.writeJSON(w, http.StatusCreated, registered{
+	s.writeJSON(w, http.StatusCreated, registered{
 		ID: id, IssuedAt: time.Now().Unix(), Name: name, RedirectURIs: kept, AuthMethod: "none",
 		GrantTypes: []string{grantCode, grantRefresh}, ResponseTypes: []string{"code"},
 	})
 }
 
 func readRegistration(w http.ResponseWriter, r *http.Request) (asked registration, err error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
 		return asked, &refusal{invalidMetadata, "the content type is not application/json"}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	body, err := readBody(w, r)
 	if err != nil {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDiscarded)
 		return asked, &refusal{invalidMetadata, "the body is longer than 64 KiB"}
 	}
 	if json.Unmarshal(body, &asked) != nil {

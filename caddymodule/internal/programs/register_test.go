@@ -25,9 +25,7 @@ func (w *world) register(body string, change func(*http.Request)) (int, map[stri
 		change(r)
 	}
 	rec := httptest.NewRecorder()
-	if err := w.Register(rec, r); err != nil {
-		w.Fatal(err)
-	}
+	w.Register(rec, r)
 	var got map[string]any
 	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil || rec.Header().Get("Access-Control-Allow-Origin") != "*" {
 		w.Fatalf("%v: %s", rec.Header(), rec.Body)
@@ -100,6 +98,7 @@ func TestBadRegistrations(t *testing.T) {
 		"a list":                  {`[]`, nil, 400, invalidMetadata},
 		"not JSON":                {`x`, nil, 400, invalidMetadata},
 		"nothing":                 {``, nil, 400, invalidMetadata},
+		"a long end":              {uris("http://localhost/") + strings.Repeat(" ", 64<<10), nil, 400, invalidMetadata},
 		"1 MB":                    {`{"x":"` + long(1<<20) + `"}`, nil, 400, invalidMetadata},
 		"a form":                  {uris("http://localhost/"), contentType("application/x-www-form-urlencoded"), 400, invalidMetadata},
 		"GET":                     {``, func(r *http.Request) { r.Method = "GET" }, 405, invalidRequest},
@@ -124,6 +123,45 @@ func TestLengthOfIDs(t *testing.T) {
 		if id, _ := got["client_id"].(string); status != 201 || len(id) > 600 || len(kept) > 8 || len(kept) < min(count, 6) {
 			t.Errorf("%d URIs: %d, %d kept", count, status, len(kept))
 		}
+	}
+	short := `"http://localhost/` + strings.Repeat(`","http://localhost/`, 8) + `"`
+	if _, got := w.register(`{"redirect_uris":[`+short+`]}`, nil); len(got["redirect_uris"].([]any)) != 8 {
+		t.Errorf("of nine: %v", got["redirect_uris"])
+	}
+	longest := 0
+	for n := range 450 {
+		_, got := w.register(`{"redirect_uris":["http://localhost/`+long(n)+`"]}`, nil)
+		id, _ := got["client_id"].(string)
+		longest = max(longest, len(id))
+	}
+	if longest != zoompkce.MaxClientID-1 { // base64 makes 599 or 601 bytes of it
+		t.Errorf("the longest has %d bytes", longest)
+	}
+}
+
+// What is kept of a name is what its user is shown later.
+func TestLengthOfNames(t *testing.T) {
+	w := registering(t)
+	cookie := w.browser()
+	for said, kept := range map[string]string{long(64): long(64), long(65): long(64), long(63) + "ä": long(63)} {
+		_, got := w.register(`{"redirect_uris":["http://localhost/"],"client_name":"`+said+`"}`, nil)
+		w.authorize(cookie, asking("client_id", got["client_id"].(string), "redirect_uri", "http://localhost/").Encode())
+		if !strings.Contains(string(w.page.Main), "<bdi>"+kept+"</bdi>") {
+			t.Errorf("%s: %s", said, w.page.Main)
+		}
+	}
+}
+
+// Trouble is not taken for a client that is unknown.
+func TestRegisteredClientInTrouble(t *testing.T) {
+	w := registering(t)
+	_, got := w.register(`{"redirect_uris":["http://localhost/"]}`, nil)
+	w.Authority = brokenAuthority{w.manager}
+	if w.authorize("", asking("client_id", got["client_id"].(string), "redirect_uri", "http://localhost/").Encode()); w.refused != errDown {
+		t.Errorf("%v", w.refused)
+	}
+	if status, got := w.register(`{"redirect_uris":["http://localhost/"]}`, nil); status != 503 || got["error"] != temporarily {
+		t.Errorf("registration: %d %v", status, got)
 	}
 }
 

@@ -76,10 +76,7 @@ const (
 // seal returns the id of a client with as many of its redirect URIs as fit into
 // it, and those.
 func (c *registeredClients) seal(ctx context.Context, at place, name string, uris []string) (id string, kept []string, err error) {
-	if len(name) > maxRegisteredName {
-		name = strings.ToValidUTF8(name[:maxRegisteredName], "")
-	}
-	text := name
+	text := strings.ToValidUTF8(name[:min(len(name), maxRegisteredName)], "")
 	for _, uri := range uris[:min(len(uris), maxRedirects)] {
 		longer, err := at.authority.SealClientID(ctx, at.issuer, []byte(text+"\n"+uri))
 		if err != nil {

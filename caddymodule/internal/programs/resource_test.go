@@ -46,7 +46,7 @@ func TestResources(t *testing.T) {
 
 // What a program keeps of its client tells who it is, as long as it is configured.
 func TestClientsOfPrograms(t *testing.T) {
-	known := NewClients(ClientsConfig{Configured: clients})
+	known := NewClients(ClientsConfig{Configured: clients, DocumentHosts: LargeDocumentHosts})
 	phone := zoompkce.ProgramClient{Kind: zoompkce.ConfiguredClient, Hash: zoompkce.HashClientID("phone")}
 	gone, registered := phone, phone
 	gone.Hash = zoompkce.HashClientID("gone")

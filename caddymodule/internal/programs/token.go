@@ -3,9 +3,9 @@ package programs
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -27,18 +27,20 @@ type tokenAnswer struct {
 
 // Token exchanges a code or a refresh token for tokens. A request that is
 // refused spends neither: clients try again in another way.
-func (s *Server) Token(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
-		return s.wrongMethod(w, http.MethodPost)
+		s.wrongMethod(w, http.MethodPost)
+		return
 	}
 	tokens, err := s.tokens(w, r)
 	if err != nil {
-		return s.refuse(w, r, err)
+		s.refuse(w, r, err)
+		return
 	}
-	return s.writeJSON(w, http.StatusOK, tokenAnswer{
+	s.writeJSON(w, http.StatusOK, tokenAnswer{
 		AccessToken:  tokens.AccessToken,
 		TokenType:    "Bearer",
-		ExpiresIn:    max(1, int64(time.Until(tokens.Expiry)/time.Second)),
+		ExpiresIn:    int64(math.Ceil(time.Until(tokens.Expiry).Seconds())),
 		RefreshToken: tokens.RefreshToken,
 	})
 }
@@ -137,8 +139,8 @@ func basicClient(r *http.Request) (string, error) {
 	if password != "" {
 		return "", errSecret
 	}
-	id, err := url.QueryUnescape(user)
-	if err != nil || id == "" || strings.ContainsRune(id, 0) {
+	id, _ := url.QueryUnescape(user) // "" if it cannot be
+	if id == "" {
 		return "", errNoClient
 	}
 	return id, nil
@@ -146,14 +148,16 @@ func basicClient(r *http.Request) (string, error) {
 
 // Revoke ends the program that a token belongs to (RFC 7009). That a token is
 // unknown is no error: it is as good as ended.
-func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
-		return s.wrongMethod(w, http.MethodPost)
+		s.wrongMethod(w, http.MethodPost)
+		return
 	}
 	if err := s.revoke(w, r); err != nil {
-		return s.refuse(w, r, err)
+		s.refuse(w, r, err)
+		return
 	}
-	return s.writeJSON(w, http.StatusOK, struct{}{})
+	s.writeJSON(w, http.StatusOK, struct{}{})
 }
 
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {

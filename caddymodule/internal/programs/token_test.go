@@ -173,7 +173,7 @@ func TestTokensInTrouble(t *testing.T) {
 	}
 	w.store.down = true
 	for name, a := range map[string]answer{"code": w.token(redemption(code)), "refresh": w.token(refresh), "revoke": revoke()} {
-		if a.status != 503 || a.Error != temporarily || a.header.Get("Retry-After") == "" {
+		if a.status != 503 || a.Error != temporarily || a.header.Get("Retry-After") != "5" {
 			t.Errorf("%s: %d %s", name, a.status, a.Error)
 		}
 	}
@@ -219,6 +219,9 @@ func TestRevoke(t *testing.T) {
 			t.Fatalf("%s has ended the program", name)
 		}
 	}
+	if a := revoke(url.Values{}, contentType("application/json")); !strings.Contains(a.Description, "content type") {
+		t.Errorf("JSON: %s", a.Description)
+	}
 	for _, hint := range []string{"access_token", "refresh_token", ""} {
 		for _, byAccess := range []bool{true, false} {
 			tokens := w.tokens(cookie)
@@ -243,9 +246,7 @@ func TestRevoke(t *testing.T) {
 func TestNoSecretInErrors(t *testing.T) {
 	w := newWorld(t)
 	rec := httptest.NewRecorder()
-	if err := w.Token(rec, formRequest("/", redemption("a-secret-code", "client_id", "a-strange-client").Encode())); err != nil {
-		t.Fatal(err)
-	}
+	w.Token(rec, formRequest("/", redemption("a-secret-code", "client_id", "a-strange-client").Encode()))
 	if body := rec.Body.String(); strings.Contains(body, "a-s") || strings.Contains(body, verifier) {
 		t.Errorf("%s", body)
 	}

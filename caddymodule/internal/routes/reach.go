@@ -38,17 +38,11 @@ func Stray(app *caddyhttp.App, find Finder, sites []*Site) (stray StrayURIs) {
 				continue
 			}
 			looked[uri.URI] = true
-			r, err := http.NewRequest(http.MethodGet, uri.URI, nil)
-			if err != nil {
+			r, ok := uri.request(s.CallbackPath)
+			if !ok {
 				continue
 			}
-			r.Host, r.RequestURI = uri.Host, s.CallbackPath
-			walk := reachWalk{
-				// Without a connection and without a server, which could ask
-				// others for the addresses of trusted proxies.
-				request: caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, nil),
-				find:    find, target: s, hostKnown: true, pathKnown: true,
-			}
+			walk := reachWalk{request: r, find: find, target: s, hostKnown: true, pathKnown: true}
 			anyHost, anywhere := walk, walk
 			anyHost.hostKnown = false
 			anywhere.blind = true
@@ -142,10 +136,8 @@ func (w *reachWalk) routes(list caddyhttp.RouteList) (ended bool) {
 
 // errorRoutes walks through routes that only some requests take.
 func (w *reachWalk) errorRoutes(list caddyhttp.RouteList) {
-	before := w.groups
-	w.groups = make(map[string]bool)
+	w.groups = make(map[string]bool) // routes puts back those from before
 	w.routes(list)
-	w.groups = before
 }
 
 // handler follows the request into one handler and reports whether it surely

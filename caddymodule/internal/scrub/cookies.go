@@ -40,39 +40,31 @@ func withoutCookies(line string, own func(name string) bool) (string, bool) {
 	var (
 		found  bool
 		buffer [4]string
-		pieces = buffer[:0] // what is kept before the piece that is being read
-		start  int          // of that piece
+		pieces = buffer[:0] // what is kept, each up to one of ours
+		start  int          // of the piece that is being read
 	)
-	for at := 0; at <= len(line); {
-		end := len(line)
-		if i := strings.IndexByte(line[at:], ';'); i >= 0 {
-			end = at + i
-		}
-		if name, _ := parseCookie(line[at:end]); own(name) {
+	for at, more := 0, true; more; {
+		var part string
+		part, _, more = strings.Cut(line[at:], ";")
+		next := at + len(part) + 1
+		if name, _ := parseCookie(part); own(name) {
 			found = true
 			if at > start {
-				pieces = append(pieces, line[start:at-1])
+				pieces = append(pieces, line[start:at])
 			}
-			start = end + 1
+			start = next
 		}
-		at = end + 1
-	}
-	if !found {
-		return line, false
-	}
-	rest := ""
-	if start <= len(line) {
-		rest = line[start:]
+		at = next
 	}
 	switch {
-	case len(pieces) == 0:
-		return strings.TrimLeft(rest, " \t"), true
-	case start > len(line) && len(pieces) == 1:
-		return strings.TrimLeft(pieces[0], " \t"), true
-	case start <= len(line):
-		pieces = append(pieces, rest)
+	case !found:
+		return line, false
+	case start > len(line): // nothing follows the last semicolon that is kept
+		line = strings.TrimSuffix(strings.Join(pieces, ""), ";")
+	default:
+		line = strings.Join(append(pieces, line[start:]), "")
 	}
-	return strings.TrimLeft(strings.Join(pieces, ";"), " \t"), true
+	return strings.TrimLeft(line, " \t"), true
 }
 
 // parseCookie splits what stands between two semicolons. Quotes have no

@@ -24,6 +24,8 @@ func TestRemoveCookies(t *testing.T) {
 		{"first", []string{s + "; a=1; b=2"}, []string{"a=1; b=2"}},
 		{"middle", []string{"a=1; " + s + "; b=2"}, []string{"a=1; b=2"}},
 		{"last", []string{"a=1; b=2; " + s}, []string{"a=1; b=2"}},
+		{"last, with a semicolon", []string{"a=1; " + s + ";"}, []string{"a=1;"}},
+		{"last two", []string{"a=1; " + s + "; " + l}, []string{"a=1"}},
 		{"only", []string{s}, nil},
 		{"only, many", []string{s + "; " + l + ";" + s}, nil},
 		{"only, odd separators", []string{" ; " + s + " ;; "}, nil},

@@ -40,6 +40,8 @@ func TestScrubLeavesOtherHeadersAlone(t *testing.T) {
 		"X-Zoom-Za":        {"3"},
 		"Xx-Zoom-Zak":      {"4"},
 		"X-ZoomZak":        {"5"},
+		"Y-Zoom-Zak":       {"6"},
+		"X-Zoom-Zal":       {"7"},
 		"Authorization":    {"Basic Zm9v"},
 		"Cookie":           {"a=1"},
 		"Connection":       {"keep-alive, Upgrade"},
@@ -55,15 +57,27 @@ func TestScrubLeavesOtherHeadersAlone(t *testing.T) {
 }
 
 func TestScrubFollowsConfiguredNames(t *testing.T) {
-	s := NewHeaders([]string{"Authorization", "x_my.token", "", "X-My-Token"})
-	if len(s.names) != 2 {
+	long := "X-" + strings.Repeat("Long-", 20) + "Name"
+	s := NewHeaders([]string{"Authorization", "x_my.token", "", "X-My-Token", long})
+	if len(s.names) != 3 {
 		t.Fatalf("names: %v", s.names)
 	}
 	r := httptest.NewRequest("GET", "/", nil)
-	r.Header = http.Header{"Authorization": {"Bearer x"}, "X-My-Token": {"y"}, "X-Zoom-Zak": {"z"}}
+	r.Header = http.Header{"Authorization": {"Bearer x"}, "X-My-Token": {"y"}, long: {"z"}, "X-Zoom-Zak": {"z"}}
 	s.Remove(r, nil)
 	if len(r.Header) != 1 || r.Header.Get("X-Zoom-Zak") != "z" {
 		t.Errorf("got %v", r.Header)
+	}
+}
+
+func TestFoldName(t *testing.T) {
+	const kept, letters = "azmnop0129\x80\xc3\xff", "AZMNOP"
+	if got := FoldName(kept + letters); got != kept+strings.ToLower(letters) {
+		t.Errorf("letters, digits and bytes beyond ASCII fold to %q", got)
+	}
+	const marks = " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\x00\x1f\x7f"
+	if got := FoldName(marks); got != strings.Repeat("-", len(marks)) {
+		t.Errorf("everything else folds to %q", got)
 	}
 }
 

@@ -22,7 +22,7 @@ func (s *Headers) scrubTrailers(r *http.Request) {
 	}
 	// HTTP/1 carries trailers only behind a body of unknown length, and HTTP/2
 	// only announced ones. The HTTP/3 server replaces the map by all there are.
-	if r.Trailer == nil && r.ContentLength >= 0 && r.ProtoMajor < 3 {
+	if r.Trailer == nil && r.ContentLength != -1 && r.ProtoMajor < 3 {
 		return
 	}
 	r.Body = &trailerGuard{ReadCloser: r.Body, scrubber: s, request: r, announced: r.Trailer}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -184,6 +185,92 @@ func TestTrailerGuardConcurrentClose(t *testing.T) {
 		})
 		wg.Go(func() { _ = r.Body.Close() })
 		wg.Wait()
+	}
+}
+
+// scriptedBody does what a test says.
+type scriptedBody struct {
+	read  func() error
+	close func() error
+}
+
+func (b *scriptedBody) Read([]byte) (int, error) { return 0, b.read() }
+func (b *scriptedBody) Close() error             { return b.close() }
+
+func guarded(body *scriptedBody) *http.Request {
+	r := &http.Request{ProtoMajor: 1, ContentLength: -1, Body: body, Trailer: http.Header{"X-Sum": nil}}
+	NewHeaders(promisedNames).Remove(r, nil)
+	return r
+}
+
+// The server may be filling the trailers as long as a Read is under way, so that a
+// Close must not touch them: the Read does when it returns.
+func TestTrailerGuardClosedDuringRead(t *testing.T) {
+	reading, goOn := make(chan struct{}), make(chan struct{})
+	failed := errors.New("connection lost")
+	body := &scriptedBody{close: func() error { return failed }}
+	r := guarded(body)
+	body.read = func() error {
+		r.Trailer["X-Zoom-Zak"] = []string{"evil"}
+		close(reading)
+		<-goOn
+		return http.ErrBodyReadAfterClose
+	}
+	var done sync.WaitGroup
+	done.Go(func() { _, _ = r.Body.Read(nil) })
+	<-reading
+	if err := r.Body.Close(); err != failed {
+		t.Errorf("closing: %v", err)
+	}
+	if len(r.Trailer) != 2 {
+		t.Errorf("closing changed the trailers: %v", r.Trailer)
+	}
+	close(goOn)
+	done.Wait()
+	if len(r.Trailer) != 1 {
+		t.Errorf("trailers: %v", r.Trailer)
+	}
+}
+
+// The rest of a body that was read in part is read when it is closed.
+func TestTrailerGuardClosedAfterRead(t *testing.T) {
+	body := &scriptedBody{read: func() error { return nil }}
+	r := guarded(body)
+	body.close = func() error {
+		r.Trailer["X-Zoom-Zak"] = []string{"evil"}
+		return nil
+	}
+	_, _ = r.Body.Read(nil)
+	if err := r.Body.Close(); err != nil || len(r.Trailer) != 1 {
+		t.Errorf("trailers: %v, %v", r.Trailer, err)
+	}
+}
+
+// Who has been told of the end may be looking at the trailers.
+func TestTrailerGuardLeavesThemAfterTheEnd(t *testing.T) {
+	r := guarded(&scriptedBody{read: func() error { return io.EOF }, close: func() error { return nil }})
+	_, _ = r.Body.Read(nil)
+	r.Trailer["X-Zoom-Zak"] = []string{"the reader's"}
+	_ = r.Body.Close()
+	_, _ = r.Body.Read(nil)
+	if len(r.Trailer) != 2 {
+		t.Errorf("trailers: %v", r.Trailer)
+	}
+}
+
+// The server fills the map that was announced, which copies of a request share.
+func TestTrailerGuardScrubsTheMapOfCopies(t *testing.T) {
+	body := &scriptedBody{close: func() error { return nil }}
+	r := guarded(body)
+	copied := r.WithContext(t.Context())
+	body.read = func() error {
+		copied.Trailer["X-Zoom-Zak"] = []string{"evil"}
+		return io.EOF
+	}
+	r.Trailer = nil
+	_, _ = copied.Body.Read(nil)
+	if len(copied.Trailer) != 1 {
+		t.Errorf("trailers: %v", copied.Trailer)
 	}
 }
 

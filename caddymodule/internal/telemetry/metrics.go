@@ -81,7 +81,7 @@ func newMetrics() *MetricSet {
 		}
 		return vec
 	}
-	codes := make([]string, 0, len(outcome.All()))
+	var codes []string
 	for _, c := range outcome.All() {
 		codes = append(codes, string(c))
 	}

@@ -5,6 +5,8 @@ package testkit
 import (
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -20,6 +22,18 @@ func Missing(t testing.TB, what string) {
 		t.Fatal(what)
 	}
 	t.Skip(what)
+}
+
+// BuildGo builds the program in a folder, a module of its own, and returns its file.
+func BuildGo(t testing.TB, dir string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), filepath.Base(dir))
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", file, ".")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		Missing(t, "go build: "+err.Error()+"\n"+string(out))
+	}
+	return file
 }
 
 // Eventually waits for something that another goroutine does, and fails the
@@ -43,4 +57,23 @@ func FreePort(t testing.TB) string {
 	defer listener.Close()
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	return port
+}
+
+// Document is a text about the directive, with its path from the root.
+type Document struct {
+	Path, Text string
+}
+
+// Documents are the texts that people read about the directive. The path of the
+// repository's root is the test's.
+func Documents(t testing.TB, root string) (all []Document) {
+	t.Helper()
+	for _, path := range []string{"README.md", "caddymodule/README.md", "caddymodule/OPERATING.md", "examples/README.md"} {
+		text, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, Document{path, string(text)})
+	}
+	return all
 }

@@ -2,9 +2,11 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -12,11 +14,20 @@ import (
 // It is for those who open their listener themselves, after others have to know
 // where: Zoom knows Caddy's address before Caddy starts.
 func FreeAddress(port int) (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	listener, err := listen(port)
 	if err != nil {
-		return "", fmt.Errorf("looking for a port: %w; choose another with -port", err)
+		return "", err
 	}
 	return listener.Addr().String(), listener.Close()
+}
+
+// listen takes a port of 127.0.0.1, 0 for a free one.
+func listen(port int) (net.Listener, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d of 127.0.0.1 is in use; choose another port with -port, 0 for a free one", port)
+	}
+	return listener, err
 }
 
 // PortOf returns the port of an address.
@@ -25,12 +36,13 @@ func PortOf(addr string) string {
 	return port
 }
 
-// AwaitListener waits until the process called name listens at addr.
-func AwaitListener(ctx context.Context, name, addr string) error {
+// AwaitListener waits until the process called name listens at addr, an address of
+// the network tcp or unix.
+func AwaitListener(ctx context.Context, name, network, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 		if err == nil {
 			return conn.Close()
 		}

@@ -31,11 +31,34 @@ func Exit(name string, err error) {
 	os.Exit(0)
 }
 
+// NewFlags returns the flags of the example called name. Its help says what the
+// example is before what its flags are.
+func NewFlags(name, what string) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), "Usage: go run ./examples/%s [flags]\n\n%s\n\n", name, what)
+		flags.PrintDefaults()
+	}
+	return flags
+}
+
+// PortFlag adds the flag -port to those of an example. Whose port it is stands in
+// its help.
+func PortFlag(flags *flag.FlagSet, standard int, whose string) *int {
+	return flags.Int("port", standard, "`number` of "+whose+" port on 127.0.0.1, 0 for a free one")
+}
+
 // ParseFlags reads the command line of a program that takes nothing but flags.
 func ParseFlags(flags *flag.FlagSet, args []string, stderr io.Writer) error {
+	flags.SetOutput(io.Discard) // a mistake is told once, by Exit
+	err := flags.Parse(args)
 	flags.SetOutput(stderr)
-	if err := flags.Parse(args); err != nil {
+	if errors.Is(err, flag.ErrHelp) {
+		flags.Usage()
 		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%w; see -h", err)
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -20,7 +19,7 @@ type Server struct {
 // Listen takes a port, 0 for a free one; what names the server in an error.
 // Visitors wait until Start.
 func Listen(what string, port int) (*Server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	listener, err := listen(port)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", what, err)
 	}

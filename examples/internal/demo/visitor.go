@@ -74,6 +74,27 @@ func (v *Visitor) Allow(consent Shown) (Shown, error) {
 	return v.Submit(consent, html.UnescapeString(action[1]), form)
 }
 
+// AllowProgram opens the address that a program shows to its person, signs in at
+// Zoom and allows the program, by the forms of both pages.
+func (v *Visitor) AllowProgram(zoomURL, address string) (Shown, error) {
+	zoom, err := v.Open(address)
+	if err != nil {
+		return Shown{}, err
+	}
+	if !strings.HasPrefix(zoom.URL, zoomURL+"/oauth/authorize?") {
+		return Shown{}, fmt.Errorf("the program led to %s, not to Zoom", zoom.URL)
+	}
+	consent, err := v.Allow(zoom)
+	if err != nil {
+		return Shown{}, fmt.Errorf("coming back from Zoom: %w", err)
+	}
+	end, err := v.Allow(consent)
+	if err != nil {
+		return Shown{}, fmt.Errorf("allowing the program: %w", err)
+	}
+	return end, nil
+}
+
 // Submit sends a form of a page to the form's action.
 func (v *Visitor) Submit(from Shown, action string, form url.Values) (Shown, error) {
 	page, err := url.Parse(from.URL)

@@ -2,33 +2,36 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
-var readmeCaddyfile = regexp.MustCompile("(?ms)^```caddyfile[^\n]*\n(.*?)^```$")
+var documentedCaddyfile = regexp.MustCompile("(?ms)^```caddyfile[^\n]*\n(.*?)^```$")
 
-// snippetWith is the one Caddyfile of the README that has all the words.
+// theZoomApp is what recipes import as zoom.
+const theZoomApp = "client_id {env.ZOOM_CLIENT_ID}\nclient_secret {env.ZOOM_CLIENT_SECRET}\n" +
+	"redirect_uri https://app.example.com/zoom_pkce/callback\n"
+
+// snippetWith is the one Caddyfile of the documents that has all the words.
 func snippetWith(t *testing.T, words ...string) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var found []string
-	for _, match := range readmeCaddyfile.FindAllStringSubmatch(string(readme), -1) {
-		missing := func(word string) bool { return !strings.Contains(match[1], word) }
-		if !slices.ContainsFunc(words, missing) {
-			found = append(found, match[1])
+	for _, document := range testkit.Documents(t, "../..") {
+		for _, match := range documentedCaddyfile.FindAllStringSubmatch(document.Text, -1) {
+			missing := func(word string) bool { return !strings.Contains(match[1], word) }
+			if !slices.ContainsFunc(words, missing) {
+				found = append(found, match[1])
+			}
 		}
 	}
 	if len(found) != 1 {
-		t.Fatalf("%d Caddyfiles of the README have %q, want one", len(found), words)
+		t.Fatalf("%d Caddyfiles of the documents have %q, want one", len(found), words)
 	}
-	return found[0]
+	return strings.ReplaceAll(found[0], "import zoom\n", theZoomApp)
 }
 
 var (
