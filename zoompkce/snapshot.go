@@ -94,11 +94,7 @@ func (u *user) lost(old, s *snapshot) *grant {
 	case known.succeeds(stored):
 		return known
 	// A version that does not count may have written what another sign-in brought.
-	case s.record.Seq == 0 || s.record.Seq > old.seq || s.version == old.version || !known.follows(stored):
-		return nil
-	// Another record with the number of the one that is known was counted on from an earlier one, by
-	// somebody who may have signed in since: Zoom has to tell, while it takes the token.
-	case s.record.Seq == old.seq && !time.Now().Before(known.Expiry):
+	case s.record.Seq == 0 || s.record.Seq >= old.seq || !known.follows(stored):
 		return nil
 	}
 	return known

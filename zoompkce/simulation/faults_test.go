@@ -33,7 +33,6 @@ var faults = []fault{
 	{"the secret is dead", "secret.go", "if err != nil || k.generated == nil {", "if true {", "Simulation"},
 	{"memory says that the grant is dead", "programsession.go", "return now.Sub(snap.readAt) > noMemory", "return false", "PinnedMemory"},
 	{"a reading that was overtaken counts", "read.go", "return u.current.Load(), nil\n}\n", "return snap, nil\n}\n", "PinnedMemory"},
-	{"a record has the number that is known", "snapshot.go", "s.record.Seq > old.seq || s.version == old.version", "s.record.Seq >= old.seq", "PinnedMemory"},
 	{"a program's token is under the lost secret", "programcode.go", "	if err == nil {\n		k, err = m.loadKeys", "	if false {\n		k, err = m.loadKeys", "PinnedMemory"},
 	{
 		"a program's token is under the newer secret", "secret.go", "if value, err = open(k); !errors.Is(err, unopened) {",

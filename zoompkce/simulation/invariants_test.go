@@ -97,7 +97,7 @@ func (w *world) newestGrantKept(u *user) {
 }
 
 // forgotten reports whether the store went back past a token and a process that knew it cannot tell
-// that any more: others have counted on from there beyond the number it knows, or the
+// that any more: others have counted on from there as far as the number it knows, or the
 // sign-in that is there instead is of a clock that cannot be compared.
 func (i *incarnation) forgotten(t token) bool {
 	u := t.grant.user

@@ -45,9 +45,10 @@ type knowledge struct {
 	failed   time.Time // when a reading was last not answered
 	refused  time.Time // when a write was last not taken
 
-	seq       uint64    // the highest number of a record
+	last      *view     // the record that was last heard of
+	seq       uint64    // the highest number of one
 	seqAt     time.Time // when the last call that told one was made
-	overtaken bool      // the store went back, and others have counted on from there past that number, or to it when Zoom could not be asked any more
+	overtaken bool      // the store went back, and others have counted on from there as far as that number
 }
 
 // count notes the number of a record.
@@ -55,10 +56,10 @@ func (k *knowledge) count(u *user, v *view, c *call) {
 	if v == nil {
 		return
 	}
-	if v.Seq > k.seq || v.Seq == k.seq && k.newest.expired() {
+	if v != k.last && v.Seq >= k.seq {
 		k.overtaken = k.overtaken || u.wentBack.After(k.seqAt)
 	}
-	k.seq = max(k.seq, v.Seq)
+	k.last, k.seq = v, max(k.seq, v.Seq)
 	if c.made.After(k.seqAt) {
 		k.seqAt = c.made
 	}

@@ -69,10 +69,6 @@ func (t token) before(other token) bool {
 	return t.grant.number < other.grant.number
 }
 
-func (t token) expired() bool {
-	return t.grant == nil || !time.Now().Before(t.grant.issues[t.serial].expires)
-}
-
 // delivery is a message of Zoom's that a user has taken the app's permission away.
 type delivery struct {
 	user *user
