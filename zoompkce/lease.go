@@ -8,8 +8,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// While another process holds the lease, its outcome is looked for at these
-// intervals.
+// While another process holds the lease, or may be about to save what it has got, its outcome
+// is looked for at these intervals.
 const (
 	minLeasePoll = 20 * time.Millisecond
 	maxLeasePoll = 250 * time.Millisecond
@@ -122,13 +122,13 @@ func (m *Manager) believeInvalidGrant(
 	ctx context.Context, u *user, base *grant, refused error,
 ) (*grant, error) {
 	replaced := func(g *grant) bool { return g == nil || !g.same(base) && !base.succeeds(g) }
-	for began := time.Now(); time.Since(began) < m.timeout; {
+	for began, pause := time.Now(), minLeasePoll; time.Since(began) < m.timeout; pause = min(2*pause, maxLeasePoll) {
 		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {
 			u.dropUnsaved(base)
 			return alive(g)
 		}
 		// A manager that is drained leaves the decision to its successor.
-		if err := sleep(m.background, min(100*time.Millisecond, m.timeout/10)); err != nil {
+		if err := sleep(m.background, pause); err != nil {
 			return nil, &zoomapi.Error{Call: zoomapi.CallRefresh, Kind: zoomapi.KindUnavailable, Err: errDrained}
 		}
 	}

@@ -141,14 +141,14 @@ func (m *Manager) SealClientID(ctx context.Context, issuer string, client []byte
 // OpenClientID opens what SealClientID made for the same issuer. Its errors are
 // [ErrUnknownToken] or a [*StoreError].
 func (m *Manager) OpenClientID(ctx context.Context, issuer, id string) ([]byte, error) {
-	var client []byte
-	known := false
-	_, err := m.underKeys(ctx, func(k *keys) bool {
-		client, known = k.openToken(kindClient, issuer, id)
-		return known
-	})
-	if err == nil && !known {
-		err = ErrUnknownToken
+	k, err := m.loadKeys(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return client, err
+	return underOthers(ctx, m, k, ErrUnknownToken, false, func(k *keys) ([]byte, error) {
+		if client, ok := k.openToken(kindClient, issuer, id); ok {
+			return client, nil
+		}
+		return nil, ErrUnknownToken
+	})
 }

@@ -16,15 +16,23 @@ const refreshGrace = 60 // seconds
 // without spending it: whether that user may still come in is the caller's to
 // decide. Errors are an [*InvalidGrantError] or a [*StoreError].
 func (m *Manager) RefreshSession(ctx context.Context, issuer, token string, client ClientHash) (*Session, error) {
-	var t *openedToken
-	k, err := m.underKeys(ctx, func(k *keys) bool {
-		t = m.openProgramToken(k, kindRefresh, issuer, token)
-		return t != nil
-	})
+	k, err := m.loadKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if t == nil || t.at == "" && t.issuer != hash8(issuer) || m.lives == nil {
+	t, err := underOthers(ctx, m, k, errGrantUnopened, true, func(k *keys) (*openedToken, error) {
+		if t := m.openProgramToken(k, kindRefresh, issuer, token); t != nil {
+			return t, nil
+		}
+		return nil, errGrantUnopened
+	})
+	if err == nil {
+		k, err = m.loadKeys(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.at == "" && t.issuer != hash8(issuer) || m.lives == nil {
 		return nil, errGrantUnopened
 	}
 	s, p, err := m.sessionOfProgram(ctx, k, t, time.Now())

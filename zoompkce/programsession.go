@@ -39,15 +39,19 @@ func (m *Manager) programSession(ctx context.Context, origin, token string) (*Se
 	if m.lives == nil {
 		return nil, errProgramsOff
 	}
-	var t *openedToken
-	now := time.Now()
-	k, err := m.underKeys(ctx, func(k *keys) bool {
-		t = m.openAccessToken(k, origin, token, now)
-		return t != nil
-	})
-	switch {
-	case err != nil:
+	k, err := m.loadKeys(ctx)
+	if err != nil {
 		return nil, err
+	}
+	return underOthers(ctx, m, k, errTokenUnopened, false, func(k *keys) (*Session, error) {
+		return m.sessionOfToken(ctx, k, origin, token)
+	})
+}
+
+func (m *Manager) sessionOfToken(ctx context.Context, k *keys, origin, token string) (*Session, error) {
+	now := time.Now()
+	t := m.openAccessToken(k, origin, token, now)
+	switch {
 	case t == nil && m.openProgramToken(k, kindRefresh, origin, token) != nil:
 		return nil, errTokenKind
 	case t == nil:
@@ -71,8 +75,8 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 		return nil, nil, errProgramEnded
 	}
 	snap, err := m.current(ctx, k, t.user, now)
-	// Another process may have given the token after the record was read here. The
-	// first reading may be one that had begun before, too.
+	// Another process may have given the token, or revived the grant, after the record was read
+	// here, and clients take a refusal for final. The first reading may be one that had begun before, too.
 	for try := 0; err == nil && try < 2 && t.mayBeNewerThan(snap, now); try++ {
 		snap, err = m.rereadPaced(ctx, k, t.user)
 	}
@@ -92,13 +96,19 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 	return &Session{user: t.user, snap: snap, cookie: &noCookie, created: p.Created * 1000, program: t, at: now.UnixMilli()}, p, nil
 }
 
-// mayBeNewerThan reports whether the token may have been given after the record
-// was read.
+// mayBeNewerThan reports whether the store may know better than what was read of it: the token was
+// given, or a sign-in has revived the grant, after that.
 func (t *openedToken) mayBeNewerThan(snap *snapshot, now time.Time) bool {
-	p := snap.program(t.id)
+	p, g := snap.program(t.id), t.user.grant(snap)
+	switch {
+	case snap.readAt.After(now):
+		return false
+	case p != nil && g != nil && g.dead():
+		return now.Sub(snap.readAt) > noMemory
+	}
 	// A refresh reads the record anyway, and decides on its generation then.
 	return (p == nil || t.generation > p.Generation && t.kind == kindAccess) &&
-		!snap.readAt.After(now) && snap.readAt.Before(t.issuedAt().Add(clockSkew))
+		snap.readAt.Before(t.issuedAt().Add(clockSkew))
 }
 
 func (s *snapshot) program(id sessionID) *program {
@@ -227,18 +237,20 @@ func (m *Manager) EndProgram(ctx context.Context, s *Session, id string) error {
 // its client (RFC 7009). Errors are [ErrUnknownToken], an [*InvalidGrantError] if
 // the token is another client's, or a [*StoreError].
 func (m *Manager) RevokeProgram(ctx context.Context, issuer, token string, client ClientHash) error {
-	var t *openedToken
-	_, err := m.underKeys(ctx, func(k *keys) bool {
-		if t = m.openProgramToken(k, kindRefresh, issuer, token); t == nil {
-			t = m.openProgramToken(k, kindAccess, issuer, token)
-		}
-		return t != nil
-	})
-	switch {
-	case err != nil:
+	k, err := m.loadKeys(ctx)
+	if err != nil {
 		return err
-	case t == nil || t.at == "" && t.issuer != hash8(issuer):
-		return ErrUnknownToken
+	}
+	t, err := underOthers(ctx, m, k, ErrUnknownToken, true, func(k *keys) (*openedToken, error) {
+		for _, kind := range []tokenKind{kindRefresh, kindAccess} {
+			if t := m.openProgramToken(k, kind, issuer, token); t != nil && (t.at != "" || t.issuer == hash8(issuer)) {
+				return t, nil
+			}
+		}
+		return nil, ErrUnknownToken
+	})
+	if err != nil {
+		return err
 	}
 	return m.endProgram(ctx, t.user, t.id, "revoked", &client)
 }

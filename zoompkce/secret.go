@@ -58,6 +58,8 @@ func newGeneratedKeys(app string, secrets ...[]byte) (*keys, error) {
 	return k, err
 }
 
+const opSecret = "looking for the generated cookie secret"
+
 // storedKeys returns keys whose secret others will find. A generated one may have
 // vanished from the store, with everything else or alone: then it is put
 // back, or the one that another process has created is taken. What is sealed with the
@@ -67,7 +69,6 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 	if err != nil || k.generated == nil {
 		return k, err
 	}
-	const op = "looking for the generated cookie secret"
 	stored, err := share(ctx, m, "secret"+string(k.set[:]), storePatience, func(ctx context.Context) (*keys, error) {
 		ctx, cancel := context.WithTimeout(ctx, storePatience)
 		defer cancel()
@@ -88,7 +89,7 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 		return taken, err
 	})
 	if err != nil {
-		return nil, m.storeError(op, err)
+		return nil, m.storeError(opSecret, err)
 	}
 	return stored, nil
 }
@@ -125,20 +126,28 @@ func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looke
 	return found, true, nil
 }
 
-// underKeys has something opened that came from outside, under the keys there are
-// and, if that fails, under those that the store may hold beside them. It returns
-// the last ones tried.
-func (m *Manager) underKeys(ctx context.Context, open func(*keys) bool) (*keys, error) {
-	k, err := m.loadKeys(ctx)
-	if err != nil || open(k) {
-		return k, err
+// underOthers opens something, under k or, if that fails with unopened, under the keys that may have
+// taken its place. patient waits until they may be looked for, for what is refused for good.
+func underOthers[T any](
+	ctx context.Context, m *Manager, k *keys, unopened error, patient bool, open func(*keys) (T, error),
+) (value T, err error) {
+	if value, err = open(k); !errors.Is(err, unopened) {
+		return value, err
 	}
-	other, _, err := m.replacedKeys(ctx, k)
-	if other == nil || err != nil {
-		return k, err
+	other, looked, failed := m.replacedKeys(ctx, k)
+	if patient && !looked && failed == nil {
+		if err := sleep(ctx, secretPause); err != nil {
+			return value, &StoreError{opSecret, err}
+		}
+		other, _, failed = m.replacedKeys(ctx, k)
 	}
-	open(other)
-	return other, nil
+	switch {
+	case failed != nil:
+		return value, failed
+	case other != nil:
+		return open(other)
+	}
+	return value, err
 }
 
 // GeneratedSecret returns the cookie secret that is kept in the store itself,

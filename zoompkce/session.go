@@ -167,9 +167,9 @@ func (m *Manager) membership(ctx context.Context, k *keys, c *openedCookie, now 
 	}
 	verdict := c.verdict(snap, now)
 	// Another process may have opened or revived the session after the record was
-	// read here, so it is read again before the cookie is cleared. The first
+	// read here, so it is read again before anybody is told. The first
 	// reading may be one that had begun before, too.
-	for try := 0; errors.Is(verdict, errEnded) && try < 2 && c.mayBeNewerThan(snap, now); try++ {
+	for try := 0; verdict != nil && try < 2 && c.mayBeNewerThan(snap, now); try++ {
 		if snap, err = m.reread(ctx, k, c.user, true); err != nil {
 			return nil, err
 		}
@@ -195,8 +195,8 @@ func (c *openedCookie) verdict(snap *snapshot, now time.Time) error {
 	return errEnded
 }
 
-// noMemory is how long memory's word that a session is over is believed: who
-// keeps sending its cookie causes a read of the store in this time at most.
+// noMemory is how long memory's word that a session or program is over is believed: who
+// keeps sending its cookie or token causes a read of the store in this time at most.
 const noMemory = time.Second
 
 // mayBeNewerThan reports whether the session may have been opened, or revived,
