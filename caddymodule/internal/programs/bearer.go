@@ -22,9 +22,12 @@ func Bearer(fields []string, prefix string) (token string, ours bool) {
 // 9110, section 11.1: schemes have no case).
 func bearer(field string) string {
 	field = strings.Trim(field, " \t")
-	end := strings.IndexAny(field+" ", " \t")
-	if !strings.EqualFold(field[:end], "Bearer") {
+	scheme, token := field, ""
+	if end := strings.IndexAny(field, " \t"); end >= 0 {
+		scheme, token = field[:end], field[end:]
+	}
+	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}
-	return strings.TrimLeft(field[end:], " \t")
+	return strings.TrimLeft(token, " \t")
 }
