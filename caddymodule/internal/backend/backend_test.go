@@ -152,12 +152,12 @@ func TestBadSignedURLs(t *testing.T) {
 			w.wantCode(name+", with a wrong bearer", outcome.BadSignature)
 		}
 		w.send(request("GET", sign(firstSecret, address+"&expires=tomorrow"), ""))
-		if w.refused != errNoExpiry {
+		if !errors.Is(w.refused, errNoExpiry) {
 			t.Errorf("no time: %v", w.refused)
 		}
 		time.Sleep(time.Second - 1) // the end is a nanosecond too far ahead
 		w.send(request("GET", sign(firstSecret, fmt.Sprintf("%s&expires=%d", address, time.Now().Add(7*24*time.Hour+1).Unix())), ""))
-		if w.refused != errTooFar {
+		if !errors.Is(w.refused, errTooFar) {
 			t.Errorf("7 days and a nanosecond: %v", w.refused)
 		}
 		w.send(request("POST", strings.Replace(good, "user_id=ada&", "", 1), "user_id=ada", "Content-Type", formType))

@@ -113,7 +113,7 @@ func TestClose(t *testing.T) {
 		ctx, end := begin(t, c, storecall.Change)
 		began := time.Now()
 		time.AfterFunc(time.Second, end)
-		if c.Close(); time.Since(began) != time.Second || context.Cause(ctx) == zoompkce.ErrStoreClosed {
+		if c.Close(); time.Since(began) != time.Second || errors.Is(context.Cause(ctx), zoompkce.ErrStoreClosed) {
 			t.Errorf("closed after %v: %v", time.Since(began), context.Cause(ctx))
 		}
 	})
