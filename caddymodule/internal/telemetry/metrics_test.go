@@ -197,7 +197,7 @@ func TestBuckets(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"zoom_request_duration_seconds": "[0.025 0.05 0.1 0.25 0.5 1 2.5 5 10]", "zak_age_seconds": "[1 5 15 30 45 60 120 240 3600]",
+		"zoom_request_duration_seconds": "[0.1 0.25 0.5 1 2.5 10]", "zak_age_seconds": "[1 5 15 30 45 60 120 240 3600]",
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v", got)
