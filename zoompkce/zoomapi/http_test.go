@@ -303,7 +303,7 @@ func TestTransportCauses(t *testing.T) {
 		}
 	}
 	certificate := &tls.CertificateVerificationError{Err: errors.New("unknown authority")}
-	if got := transportCause(fmt.Errorf("more: %w", certificate)); got != error(certificate) {
+	if got, _ := errors.AsType[*tls.CertificateVerificationError](transportCause(fmt.Errorf("more: %w", certificate))); got != certificate {
 		t.Errorf("got %v", got)
 	}
 }

@@ -72,7 +72,7 @@ func TestEveryHandlerCounts(t *testing.T) {
 func TestPrintedJSON(t *testing.T) {
 	var out bytes.Buffer
 	d := doctor{config: filepath.Join(t.TempDir(), "a<b>&c.json"), json: true}
-	if err := d.run(t.Context(), &out); err != errUnhealthy {
+	if err := d.run(t.Context(), &out); !errors.Is(err, errUnhealthy) {
 		t.Errorf("got %v", err)
 	}
 	if !strings.Contains(out.String(), "\n  \"checks\": [") || !strings.Contains(out.String(), "a<b>&c.json") {
