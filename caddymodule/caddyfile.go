@@ -69,6 +69,9 @@ func parseCaddyfile(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, e
 //
 //	    headers {
 //	        access_token <name> [<scheme>] | off
+//	        access_token <name> [<scheme>] {
+//	            match <matcher token, inline matcher or block>
+//	        }
 //	        user_id      <name> | off
 //	        account_id   <name> | off
 //	        email        <name> | off

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/include"
 )
@@ -61,6 +63,11 @@ type TokenHeader struct {
 	// The authentication scheme that precedes the token, as in `Bearer`.
 	// Default: none, the value is the bare token.
 	Scheme string `json:"scheme,omitempty"`
+
+	// The protected requests that carry it; a request needs to match one of the
+	// sets. It is the longest header by far, so assets are served faster without it;
+	// what clients send in its place is removed from all requests. Default: all of them.
+	Match caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 }
 
 // The names that headers have by default.
@@ -92,7 +99,7 @@ func (h *Headers) subdirective(b *conf.Block) error {
 	switch b.Val() {
 	case "access_token":
 		h.AccessToken = new(TokenHeader)
-		return readHeader(b, &h.AccessToken.Disabled, &h.AccessToken.Name, &h.AccessToken.Scheme)
+		return h.AccessToken.unmarshalCaddyfile(b)
 	case "user_id":
 		h.UserID = new(Header)
 		return readHeader(b, &h.UserID.Disabled, &h.UserID.Name, nil)
@@ -111,6 +118,23 @@ func (h *Headers) subdirective(b *conf.Block) error {
 	default:
 		return b.Unrecognized()
 	}
+}
+
+// unmarshalCaddyfile reads `off`, or a header name, perhaps a scheme, and perhaps a block.
+func (t *TokenHeader) unmarshalCaddyfile(b *conf.Block) error {
+	if err := readHeader(b, &t.Disabled, &t.Name, &t.Scheme); err != nil {
+		return err
+	}
+	if t.Disabled && b.OpensBlock() {
+		return b.Err("access_token off takes no block")
+	}
+	inner := conf.NewBlock(b.Helper, "access_token", func(string) []string { return []string{"match"} })
+	return inner.Lines(func(b *conf.Block) error {
+		if b.Val() != "match" {
+			return b.Unrecognized()
+		}
+		return b.MatcherSet(&t.Match)
+	})
 }
 
 // readHeader reads `off`, or a header name and, where scheme is not nil, perhaps a

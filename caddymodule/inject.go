@@ -37,8 +37,15 @@ func (s *site) fetch(r *http.Request, v *visit, session *zoompkce.Session) (g gr
 	}
 	// Taken last: where Zoom refused the token for a ZAK or an OBF token, it was
 	// refreshed. Without its header it is still kept alive: the session lives by it.
-	g.accessToken, err = s.manager.AccessToken(r.Context(), session)
-	return g, err
+	token, err := s.manager.AccessToken(r.Context(), session)
+	if err != nil || s.headers.accessToken == "" {
+		return g, err
+	}
+	if match, err := matchEither(s.tokenFor, r); !match || err != nil {
+		return g, err
+	}
+	g.accessToken = token
+	return g, nil
 }
 
 func (s *site) fetchZAK(r *http.Request, v *visit, session *zoompkce.Session, g *grants) error {

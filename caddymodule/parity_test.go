@@ -120,6 +120,8 @@ func caddyfileForm(path string) (line, word string) {
 		return parent, "<id>"
 	case key == "disabled":
 		return parent, "off"
+	case key == "match":
+		return path, ""
 	case strings.HasPrefix(parent, "headers."):
 		return parent, "<" + key + ">"
 	default:

@@ -103,7 +103,7 @@ type givenToken struct {
 	manager *zoompkce.Manager
 	session *zoompkce.Session
 	token   string
-	fields  [2]string // of the answer: as header, and as trailer that nobody announced
+	fields  *[2]string // of the answer: as header, and as trailer that nobody announced
 }
 
 // rejectedFields are where the app tells of the token in a header.

@@ -31,6 +31,7 @@ type site struct {
 	state    *sharedState
 	protect  caddyhttp.MatcherSets
 	zakFor   caddyhttp.MatcherSets
+	tokenFor caddyhttp.MatcherSets
 	names    promised // of the headers
 	rejected [2]string
 	scrubber *scrub.Headers
@@ -81,6 +82,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.ZAK != nil {
 		if s.zakFor, err = loadMatchers(ctx, h.ZAK, "Match", len(h.ZAK.Match)); err != nil {
 			return fmt.Errorf("zak match: %w", err)
+		}
+	}
+	if h.Headers != nil && h.Headers.AccessToken != nil {
+		token := h.Headers.AccessToken
+		if s.tokenFor, err = loadMatchers(ctx, token, "Match", len(token.Match)); err != nil {
+			return fmt.Errorf("headers access_token match: %w", err)
 		}
 	}
 	if s.store, err = h.loadStore(ctx); err != nil {

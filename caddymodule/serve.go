@@ -181,14 +181,14 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 		}
 		return s.signedOut(w, r, v, next, err)
 	}
-	if browser.IsSameOriginFetch(r.Header) || browser.Classify(r) == browser.PageLoad {
+	if s.manager.RenewalDue(session) && (browser.IsSameOriginFetch(r.Header) || browser.Classify(r) == browser.PageLoad) {
 		s.renew(w, r, session)
 	}
 	s.inject(r, v, profile, grants)
 	telemetry.Metrics.SignedIn.Inc()
 	private := v.privateWriter(w)
 	if s.headers.accessToken != "" {
-		private.given = givenToken{manager: s.manager, session: session, token: grants.accessToken, fields: s.rejected}
+		private.given = givenToken{manager: s.manager, session: session, token: grants.accessToken, fields: &s.rejected}
 	}
 	err = next.ServeHTTP(private, r)
 	if err != nil {

@@ -23,21 +23,21 @@ type visit struct {
 	redacted
 	cookies  []string // the Cookie header as it came, a copy
 	bearers  []string // the Authorization header as it came
-	byCookie bool     // no bearer counts: the endpoint is one of browsers
 	injected []injected
 	found    []found
+	profile  zoomapi.Profile // of whom the placeholders tell
 
-	profile    zoomapi.Profile // of whom the placeholders tell
-	identified bool            // there are placeholders
-	answered   bool            // an endpoint has been asked, and has failed
-	handedOn   bool            // it is an event of Zoom's, on its way to the app
+	byCookie   bool // no bearer counts: the endpoint is one of browsers
+	identified bool // there are placeholders
+	answered   bool // an endpoint has been asked, and has failed
+	handedOn   bool // it is an event of Zoom's, on its way to the app
 
 	// What the first directive needs, which is the only one nearly always: part
 	// of the visit, it is one piece of memory instead of six.
 	first struct {
 		cookies  [1]string
 		injected [1]injected
-		values   promised
+		values   [6]string // of the headers that are standard
 		found    [1]found
 		writer   privateWriter
 	}
@@ -287,7 +287,7 @@ func (v *visit) privateWriter(w http.ResponseWriter) *privateWriter {
 // request: handlers behind us may change them.
 func (v *visit) values() []string {
 	if len(v.injected) > 0 {
-		return make([]string, 0, len(promised{}))
+		return make([]string, 0, len(v.first.values))
 	}
 	return v.first.values[:0]
 }

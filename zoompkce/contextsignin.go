@@ -66,7 +66,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 		return nil, err
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
-	return m.opened(ctx, &Session{user: u, snap: snap, cookie: session, at: session.created})
+	return m.opened(ctx, newSession(u, snap, &session, time.UnixMilli(session.created)))
 }
 
 // useContext notes that a context is used.

@@ -99,7 +99,7 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 	if err != nil {
 		return nil, err
 	}
-	t.session = &Session{user: c.user, snap: snap, cookie: c.sessionCookie, at: now.UnixMilli()}
+	t.session = newSession(c.user, snap, &c.sessionCookie, now)
 	return t, nil
 }
 
@@ -157,5 +157,5 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 		m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: u.id()})
-	return m.opened(ctx, &Session{user: u, snap: snap, cookie: frame, at: time.Now().UnixMilli()})
+	return m.opened(ctx, newSession(u, snap, &frame, time.Now()))
 }

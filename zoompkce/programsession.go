@@ -87,7 +87,7 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 	case !m.lives(p.Client):
 		return nil, nil, errClientGone
 	}
-	return &Session{user: t.user, snap: snap, cookie: sessionCookie{created: p.Created * 1000}, program: t, at: now.UnixMilli()}, p, nil
+	return &Session{user: t.user, snap: snap, cookie: &noCookie, created: p.Created * 1000, program: t, at: now.UnixMilli()}, p, nil
 }
 
 // mayBeNewerThan reports whether the token may have been given after the record

@@ -10,19 +10,27 @@ import (
 
 // Session is a signed-in visitor, for the time of one request.
 type Session struct {
-	user   *user
-	snap   *snapshot
-	cookie sessionCookie
-	at     int64 // when the request came, in Unix milliseconds
+	user    *user
+	snap    *snapshot
+	cookie  *sessionCookie // of other requests, too: it is never changed, but replaced
+	created int64          // Unix milliseconds
+	at      int64          // when the request came, likewise
 
 	program *openedToken // nil: a browser's
+}
+
+// noCookie is the cookie of sessions that are no browser's.
+var noCookie sessionCookie
+
+func newSession(u *user, snap *snapshot, c *sessionCookie, now time.Time) *Session {
+	return &Session{user: u, snap: snap, cookie: c, created: c.created, at: now.UnixMilli()}
 }
 
 // Profile is who the visitor is.
 func (s *Session) Profile() zoomapi.Profile { return s.user.grant(s.snap).Profile }
 
 // Created is when the visitor signed in, or allowed the program.
-func (s *Session) Created() time.Time { return time.UnixMilli(s.cookie.created) }
+func (s *Session) Created() time.Time { return time.UnixMilli(s.created) }
 
 // Framed tells that the session was opened for a frame, see [Manager.RedeemFrameTicket]:
 // the page around the frame may place what it likes over and under it, so such a
@@ -134,7 +142,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		snap, err := m.membership(ctx, k, c, now)
 		if err == nil {
 			m.state.keep(c.user, now)
-			return &Session{user: c.user, snap: snap, cookie: c.sessionCookie, at: now.UnixMilli()}, nil
+			return newSession(c.user, snap, &c.sessionCookie, now), nil
 		}
 		if !errors.As(err, new(*NoSessionError)) {
 			return nil, err

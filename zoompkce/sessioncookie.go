@@ -62,7 +62,7 @@ func (c *sessionCookie) alive(now time.Time, life sessionLife) bool {
 // issue returns the cookie of a session, to be set now: the idle time counts from
 // here.
 func (m *Manager) issue(k *keys, s *Session, now time.Time) (*http.Cookie, error) {
-	s.cookie.issued = now.UnixMilli()
+	s.reissue(now.UnixMilli())
 	value, err := k.sealCookie(purposeSession, m.jar.base, s.cookie.marshal())
 	if err != nil {
 		return nil, err
@@ -70,15 +70,28 @@ func (m *Manager) issue(k *keys, s *Session, now time.Time) (*http.Cookie, error
 	return m.sessionCookie(s.cookie, value), nil
 }
 
-func (m *Manager) sessionCookie(c sessionCookie, value string) *http.Cookie {
+// reissue gives the session a cookie of its own, issued at another time.
+func (s *Session) reissue(at int64) {
+	c := *s.cookie
+	c.issued = at
+	s.cookie = &c
+}
+
+func (m *Manager) sessionCookie(c *sessionCookie, value string) *http.Cookie {
 	left := time.UnixMilli(c.created).Add(m.life.max).Sub(time.UnixMilli(c.issued))
 	return m.jar.cookie(m.jar.base, value, min(left, m.life.idle))
 }
 
-// Renew returns a new cookie for the session where its idle time has to be extended:
-// when a tenth of it has passed, or an hour of a long one. Otherwise nil.
+// RenewalDue reports whether the idle time of the session has to be extended, which a
+// request that shows the visitor's presence does: when a tenth of it has passed, or an
+// hour of a long one.
+func (m *Manager) RenewalDue(s *Session) bool {
+	return s.program == nil && s.at-s.cookie.issued >= min(m.life.idle/10, time.Hour).Milliseconds()
+}
+
+// Renew returns a new cookie for the session where [Manager.RenewalDue]. Otherwise nil.
 func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
-	if s.program != nil || s.at-s.cookie.issued < min(m.life.idle/10, time.Hour).Milliseconds() {
+	if !m.RenewalDue(s) {
 		return nil, nil
 	}
 	k, err := m.loadKeys(ctx)
@@ -117,7 +130,7 @@ func (m *Manager) renew(k *keys, s *Session, now time.Time) (*http.Cookie, error
 		return m.issue(k, s, now)
 	}
 	if r := opened.renewed; r.lasts(now, m.life.idle) && r.set == k.set && r.name == m.jar.base {
-		s.cookie.issued = r.issued
+		s.reissue(r.issued)
 		return m.sessionCookie(s.cookie, r.value), nil
 	}
 	c, err := m.issue(k, s, now)

@@ -87,7 +87,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		outcome = "ids_only"
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID, Outcome: outcome})
-	return m.opened(ctx, &Session{user: u, snap: snap, cookie: session, at: session.created})
+	return m.opened(ctx, newSession(u, snap, &session, time.UnixMilli(session.created)))
 }
 
 const opSignIn = "saving a sign-in"

@@ -34,7 +34,7 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 		return nil, ErrNoGrant
 	}
 	m.state.keep(u, now)
-	return &Session{user: u, snap: snap, at: now.UnixMilli()}, nil
+	return newSession(u, snap, &noCookie, now), nil
 }
 
 // endLeft ends a grant that nobody holds any more, and whose time is over if it was

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,6 +151,39 @@ func TestTheWordAboutATokenNeverLeaves(t *testing.T) {
 		}
 		w.awaitWorkingToken(b)
 	})
+}
+
+// With a match the token goes only where it is read, by what was sent as well as by what
+// became of it; what a client says in its place, and what the app says of it, goes nowhere.
+func TestAccessTokenOnlyWhereItIsRead(t *testing.T) {
+	for name, tt := range map[string]struct{ option, header, prefix string }{
+		"by a name":        {"access_token X-Key {\nmatch /api/*\nmatch path *.php\n}", "X-Key", ""},
+		"in Authorization": {"access_token Authorization Bearer {\nmatch {\npath /api/* *.php\nmethod GET\n}\n}", "Authorization", "Bearer "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.load(w.caddyfile("rewrite /front/* /index.php\nrewrite /api/old /style.css\nzoom_pkce {\n" + w.options() +
+				"headers {\n" + tt.option + "\n}\n}\nreverse_proxy " + w.upstream.addr))
+			b := w.browser()
+			b.signIn("/zoom_pkce/login", "user-ada")
+			for path, want := range map[string]bool{"/api/1": true, "/front/x": true, "/api/old": true, "/index.php": true, "/": false, "/style.css": false, "/apis": false} {
+				got := b.open(path, tt.header, tt.prefix+"forged").received(t).Header
+				token, found := strings.CutPrefix(got.Get(tt.header), tt.prefix)
+				_, user, known := w.zoom.ValidateAccessToken(token)
+				if want && (!found || !known || user != "user-ada") || !want && got[tt.header] != nil || got.Get("X-Zoom-User-Id") != "user-ada" {
+					t.Errorf("%s: %q", path, got)
+				}
+			}
+			w.upstream.serveWith(func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set(tt.header+"-Rejected", "1") })
+			before := w.zoom.Count(zoomtest.CallMe)
+			if a := b.open("/style.css"); a.StatusCode != http.StatusOK || a.Header[tt.header+"-Rejected"] != nil {
+				t.Errorf("got %d, %q", a.StatusCode, a.Header)
+			}
+			if n := w.zoom.Count(zoomtest.CallMe) - before; n != 0 {
+				t.Errorf("a word about a token that was not given made %d calls", n)
+			}
+		})
+	}
 }
 
 // An app can be wrong, or be made to say so by a visitor.

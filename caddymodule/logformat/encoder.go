@@ -42,9 +42,8 @@ type Encoder struct {
 	// goes to a terminal.
 	WrappedRaw json.RawMessage `json:"wrap,omitempty" caddy:"namespace=caddy.logging.encoders inline_key=format"`
 
-	objectEncoder // adds to wrapped, fields that a logger has for all its entries
+	encoder
 
-	wrapped   zapcore.Encoder
 	byDefault bool // wrapped is not what the configuration says: WrappedRaw is gone once loaded
 	ctx       caddy.Context
 }
@@ -63,19 +62,15 @@ func (e *Encoder) Provision(ctx caddy.Context) error {
 	noteUse(ctx)
 	if e.byDefault = e.WrappedRaw == nil; e.byDefault {
 		standard := new(logging.JSONEncoder)
-		e.wrap(standard)
+		e.wrapped = standard
 		return standard.Provision(ctx)
 	}
 	wrapped, err := ctx.LoadModule(e, "WrappedRaw")
 	if err != nil {
 		return fmt.Errorf("loading the wrapped encoder: %w", err)
 	}
-	e.wrap(wrapped.(zapcore.Encoder))
+	e.wrapped = wrapped.(zapcore.Encoder)
 	return nil
-}
-
-func (e *Encoder) wrap(wrapped zapcore.Encoder) {
-	e.wrapped, e.ObjectEncoder = wrapped, wrapped
 }
 
 // ConfigureDefaultFormat makes console the default on a terminal, as Caddy's
@@ -91,7 +86,7 @@ func (e *Encoder) ConfigureDefaultFormat(writer caddy.WriterOpener) error {
 		return nil
 	}
 	console := new(logging.ConsoleEncoder)
-	e.wrap(console)
+	e.wrapped = console
 	return console.Provision(e.ctx)
 }
 
@@ -101,20 +96,19 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
+// encoder is what is cloned of an Encoder, for each logger.
+type encoder struct{ common }
+
 // Clone implements zapcore.Encoder.
-func (e *Encoder) Clone() zapcore.Encoder {
-	clone := new(Encoder)
-	clone.wrap(e.wrapped.Clone())
-	return clone
-}
+func (e *encoder) Clone() zapcore.Encoder { return &encoder{e.clone()} }
 
 // EncodeEntry implements zapcore.Encoder.
-func (e *Encoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+func (e *encoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
 	entry.Message = redactedString("", entry.Message)
 	l := lines.Get().(*line)
-	l.fields = fields
+	l.common, l.fields = e.kept, fields
 	encoded, err := e.wrapped.EncodeEntry(entry, l.inline[:])
-	l.fields, l.ObjectEncoder = nil, nil
+	l.common, l.fields, l.ObjectEncoder = nil, nil, nil
 	lines.Put(l)
 	return encoded, err
 }
@@ -126,17 +120,20 @@ var lines = sync.Pool{New: func() any {
 	return l
 }}
 
-// line is the fields of an entry, handed to the wrapped encoder as one that adds
-// them all. So the encoder that writes is the one that it chooses, and none has
+// line is the fields of an entry and of its logger, handed to the wrapped encoder as one that
+// adds them all. So the encoder that writes is the one that it chooses, and none has
 // to be cloned.
 type line struct {
 	objectEncoder
-	fields []zapcore.Field
-	inline [1]zapcore.Field
+	common, fields []zapcore.Field
+	inline         [1]zapcore.Field
 }
 
 func (l *line) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	l.ObjectEncoder = to
+	for i := range l.common {
+		l.common[i].AddTo(l)
+	}
 	for i := range l.fields {
 		l.fields[i].AddTo(l)
 	}

@@ -21,8 +21,14 @@ func TestMain(m *testing.M) {
 }
 
 func TestBench(t *testing.T) {
+	for _, args := range [][]string{nil, {"-identity"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) { testBench(t, args...) })
+	}
+}
+
+func testBench(t *testing.T, args ...string) {
 	var out, errs bytes.Buffer
-	err := run(t.Context(), []string{"-runs", "2", "-duration", "50ms", "-connections", "4", "-rate", "100"}, &out, &errs)
+	err := run(t.Context(), append(args, "-runs", "2", "-duration", "50ms", "-connections", "4", "-rate", "100"), &out, &errs)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}

@@ -4,6 +4,9 @@
 //
 //	go run ./examples/bench
 //
+// With -identity the app receives who the visitor is and nothing else, and
+// reverse_proxy alone adds nothing at all.
+//
 // Both Caddys, and the app behind them, are processes of their own; this one is
 // the visitors and a simulated Zoom. Everything is on 127.0.0.1 only. The two
 // are measured in turns, so that both have the same weather. Give it a machine
@@ -33,6 +36,7 @@ type options struct {
 	duration    time.Duration
 	connections int
 	rate        float64
+	identity    bool
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -43,6 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, "of each run, for each of the two")
 	flags.IntVar(&o.connections, "connections", 64, "`number` of visitors that send at the same time")
 	flags.Float64Var(&o.rate, "rate", 0, "requests a `second` of the open loop (default: half of what the slower one can do)")
+	flags.BoolVar(&o.identity, "identity", false, "identity headers only, against nothing added")
 	if err := demo.ParseFlags(flags, args, stderr); err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	r, err := newRig(ctx, dir)
+	r, err := newRig(ctx, dir, o.identity)
 	if r != nil {
 		defer r.close()
 	}

@@ -151,7 +151,10 @@ func acceptsHTML(h http.Header) bool {
 				continue
 			}
 			weight, ok := params["q"]
-			if q, err := strconv.ParseFloat(weight, 64); !ok || err == nil && q > 0 {
+			if !ok {
+				return true
+			}
+			if q, err := strconv.ParseFloat(weight, 64); err == nil && q > 0 {
 				return true
 			}
 		}
