@@ -27,6 +27,8 @@ func init() {
 //	GET    /zoom_pkce/status
 //	GET    /zoom_pkce/apps/<client_id>/users/<user id>
 //	DELETE /zoom_pkce/apps/<client_id>/users/<user id>
+//	GET    /zoom_pkce/apps/<client_id>/users    records that do not open
+//	DELETE /zoom_pkce/apps/<client_id>/users    ends all users
 //	DELETE /zoom_pkce/apps/<client_id>/pauses
 type adminAPI struct{}
 
@@ -112,11 +114,13 @@ func (a *adminAPI) serveApp(w http.ResponseWriter, r *http.Request) error {
 	}
 	serve := func([]*site) error {
 		return adminError(http.StatusNotFound, "the path is /zoom_pkce/apps/<client_id>/users/<user id>, "+
-			"or /zoom_pkce/apps/<client_id>/pauses; percent-encode a slash in an id")
+			"/zoom_pkce/apps/<client_id>/users or /zoom_pkce/apps/<client_id>/pauses; percent-encode a slash in an id")
 	}
 	switch {
 	case len(parts) == 3 && parts[1] == "users":
 		serve = func(apps []*site) error { return serveUser(w, r, apps, parts[2]) }
+	case len(parts) == 2 && parts[1] == "users":
+		serve = func(apps []*site) error { return serveUsers(w, r, apps) }
 	case len(parts) == 2 && parts[1] == "pauses":
 		serve = func(apps []*site) error { return liftPauses(w, r, apps) }
 	}
@@ -147,56 +151,11 @@ func liftPauses(w http.ResponseWriter, r *http.Request, apps []*site) error {
 	return nil
 }
 
-// serveUser shows what is known of a user, or ends the user's sessions.
-func serveUser(w http.ResponseWriter, r *http.Request, apps []*site, userID string) error {
-	if userID == "" {
-		return adminError(http.StatusBadRequest, "an id in the path cannot be read")
-	}
-	var managers []*zoompkce.Manager
-	for _, s := range apps {
-		managers = append(managers, s.manager)
-	}
-	switch r.Method {
-	case http.MethodGet:
-		return showUser(w, r, managers, userID)
-	case http.MethodDelete:
-		return endUser(w, r, managers, userID)
-	}
-	return adminError(http.StatusMethodNotAllowed, "method not allowed")
-}
-
-func showUser(w http.ResponseWriter, r *http.Request, managers []*zoompkce.Manager, userID string) error {
-	for _, manager := range managers {
-		status, err := manager.UserStatus(r.Context(), userID)
-		if errors.Is(err, zoompkce.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return adminTrouble(err)
-		}
-		return adminAnswer(w, status)
-	}
-	return adminError(http.StatusNotFound, "nothing is known of this user")
-}
-
-func endUser(w http.ResponseWriter, r *http.Request, managers []*zoompkce.Manager, userID string) error {
-	ended := false
-	for _, manager := range managers {
-		here, err := manager.EndUser(r.Context(), userID, time.Time{})
-		if err != nil {
-			return adminTrouble(err)
-		}
-		ended = ended || here
-	}
-	if !ended {
-		return adminError(http.StatusNotFound, "this user has no session")
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
 // adminTrouble is the answer when the store cannot be read or written.
 func adminTrouble(err error) error {
+	if errors.Is(err, zoompkce.ErrCursor) {
+		return adminError(http.StatusBadRequest, "cursor is none that a page has ended with; begin without one")
+	}
 	if errors.As(err, new(*zoompkce.UnopenableError)) {
 		err = fmt.Errorf("%w; DELETE ends the user's sessions all the same", err)
 	}

@@ -14,8 +14,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecheck"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
 	_ "github.com/zoompkce/caddy-zoom-pkce/caddymodule/redisstore" // registered with us: one --with is enough
@@ -39,9 +39,9 @@ type App struct {
 
 	includes func() bool // Caddy may make requests of those it serves
 
-	events *telemetry.EventQueue
-	stop   context.CancelFunc
-	sweeps sync.WaitGroup
+	events     *telemetry.EventQueue
+	stop       context.CancelFunc
+	background sync.WaitGroup // sweeps, and the first look at each store
 }
 
 // CaddyModule returns the Caddy module information.
@@ -112,29 +112,39 @@ func (a *App) join(s *site) error {
 // disagreement names the first option that two handlers of an app have to
 // agree on and do not.
 func disagreement(a, b *site) string {
-	switch {
-	case !bytes.Equal(a.clientSecret, b.clientSecret):
-		return "client_secret"
-	case a.clientKey != b.clientKey || a.clientKeyID != b.clientKeyID:
-		return "client_key"
-	case a.apiURL != b.apiURL:
-		return "api_url"
-	case a.session != b.session:
-		return "session"
-	case a.programs != nil && b.programs != nil && a.programs.life != b.programs.life:
-		return "programs"
-	case a.secure != b.secure:
-		return "the scheme of redirect_uri"
-	case a.cookie.name != b.cookie.name || a.cookie.domain != b.cookie.domain ||
-		a.cookie.sameSite != b.cookie.sameSite || len(a.cookie.secrets) != len(b.cookie.secrets):
-		return "cookie"
-	}
-	for i := range a.cookie.secrets {
-		if !bytes.Equal(a.cookie.secrets[i], b.cookie.secrets[i]) {
-			return "cookie secret"
+	for _, option := range []struct {
+		name string
+		same bool
+	}{
+		{"client_secret", bytes.Equal(a.clientSecret, b.clientSecret)},
+		{"client_key", a.clientKey == b.clientKey && a.clientKeyID == b.clientKeyID},
+		{"api_url", a.apiURL == b.apiURL},
+		{"session store", a.session.store == b.session.store},
+		{"session idle_timeout", a.session.idleTimeout == b.session.idleTimeout},
+		{"session max_lifetime", a.session.maxLifetime == b.session.maxLifetime},
+		{"session sync_interval", a.session.syncInterval == b.session.syncInterval},
+		{"session max_sessions", a.session.maxSessions == b.session.maxSessions},
+		{"session cache_size", a.session.cacheSize == b.session.cacheSize},
+		{"session", a.session == b.session},
+		{"programs idle_timeout", programLives(a, b, func(l programsLife) any { return l.idle })},
+		{"programs max_lifetime", programLives(a, b, func(l programsLife) any { return l.max })},
+		{"programs max_programs", programLives(a, b, func(l programsLife) any { return l.count })},
+		{"the scheme of redirect_uri", a.secure == b.secure},
+		{"cookie name", a.cookie.name == b.cookie.name},
+		{"cookie domain", a.cookie.domain == b.cookie.domain},
+		{"cookie same_site", a.cookie.sameSite == b.cookie.sameSite},
+		{"cookie secret", slices.EqualFunc(a.cookie.secrets, b.cookie.secrets, bytes.Equal)},
+	} {
+		if !option.same {
+			return option.name
 		}
 	}
 	return ""
+}
+
+// programLives compares what matters of two programs blocks, if there are two.
+func programLives(a, b *site, part func(programsLife) any) bool {
+	return a.programs == nil || b.programs == nil || part(a.programs.life) == part(b.programs.life)
 }
 
 // Start refuses apps that clash, begins the sweeps, and tells which redirect
@@ -159,7 +169,8 @@ func (a *App) Start() error {
 		for _, s := range sites {
 			running.enter(s)
 		}
-		a.sweeps.Go(func() { caddystore.NewSweeper(first.store, id, first.logger).Run(ctx) })
+		a.background.Go(func() { caddystore.NewSweeper(first.store, id, first.logger).Run(ctx) })
+		a.background.Go(func() { storecheck.AtStart(ctx, first.logger, first.manager, id, first.clientID) })
 
 		for _, s := range sites {
 			s.warnOpenSignatures()
@@ -196,40 +207,11 @@ func (a *App) warnReadableLogs() {
 	}
 }
 
-// findSite tells what of a handler matters in routes.
-func findSite(handler caddyhttp.MiddlewareHandler) *routes.Site {
-	if h, ok := handler.(*Handler); ok {
-		return h.site.inRoutes()
-	}
-	return nil
-}
-
-func (s *site) inRoutes() *routes.Site {
-	found := &routes.Site{
-		AppID: s.client.AppID(), ClientID: s.clientID, CallbackPath: s.callbackPath, PathPrefix: s.pathPrefix,
-		Headers: s.headerNames(),
-	}
-	if s.hasPrograms() {
-		found.Metadata = programs.MetadataPaths
-	}
-	for _, uri := range s.redirectURIs {
-		found.RedirectURIs = append(found.RedirectURIs, routes.RedirectURI{URI: uri.uri, Host: uri.host})
-	}
-	return found
-}
-
-func inRoutes(sites []*site) (found []*routes.Site) {
-	for _, s := range sites {
-		found = append(found, s.inRoutes())
-	}
-	return found
-}
-
 // Stop ends the background work. It is the last moment at which all stores are
 // open: Cleanup comes for the modules of a configuration in no order.
 func (a *App) Stop() error {
 	a.stop()
-	a.sweeps.Wait()
+	a.background.Wait()
 	for _, sites := range a.apps {
 		for _, s := range sites {
 			running.leave(s)

@@ -37,7 +37,8 @@ type Cookie struct {
 	// The secrets that cookies and stored records are encrypted with, 32 bytes
 	// or more each. The first one seals, all of them open: to rotate, add the
 	// new one last everywhere, then move it first. `caddy zoom-pkce keygen`
-	// prints one. Default: generated, and kept in the session store.
+	// prints one. Default: generated, and kept in the session store; that one
+	// opens on beside those that take its place, until it is removed there.
 	Secret []string `json:"secret,omitempty"`
 }
 

@@ -121,6 +121,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 			SignInURL:   s.loginURL(f.returnURL),
 			RetryURL:    f.returnURL,
 			Scopes:      f.scopes,
+			Credentials: s.credentials(),
 			RedirectURI: s.redirectURIOf(r).uri,
 			Unopenable:  errors.As(f.err, new(*zoompkce.UnopenableError)),
 		})

@@ -81,6 +81,17 @@ func (s *settings) zoomConfig() zoomapi.Config {
 	}
 }
 
+// credentials are the options by which Zoom knows the app.
+func (s *settings) credentials() []string {
+	switch {
+	case s.clientKey != "":
+		return []string{"client_id", "client_key"}
+	case s.clientSecret != nil:
+		return []string{"client_id", "client_secret"}
+	}
+	return []string{"client_id"}
+}
+
 // promised are the request headers that the directive sets, each in its place:
 // names in settings, values in a request. "" is one that is not set.
 type promised [9]string

@@ -25,6 +25,7 @@ type visit struct {
 	bearers  []string // the Authorization header as it came
 	injected []injected
 	found    []found
+	offered  *include.Offer  // the first directive's. Not a variable: proxies read those when we have returned
 	profile  zoomapi.Profile // of whom the placeholders tell
 
 	byCookie   bool // no bearer counts: the endpoint is one of browsers
@@ -58,8 +59,8 @@ type found struct {
 
 	// The last ZAK and what it was asked for: a site that wants one fetched for every
 	// request does not want two for one.
-	zak    string
-	policy zoompkce.ZAKPolicy
+	zak   string
+	asked *zakSettings
 }
 
 // visitVar is where the visit is kept among the variables of the request. It
@@ -119,25 +120,18 @@ func (s *site) includable(v *visit, next caddyhttp.Handler) caddyhttp.Handler {
 	})
 }
 
-// offerVar is where the first directive's offer is kept for further ones. It is no
-// part of the visit: few have one.
-const offerVar = visitVar + "_include"
-
 func (v *visit) offer(r *http.Request) (withdraw func()) {
-	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	offered := &known{cookies: v.cookies, bearers: v.bearers, found: slices.Clone(v.found)}
 	withdraw = func() {}
-	offer, ok := vars[offerVar].(*include.Offer)
-	if !ok {
-		offer = include.New(offered)
-		vars[offerVar] = offer
+	if v.offered == nil {
+		v.offered = include.New(offered)
 		withdraw = func() {
-			offer.Withdraw()
-			delete(vars, offerVar)
+			v.offered.Withdraw()
+			v.offered = nil
 		}
 	}
-	offer.Change(offered)
-	offer.PutOn(r) // an earlier directive's key was scrubbed
+	v.offered.Change(offered)
+	v.offered.PutOn(r) // an earlier directive's key was scrubbed
 	return withdraw
 }
 
@@ -239,7 +233,7 @@ func (v *visit) foundFor(app string) *found {
 func (s *site) zakOf(r *http.Request, v *visit, session *zoompkce.Session) (string, error) {
 	policy := zoompkce.ZAKPolicy{MaxAge: s.zak.maxAge, Lifetime: s.zak.lifetime}
 	f := v.foundFor(s.client.AppID())
-	if f.zak != "" && f.policy.Lifetime == policy.Lifetime && f.policy.MaxAge <= policy.MaxAge {
+	if f.zak != "" && f.asked.lifetime == s.zak.lifetime && f.asked.maxAge <= s.zak.maxAge {
 		return f.zak, nil
 	}
 	zak, err := s.manager.ZAK(r.Context(), session, policy)
@@ -247,7 +241,7 @@ func (s *site) zakOf(r *http.Request, v *visit, session *zoompkce.Session) (stri
 		return "", err
 	}
 	telemetry.Metrics.ZAKAge.Observe(time.Since(zak.FetchedAt).Seconds())
-	f.zak, f.policy = zak.Token, policy
+	f.zak, f.asked = zak.Token, s.zak
 	return zak.Token, nil
 }
 

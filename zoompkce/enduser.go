@@ -118,6 +118,55 @@ func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string)
 	return nil
 }
 
+// maxEnded is how many users a page ends at most: each is written, and revoked at Zoom.
+const maxEnded = 100
+
+// EndUsers ends every session and program of all users, a page at a time, as
+// [Manager.EndUser] does for one; records that cannot be opened go, too. It returns how
+// many users it has ended and how many it could not end, which may be tried again.
+// Errors are [ErrCursor] or a [*StoreError].
+func (m *Manager) EndUsers(ctx context.Context, cursor string) (ended, failed int, next string, err error) {
+	ctx = context.WithoutCancel(ctx)
+	k, err := m.storedKeys(ctx)
+	if err != nil {
+		return 0, 0, "", err
+	}
+	looked := 0
+	next, err = m.walk(ctx, cursor, func(key string) (bool, error) {
+		found, err := m.look(ctx, k, key)
+		if found == nil || err != nil {
+			return true, err
+		}
+		looked++
+		was, err := m.endFound(ctx, found)
+		switch {
+		case isOutage(ctx, err):
+			return false, err
+		case err != nil:
+			failed++
+		case was:
+			ended++
+		}
+		return ended+failed < maxEnded && looked < pageRecords, nil
+	})
+	return ended, failed, next, err
+}
+
+// endFound ends the user of a record. One whose id nobody can read has no
+// tombstone; it is made to expire, which nobody takes for a session.
+func (m *Manager) endFound(ctx context.Context, found *foundRecord) (bool, error) {
+	if found.bad == nil {
+		return m.EndUser(ctx, found.record.UserID, time.Time{})
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	_, err := m.store.Swap(ctx, found.bad.Record, found.version, found.sealed, time.Now().Add(-time.Second))
+	if err != nil {
+		return false, m.storeError("removing a record that cannot be opened", err)
+	}
+	return true, nil
+}
+
 // Disconnect signs the users out of everything whose session cookies came with a
 // request: all their sessions and programs end, and a kept grant. Their tokens
 // are revoked at Zoom if Zoom can be reached. A cookie whose session has ended has

@@ -40,8 +40,9 @@ type grant struct {
 	Asked bool                    `json:"asked,omitempty"`
 }
 
-func newGrant(t *zoomapi.Token, p zoomapi.Profile, now time.Time) *grant {
-	g := &grant{SignIn: rand.Text(), SignedInAt: now, Profile: p, ProfileAt: now}
+// newGrant returns the grant of a sign-in. Whose it is has to be asked.
+func newGrant(t *zoomapi.Token, now time.Time) *grant {
+	g := &grant{SignIn: rand.Text(), SignedInAt: now}
 	g.setToken(t, now)
 	return g
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gorilla/securecookie"
 )
@@ -38,6 +39,8 @@ type keys struct {
 
 	// generated is the first secret, if it is one that is kept in the store.
 	generated []byte
+	// former is the id of a generated secret that opens and does not seal any more.
+	former keyID
 }
 
 type secretKeys struct {
@@ -62,7 +65,6 @@ func newKeys(app string, secrets [][]byte) (*keys, error) {
 		return nil, errors.New("no cookie secret")
 	}
 	k := &keys{app: app}
-	set := sha256.New()
 	for i, secret := range secrets {
 		if len(secret) < MinSecretLen {
 			return nil, fmt.Errorf("cookie secret %d has %d bytes, it needs %d or more",
@@ -72,11 +74,30 @@ func newKeys(app string, secrets [][]byte) (*keys, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cookie secret %d: %w", i+1, err)
 		}
-		set.Write(derived.id[:])
 		k.list = append(k.list, derived)
 	}
-	set.Sum(k.set[:0])
+	k.identify()
 	return k, nil
+}
+
+// identify makes set stand for the list.
+func (k *keys) identify() {
+	set := sha256.New()
+	for i := range k.list {
+		set.Write(k.list[i].id[:])
+	}
+	set.Sum(k.set[:0])
+}
+
+// with returns keys that open what secret has sealed, too.
+func (k *keys) with(secret []byte) (*keys, error) {
+	derived, err := deriveKeys(k.app, secret)
+	if err != nil {
+		return nil, err
+	}
+	both := &keys{app: k.app, list: slices.Concat(k.list, []secretKeys{derived}), former: derived.id}
+	both.identify()
+	return both, nil
 }
 
 func deriveKeys(app string, secret []byte) (k secretKeys, err error) {
@@ -246,4 +267,13 @@ func (k *keys) has(id keyID) bool {
 		}
 	}
 	return false
+}
+
+// ids are those of the secrets, the one that seals first.
+func (k *keys) ids() []string {
+	ids := make([]string, len(k.list))
+	for i := range k.list {
+		ids[i] = k.list[i].id.String()
+	}
+	return ids
 }

@@ -357,3 +357,69 @@ func TestCachedNoIsReadAgain(t *testing.T) {
 		}
 	})
 }
+
+// Nor is its word that Zoom has ended the grant: a sign-in in another process revives it for all
+// who live by it.
+func TestRevivedElsewhere(t *testing.T) {
+	for name, comes := range map[string]func(*process, *browser, *zoompkce.ProgramTokens){
+		"the browser": func(p *process, b *browser, _ *zoompkce.ProgramTokens) { p.works(b) },
+		"the program": func(p *process, _ *browser, tokens *zoompkce.ProgramTokens) { p.in(tokens) },
+		"the program with its refresh token": func(p *process, _ *browser, tokens *zoompkce.ProgramTokens) {
+			p.refreshed(tokens)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				lasting := programs(func(c *zoompkce.ProgramConfig) { c.TokenLifetime = 24 * time.Hour })
+				p, q := w.process(lasting), w.process(lasting, syncEvery(time.Minute))
+				b := p.signIn("ada")
+				tokens := p.program(b)
+				w.zoom.RevokeUser(w.app.ClientID, "ada")
+				toExpiry()
+				q.signedOut(b)
+				q.out(tokens)
+				p.signIn("ada")
+				time.Sleep(2 * time.Second)
+				comes(q, b, tokens)
+			})
+		})
+	}
+}
+
+// The store goes back between two readings, and the answer to the later one comes when that to the
+// earlier is known: it may be of any age, and gives nobody the older grant.
+func TestReadingOvertakenByTheOneBefore(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		p.signIn("ada")
+		goBack := w.snapshotOf(w.store.only(t))
+		time.Sleep(time.Second)
+		b := p.signIn("ada")
+		s := p.session(b)
+		toExpiry()
+
+		before := w.store.hold("load", true)
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			_, _ = p.Session(ctx, b.header())
+		}()
+		<-before.arrived
+		goBack()
+		after := w.store.hold("load", true)
+		refreshed := make(chan struct{})
+		go func() {
+			defer close(refreshed)
+			token, err := p.AccessToken(ctx, s)
+			if _, _, ok := w.zoom.ValidateAccessToken(token); !ok {
+				w.Errorf("a token that Zoom does not take, %v", err)
+			}
+		}()
+		<-after.arrived
+		close(before.release)
+		<-asked
+		close(after.release)
+		<-refreshed
+		p.works(b)
+	})
+}

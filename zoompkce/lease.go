@@ -8,8 +8,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// While another process holds the lease, its outcome is looked for at these
-// intervals.
+// While another process holds the lease, or may be about to save what it has got, its outcome
+// is looked for at these intervals.
 const (
 	minLeasePoll = 20 * time.Millisecond
 	maxLeasePoll = 250 * time.Millisecond
@@ -30,9 +30,9 @@ func (m *Manager) takeLease(
 	for began, pause := time.Now(), minLeasePoll; ; pause = min(2*pause, maxLeasePoll) {
 		snap, err := m.change(ctx, patience, u, "taking the refresh lease", func(r *record) error {
 			switch {
-			case r.Grant == nil || r.Grant.dead():
+			case r.Grant == nil || r.Grant.dead() && !from.same(u.unsaved.Load()):
 				return errGrantDying
-			case !newer(u.unsaved.Load(), r.Grant).same(from) && !from.succeeds(r.Grant):
+			case !u.toRefresh(from, r.Grant):
 				return errUnchanged
 			case r.Lease != nil && r.Lease.Owner != m.state.owner && !m.leaseOver(u, r.Lease, time.Now()):
 				return errWait
@@ -57,6 +57,14 @@ func (m *Manager) takeLease(
 			return nil, false, err
 		}
 	}
+}
+
+// toRefresh reports whether from is what is to be refreshed: the newest grant, or
+// one that is not saved yet and cannot be told to be it.
+func (u *user) toRefresh(from, stored *grant) bool {
+	unsaved := u.unsaved.Load()
+	return !stored.succeeds(from) &&
+		(from.same(unsaved) || from.succeeds(stored) || from.same(newer(unsaved, stored)))
 }
 
 // seenLease is a lease of another process and when it was first seen here.
@@ -114,13 +122,13 @@ func (m *Manager) believeInvalidGrant(
 	ctx context.Context, u *user, base *grant, refused error,
 ) (*grant, error) {
 	replaced := func(g *grant) bool { return g == nil || !g.same(base) && !base.succeeds(g) }
-	for began := time.Now(); time.Since(began) < m.timeout; {
+	for began, pause := time.Now(), minLeasePoll; time.Since(began) < m.timeout; pause = min(2*pause, maxLeasePoll) {
 		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {
 			u.dropUnsaved(base)
 			return alive(g)
 		}
 		// A manager that is drained leaves the decision to its successor.
-		if err := sleep(m.background, min(100*time.Millisecond, m.timeout/10)); err != nil {
+		if err := sleep(m.background, pause); err != nil {
 			return nil, &zoomapi.Error{Call: zoomapi.CallRefresh, Kind: zoomapi.KindUnavailable, Err: errDrained}
 		}
 	}

@@ -118,3 +118,54 @@ func TestGeneratedSecretVanishes(t *testing.T) {
 		})
 	})
 }
+
+// Tokens and codes of programs are sealed under the secret, too, and a client takes their refusal for
+// final: so a process that has the former secret looks for the new one first.
+func TestGeneratedSecretOfPrograms(t *testing.T) {
+	generated := secrets()
+	for name, comes := range map[string]func(p, q *process, b *browser){
+		"an access token": func(p, q *process, b *browser) { q.in(p.program(b)) },
+		"a refresh token": func(p, q *process, b *browser) { q.refreshed(p.program(b)) },
+		"a revocation": func(p, q *process, b *browser) {
+			tokens := p.program(b)
+			q.must(q.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash))
+			time.Sleep(time.Minute)
+			p.out(tokens)
+		},
+		"a client id": func(p, q *process, _ *browser) {
+			id, err := p.SealClientID(ctx, issuer, []byte("app"))
+			if err == nil {
+				_, err = q.OpenClientID(ctx, issuer, id)
+			}
+			if err != nil {
+				q.Error(err)
+			}
+		},
+		"a code":           func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
+		"a code, too soon": func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				q := w.process(generated, withPrograms)
+				q.works(q.signIn("bob"))
+				if name != "a code, too soon" {
+					time.Sleep(2 * time.Second)
+				} else if reason := q.dead(issuer, q.TokenPrefix()+"a_garbage"); reason != "unopenable" { // looks for the secret
+					w.Error(reason)
+				}
+				w.wipe("/secret")
+				p := w.process(generated, withPrograms)
+				comes(p, q, p.signIn("ada"))
+			})
+		})
+	}
+}
+
+func (p *process) redeems(code string) {
+	p.Helper()
+	tokens, err := p.RedeemCode(ctx, redemption(code))
+	if err != nil {
+		p.Fatalf("redeeming: %v", err)
+	}
+	p.process(secrets(), withPrograms).in(tokens)
+}

@@ -32,8 +32,9 @@ type ManagerConfig struct {
 	// a new one, which Close closes.
 	State *State
 
-	// Secrets seal cookies and records: the first one seals, all open. Default:
-	// one secret, generated once and kept in the store.
+	// Secrets seal cookies and records: the first one seals, all open, and so does a
+	// generated one that the store still holds. Default: one secret, generated once and
+	// kept in the store.
 	Secrets [][]byte
 	// Cookies says how cookies are named and to whom they are sent.
 	Cookies CookieConfig
@@ -83,6 +84,9 @@ type Manager struct {
 	keyFlights singleflight.Group
 	secretSeen atomic.Int64 // when the generated secret was last looked at, in Unix nanoseconds
 
+	began        time.Time
+	formerSought atomic.Bool // a generated secret that the operator's own have replaced; see withFormer
+
 	// Work that does not belong to one request is counted, and runs under
 	// background where it goes on by itself.
 	background context.Context
@@ -117,6 +121,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		timeout: cfg.Client.Timeout(),
 		observe: cfg.Observe,
 		trial:   newTrial(),
+		began:   time.Now(),
 	}
 	if cfg.Programs != nil {
 		m.lives = cfg.Programs.Lives

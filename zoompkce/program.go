@@ -145,9 +145,10 @@ func (m *Manager) OpenClientID(ctx context.Context, issuer, id string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	client, ok := k.openToken(kindClient, issuer, id)
-	if !ok {
+	return underOthers(ctx, m, k, ErrUnknownToken, false, func(k *keys) ([]byte, error) {
+		if client, ok := k.openToken(kindClient, issuer, id); ok {
+			return client, nil
+		}
 		return nil, ErrUnknownToken
-	}
-	return client, nil
+	})
 }

@@ -83,9 +83,17 @@ func (m *Manager) OpenConsent(ctx context.Context, s *Session, issuer, value str
 	if err != nil {
 		return nil, err
 	}
-	var c consentPayload
-	plain, ok := k.openToken(kindConsent, issuer, value)
-	if !ok || json.Unmarshal(plain, &c) != nil || s.program != nil || c.Session != s.cookie.id ||
+	c, err := underOthers(ctx, m, k, ErrConsentExpired, true, func(k *keys) (c consentPayload, err error) {
+		plain, ok := k.openToken(kindConsent, issuer, value)
+		if !ok || json.Unmarshal(plain, &c) != nil {
+			err = ErrConsentExpired
+		}
+		return c, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.program != nil || c.Session != s.cookie.id ||
 		time.Since(time.UnixMilli(c.Shown)) > ConsentLifetime {
 		return nil, ErrConsentExpired
 	}
@@ -188,10 +196,18 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	if err != nil {
 		return nil, err
 	}
-	var p codePayload
-	plain, ok := k.openToken(kindCode, c.Issuer, c.Code)
-	if !ok || json.Unmarshal(plain, &p) != nil {
-		return nil, errGrantUnopened
+	p, err := underOthers(ctx, m, k, errGrantUnopened, true, func(k *keys) (p codePayload, err error) {
+		plain, ok := k.openToken(kindCode, c.Issuer, c.Code)
+		if !ok || json.Unmarshal(plain, &p) != nil {
+			err = errGrantUnopened
+		}
+		return p, err
+	})
+	if err == nil {
+		k, err = m.loadKeys(ctx) // what it gets has to be opened by others, too
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := c.matches(&p); err != nil {
 		return nil, err

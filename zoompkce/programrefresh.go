@@ -20,8 +20,19 @@ func (m *Manager) RefreshSession(ctx context.Context, issuer, token string, clie
 	if err != nil {
 		return nil, err
 	}
-	t := m.openProgramToken(k, kindRefresh, issuer, token)
-	if t == nil || t.at == "" && t.issuer != hash8(issuer) || m.lives == nil {
+	t, err := underOthers(ctx, m, k, errGrantUnopened, true, func(k *keys) (*openedToken, error) {
+		if t := m.openProgramToken(k, kindRefresh, issuer, token); t != nil {
+			return t, nil
+		}
+		return nil, errGrantUnopened
+	})
+	if err == nil {
+		k, err = m.loadKeys(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.at == "" && t.issuer != hash8(issuer) || m.lives == nil {
 		return nil, errGrantUnopened
 	}
 	s, p, err := m.sessionOfProgram(ctx, k, t, time.Now())

@@ -43,6 +43,12 @@ func (m *Manager) programSession(ctx context.Context, origin, token string) (*Se
 	if err != nil {
 		return nil, err
 	}
+	return underOthers(ctx, m, k, errTokenUnopened, false, func(k *keys) (*Session, error) {
+		return m.sessionOfToken(ctx, k, origin, token)
+	})
+}
+
+func (m *Manager) sessionOfToken(ctx context.Context, k *keys, origin, token string) (*Session, error) {
 	now := time.Now()
 	t := m.openAccessToken(k, origin, token, now)
 	switch {
@@ -69,8 +75,8 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 		return nil, nil, errProgramEnded
 	}
 	snap, err := m.current(ctx, k, t.user, now)
-	// Another process may have given the token after the record was read here. The
-	// first reading may be one that had begun before, too.
+	// Another process may have given the token, or revived the grant, after the record was read
+	// here, and clients take a refusal for final. The first reading may be one that had begun before, too.
 	for try := 0; err == nil && try < 2 && t.mayBeNewerThan(snap, now); try++ {
 		snap, err = m.rereadPaced(ctx, k, t.user)
 	}
@@ -90,13 +96,19 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 	return &Session{user: t.user, snap: snap, cookie: &noCookie, created: p.Created * 1000, program: t, at: now.UnixMilli()}, p, nil
 }
 
-// mayBeNewerThan reports whether the token may have been given after the record
-// was read.
+// mayBeNewerThan reports whether the store may know better than what was read of it: the token was
+// given, or a sign-in has revived the grant, after that.
 func (t *openedToken) mayBeNewerThan(snap *snapshot, now time.Time) bool {
-	p := snap.program(t.id)
+	p, g := snap.program(t.id), t.user.grant(snap)
+	switch {
+	case snap.readAt.After(now):
+		return false
+	case p != nil && g != nil && g.dead():
+		return now.Sub(snap.readAt) > noMemory
+	}
 	// A refresh reads the record anyway, and decides on its generation then.
 	return (p == nil || t.generation > p.Generation && t.kind == kindAccess) &&
-		!snap.readAt.After(now) && snap.readAt.Before(t.issuedAt().Add(clockSkew))
+		snap.readAt.Before(t.issuedAt().Add(clockSkew))
 }
 
 func (s *snapshot) program(id sessionID) *program {
@@ -229,12 +241,18 @@ func (m *Manager) RevokeProgram(ctx context.Context, issuer, token string, clien
 	if err != nil {
 		return err
 	}
-	for _, kind := range []tokenKind{kindRefresh, kindAccess} {
-		if t := m.openProgramToken(k, kind, issuer, token); t != nil && (t.at != "" || t.issuer == hash8(issuer)) {
-			return m.endProgram(ctx, t.user, t.id, "revoked", &client)
+	t, err := underOthers(ctx, m, k, ErrUnknownToken, true, func(k *keys) (*openedToken, error) {
+		for _, kind := range []tokenKind{kindRefresh, kindAccess} {
+			if t := m.openProgramToken(k, kind, issuer, token); t != nil && (t.at != "" || t.issuer == hash8(issuer)) {
+				return t, nil
+			}
 		}
+		return nil, ErrUnknownToken
+	})
+	if err != nil {
+		return err
 	}
-	return ErrUnknownToken
+	return m.endProgram(ctx, t.user, t.id, "revoked", &client)
 }
 
 // endProgram ends a program, of one client alone if that is given. With the last

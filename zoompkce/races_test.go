@@ -242,7 +242,14 @@ func TestSignInsRaceEachOther(t *testing.T) {
 					if p.works(one) != q.works(two) {
 						w.Error("two grants")
 					}
-					w.calls(zoomtest.CallRefresh, 0)
+					// Who was replaced is told so by a refresh token that is refused.
+					status, err := p.UserStatus(ctx, "ada")
+					if w.must(err); status.RefreshedTimes != 0 {
+						w.Errorf("the living tokens were refreshed %d times", status.RefreshedTimes)
+					}
+					if n := w.zoom.Count(zoomtest.CallRefresh); n > 1 {
+						w.Errorf("%d refresh calls", n)
+					}
 				})
 			})
 		}

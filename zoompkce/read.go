@@ -93,15 +93,19 @@ func (m *Manager) readFailed(u *user, err error, took time.Duration) error {
 	return err
 }
 
-// load reads the record, whatever is known already.
+// load reads the record, whatever is known already, and returns what is known then: an answer that
+// others have overtaken counts for nothing, even if the store went back meanwhile.
 func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error) {
 	snap := &snapshot{began: u.tickets.Add(1), readAt: time.Now()}
 	key := recordKey(m.client.AppID(), u.key)
 	sealed, version, err := m.store.Load(ctx, key)
-	switch {
+	switch known := u.current.Load(); {
 	case errors.Is(err, ErrNotFound):
 	case err != nil:
 		return nil, err
+	case known != nil && known.record != nil && known.version == version && k.has(known.key):
+		// It is what was opened before: versions never come back.
+		snap.record, snap.key, snap.version, snap.seq = known.record, known.key, version, known.record.Seq
 	default:
 		if snap.record, snap.key, err = k.openUser(key, u.key, sealed); err != nil {
 			other, _, _ := m.replacedKeys(ctx, k)
@@ -115,5 +119,5 @@ func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error)
 		snap.version, snap.seq = version, snap.record.Seq
 	}
 	m.adopt(u, snap)
-	return snap, nil
+	return u.current.Load(), nil
 }

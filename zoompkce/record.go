@@ -119,6 +119,14 @@ func (r *record) grantOrNil() *grant {
 // tombstone reports whether the record only says that its user is gone.
 func (r *record) tombstone() bool { return !r.Ended.IsZero() }
 
+// since is when its user signed in, or was ended.
+func (r *record) since() time.Time {
+	if r.Grant != nil {
+		return r.Grant.SignedInAt
+	}
+	return r.Ended
+}
+
 // session finds an open session.
 func (r *record) session(id sessionID) *openSession {
 	for i := range r.Sessions {

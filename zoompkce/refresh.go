@@ -41,8 +41,7 @@ func (m *Manager) refreshWithin(
 	}
 	// The call to Zoom may take one timeout, watching what its refusal means another one.
 	wait := 2*m.timeout + 2*storePatience
-	key := "refresh" + string(u.key[:]) + from.id()
-	g, err := share(ctx, m, key, wait, func(ctx context.Context) (*grant, error) {
+	g, err := share(ctx, m, refreshOf(u, from), wait, func(ctx context.Context) (*grant, error) {
 		// Somebody may have come here after the work was done.
 		if g := u.newest(); g != nil && !g.same(from) {
 			return alive(g)
@@ -68,6 +67,9 @@ func (m *Manager) refreshWithin(
 	})
 	return g, unavailable(zoomapi.CallRefresh, err)
 }
+
+// refreshOf names the one refresh of a grant that may be under way.
+func refreshOf(u *user, g *grant) string { return "refresh" + string(u.key[:]) + g.id() }
 
 func alive(g *grant) (*grant, error) {
 	if g == nil || g.dead() {
@@ -136,4 +138,30 @@ func (m *Manager) refreshRefused(ctx context.Context, u *user, base *grant, err 
 	m.dropLease(ctx, u)
 	m.observe(Event{Kind: EventRefresh, UserID: base.Profile.ID, Outcome: outcome, Err: err})
 	return g, err
+}
+
+// revive refreshes the grant of a sign-in whose access token Zoom does not take.
+// A later sign-in may have ended the grant, or Zoom has revoked the access token alone,
+// before its time: the refresh token, which nobody else has yet, tells. It reports
+// false where the grant has ended.
+func (m *Manager) revive(ctx context.Context, fresh *grant) (alive bool, err error) {
+	// Cut off, it would be spent with nobody to hear what came for it.
+	token, err := m.client.Refresh(context.WithoutCancel(ctx), fresh.RefreshToken)
+	switch {
+	case zoomapi.KindOf(err) == zoomapi.KindInvalidGrant:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	*fresh = *fresh.refreshed(token, time.Now())
+	return true, nil
+}
+
+// reviveUnsaved is revive of a grant that is not saved yet. Others may be refreshing
+// it, and after the store went back even other processes, so it takes the lease.
+func (m *Manager) reviveUnsaved(u *user, g *grant) error {
+	_, err := share(context.Background(), m, refreshOf(u, g), 2*m.timeout+storeTimeout, func(ctx context.Context) (*grant, error) {
+		return m.refreshOnce(ctx, u, g, storeTimeout)
+	})
+	return err
 }

@@ -58,6 +58,8 @@ func newGeneratedKeys(app string, secrets ...[]byte) (*keys, error) {
 	return k, err
 }
 
+const opSecret = "looking for the generated cookie secret"
+
 // storedKeys returns keys whose secret others will find. A generated one may have
 // vanished from the store, with everything else or alone: then it is put
 // back, or the one that another process has created is taken. What is sealed with the
@@ -67,7 +69,6 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 	if err != nil || k.generated == nil {
 		return k, err
 	}
-	const op = "looking for the generated cookie secret"
 	stored, err := share(ctx, m, "secret"+string(k.set[:]), storePatience, func(ctx context.Context) (*keys, error) {
 		ctx, cancel := context.WithTimeout(ctx, storePatience)
 		defer cancel()
@@ -88,7 +89,7 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 		return taken, err
 	})
 	if err != nil {
-		return nil, m.storeError(op, err)
+		return nil, m.storeError(opSecret, err)
 	}
 	return stored, nil
 }
@@ -98,23 +99,55 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 const secretPause = time.Second
 
 // replacedKeys returns the keys for what does not open under k: another process may
-// have replaced a generated secret that had vanished from the store. It returns
+// have replaced a generated secret that had vanished from the store, and one of the
+// operator's own may have taken the place of a generated one. It returns
 // nil where there are no others, and reports whether it has looked.
 func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looked bool, err error) {
-	if k.generated == nil {
-		return nil, true, nil
-	}
 	if now := m.keys.Load(); now != k {
 		return now, true, nil
+	}
+	if k.generated == nil && m.formerSought.Load() {
+		return nil, true, nil
 	}
 	if time.Now().UnixNano()-m.secretSeen.Load() < int64(secretPause) {
 		return nil, false, nil
 	}
-	stored, err := m.storedKeys(ctx)
-	if err != nil || stored == k {
+	var found *keys
+	if k.generated == nil {
+		if found, err = m.withFormer(ctx, k, true); err != nil {
+			err = m.storeError("looking for a former generated cookie secret", err)
+		}
+	} else {
+		found, err = m.storedKeys(ctx)
+	}
+	if err != nil || found == k {
 		return nil, true, err
 	}
-	return stored, true, nil
+	return found, true, nil
+}
+
+// underOthers opens something, under k or, if that fails with unopened, under the keys that may have
+// taken its place. patient waits until they may be looked for, for what is refused for good.
+func underOthers[T any](
+	ctx context.Context, m *Manager, k *keys, unopened error, patient bool, open func(*keys) (T, error),
+) (value T, err error) {
+	if value, err = open(k); !errors.Is(err, unopened) {
+		return value, err
+	}
+	other, looked, failed := m.replacedKeys(ctx, k)
+	if patient && !looked && failed == nil {
+		if err := sleep(ctx, secretPause); err != nil {
+			return value, &StoreError{opSecret, err}
+		}
+		other, _, failed = m.replacedKeys(ctx, k)
+	}
+	switch {
+	case failed != nil:
+		return value, failed
+	case other != nil:
+		return open(other)
+	}
+	return value, err
 }
 
 // GeneratedSecret returns the cookie secret that is kept in the store itself,

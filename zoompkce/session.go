@@ -3,6 +3,7 @@ package zoompkce
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -103,6 +104,9 @@ func (m *Manager) Session(ctx context.Context, cookies []string) (*Session, erro
 // They are worth nothing only if they do not open under the secret that others
 // may have put into the store meanwhile, either.
 func (m *Manager) sessionUnderOthers(ctx context.Context, k *keys, values []string) (*Session, error) {
+	if !slices.ContainsFunc(values, func(value string) bool { return len(value) > sessionCookieLen }) {
+		return nil, errUnopened // too short to hold a session, whoever sealed it
+	}
 	other, looked, err := m.replacedKeys(ctx, k)
 	switch {
 	case err != nil:
@@ -163,9 +167,9 @@ func (m *Manager) membership(ctx context.Context, k *keys, c *openedCookie, now 
 	}
 	verdict := c.verdict(snap, now)
 	// Another process may have opened or revived the session after the record was
-	// read here, so it is read again before the cookie is cleared. The first
+	// read here, so it is read again before anybody is told. The first
 	// reading may be one that had begun before, too.
-	for try := 0; errors.Is(verdict, errEnded) && try < 2 && c.mayBeNewerThan(snap, now); try++ {
+	for try := 0; verdict != nil && try < 2 && c.mayBeNewerThan(snap, now); try++ {
 		if snap, err = m.reread(ctx, k, c.user, true); err != nil {
 			return nil, err
 		}
@@ -191,8 +195,8 @@ func (c *openedCookie) verdict(snap *snapshot, now time.Time) error {
 	return errEnded
 }
 
-// noMemory is how long memory's word that a session is over is believed: who
-// keeps sending its cookie causes a read of the store in this time at most.
+// noMemory is how long memory's word that a session or program is over is believed: who
+// keeps sending its cookie or token causes a read of the store in this time at most.
 const noMemory = time.Second
 
 // mayBeNewerThan reports whether the session may have been opened, or revived,

@@ -57,12 +57,11 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 	if err != nil {
 		return nil, err
 	}
-	exchanged := time.Now()
-	profile, err := m.owner(ctx, token, exchanged)
-	if err != nil {
+	fresh := newGrant(token, time.Now())
+	if err := m.findOwner(ctx, fresh); err != nil {
 		return nil, err
 	}
-	fresh := newGrant(token, profile, exchanged)
+	profile := fresh.Profile
 	u := m.state.users.get(keyOf(profile.ID))
 	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().UnixMilli()}
 
@@ -91,30 +90,6 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 }
 
 const opSignIn = "saving a sign-in"
-
-// mePause is how long Zoom is left alone before it is asked a second time.
-const mePause = 500 * time.Millisecond
-
-// owner asks Zoom who the user of a new token is, a second time if it does not
-// say, and no longer than one call may take. If it still does not, the token itself
-// names whose grant it is: that user's older one has ended with the exchange.
-func (m *Manager) owner(ctx context.Context, token *zoomapi.Token, exchanged time.Time) (zoomapi.Profile, error) {
-	asking, cancel := context.WithTimeout(ctx, m.timeout)
-	defer cancel()
-	profile, err := m.client.Me(asking, *token)
-	if err == nil || zoomapi.KindOf(err) == zoomapi.KindUnauthorized {
-		return profile, err
-	}
-	if sleep(asking, mePause) == nil {
-		if profile, err = m.client.Me(asking, *token); err == nil {
-			return profile, nil
-		}
-	}
-	if id := token.UserID(); id != "" && zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
-		m.keepGrant(ctx, m.state.users.get(keyOf(id)), newGrant(token, zoomapi.Profile{ID: id}, exchanged))
-	}
-	return zoomapi.Profile{}, err
-}
 
 // keepGrant keeps the grant of a sign-in that failed after the exchange, as one
 // that is not saved yet: it has ended the older grant at Zoom, and all browsers of
@@ -187,12 +162,14 @@ func (m *Manager) addSession(
 		if !errors.Is(err, errAsk) {
 			return snap, err
 		}
-		_, err = m.client.Me(ctx, fresh.token())
-		asked, refused = doubt, zoomapi.KindOf(err) == zoomapi.KindUnauthorized
-		if err != nil && !refused {
+		taken, err := m.takes(ctx, fresh)
+		if err == nil && !taken {
+			taken, err = m.revive(ctx, fresh)
+		}
+		if err != nil {
 			return nil, err // without Zoom's word a dead grant could take the place of the living one
 		}
-		if !refused {
+		if asked, refused = doubt, !taken; taken {
 			fresh.putAfter(snap.record.grantOrNil())
 		}
 	}

@@ -39,20 +39,34 @@ const (
 	unusedLife       = 10 * time.Minute
 )
 
+// sweeps is the clock of a cache: what has expired is not found any more, and leaves the memory
+// once a minute. By itself a cache would wake up every second, for nothing.
+type sweeps struct{ began time.Time }
+
+// NowNano is the monotonic time, so that a clock that is put right ends nothing.
+func (c sweeps) NowNano() int64 { return c.began.UnixNano() + int64(time.Since(c.began)) }
+
+// Tick tells when to sweep, whatever the cache asks for.
+func (c sweeps) Tick(time.Duration) <-chan time.Time { return time.Tick(time.Minute) }
+
 // NewState returns an empty state. Close it when the last Manager is closed.
 func NewState() *State {
+	clock := sweeps{time.Now()}
 	return &State{
 		opened: otter.Must(&otter.Options[cookieHash, *openedCookie]{
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
+			Clock:            clock,
 		}),
 		active: otter.Must(&otter.Options[*user, struct{}]{
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[*user, struct{}](unusedLife),
+			Clock:            clock,
 		}),
 		tokens: otter.Must(&otter.Options[cookieHash, *openedToken]{
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedToken](unusedLife),
+			Clock:            clock,
 		}),
 		users:    newUserIndex(),
 		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},

@@ -30,16 +30,21 @@ func newTrial() trial { return trial{name: rand.Text()} }
 // trialLife is how long what was written may be found.
 const trialLife = 10 * time.Minute
 
-// proveWritable writes to the store, once for all who ask at the same time. A
+// ProveWritable writes to the store, once for all who ask at the same time. A
 // store that answers may yet refuse what it is given: a full disk, a Redis that has
-// become a replica.
-func (m *Manager) proveWritable(ctx context.Context) error {
+// become a replica. It waits for two seconds at most.
+func (m *Manager) ProveWritable(ctx context.Context) error {
 	_, err := share(ctx, m, "trial"+m.trial.name, storePatience, func(ctx context.Context) (struct{}, error) {
 		ctx, cancel := context.WithTimeout(ctx, storePatience)
 		defer cancel()
 		return outlasting(ctx, func() (struct{}, error) { return struct{}{}, m.writeTrial(ctx) })
 	})
-	if err != nil {
+	return err
+}
+
+// proveWritable is ProveWritable for a sign-in.
+func (m *Manager) proveWritable(ctx context.Context) error {
+	if err := m.ProveWritable(ctx); err != nil {
 		return m.storeError(opSignIn, err)
 	}
 	return nil

@@ -60,6 +60,9 @@ func (m *Manager) trySaving(u *user) bool {
 		return true
 	}
 	_, err := m.saveGrant(context.Background(), u, fresh)
+	if errors.Is(err, errRefused) {
+		err = m.reviveUnsaved(u, fresh)
+	}
 	return err == nil
 }
 
@@ -115,6 +118,9 @@ var (
 	errSuperseded = errors.New("the grant was replaced by a later sign-in")
 	// errAsk means that only Zoom can tell which of two grants is the newer one.
 	errAsk = errors.New("which grant is the newer one has to be asked")
+	// errRefused means that Zoom does not take an access token whose time is not over:
+	// only the refresh token beside it can tell whether the grant has ended.
+	errRefused = errors.New("the access token is refused")
 )
 
 // closeTimes is how far two times may be apart and still say nothing about which
@@ -206,8 +212,11 @@ func (m *Manager) superseded(ctx context.Context, g, other *grant) (bool, error)
 	case now.Before(g.Expiry):
 		taken, err := m.takes(ctx, g)
 		// What counts from the answer may be over at Zoom as long before as that took.
-		if taken || err != nil || time.Until(g.Expiry) > m.timeout {
-			return !taken, err
+		switch over := time.Until(g.Expiry) <= m.timeout; {
+		case taken || err != nil:
+			return false, err
+		case !over:
+			return false, errRefused
 		}
 	case apart < -closeTimes:
 		return false, nil

@@ -154,6 +154,73 @@ func TestAdminEndsWhatCannotBeOpened(t *testing.T) {
 	}
 }
 
+// usersPage is what the admin API answers about all users of an app.
+type usersPage struct {
+	Users    []struct{ Record, Reason string }
+	KeyIDs   []string `json:"key_ids"`
+	LookedAt int      `json:"looked_at"`
+	Ended    int
+	Failed   int
+	Cursor   string
+}
+
+func (w *world) usersPage(admin, method, query string) (page usersPage, body string) {
+	w.t.Helper()
+	a := w.operator().admin(method, admin+"/zoom_pkce/apps/"+testClientID+"/users"+query)
+	if err := json.Unmarshal([]byte(a.body), &page); err != nil || a.StatusCode != http.StatusOK {
+		w.t.Fatalf("%d, %v\n%s", a.StatusCode, err, a.body)
+	}
+	return page, a.body
+}
+
+// Whoever does not know whose records a lost secret has sealed finds and ends them all.
+func TestAdminListsAndEndsAllUsers(t *testing.T) {
+	w := newWorld(t)
+	config, admin := w.withAdmin(w.site(secrets(oldSecret)))
+	w.load(config)
+	w.browser().signIn("/", "user-ada")
+	if page, body := w.usersPage(admin, http.MethodGet, ""); page.Users == nil || len(page.Users) != 0 || page.LookedAt != 1 {
+		t.Errorf("all open: %s", body)
+	}
+	w.load(strings.Replace(config, oldSecret, newSecret, 1))
+	bob := w.browser()
+	bob.signIn("/", "user-bob")
+	lost, body := w.usersPage(admin, http.MethodGet, "")
+	if len(lost.Users) != 1 || lost.LookedAt != 2 || len(lost.KeyIDs) != 1 || lost.Cursor != "" ||
+		!strings.Contains(body, `"key_id":"`) || strings.Contains(body, `"key_id":"`+lost.KeyIDs[0]) || !strings.HasPrefix(lost.Users[0].Record, "zoom_pkce/") {
+		t.Errorf("one does not open: %s", body)
+	}
+	warning := w.warned("the cookie secret does not open the one record in the session store")
+	for _, want := range []string{lost.KeyIDs[0], lost.Users[0].Reason[len("it was sealed with secret "):][:16], "/zoom_pkce/apps/" + testClientID + "/users"} {
+		if !strings.Contains(warning, want) {
+			t.Errorf("%q is missing in the warning: %s", want, warning)
+		}
+	}
+
+	if page, body := w.usersPage(admin, http.MethodDelete, ""); page.Ended != 2 || page.Failed != 0 || page.Cursor != "" {
+		t.Errorf("ended: %s", body)
+	}
+	if a := bob.fetch(http.MethodGet, "/"); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("after the end of all: %d", a.StatusCode)
+	}
+	if page, body := w.usersPage(admin, http.MethodGet, ""); len(page.Users) != 0 {
+		t.Errorf("still there: %s", body)
+	}
+	w.browser().signIn("/", "user-ada")
+	for _, refused := range []struct {
+		method, query string
+		want          int
+	}{
+		{http.MethodPost, "", http.StatusMethodNotAllowed},
+		{http.MethodGet, "?cursor=nonsense", http.StatusBadRequest},
+		{http.MethodDelete, "?cursor=" + zoomapi.AppID(w.zoom.URL, testClientID) + ".!", http.StatusBadRequest},
+	} {
+		if a := w.operator().admin(refused.method, admin+"/zoom_pkce/apps/"+testClientID+"/users"+refused.query); a.StatusCode != refused.want {
+			t.Errorf("%+v: %d\n%s", refused, a.StatusCode, a.body)
+		}
+	}
+}
+
 // A daily limit pauses one kind of call until the next day, over reloads; an
 // operator who had it raised does not wait for that.
 func TestAdminLiftsPauses(t *testing.T) {

@@ -26,6 +26,7 @@ func TestBrowserOfAProgram(t *testing.T) {
 		{"does not allow", consentDenied},
 		{"declines at Zoom", consentDeclinedAtZoom},
 		{"has a narrow screen", consentOnNarrowScreen},
+		{"has a program whose server redirects on", consentThatIsRedirectedOn},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -113,4 +114,26 @@ func consentOnNarrowScreen(t *testing.T, _ *world, p *program, b *tab) {
 	}
 	b.click(allowButton)
 	p.exchange(p.told(b).Get("code"))
+}
+
+// Attack 8, from the other side: browsers hold every redirect after the form to its policy,
+// which must not keep a code from a server that sends the browser on to its program.
+func consentThatIsRedirectedOn(t *testing.T, w *world, p *program, b *tab) {
+	app := p.redirect
+	server := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		http.Redirect(rw, r, app+"?"+r.URL.RawQuery, http.StatusFound)
+	}))
+	t.Cleanup(server.Close)
+	p.redirect = server.URL + "/callback"
+	w.load(w.site("headers {\nclient X-Zoom-Client-Id\n}\nprograms {\nclient cli " + p.redirect + "\n}"))
+	b.open(w.url + p.request())
+	b.allow("user-ada", allowButton)
+	b.click(allowButton)
+	b.wait("#app")
+	got, err := url.ParseQuery(b.text("#app"))
+	if err != nil || !strings.HasPrefix(b.location(), app) || got.Get("iss") != w.url {
+		t.Fatalf("at %s", b.location())
+	}
+	p.exchange(got.Get("code"))
+	p.wantUser("user-ada")
 }

@@ -109,3 +109,20 @@ func TestHandleErrorsSeesNothingForged(t *testing.T) {
 		t.Errorf("got %d", resp.StatusCode)
 	}
 }
+
+// Whoever reads the page of a refused app has to compare its credentials, and their
+// names are all that it shows of them.
+func TestPageOfRefusedCredentials(t *testing.T) {
+	w := newWorld(t)
+	w.load(strings.Replace(w.site(), "client_secret "+testClientSecret, "client_secret the-secret-of-development", 1))
+	b := w.browser()
+	a := b.open(b.consent(b.open("/"), "user-ada"))
+	for _, want := range []string{"<code>client_id</code>", "<code>client_secret</code>", "<code>" + w.url + "/zoom_pkce/callback</code>"} {
+		if a.StatusCode != http.StatusBadGateway || !strings.Contains(a.body, want) {
+			t.Errorf("%d, %q is missing:\n%s", a.StatusCode, want, a.body)
+		}
+	}
+	if strings.Contains(a.body, "the-secret") {
+		t.Errorf("the page shows the secret:\n%s", a.body)
+	}
+}

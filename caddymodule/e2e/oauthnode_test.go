@@ -34,7 +34,8 @@ type clientReport struct {
 // The strictest libraries there are for Node sign in by what they discover, by a
 // browser that a person uses, and give their access back.
 func TestProgramsOnNode(t *testing.T) {
-	dir := installClients(t)
+	dir := filepath.Join("testdata", "oauthclients")
+	npmInstall(t, dir)
 	for _, name := range []string{"oauth4webapi", "openid-client", "appauth"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -72,24 +73,22 @@ func TestProgramsOnNode(t *testing.T) {
 	}
 }
 
-// installClients fetches the libraries with npm, unless they are there.
-func installClients(t *testing.T) (dir string) {
+// npmInstall fetches with npm what a folder needs, unless it is there.
+func npmInstall(t *testing.T, dir string) {
 	t.Helper()
-	dir = filepath.Join("testdata", "oauthclients")
 	for _, name := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(name); err != nil {
 			testkit.Missing(t, err.Error())
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json")); err == nil {
-		return dir
+		return
 	}
 	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		testkit.Missing(t, "npm ci: "+err.Error()+"\n"+string(out))
 	}
-	return dir
 }
 
 // runClient runs a client of Node and is the person at the browser that it opens.

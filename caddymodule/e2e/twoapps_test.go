@@ -164,13 +164,18 @@ func TestTwoDirectivesOfOneApp(t *testing.T) {
 
 func TestHandlersOfOneAppHaveToAgree(t *testing.T) {
 	for name, options := range map[string]string{
-		"session":       "session {\nidle_timeout 1h\n}",
-		"cookie":        "cookie {\nname other\n}",
-		"cookie secret": "cookie {\nsecret 0123456789abcdef0123456789abcdef\n}",
+		"session store":         "session {\nstore redis redis://127.0.0.1:1\n}",
+		"session idle_timeout":  "session {\nidle_timeout 1h\n}",
+		"session max_lifetime":  "session {\nmax_lifetime 100h\n}",
+		"session sync_interval": "session {\nsync_interval 1s\n}",
+		"session max_sessions":  "session {\nmax_sessions 2\n}",
+		"session cache_size":    "session {\ncache_size 2\n}",
+		"cookie name":           "cookie {\nname other\n}",
+		"cookie secret":         "cookie {\nsecret 0123456789abcdef0123456789abcdef\n}",
 	} {
 		w := newWorld(t)
 		err := w.tryLoad(w.caddyfile("zoom_pkce /a/* {\n" + w.options() + "}\nzoom_pkce /b/* {\n" + w.options() + options + "\n}\nrespond ok"))
-		if err == nil || !strings.Contains(err.Error(), "disagree on "+strings.Fields(name)[0]) || strings.Contains(err.Error(), "0123456789abcdef") {
+		if err == nil || !strings.Contains(err.Error(), "disagree on "+name+":") || strings.Contains(err.Error(), "0123456789abcdef") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -8,14 +8,17 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap"
+	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
@@ -61,6 +64,8 @@ func headers(pairs ...string) caddyhttp.LoggableHTTPHeader {
 
 const jwt = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJjbGllbnRzbSJ9." + marker
 
+var errBroken = errors.New("broken")
+
 // Every kind of field, wherever a secret may stand in it. What is expected is
 // the line without level, time and message.
 func TestRedaction(t *testing.T) {
@@ -91,6 +96,7 @@ func TestRedaction(t *testing.T) {
 		"similar cookies":       {zap.Object("headers", headers("Cookie", "acme_session=a; zoom_pkce_0a1b2c3dx=b; acme_0a1b2c3=c")), `{"headers":{"Cookie":["acme_session=a; zoom_pkce_0a1b2c3dx=b; acme_0a1b2c3=c"]}}`},
 		"callback":              {zap.String("uri", "/cb?state="+marker+"&code="+marker), `{"uri":"/cb?state=REDACTED&code=REDACTED"}`},
 		"signed URL":            {zap.String("uri", "/zoom_pkce/backend/zak?user_id=ada&expires=1&signature="+marker), `{"uri":"/zoom_pkce/backend/zak?user_id=ada&expires=1&signature=REDACTED"}`},
+		"token":                 {zap.String("uri", "/revoke?token="+marker), `{"uri":"/revoke?token=REDACTED"}`},
 		"odd value":             {zap.String("uri", "/cb?code='"+marker+",=?/%26"+marker+"#top"), `{"uri":"/cb?code=REDACTED#top"}`},
 		"quoted value":          {zap.Error(fmt.Errorf("parsing %q", `code="`+marker+`"`)), `{"error":"parsing \"code=REDACTED\"\""}`},
 		"state with semicolon":  {zap.String("uri", "/zoom_pkce/oauth/authorize?state=a;"+marker+"&scope=;"), `{"uri":"/zoom_pkce/oauth/authorize?state=REDACTED&scope=;"}`},
@@ -130,7 +136,26 @@ func TestRedaction(t *testing.T) {
 		"no JSON":              {zap.Reflect("x", func() {}), `{"xError":"json: unsupported type: func()"}`},
 		"JWT under a new name": {zap.Object("headers", headers("X-Renamed", "Bearer "+jwt)), `{"headers":{"X-Renamed":["Bearer REDACTED"]}}`},
 		"almost a JWT":         {zap.String("x", "eyJhbGci.eyJhdWQi eyJ a.b.c"), `{"x":"eyJhbGci.eyJhdWQi eyJ a.b.c"}`},
-		"numbers":              {zap.Dict("o", zap.Int("status", 200), zap.Bool("b", true)), `{"o":{"status":200,"b":true}}`},
+		"text around a JWT":    {zap.String("x", "a "+jwt+" b"), `{"x":"a REDACTED b"}`},
+		"two JWTs":             {zap.String("x", jwt+" "+jwt), `{"x":"REDACTED REDACTED"}`},
+		"all of it encoded":    {zap.String("x", "?code%3D"+marker), `{"x":"?code%3DREDACTED"}`},
+		"what is no escape":    {zap.String("uri", "/?a&%zz&%&%4&code="+marker), `{"uri":"/?a&%zz&%&%4&code=REDACTED"}`},
+		"capitals":             {zap.String("uri", "/?ZAK="+marker+"&ACCESS_TOKEN="+marker), `{"uri":"/?ZAK=REDACTED&ACCESS_TOKEN=REDACTED"}`},
+		"nines in a cookie":    {zap.Object("headers", headers("Cookie", "zoom_pkce_9a1b2c39="+marker)), `{"headers":{"Cookie":["zoom_pkce_9a1b2c39=REDACTED"]}}`},
+		"one of a list":        {zap.Reflect("uris", []string{"?code=" + marker, "/"}), `{"uris":["?code=REDACTED","/"]}`},
+		"unchanged list":       {zap.Reflect("module", struct{ B, A []int }{[]int{2, 1}, nil}), `{"module":{"B":[2,1],"A":null}}`},
+		"broken object":        {zap.Object("o", zapcore.ObjectMarshalerFunc(func(zapcore.ObjectEncoder) error { return errBroken })), `{"o":{},"oError":"broken"}`},
+		"broken array":         {zap.Array("a", zapcore.ArrayMarshalerFunc(func(zapcore.ArrayEncoder) error { return errBroken })), `{"a":[],"aError":"broken"}`},
+		"broken in an array": {zap.Array("a", zapcore.ArrayMarshalerFunc(func(to zapcore.ArrayEncoder) error {
+			return to.AppendObject(zapcore.ObjectMarshalerFunc(func(zapcore.ObjectEncoder) error { return errBroken }))
+		})), `{"a":[{}],"aError":"broken"}`},
+		"broken array in an array": {zap.Array("a", zapcore.ArrayMarshalerFunc(func(to zapcore.ArrayEncoder) error {
+			return to.AppendArray(zapcore.ArrayMarshalerFunc(func(zapcore.ArrayEncoder) error { return errBroken }))
+		})), `{"a":[[]],"aError":"broken"}`},
+		"no JSON in an array": {zap.Array("a", zapcore.ArrayMarshalerFunc(func(to zapcore.ArrayEncoder) error {
+			return to.AppendReflected(func() {})
+		})), `{"a":[],"aError":"json: unsupported type: func()"}`},
+		"numbers": {zap.Dict("o", zap.Int("status", 200), zap.Bool("b", true)), `{"o":{"status":200,"b":true}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for wrap, encoder := range map[string]zapcore.Encoder{
@@ -200,6 +225,48 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// brokenEncoder fails whatever it is asked for.
+type brokenEncoder struct{ zapcore.Encoder }
+
+func init() {
+	caddy.RegisterModule(brokenEncoder{})
+	caddy.RegisterModule(notAnEncoder{})
+}
+
+func (brokenEncoder) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.logging.encoders.broken", New: func() caddy.Module { return new(brokenEncoder) }}
+}
+
+func (brokenEncoder) EncodeEntry(zapcore.Entry, []zapcore.Field) (*buffer.Buffer, error) {
+	return nil, errBroken
+}
+
+func (brokenEncoder) ConfigureDefaultFormat(caddy.WriterOpener) error { return errBroken }
+
+type notAnEncoder struct{}
+
+func (notAnEncoder) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.logging.encoders.not_an_encoder", New: func() caddy.Module { return new(notAnEncoder) }}
+}
+
+func (*notAnEncoder) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
+
+// What a wrapped format cannot do is an error, not a line that is missing.
+func TestErrorsOfTheWrapped(t *testing.T) {
+	e := newEncoder(t, `{"format":"broken"}`)
+	if _, err := e.EncodeEntry(zapcore.Entry{}, nil); err != errBroken {
+		t.Errorf("encoding: %v", err)
+	}
+	if err := e.ConfigureDefaultFormat(caddy.StderrWriter{}); err != errBroken {
+		t.Errorf("configuring: %v", err)
+	}
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	defer cancel()
+	if err := (&logformat.Encoder{WrappedRaw: json.RawMessage(`{"format":"nonsense"}`)}).Provision(ctx); err == nil {
+		t.Error("a format that there is not was loaded")
+	}
+}
+
 // On a terminal people read, unless the configuration says otherwise.
 func TestDefaultFormat(t *testing.T) {
 	terminal, err := os.Open(os.DevNull) // a character device, as terminals are
@@ -210,6 +277,17 @@ func TestDefaultFormat(t *testing.T) {
 	stderr := os.Stderr
 	os.Stderr = terminal
 	defer func() { os.Stderr = stderr }()
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	os.Stderr = file
+	e := newEncoder(t, "")
+	if err := e.ConfigureDefaultFormat(caddy.StderrWriter{}); err != nil || !json.Valid([]byte(encode(t, e, "hello"))) {
+		t.Errorf("stderr is a file: %v", err)
+	}
+	os.Stderr = terminal
 	for _, test := range []struct {
 		wrap   string
 		writer caddy.WriterOpener

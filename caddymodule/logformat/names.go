@@ -55,7 +55,7 @@ type name struct {
 	cookie bool
 }
 
-// all returns each name once.
+// all returns the names.
 func (n Names) all() []name {
 	var names []name
 	for _, header := range n.Headers {
@@ -64,9 +64,7 @@ func (n Names) all() []name {
 	for _, prefix := range n.CookiePrefixes {
 		names = append(names, name{text: prefix, cookie: true})
 	}
-	names = slices.DeleteFunc(names, func(n name) bool { return n.text == "" })
-	slices.SortFunc(names, func(a, b name) int { return strings.Compare(a.text, b.text) })
-	return slices.Compact(names)
+	return slices.DeleteFunc(names, func(n name) bool { return n.text == "" })
 }
 
 // hidden are the names that logs of this process do not show.
@@ -132,7 +130,7 @@ type nameSet struct {
 func (s *nameSet) add(n name) {
 	if n.cookie {
 		// In a text a name begins behind such a byte.
-		odd := strings.LastIndexFunc(n.text, func(c rune) bool { return c > 0x7f || !isNameByte(byte(c)) })
+		odd := strings.LastIndexFunc(n.text, func(c rune) bool { return !strings.ContainsRune(nameChars, c) })
 		s.cookies = append(s.cookies, n.text[odd+1:])
 	} else {
 		s.keys[n.text] = true

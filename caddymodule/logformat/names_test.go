@@ -55,6 +55,17 @@ func TestReleasedNamesAreBounded(t *testing.T) {
 	}
 }
 
+// One name that comes and goes does not push out another.
+func TestReleasedNamesCountOnce(t *testing.T) {
+	logformat.Register(logformat.Names{Headers: []string{"X-Patient"}})()
+	for range 300 {
+		logformat.Register(logformat.Names{Headers: []string{"X-Coming-And-Going"}})()
+	}
+	if shown(t, "X-Patient") {
+		t.Error("forgotten")
+	}
+}
+
 // Logs are written while configurations come and go.
 func TestRegisterWhileLogging(t *testing.T) {
 	var all sync.WaitGroup

@@ -35,11 +35,7 @@ func redactedString(key, value string) string {
 }
 
 func (e *objectEncoder) AddReflected(key string, value any) error {
-	value, err := redactedValue(key, value)
-	if err != nil {
-		return err
-	}
-	return e.ObjectEncoder.AddReflected(key, value)
+	return e.ObjectEncoder.AddReflected(key, redactedValue(key, value))
 }
 
 // redactedStrings is the value of a header that was taken out.
@@ -119,11 +115,7 @@ func (a *array) AppendByteString(value []byte) {
 }
 
 func (a *array) AppendReflected(value any) error {
-	value, err := redactedValue("", value)
-	if err != nil {
-		return err
-	}
-	return a.ArrayEncoder.AppendReflected(value)
+	return a.ArrayEncoder.AppendReflected(redactedValue("", value))
 }
 
 func (a *array) AppendArray(values zapcore.ArrayMarshaler) error {

@@ -7,22 +7,17 @@ import (
 
 // redactedValue is what an encoder that writes JSON makes of a value, without
 // the credentials in it: Caddy logs whole configurations and event data so. It
-// is the value itself where there are none.
-func redactedValue(key string, value any) (any, error) {
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		return nil, err
-	}
+// is the value itself where there are none, or where it is not JSON.
+func redactedValue(key string, value any) any {
+	encoded, _ := json.Marshal(value)
 	decoder := json.NewDecoder(bytes.NewReader(encoded))
 	decoder.UseNumber()
 	var plain any
-	if err := decoder.Decode(&plain); err != nil {
-		return nil, err
-	}
+	_ = decoder.Decode(&plain)
 	if clean, changed := hidden.set.Load().value(key, plain); changed {
-		return clean, nil
+		return clean
 	}
-	return value, nil
+	return value
 }
 
 // value takes the credentials out of decoded JSON, in place, and reports whether

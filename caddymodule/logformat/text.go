@@ -1,6 +1,9 @@
 package logformat
 
-import "strings"
+import (
+	"encoding/hex"
+	"strings"
+)
 
 // redacted stands for a value that was taken out, as Caddy's own do.
 const redacted = "REDACTED"
@@ -15,7 +18,7 @@ var queryWords = map[string]bool{"code": true, "state": true, "signature": true,
 // and all that has the shape of a JWT, as tokens and ZAKs have that an app's
 // configuration has given other names (header_up, env, log_append).
 func (s *nameSet) text(value string) string {
-	if strings.IndexByte(value, '=') >= 0 || strings.IndexByte(value, '%') >= 0 {
+	if strings.ContainsAny(value, "=%") {
 		value = s.withoutParameters(value)
 	}
 	if strings.Contains(value, jwtStart) {
@@ -35,7 +38,6 @@ func (s *nameSet) withoutParameters(value string) string {
 		switch {
 		case isNameByte(c):
 			i += width
-			continue
 		case c == '=' && s.hidesParameter(value[begin:i], query):
 			end := i + width + valueLen(value[i+width:])
 			if end > i+width {
@@ -43,7 +45,7 @@ func (s *nameSet) withoutParameters(value string) string {
 				out.WriteString(redacted)
 				kept = end
 			}
-			i, begin, query = end, end, false
+			i, begin = end, end
 		default:
 			i += width
 			begin, query = i, strings.IndexByte(`?&#;"`, c) >= 0
@@ -59,7 +61,7 @@ func (s *nameSet) withoutParameters(value string) string {
 // hidesParameter reports whether the value of a parameter, or of a cookie, is a
 // credential. query says that only a parameter can stand there.
 func (s *nameSet) hidesParameter(name string, query bool) bool {
-	if strings.IndexByte(name, '%') >= 0 {
+	if strings.Contains(name, "%") {
 		decoded := make([]byte, 0, len(name))
 		for i := 0; i < len(name); {
 			c, width := unescape(name, i)
@@ -81,30 +83,24 @@ func unescape(value string, i int) (c byte, width int) {
 	for strings.HasPrefix(value[j:], "25") {
 		j += 2
 	}
-	if j+2 > len(value) {
+	var decoded [1]byte
+	if n, _ := hex.Decode(decoded[:], []byte(value[j:min(j+2, len(value))])); n == 0 {
 		return '%', j - i
 	}
-	high, low := hexDigit(value[j]), hexDigit(value[j+1])
-	if high < 0 || low < 0 {
-		return '%', j - i
-	}
-	return byte(high<<4 | low), j + 2 - i
+	return decoded[0], j + 2 - i
 }
 
-// hexDigit is the value of a digit, below 0 if it is none.
-func hexDigit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
-}
+func isNameByte(c byte) bool { return nameBytes[c] }
 
-func isNameByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.'
-}
+// nameChars are what names of parameters and cookies are made of.
+const nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
+
+var nameBytes = func() (table [256]bool) {
+	for _, c := range nameChars {
+		table[c] = true
+	}
+	return table
+}()
 
 // valueLen is the length of a parameter's or a cookie's value. What may stand in
 // one undecoded belongs to it, quotes around it too; a semicolon does unless
@@ -134,7 +130,7 @@ func withoutJWTs(value string) string {
 		}
 		i += next
 		end := i + base64Len(value[i:])
-		if claims, ok := strings.CutPrefix(value[end:], "."); ok && strings.HasPrefix(claims, jwtStart) {
+		if claims, _ := strings.CutPrefix(value[end:], "."); strings.HasPrefix(claims, jwtStart) {
 			end = len(value) - len(claims) + base64Len(claims)
 			if signature, ok := strings.CutPrefix(value[end:], "."); ok {
 				end = len(value) - len(signature) + base64Len(signature)

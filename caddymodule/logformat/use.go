@@ -3,6 +3,9 @@ package logformat
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,7 +27,7 @@ func noteUse(ctx caddy.Context) {
 	if end == nil {
 		return // never ends: a test's
 	}
-	configurations.Store(end, true)
+	configurations.Store(end, struct{}{})
 	context.AfterFunc(ctx, func() { configurations.Delete(end) })
 }
 
@@ -50,22 +53,56 @@ func Configured(logs *caddy.Logging) bool {
 	return false
 }
 
+// defaultLog is the log that Caddy has without being asked to.
+const defaultLog = "default"
+
+// Without names the logs of a configuration that show credentials: each that takes
+// entries of requests and does not use the encoder. Caddy's own default log is one.
+func Without(logs *caddy.Logging) (names []string) {
+	all := map[string]*caddy.CustomLog{defaultLog: new(caddy.CustomLog)}
+	if logs != nil {
+		maps.Copy(all, logs.Logs)
+	}
+	for name, log := range all {
+		if log == nil {
+			log = new(caddy.CustomLog)
+		}
+		if !wraps(log.EncoderRaw) && !discards(log.WriterRaw) && takesRequests(log) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// takesRequests reports whether entries of Caddy's http app can come to a log.
+func takesRequests(log *caddy.CustomLog) bool {
+	return len(log.Include) == 0 || slices.ContainsFunc(log.Include, func(logger string) bool {
+		return logger == "http" || strings.HasPrefix(logger, "http.")
+	})
+}
+
+func discards(writer json.RawMessage) bool {
+	var w struct {
+		Output string `json:"output"`
+	}
+	return json.Unmarshal(writer, &w) == nil && w.Output == "discard"
+}
+
 // ConfiguredIn is Configured for a whole configuration, as JSON. The error says
 // that it is none.
 func ConfiguredIn(config []byte) (bool, error) {
 	var c struct {
 		Logging *caddy.Logging `json:"logging"`
 	}
-	if err := json.Unmarshal(config, &c); err != nil {
-		return false, err
-	}
-	return Configured(c.Logging), nil
+	err := json.Unmarshal(config, &c)
+	return Configured(c.Logging), err
 }
 
 // wraps reports whether an encoder is this one, or wraps it. What is no encoder
 // is Caddy's to refuse.
 func wraps(encoder json.RawMessage) bool {
-	for len(encoder) > 0 {
+	for encoder != nil {
 		var e struct {
 			Format string          `json:"format"`
 			Wrap   json.RawMessage `json:"wrap"`

@@ -1,6 +1,7 @@
 package logformat_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ func TestCaddyfile(t *testing.T) {
 		"filter {\nwrap zoom_pkce console\nuri delete\n}":  `"wrap":{"format":"zoom_pkce","wrap":{"format":"console"}}`,
 		"zoom_pkce {\n}":                                   `{"format":"zoom_pkce"}`,
 		"zoom_pkce nonsense":                               "error: getting module named 'caddy.logging.encoders.nonsense'",
+		"zoom_pkce not_an_encoder":                         "error: module caddy.logging.encoders.not_an_encoder (*logformat_test.notanencoder) is not a zapcore.encoder",
 		"zoom_pkce {\nwrap nonsense\n}":                    "error: getting module named 'caddy.logging.encoders.nonsense'",
 		"zoom_pkce json console":                           "error: wrong argument count",
 		"zoom_pkce {\nwrap\n}":                             "error: wrong argument count",
@@ -69,6 +71,31 @@ func TestConfiguredIn(t *testing.T) {
 	}
 	if logformat.Configured(nil) {
 		t.Error("found in no logs at all")
+	}
+}
+
+// Each log that can show a request has to have the format.
+func TestWithout(t *testing.T) {
+	for config, want := range map[string]string{
+		``:                           "default",
+		"log {\nformat zoom_pkce\n}": "",
+		"log {\nformat zoom_pkce\n}\nlog other {\noutput file o\n}":                                         "other",
+		"log other {\nformat zoom_pkce\n}":                                                                  "default",
+		"log {\noutput discard\n}\nlog a {\noutput file a\nformat filter {\nwrap zoom_pkce\nx delete\n}\n}": "",
+		"log {\nformat zoom_pkce\n}\nlog a {\ninclude admin.api tls\n}":                                     "",
+		"log {\nformat zoom_pkce\n}\nlog a {\ninclude http.log.access\n}\nlog b {\ninclude http\n}":         "a b",
+	} {
+		raw, err := adapted("{\n" + config + "\n}\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c caddy.Config
+		if err := json.Unmarshal(raw, &c); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(logformat.Without(c.Logging), " "); got != want {
+			t.Errorf("%s\nhas %q without the format, want %q", config, got, want)
+		}
 	}
 }
 

@@ -123,9 +123,9 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 	storebench.Works(t, store)
 	version := loadVersion(t, store)
 
-	proxy.lose.Store(true)
+	proxy.lose.Store(new(func() {}))
 	next, err := store.Swap(t.Context(), storebench.Key(1), version, []byte("three"), time.Time{})
-	if proxy.lose.Load() {
+	if proxy.lose.Load() != nil {
 		t.Fatal("no answer was lost: nothing was tested")
 	}
 	if err != nil {
@@ -134,12 +134,36 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 	if value, now, err := store.Load(t.Context(), storebench.Key(1)); err != nil || string(value) != "three" || now != next {
 		t.Errorf("got %q at %q, %v", value, now, err)
 	}
+
+	// The same, and another process changes the record before the client sends its swap again.
+	other := openRedis(t, &Store{URLs: []string{server.URL()}})
+	overtake := func() {
+		_, now, err := other.Load(t.Context(), storebench.Key(1))
+		if err == nil {
+			_, err = other.Swap(t.Context(), storebench.Key(1), now, []byte("five"), time.Time{})
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	proxy.lose.Store(&overtake)
+	if _, err := store.Swap(t.Context(), storebench.Key(1), next, []byte("four"), time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
+		t.Errorf("a swap that was done and overtaken: %v", err)
+	}
+	// What was never done is one, also on a server that does not know the script yet.
+	server.Do(t, "script", "flush")
+	for range 2 {
+		if _, err := store.Swap(t.Context(), storebench.Key(1), next, []byte("six"), time.Time{}); !errors.Is(err, zoompkce.ErrConflict) {
+			t.Errorf("a swap of a former version: %v", err)
+		}
+	}
 }
 
-// lossyProxy stands before a server and can lose the answer to one script.
+// lossyProxy stands before a server and can lose the answer to one script. What it is
+// told to do then comes before the client hears of it.
 type lossyProxy struct {
 	addr string
-	lose atomic.Bool
+	lose atomic.Pointer[func()]
 }
 
 func startLossyProxy(t *testing.T, server string) *lossyProxy {
@@ -170,7 +194,7 @@ func (p *lossyProxy) serve(client net.Conn, addr string) {
 		return
 	}
 	defer server.Close()
-	var losing atomic.Bool
+	var losing atomic.Pointer[func()]
 	go func() {
 		defer server.Close()
 		request := make([]byte, 64<<10)
@@ -179,8 +203,8 @@ func (p *lossyProxy) serve(client net.Conn, addr string) {
 			if err != nil {
 				return
 			}
-			if bytes.Contains(request[:n], []byte("evalsha")) && p.lose.CompareAndSwap(true, false) {
-				losing.Store(true)
+			if bytes.Contains(request[:n], []byte("evalsha")) {
+				losing.Store(p.lose.Swap(nil))
 			}
 			if _, err := server.Write(request[:n]); err != nil {
 				return
@@ -190,7 +214,11 @@ func (p *lossyProxy) serve(client net.Conn, addr string) {
 	answer := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(answer)
-		if err != nil || losing.Load() {
+		if err != nil {
+			return
+		}
+		if lost := losing.Load(); lost != nil {
+			(*lost)()
 			return
 		}
 		if _, err := io.Copy(client, bytes.NewReader(answer[:n])); err != nil {

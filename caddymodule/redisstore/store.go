@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -110,7 +111,7 @@ const redisHead = len(redisMark) + 32 + 1
 
 // redisSwap compares and stores. Nothing can come between its steps. A client
 // that lost the answer sends it again: it then finds its own new version and
-// answers "done". How long the record lives is counted by Redis's clock alone.
+// answers "done", or a later one, and nobody knows. How long the record lives is counted by Redis's clock alone.
 //
 // KEYS[1] key; ARGV: version to find, new version, mark and value, milliseconds
 // to live, which are empty for ever and not positive for not at all.
@@ -159,21 +160,28 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 
 // Swap implements [zoompkce.Store].
 func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	version := storecall.NewVersion()
+	version := &sentVersion{text: storecall.NewVersion()}
 	stored := make([]byte, 0, redisHead+len(value))
-	stored = append(stored, redisMark+version+"\n"...)
+	stored = append(stored, redisMark+version.text+"\n"...)
 	stored = append(stored, value...)
 	answer, err := storecall.Do(ctx, s.calls, storecall.Change, func(ctx context.Context) (string, error) {
 		lives := ""
 		if !expires.IsZero() {
 			lives = fmt.Sprint(time.Until(expires).Milliseconds())
 		}
-		return redisSwap.Run(ctx, s.client, []string{key}, old, version, stored, lives).Text()
+		answer := redisSwap.EvalSha(ctx, s.client, []string{key}, old, version, stored, lives)
+		if redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
+			version.times.Add(-1)
+			answer = redisSwap.Eval(ctx, s.client, []string{key}, old, version, stored, lives)
+		}
+		return answer.Text()
 	})
 	switch {
 	case err != nil:
 	case answer == "done":
-		return version, nil
+		return version.text, nil
+	case answer == "conflict" && version.times.Load() > 1:
+		err = errLost
 	case answer == "conflict":
 		err = zoompkce.ErrConflict
 	case answer == "damaged":
@@ -183,6 +191,21 @@ func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires
 	}
 	return "", fmt.Errorf("saving %s in redis: %w", key, err)
 }
+
+// sentVersion is a version that counts how often the client has sent it.
+type sentVersion struct {
+	text  string
+	times atomic.Int32
+}
+
+// MarshalBinary is called each time it is sent.
+func (v *sentVersion) MarshalBinary() ([]byte, error) {
+	v.times.Add(1)
+	return []byte(v.text), nil
+}
+
+// errLost is no conflict: the swap may have been done, and somebody else's after it.
+var errLost = errors.New("the answer was lost, and the record was changed since")
 
 // redisLog takes the client's messages, which it would write to standard error,
 // a line for each attempt to reach a Redis that is down. What matters of them

@@ -208,7 +208,7 @@ func TestRedisStorePrintsNoPassword(t *testing.T) {
 }
 
 // openRedis provisions a store, to be cleaned up after the test.
-func openRedis(t *testing.T, s *Store) *Store {
+func openRedis(t testing.TB, s *Store) *Store {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	t.Cleanup(cancel)

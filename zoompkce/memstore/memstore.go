@@ -18,8 +18,7 @@ import (
 // programs that may forget all sessions when they end.
 type Store struct {
 	mu      sync.Mutex
-	records map[string]memoryRecord
-	closed  bool
+	records map[string]memoryRecord // nil when the store is closed
 	swaps   int
 }
 
@@ -72,7 +71,7 @@ func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires
 	return version, nil
 }
 
-// List implements [Store].
+// List implements [Store]. Its keys are in order, at once.
 func (s *Store) List(ctx context.Context, prefix, _ string) (keys []string, next string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,13 +91,12 @@ func (s *Store) List(ctx context.Context, prefix, _ string) (keys []string, next
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed = true
 	s.records = nil
 	return nil
 }
 
 func (s *Store) usable(ctx context.Context) error {
-	if s.closed {
+	if s.records == nil {
 		return zoompkce.ErrStoreClosed
 	}
 	return ctx.Err()

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,5 +26,17 @@ func TestStoreForgetsWhatExpired(t *testing.T) {
 	}
 	if n := len(store.records); n > 1024 {
 		t.Fatalf("%d expired records are still in memory", n)
+	}
+}
+
+func TestKeysAreInOrder(t *testing.T) {
+	store := New()
+	for n := range 100 {
+		if _, err := store.Swap(t.Context(), fmt.Sprintf("a/%d", n*7919%100), "", []byte("x"), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if keys, next, err := store.List(t.Context(), "a/", ""); len(keys) != 100 || !slices.IsSorted(keys) || next != "" || err != nil {
+		t.Errorf("got %q, %q, %v", keys, next, err)
 	}
 }

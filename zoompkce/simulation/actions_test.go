@@ -44,10 +44,6 @@ func (w *world) take(s step) {
 		if t := w.zoom.newest(u); t.grant != nil {
 			w.note("Zoom ends the access token of %s", t)
 			t.grant.issues[t.serial].refused = true
-			if t.grant.saved < t.serial {
-				t.grant.end("its token was refused before it was saved, like that of one who was replaced")
-				u.doom("the token of a sign-in under way was refused")
-			}
 		}
 	case reload:
 		w.note("%s reloads", p.incarnation)
@@ -56,7 +52,7 @@ func (w *world) take(s step) {
 		p.kill(func() bool { return w.luck.IntN(2) == 0 })
 		w.start(p)
 	case skew:
-		p.ahead = time.Duration(s.who[2]%60001)*time.Millisecond - 30*time.Second
+		p.ahead, p.jumped = time.Duration(s.who[2]%60001)*time.Millisecond-30*time.Second, time.Now()
 		w.note("the clock of %s is %v ahead now", p.incarnation, p.ahead)
 	case rollOut:
 		w.rollOut(p)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing/synctest"
@@ -26,6 +27,7 @@ type call struct {
 
 	weather weather
 	made    time.Time
+	from    [12]uintptr // the code that made it, where it works for nobody
 	due     time.Time
 	acted   bool
 	gone    atomic.Bool // the maker has stopped to wait
@@ -59,6 +61,9 @@ func (w *world) wait(ctx context.Context, c *call) error {
 		return errKilled
 	}
 	c.op, c.made, c.done = opOf(ctx), time.Now(), make(chan struct{})
+	if c.op == nil {
+		runtime.Callers(2, c.from[:])
+	}
 	w.mu.Lock()
 	w.arrived = append(w.arrived, c)
 	w.mu.Unlock()
@@ -94,6 +99,10 @@ func (w *world) let(until time.Time) {
 		if !until.After(now) {
 			return
 		}
+		select {
+		case <-w.wake: // what it tells was collected
+		default:
+		}
 		moment := until
 		if next != nil && next.due.Before(until) {
 			moment = next.due
@@ -122,9 +131,7 @@ func (w *world) collect() {
 		delete(w.ops, o.id)
 		w.settle(o)
 	}
-	slices.SortStableFunc(arrived, func(a, b *call) int {
-		return cmp.Or(a.made.Compare(b.made), a.by.id-b.by.id, cmp.Compare(a.kind, b.kind), cmp.Compare(a.on, b.on), a.op.number()-b.op.number())
-	})
+	slices.SortStableFunc(arrived, order)
 	for _, c := range arrived {
 		if c.asked != nil {
 			c.asked()
@@ -133,6 +140,25 @@ func (w *world) collect() {
 		c.due = time.Now().Add(c.weather.out)
 		w.calls = append(w.calls, c)
 	}
+}
+
+// order is that of calls which nothing else orders: the goroutines that made them ran
+// at the same time. Two that look the same are of different code.
+func order(a, b *call) int {
+	return cmp.Or(
+		a.made.Compare(b.made), a.by.id-b.by.id, cmp.Compare(a.kind, b.kind), cmp.Compare(a.on, b.on), a.op.number()-b.op.number(),
+		slices.CompareFunc(a.from[:], b.from[:], comparePlaces),
+	)
+}
+
+// comparePlaces orders places in the code, the same way in every build.
+func comparePlaces(a, b uintptr) int {
+	if a == b {
+		return 0
+	}
+	one, _ := runtime.CallersFrames([]uintptr{a}).Next()
+	two, _ := runtime.CallersFrames([]uintptr{b}).Next()
+	return cmp.Or(cmp.Compare(one.Function, two.Function), one.Line-two.Line)
 }
 
 func (w *world) nextCall() (next *call) {
@@ -182,9 +208,9 @@ func (c *call) loses() {
 }
 
 // called is the model's word for a token; records and codes have their own.
-func (w *world) called(on string) string {
+func (w *world) called(on string) any {
 	if t, ok := w.zoom.tokens[on]; ok {
-		return t.String()
+		return t
 	}
 	return on
 }

@@ -12,6 +12,7 @@ const (
 	zoomTimeout = 10 * time.Second // the client's default
 	leaseLife   = 3 * zoomTimeout
 	leaseDoubt  = zoomTimeout * 9 / 10 // how long at least a lease counts that is over by another clock
+	noMemory    = time.Second          // how long memory's word is believed that a session is over
 	// clockMargin is how close two times of different clocks may be for the
 	// clocks not to decide (DESIGN 4.6).
 	clockMargin = 6 * time.Minute
@@ -31,7 +32,8 @@ func (w *world) presentedOnce(c *call, spent token) {
 	switch {
 	case c.gone.Load(): // it was presented long ago, and got there late
 	case g.over != "": // who ends a grant may have to refresh it to revoke it
-	case after.lost || after.to.killed.Load():
+	case after.lost: // whoever was to get it cannot tell that it was spent, and gives the lease back
+	case after.to.killed.Load() && time.Since(after.at) >= leaseLife-zoomTimeout: // it was taken before the token was presented
 	case g.user.wentBack.After(after.at.Add(-zoomTimeout)): // the lease was forgotten
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)
@@ -70,7 +72,7 @@ func (w *world) newestGrantKept(u *user) {
 	by := is.to
 	if t.grant.saved >= t.serial {
 		// It was there. Only who has seen it can put it back, when they look at the store again.
-		if by = w.whoKnows(t); by == nil || w.forgotten(t) {
+		if by = w.whoKnows(t); by == nil || by.forgotten(t) {
 			return
 		}
 		if by.known[u].readFrom.Before(u.wentBack) {
@@ -94,21 +96,19 @@ func (w *world) newestGrantKept(u *user) {
 	}
 }
 
-// forgotten reports whether the store went back past a token and nothing in it
-// tells that any more: others have counted on from there as far as it was, or the
+// forgotten reports whether the store went back past a token and a process that knew it cannot tell
+// that any more: others have counted on from there as far as the number it knows, or the
 // sign-in that is there instead is of a clock that cannot be compared.
-func (w *world) forgotten(t token) bool {
+func (i *incarnation) forgotten(t token) bool {
 	u := t.grant.user
-	v := w.store.ofUser(u)
+	v := i.store.ofUser(u)
 	switch {
 	case u.wentBack.Before(t.grant.issues[t.serial].at):
 		return false
-	case t.grant.issues[t.serial].refused: // Zoom's word is that it was replaced
-		return true
 	case v == nil || v.Grant == nil: // who meets a vanished record or a tombstone saves nothing
 		return true
 	}
-	return u.overtaken || w.plan.skewed && w.zoom.tokens[v.Grant.AccessToken].grant != t.grant
+	return i.known[u].overtaken || i.plan.skewed && i.zoom.tokens[v.Grant.AccessToken].grant != t.grant
 }
 
 // whoKnows is a process that lives and has lately seen a token.
@@ -165,28 +165,24 @@ func (w *world) reads(by *incarnation, u *user) bool {
 // endsForAReason is invariant 4: a session ends only for a reason that the
 // world caused, and no cookie is cleared that opens to a live one.
 func (w *world) endsForAReason(o *op, none *zoompkce.NoSessionError) {
-	const invariant = "4: a session ends for a reason"
 	s := o.session
-	if s.doomed != "" {
-		return
+	switch {
+	case s.doomed != "":
+	case !none.Clear && none.Reason == "ended" && s.user.dyingSince(o.began.Add(-noMemory)):
+		// The store said so, and a sign-in under way or tokens in memory revive it.
+	case !none.Clear && none.Reason == "unopenable" && w.store.mayBeLost(o.began):
+		// A secret was replaced a moment ago: the cookie is kept for the next request.
+	default:
+		w.breaks("4: a session ends for a reason", "%s says %q to %s (clear: %v)", o.by, none, s.browser.name, none.Clear)
 	}
-	signingIn := s.user.grant != nil && time.Since(s.user.grant.born) < 90*time.Second && s.user.grant.born.After(s.born)
-	newest := w.zoom.newest(s.user)
-	unsaved := newest.grant != nil && newest.serial > newest.grant.saved
-	if !none.Clear && (signingIn || unsaved) {
-		return // the grant is dying, and a sign-in is under way or tokens are in memory that revive it
-	}
-	if !none.Clear && none.Reason == "unopenable" {
-		return // a secret was replaced a moment ago: the cookie is kept for the next request
-	}
-	w.breaks(invariant, "%s says %q to %s (clear: %v)", o.by, none, s.browser.name, none.Clear)
 }
 
 // orderObeyed is invariant 5 for sign-ins that are turned away: none is that began after
 // the last tombstone.
 func (w *world) orderObeyed(o *op, l *login) {
 	refused := o.grant.dead || o.grant.issues[0].refused // Zoom's word stands against it
-	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !refused {
+	jumped := o.by.process.jumped.After(l.began)         // the world translates the login, not what is in memory
+	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !refused && !jumped {
 		w.breaks("5: who came after a tombstone is let in", "%s turns %s away, who came %v after the tombstone",
 			o.by, l.browser.name, l.began.Sub(u.ended))
 	}
@@ -237,12 +233,13 @@ func (w *world) livesOn(o *op, err error) {
 // rightTokens: who is let in gets tokens of their own, and none older than the
 // process was given.
 func (w *world) rightTokens(o *op, t token, known token) {
-	// Until Zoom is asked, clocks decide between sign-ins that are so close.
-	undecided := w.plan.skewed && known.grant != nil && t.grant != known.grant && time.Since(known.grant.born) < time.Minute
+	// Until Zoom is asked, clocks decide between sign-ins that are so close, or the order of two answers.
+	undecided := known.grant != nil && t.grant != nil && t.grant != known.grant && time.Since(known.grant.born) < time.Minute &&
+		(w.plan.skewed || t.grant.saved < 0 && t.grant.issues[0].heard.After(known.grant.issues[0].heard))
 	switch s := o.session; {
 	case t.grant == nil || t.grant.user != s.user:
 		w.breaks("0: everybody gets their own tokens", "%s gives %s to %s", o.by, t, s.browser.name)
-	case t.before(known) && w.zoom.newest(s.user) == known && known.grant.over == "" && s.user.ending == 0 && !w.forgotten(known) && !undecided:
+	case t.before(known) && w.zoom.newest(s.user) == known && known.grant.over == "" && s.user.ending == 0 && !o.by.forgotten(known) && !undecided:
 		w.breaks("2: the newest grant is kept", "%s hands out %s, and was given %s", o.by, t, known)
 	}
 }

@@ -17,14 +17,13 @@ type user struct {
 
 	sessions []*session
 
-	doomed       time.Time // when the world last did what may end sessions
-	why          string
-	wentBack     time.Time // when the store last forgot something of the user
-	wentBackFrom uint64    // the record's number before
-	overtaken    bool      // others have counted on from there past that number
-	locked       bool      // the secret of the record may have been lost
-	ended        time.Time // when somebody last ended all sessions, as far as is known
-	ending       int       // who is about to
+	doomed   time.Time // when the world last did what may end sessions
+	why      string
+	wentBack time.Time // when the store last forgot something of the user
+	revived  time.Time // when the stored record last ceased to have a dead grant
+	locked   bool      // the secret of the record may have been lost, and nobody has sealed it anew
+	ended    time.Time // when somebody last ended all sessions, as far as is known
+	ending   int       // who is about to
 }
 
 // session is a signed-in browser, as the world knows it.
@@ -51,6 +50,11 @@ func (u *user) doom(why string) {
 		}
 	}
 	u.note("(the sessions of %s may end: %s)", u.name, why)
+}
+
+// dyingSince reports whether the stored record has had a dead grant since then.
+func (u *user) dyingSince(then time.Time) bool {
+	return u.store.ofUser(u).dying() || u.revived.After(then)
 }
 
 func (u *user) me() []byte {

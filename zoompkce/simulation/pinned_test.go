@@ -4,7 +4,7 @@ import "testing"
 
 // Plans that broke an invariant once, each shrunk to the least that did.
 func TestPinned(t *testing.T) {
-	for name, p := range map[string]*plan{
+	playPinned(t, map[string]*plan{
 		"the grant of a sign-in that failed is lost": {seed: 10, climate: climate{generated: false, skewed: false, life: 60000000000, sync: 10000000000, store: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}}, steps: []step{
 			{0, 54837964248, signIn, [3]uint32{908413121, 2245118854, 292377969}, true},
 			{33, 19185810, finish, [3]uint32{346000303, 1313688122, 3444352679}, true},
@@ -369,7 +369,13 @@ func TestPinned(t *testing.T) {
 			{90, 31913071, request, [3]uint32{3134573428, 2392911287, 1405239964}, false},
 			{91, 19133224977, request, [3]uint32{938082479, 3873127528, 2727026432}, true},
 		}},
-	} {
+	})
+}
+
+// playPinned plays plans, each under the name of what was wrong.
+func playPinned(t *testing.T, plans map[string]*plan) {
+	t.Helper()
+	for name, p := range plans {
 		t.Run(name, func(t *testing.T) {
 			withoutCollector(func() {
 				if b := run(t, p, nil); b != nil {

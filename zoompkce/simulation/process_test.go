@@ -16,9 +16,10 @@ import (
 // process is one of the servers. It is killed and comes back as another
 // incarnation.
 type process struct {
-	name  string
-	ahead time.Duration // of true time; the world translates what it writes and reads
-	stage int           // of the rotation of secrets
+	name   string
+	ahead  time.Duration // of true time; the world translates what it writes and reads
+	jumped time.Time     // when that changed; what is in its memory is of the clock before
+	stage  int           // of the rotation of secrets
 	*incarnation
 }
 
@@ -43,6 +44,25 @@ type knowledge struct {
 	readAt   time.Time // when it was answered
 	failed   time.Time // when a reading was last not answered
 	refused  time.Time // when a write was last not taken
+
+	last      *view     // the record that was last heard of
+	seq       uint64    // the highest number of one
+	seqAt     time.Time // when the last call that told one was made
+	overtaken bool      // the store went back, and others have counted on from there as far as that number
+}
+
+// count notes the number of a record.
+func (k *knowledge) count(u *user, v *view, c *call) {
+	if v == nil {
+		return
+	}
+	if v != k.last && v.Seq >= k.seq {
+		k.overtaken = k.overtaken || u.wentBack.After(k.seqAt)
+	}
+	k.last, k.seq = v, max(k.seq, v.Seq)
+	if c.made.After(k.seqAt) {
+		k.seqAt = c.made
+	}
 }
 
 // served is a manager and the work that requests do with it.
@@ -202,6 +222,7 @@ func (i *incarnation) hasRead(u *user, v *view, c *call) {
 	if c.made.After(k.readFrom) {
 		k.readFrom, k.readAt = c.made, time.Now()
 	}
+	k.count(u, v, c)
 	i.known[u] = k
 	if v != nil && v.Grant != nil {
 		i.learn(i.zoom.tokens[v.Grant.AccessToken])
@@ -214,7 +235,12 @@ func (i *incarnation) hasNotRead(u *user) {
 	i.known[u] = k
 }
 
-func (i *incarnation) hasWritten(u *user, c *call) {
+func (i *incarnation) hasWritten(u *user, v *view, c *call) {
+	if c.err == nil {
+		k := i.known[u]
+		k.count(u, v, c)
+		i.known[u] = k
+	}
 	if c.err != nil && !errors.Is(c.err, zoompkce.ErrConflict) {
 		i.hasNotSaved(u)
 	}

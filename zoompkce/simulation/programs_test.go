@@ -110,9 +110,9 @@ func (w *world) redeem(i *incarnation, p *program) {
 	}, func(o *op, got *zoompkce.ProgramTokens, err error) {
 		switch {
 		case err == nil:
-			p.access, p.refresh = got.AccessToken, got.RefreshToken
+			p.hear(o, got)
 			w.programs = append(w.programs, p)
-		case o.began.Before(p.born.Add(codeGood)):
+		case o.began.Before(p.born.Add(codeGood)) && !w.plan.skewed: // by another clock a code may be over at once
 			w.programRefused(o, p, err)
 		}
 	})
@@ -125,8 +125,9 @@ func (w *world) turn(i *incarnation, p *program, lost bool) {
 		return
 	}
 	p.turning = true
+	refresh := w.audit.shiftToken(p.refresh, -i.process.ahead)
 	w.present(i, p, "a refresh of ", func(o *op, m *served) (*zoompkce.ProgramTokens, error) {
-		return refreshProgram(o, m, p.refresh)
+		return refreshProgram(o, m, refresh)
 	}, func(o *op, got *zoompkce.ProgramTokens, err error) {
 		p.turning = false
 		switch {
@@ -136,9 +137,15 @@ func (w *world) turn(i *incarnation, p *program, lost bool) {
 			w.note("%s does not hear of it", p.browser.name)
 		default:
 			p.spent = append(p.spent, p.refresh)
-			p.access, p.refresh = got.AccessToken, got.RefreshToken
+			p.hear(o, got)
 		}
 	})
+}
+
+// hear notes the tokens that a program was told.
+func (p *program) hear(o *op, got *zoompkce.ProgramTokens) {
+	ahead := o.by.process.ahead
+	p.access, p.refresh = p.user.audit.shiftToken(got.AccessToken, ahead), p.user.audit.shiftToken(got.RefreshToken, ahead)
 }
 
 func refreshProgram(o *op, m *served, refresh string) (*zoompkce.ProgramTokens, error) {
@@ -156,9 +163,13 @@ func (w *world) steal(i *incarnation, p *program, code bool) {
 		return
 	}
 	p.maybeEnd("somebody else presented what it had used")
+	var spent string
+	if !code {
+		spent = w.audit.shiftToken(p.spent[len(p.spent)-2], -i.process.ahead)
+	}
 	w.present(i, p, "a thief of ", func(o *op, m *served) (*zoompkce.ProgramTokens, error) {
 		if !code {
-			return refreshProgram(o, m, p.spent[len(p.spent)-2])
+			return refreshProgram(o, m, spent)
 		}
 		return m.RedeemCode(o.context(), zoompkce.CodeRedemption{
 			Code: p.code, Client: programClient.Hash, Issuer: origin, RedirectURI: programURI, Verifier: verifier,
@@ -196,14 +207,15 @@ func (w *world) present(
 // programRefused is invariant 4 for codes and refresh tokens.
 func (w *world) programRefused(o *op, p *program, err error) {
 	if invalid, ok := errors.AsType[*zoompkce.InvalidGrantError](err); ok {
-		w.endsForAReason(o, &zoompkce.NoSessionError{Reason: invalid.Reason})
+		// It is the last word, but for a dead grant a program is told so at once (DESIGN 9).
+		w.endsForAReason(o, &zoompkce.NoSessionError{Reason: invalid.Reason, Clear: invalid.Reason != "ended"})
 	}
 	w.livesOn(o, err)
 }
 
 // bear has a program ask for something with its access token.
 func (w *world) bear(i *incarnation, p *program) {
-	m, known, access := i.serve(), i.known[p.user].newest, p.access
+	m, known, access := i.serve(), i.known[p.user].newest, w.audit.shiftToken(p.access, -i.process.ahead)
 	if known.grant != nil && !known.grant.signedIn {
 		known = token{}
 	}
@@ -213,7 +225,9 @@ func (w *world) bear(i *incarnation, p *program) {
 	o.settle = func() {
 		w.note("%s answers %s: %v", i, p.browser.name, or(err, w.zoom.tokens[zoomToken]))
 		if dead, ok := errors.AsType[*zoompkce.DeadTokenError](err); ok {
-			w.endsForAReason(o, &zoompkce.NoSessionError{Reason: dead.Reason})
+			w.endsForAReason(o, &zoompkce.NoSessionError{Reason: dead.Reason}) // its refresh token decides
+		} else if none, ok := errors.AsType[*zoompkce.NoSessionError](err); ok {
+			w.endsForAReason(o, none)
 		} else if o.accepted {
 			w.overIsOver(o)
 		}

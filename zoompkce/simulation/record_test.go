@@ -9,15 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 )
 
 // The world reads records as an auditor who has the secrets: which grant is in
-// the store is no secret to it. And it sets the times in them, since a process
-// whose clock is wrong writes wrong times.
+// the store is no secret to it.
 
 // view is what the world sees of a record.
 type view struct {
@@ -37,12 +35,22 @@ type view struct {
 	Ended time.Time `json:"ended"`
 }
 
+// dying reports whether the grant is one that Zoom has ended.
+func (v *view) dying() bool { return v != nil && v.Grant != nil && !v.Grant.DeadAt.IsZero() }
+
 type recordKey struct {
-	id   [8]byte
-	aead cipher.AEAD
+	id          [8]byte
+	aead, token cipher.AEAD
 }
 
+// recordKeys holds what was derived: deriving takes longer than all else here.
+var recordKeys sync.Map
+
 func deriveRecordKey(app string, secret []byte) (k recordKey) {
+	if known, ok := recordKeys.Load(app + string(secret)); ok {
+		return known.(recordKey)
+	}
+	defer func() { recordKeys.Store(app+string(secret), k) }()
 	derive := func(purpose string, n int) []byte {
 		key, err := hkdf.Key(sha256.New, secret, nil, "zoom_pkce v1\x00"+app+"\x00"+purpose, n)
 		if err != nil {
@@ -51,13 +59,18 @@ func deriveRecordKey(app string, secret []byte) (k recordKey) {
 		return key
 	}
 	copy(k.id[:], derive("key id", 8))
-	block, err := aes.NewCipher(derive("user record", 32))
-	if err != nil {
-		panic(err)
+	aead := func(purpose string) cipher.AEAD {
+		block, err := aes.NewCipher(derive(purpose, 32))
+		if err != nil {
+			panic(err)
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			panic(err)
+		}
+		return aead
 	}
-	if k.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
-		panic(err)
-	}
+	k.aead, k.token = aead("user record"), aead("program token")
 	return k
 }
 
@@ -105,27 +118,6 @@ func (a *auditor) view(key string, sealed []byte) (*view, error) {
 	return v, json.Unmarshal(plain, v)
 }
 
-var timeInRecord = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d)"`)
-
-// shift sets the times of a record off.
-func (a *auditor) shift(key string, sealed []byte, by time.Duration) []byte {
-	if by == 0 {
-		return sealed
-	}
-	plain, k, err := a.open(key, sealed)
-	if err != nil {
-		return sealed
-	}
-	plain = timeInRecord.ReplaceAllFunc(plain, func(text []byte) []byte {
-		t, err := time.Parse(time.RFC3339Nano, strings.Trim(string(text), `"`))
-		if err != nil {
-			return text
-		}
-		return []byte(`"` + t.Add(by).Format(time.RFC3339Nano) + `"`)
-	})
-	return k.aead.Seal(append([]byte{}, sealed[:9]...), nil, plain, a.context(sealed[0], key))
-}
-
 // keyOfUser is where the record of a user lies.
 func keyOfUser(app, user string) string {
 	sum := sha256.Sum256([]byte(user))
@@ -133,23 +125,30 @@ func keyOfUser(app, user string) string {
 	return "zoom_pkce/" + app + "/" + name[:2] + "/" + name
 }
 
-func (w *world) describe(v *view) string {
-	if v == nil {
-		return "nothing"
-	}
-	if !v.Ended.IsZero() {
-		return fmt.Sprintf("a tombstone, seq %d", v.Seq)
-	}
-	text := "no grant"
-	if v.Grant != nil {
-		text = fmt.Sprint(w.zoom.tokens[v.Grant.AccessToken])
-		if !v.Grant.DeadAt.IsZero() {
+// lazily is a text that is made when the story is told.
+type lazily func() string
+
+func (f lazily) String() string { return f() }
+
+func (w *world) describe(v *view) lazily {
+	return func() string {
+		switch {
+		case v == nil:
+			return "nothing"
+		case !v.Ended.IsZero():
+			return fmt.Sprintf("a tombstone, seq %d", v.Seq)
+		}
+		text := "no grant"
+		if v.Grant != nil {
+			text = fmt.Sprint(w.zoom.tokens[v.Grant.AccessToken])
+		}
+		if v.dying() {
 			text += " (dead)"
 		}
+		text += fmt.Sprintf(", %d sessions, seq %d", len(v.Sessions), v.Seq)
+		if v.Lease != nil {
+			text += ", leased"
+		}
+		return text
 	}
-	text += fmt.Sprintf(", %d sessions, seq %d", len(v.Sessions), v.Seq)
-	if v.Lease != nil {
-		text += ", leased"
-	}
-	return text
 }

@@ -16,13 +16,20 @@ type store struct {
 	*world
 	records  map[string]stored
 	writes   int
-	history  []map[string]stored // the states before the last writes
-	readOnly time.Time           // until when
-	down     time.Time           // likewise
-	hangs    bool                // while it is down it does not even refuse
-	secret   string              // where the generated secret lies
+	history  []written // the last writes
+	readOnly time.Time // until when
+	down     time.Time // likewise
+	hangs    bool      // while it is down it does not even refuse
+	secret   string    // where the generated secret lies
 
 	secretLost time.Time // when it was last
+}
+
+// written is what a write has replaced.
+type written struct {
+	key string
+	was stored
+	had bool
 }
 
 type stored struct {
@@ -51,7 +58,8 @@ func (s *store) get(key string) (stored, bool) {
 }
 
 func (s *store) put(key string, r stored) {
-	s.history = append(s.history, maps.Clone(s.records))
+	was, had := s.records[key]
+	s.history = append(s.history, written{key, was, had})
 	if len(s.history) > remembered {
 		s.history = s.history[1:]
 	}
@@ -131,6 +139,7 @@ func (h *handle) Load(ctx context.Context, key string) ([]byte, string, error) {
 
 func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
 	var version string
+	var written *view
 	u := h.userOf(key)
 	c := &call{by: h.by, kind: "swap", on: h.name(key)}
 	c.effect = func(c *call) {
@@ -156,13 +165,16 @@ func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expire
 			}
 		}
 		h.put(key, next)
-		version = next.version
+		version, written = next.version, next.view
+		if u != nil && u.locked && deriveRecordKey(h.app, h.records[h.secret].value).sealed(next.value) {
+			u.locked = false
+		}
 		if u != nil {
 			h.written(h.by, u, r.view, next.view)
 		}
 	}
 	if u != nil {
-		c.heard = func(c *call) { h.by.hasWritten(u, c) }
+		c.heard = func(c *call) { h.by.hasWritten(u, written, c) }
 	}
 	if err := h.wait(ctx, c); err != nil {
 		return "", err
@@ -180,22 +192,23 @@ func (s *store) fallBack(writes int) {
 	if writes == 0 {
 		return
 	}
-	past := s.history[len(s.history)-writes]
+	past := maps.Clone(s.records)
+	for _, w := range slices.Backward(s.history[len(s.history)-writes:]) {
+		if delete(past, w.key); w.had {
+			past[w.key] = w.was
+		}
+	}
 	for _, u := range s.users {
 		if was, is := past[u.key], s.records[u.key]; was.version != is.version {
 			s.note("the store goes back: %s had %s, now %s", u.name, s.describe(is.view), s.describe(was.view))
 			u.wentBack = time.Now()
-			if is.view != nil {
-				u.wentBackFrom = max(u.wentBackFrom, is.view.Seq)
-			}
 			u.doom("the store went back")
 		}
 	}
 	if past[s.secret].version != s.records[s.secret].version {
 		s.loseSecret()
 	}
-	s.records = maps.Clone(past)
-	s.history = nil
+	s.records, s.history = past, nil
 }
 
 // vanish takes the generated secret away, or everything.

@@ -192,6 +192,9 @@ func (w *world) weatherFor(c *call) (x weather) {
 // written sees every change of a user record.
 func (w *world) written(by *incarnation, u *user, was, is *view) {
 	w.note("%s: writes %s: %s", by, u.name, w.describe(is))
+	if was.dying() && !is.dying() {
+		u.revived = time.Now()
+	}
 	if !is.Ended.IsZero() {
 		u.ended = time.Now()
 		u.grant.end("the user was ended")
@@ -204,9 +207,6 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 		u.grant.end(codesAlone)
 	} else if u.grant != nil && u.grant.over == codesAlone {
 		u.grant.over = ""
-	}
-	if u.wentBackFrom > 0 && is.Seq >= u.wentBackFrom {
-		u.overtaken = true
 	}
 	if is.Grant == nil {
 		return

@@ -32,7 +32,6 @@ func (c *Client) request(
 	}
 	u := *c.apiFor(t)
 	u.Path += path
-	u.RawPath = ""
 	u.RawQuery = query.Encode()
 	req, err := http.NewRequest(method, u.String(), strings.NewReader(body))
 	if err != nil {
@@ -43,7 +42,7 @@ func (c *Client) request(
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return c.exchange(ctx, call, do(req), func(a *answer) error {
-		if a.status < 200 || a.status > 299 {
+		if !a.ok() {
 			return apiError(call, a)
 		}
 		if err := read(a); err != nil {
@@ -100,7 +99,7 @@ func (c *Client) APIURL(t Token) string { return c.apiFor(t).String() }
 // So tokens never leave a gateway or simulator that an operator configured, nor
 // change between the commercial and the government cloud.
 func (c *Client) regionalAPI(raw string) *url.URL {
-	if raw == "" || len(raw) > 256 {
+	if len(raw) > 256 {
 		return nil
 	}
 	u, err := parseBaseURL("api_url", raw, func() string { return "" })
@@ -121,9 +120,6 @@ func (c *Client) regionalAPI(raw string) *url.URL {
 // MeetingNumber returns the digits of a meeting number written with spaces or
 // dashes, as Zoom shows it. It reports false unless these are 9 to 12 digits.
 func MeetingNumber(s string) (string, bool) {
-	if len(s) > 64 {
-		return "", false
-	}
 	digits := strings.NewReplacer(" ", "", "-", "").Replace(s)
 	if len(digits) < 9 || len(digits) > 12 || strings.Trim(digits, "0123456789") != "" {
 		return "", false

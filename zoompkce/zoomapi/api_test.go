@@ -2,6 +2,7 @@ package zoomapi
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -29,6 +30,8 @@ func TestRegionalAPI(t *testing.T) {
 		"script":                 {"", "", "javascript:alert(1)", ""},
 		"loopback for real Zoom": {"", "", "http://127.0.0.1:80", ""},
 		"empty":                  {"", "", "", ""},
+		"256 bytes":              {"", "", "https://api-eu.zoom.us" + strings.Repeat("/", 234), "https://api-eu.zoom.us"},
+		"257 bytes":              {"", "", "https://api-eu.zoom.us" + strings.Repeat("/", 235), ""},
 		"simulator":              {"http://127.0.0.1:99", "", "http://127.0.0.1:99", "http://127.0.0.1:99"},
 		"other port of loopback": {"http://127.0.0.1:99", "", "http://127.0.0.1:98", ""},
 		"Zoom for the simulator": {"http://127.0.0.1:99", "", "https://api-us.zoom.us", ""},
@@ -80,6 +83,23 @@ func TestMeetingNumber(t *testing.T) {
 	} {
 		if got, ok := MeetingNumber(in); got != want || ok != (want != "") {
 			t.Errorf("%q gave %q, %v", in, got, ok)
+		}
+	}
+}
+
+// What a base URL has encoded stays so.
+func TestEncodedBaseURL(t *testing.T) {
+	c, err := NewClient(Config{ClientID: testClientID, APIURL: "https://gw.example/a%2Fb/"})
+	if err != nil || c.api.String() != "https://gw.example/a%2Fb" {
+		t.Errorf("%v, %v", c.api, err)
+	}
+}
+
+// Only 2xx is success.
+func TestStatusOfSuccess(t *testing.T) {
+	for status, ok := range map[int]bool{200: true, 204: true, 299: true, 300: false, 400: false, 304: false} {
+		if got := (&answer{status: status}).ok(); got != ok {
+			t.Errorf("%d: %t", status, got)
 		}
 	}
 }

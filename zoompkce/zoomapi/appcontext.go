@@ -91,8 +91,8 @@ func OpenAppContext(clientID, clientSecret, header string, now time.Time) (AppCo
 // decodeAppContext takes both base64 alphabets, padded or not: Zoom's clients
 // differ (devforum.zoom.us/t/105920).
 func decodeAppContext(header string) ([]byte, error) {
-	if header == "" || len(header) > maxAppContext {
-		return nil, errors.New("it is empty or longer than 8 KiB")
+	if len(header) > maxAppContext {
+		return nil, errors.New("it is longer than 8 KiB")
 	}
 	header = strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(header, "="))
 	if strings.ContainsAny(header, "\r\n") { // which encoding/base64 skips
@@ -132,7 +132,7 @@ func openAppContext(clientSecret string, envelope []byte) ([]byte, error) {
 		return nil, errLengths
 	}
 	size := length(4)
-	if size < 0 || size > len(envelope)-gcmTag || size+gcmTag != len(envelope) {
+	if size < 0 || size != len(envelope)-gcmTag {
 		return nil, errLengths
 	}
 	key := sha256.Sum256([]byte(clientSecret))

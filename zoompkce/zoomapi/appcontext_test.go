@@ -104,6 +104,35 @@ func TestAppContextTimes(t *testing.T) {
 	}
 }
 
+// The bounds, to the nanosecond of this machine's clock.
+func TestAppContextBounds(t *testing.T) {
+	now := time.UnixMilli(1739923528255)
+	for name, tt := range map[string]struct {
+		start, end time.Time
+		now        time.Time
+		ok         bool
+	}{
+		"30 s ahead":                           {now.Add(30 * time.Second), time.Time{}, now, true},
+		"more than that":                       {now.Add(30 * time.Second), time.Time{}, now.Add(-1), false},
+		"2 min old":                            {now.Add(-2 * time.Minute), time.Time{}, now, false},
+		"less than that":                       {now.Add(-2 * time.Minute), time.Time{}, now.Add(-1), true},
+		"an end that is 2.5 min away":          {time.Time{}, now.Add(150 * time.Second), now, true},
+		"an end that is further away":          {time.Time{}, now.Add(150 * time.Second), now.Add(-1), false},
+		"an end that has come":                 {time.Time{}, now, now, false},
+		"an end before the two minutes":        {now, now.Add(time.Minute), now.Add(time.Minute), false},
+		"an end at the end of the two minutes": {now, now.Add(2 * time.Minute), now.Add(2*time.Minute - 1), true},
+	} {
+		if err := (AppContext{IssuedAt: tt.start, ExpiresAt: tt.end}).checkTime(tt.now); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for raw, zero := range map[string]bool{"0": true, "1": false, "-1": true, "253402300799999": false, "253402300800000": true, "99999999999999999999": true} {
+		if got := jsonMillis([]byte(raw)); got.IsZero() != zero {
+			t.Errorf("%s: %v", raw, got)
+		}
+	}
+}
+
 func TestOpenAppContextRefuses(t *testing.T) {
 	now := time.Now()
 	envelope := sealAppContext(testSecret, contextJSON(now), 12, []byte("aad"))
@@ -137,6 +166,31 @@ func TestOpenAppContextRefuses(t *testing.T) {
 	header := base64.StdEncoding.EncodeToString(envelope)
 	if _, err := OpenAppContext("other-app", testSecret, header, now); err == nil {
 		t.Error("a context for another app is accepted")
+	}
+	in := func(plain string, ivLength int) string {
+		return base64.StdEncoding.EncodeToString(sealAppContext(testSecret, plain, ivLength, nil))
+	}
+	for want, headers := range map[string][]string{
+		"its lengths do not add up": {"", "AA", "AQAFAA", base64.StdEncoding.EncodeToString(make([]byte, 64)), base64.StdEncoding.EncodeToString(envelope[:len(envelope)-1])},
+		"it is not base64":          {"!!!!", header[:8] + "\r\n" + header[8:], header[:9] + "!"},
+		"it is longer than 8 KiB":   {strings.Repeat("A", maxAppContext+1)},
+		"it is forged":              {base64.StdEncoding.EncodeToString(append(envelope[:len(envelope)-1:len(envelope)-1], envelope[len(envelope)-1]^1))},
+		"not a JSON object":         {in("", 12), in("[]", 12)},
+		"uid is missing or":         {in(strings.Replace(contextJSON(now), `"uid":"`, `"uid":"a b`, 1), 12)},
+	} {
+		for _, header := range headers {
+			if _, err := OpenAppContext(testClientID, testSecret, header, now); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%.40s: %v, want %s", header, err, want)
+			}
+		}
+	}
+	if _, err := OpenAppContext(testClientID, testSecret, in(contextJSON(now), 1), now); err != nil {
+		t.Errorf("an iv of one byte: %v", err)
+	}
+	long := in(contextJSON(now)[:len(contextJSON(now))-1]+`,"x":"`+strings.Repeat("x", 5500)+`"}`, 12)
+	long = in(contextJSON(now)[:len(contextJSON(now))-1]+`,"x":"`+strings.Repeat("x", 5500+(maxAppContext-len(long))/4*3)+`"}`, 12)
+	if _, err := OpenAppContext(testClientID, testSecret, long, now); err != nil || len(long) != maxAppContext {
+		t.Errorf("%d bytes: %v", len(long), err)
 	}
 	for name, header := range map[string]string{
 		"empty": "", "not base64": "!!!!", "line break": header[:8] + "\r\n" + header[8:], "giant": strings.Repeat("A", maxAppContext+1),

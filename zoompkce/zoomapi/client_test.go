@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -92,6 +93,15 @@ func TestNewClientDefaults(t *testing.T) {
 		"loopback": {Config{OAuthURL: "http://127.0.0.1:99/zoom/"}, Config{
 			OAuthURL: "http://127.0.0.1:99/zoom/oauth/token", APIURL: "http://127.0.0.1:99/zoom",
 			AuthorizeURL: "http://127.0.0.1:99/zoom/oauth/authorize",
+		}},
+		"localhost": {Config{OAuthURL: "http://localhost:99"}, Config{
+			OAuthURL: "http://localhost:99/oauth/token", APIURL: "http://localhost:99", AuthorizeURL: "http://localhost:99/oauth/authorize",
+		}},
+		"below localhost": {Config{OAuthURL: "http://app.localhost"}, Config{
+			OAuthURL: "http://app.localhost/oauth/token", APIURL: "http://app.localhost", AuthorizeURL: "http://app.localhost/oauth/authorize",
+		}},
+		"an address": {Config{OAuthURL: "https://192.0.2.1"}, Config{
+			OAuthURL: "https://192.0.2.1/oauth/token", APIURL: "https://192.0.2.1", AuthorizeURL: "https://192.0.2.1/oauth/authorize",
 		}},
 		"all given": {
 			Config{APIURL: "http://[::1]:80/", AuthorizeURL: "https://marketplace.zoom.us/v2/authorize"},
@@ -216,6 +226,121 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		if s := log.String(); strings.Contains(s, secret) || strings.Contains(s, hexSecret) {
 			t.Errorf("%T prints its secret: %s", v, s)
 		}
+	}
+	for want, v := range map[string]any{
+		`zoompkce.Config{ClientID: "` + testClientID + `", OAuthURL: "https://zoom.us"}`:     cfg,
+		`zoompkce.Config{ClientID: "", OAuthURL: "[redacted]"}`:                              Config{OAuthURL: "%zz" + secret},
+		`zoompkce.Client{ClientID: "` + testClientID + `", AppID: "` + client.AppID() + `"}`: client,
+		`zoompkce.MeetingSDK{Key: "k"}`:                                                      sdk,
+	} {
+		if got := fmt.Sprintf("%d", v); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	for _, v := range []any{tok, ZAK{Token: secret}, OBF{Token: secret}} {
+		if got := fmt.Sprintf("%x", v); got != "[redacted]" {
+			t.Errorf("%T prints %s", v, got)
+		}
+	}
+}
+
+// The longest that is taken, and a byte more.
+func TestLengths(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("~", n) }
+	key := pkcs8(ecKey())
+	for name, tt := range map[string]struct {
+		longest func(n int) error
+		n       int
+	}{
+		"client id":     {func(n int) error { _, err := NewClient(Config{ClientID: long(n)}); return err }, 256},
+		"client secret": {func(n int) error { _, err := NewClient(Config{ClientID: "a", ClientSecret: long(n)}); return err }, 1024},
+		"key id": {func(n int) error {
+			_, err := NewClient(Config{ClientID: "a", ClientKey: key, ClientKeyID: long(n)})
+			return err
+		}, 256},
+		"deep link": {func(n int) error {
+			if !isZoomAddress("zoomus://" + long(n-len("zoomus://"))) {
+				return errNotJSON
+			}
+			return nil
+		}, 4 << 10},
+		"e-mail": {func(n int) error {
+			if !validEmail("a@" + long(n-2)) {
+				return errNotJSON
+			}
+			return nil
+		}, 254},
+		"id": {func(n int) error {
+			if !validID(long(n)) {
+				return errNotJSON
+			}
+			return nil
+		}, 256},
+		"scopes": {func(n int) error {
+			if splitScopes(strings.Repeat(" ", n-1)+"a") == nil {
+				return errNotJSON
+			}
+			return nil
+		}, 8 << 10},
+		"Retry-After": {func(n int) error {
+			if wait, ok := parseRetryAfter(http.Header{"Retry-After": {strings.Repeat("1", n)}}, time.Now()); !ok {
+				e := &Error{}
+				if e.unavailable(&answer{header: http.Header{"Retry-After": {strings.Repeat("1", n)}}}); e.RetryAfter != 0 || wait != 0 {
+					t.Errorf("waits %v", e.RetryAfter)
+				}
+				return errNotJSON
+			}
+			return nil
+		}, 64},
+	} {
+		if err := tt.longest(tt.n); err != nil {
+			t.Errorf("%s of %d bytes: %v", name, tt.n, err)
+		}
+		if tt.longest(tt.n+1) == nil {
+			t.Errorf("%s of %d bytes is taken", name, tt.n+1)
+		}
+	}
+	if got := boundedName(strings.Repeat("a", 1025)); len(got) != 1024 {
+		t.Errorf("a name of %d bytes", len(got))
+	}
+	if got := boundedName(strings.Repeat("a", 1023) + "ä"); len(got) != 1023 {
+		t.Errorf("a name of %d bytes", len(got))
+	}
+	if validEmail("a@\uFFFD") {
+		t.Error("an address with a replacement character is taken")
+	}
+}
+
+// closer counts how often idle connections are closed.
+type closer struct {
+	http.RoundTripper
+	closed int
+}
+
+func (c *closer) CloseIdleConnections() { c.closed++ }
+
+func TestWhoseAndWhat(t *testing.T) {
+	public := must(NewClient(Config{ClientID: "a"}))
+	secret := must(NewClient(Config{ClientID: "a", ClientSecret: "s"}))
+	keyed := must(NewClient(Config{ClientID: "a", ClientKey: pkcs8(ecKey())}))
+	if !public.Public() || secret.Public() || keyed.Public() {
+		t.Error("who is public is mixed up")
+	}
+	ids := map[CredentialsID]bool{
+		public.CredentialsID(): true, secret.CredentialsID(): true, keyed.CredentialsID(): true,
+		must(NewClient(Config{ClientID: "as"})).CredentialsID():                                             true,
+		must(NewClient(Config{ClientID: "a", ClientKey: pkcs8(ecKey()), ClientKeyID: "k"})).CredentialsID(): true,
+	}
+	if len(ids) != 5 || must(NewClient(Config{ClientID: "a", ClientSecret: "s"})).CredentialsID() != secret.CredentialsID() {
+		t.Errorf("%d ids of 5 credentials", len(ids))
+	}
+	ours := new(closer)
+	public.http.Transport = ours
+	public.CloseIdleConnections()
+	theirs := new(closer)
+	must(NewClient(Config{ClientID: "a", HTTPClient: &http.Client{Transport: theirs}})).CloseIdleConnections()
+	if ours.closed != 1 || theirs.closed != 0 {
+		t.Errorf("closed ours %d times, theirs %d times", ours.closed, theirs.closed)
 	}
 }
 

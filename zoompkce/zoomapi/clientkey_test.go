@@ -7,12 +7,15 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -160,6 +163,12 @@ func TestBadClientKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg.ClientID = testClientID
 			_, err := NewClient(cfg)
+			if want := map[string]string{
+				"no PEM": "there is no private key in PEM", "a public key": "there is no private key in PEM",
+				"damaged": "is damaged", "wrong label": "is damaged", "encrypted": "is encrypted", "P-384": "must be an RSA key",
+			}[name]; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %s", err, want)
+			}
 			if err == nil || !strings.HasPrefix(err.Error(), "client_key: ") || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("got %v", err)
 			}
@@ -167,6 +176,38 @@ func TestBadClientKeys(t *testing.T) {
 				t.Error("there is a JWK of it")
 			}
 		})
+	}
+}
+
+// brokenBody cannot be read, and tells whether it was closed.
+type brokenBody struct{ closed bool }
+
+func (*brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (b *brokenBody) Close() error           { b.closed = true; return nil }
+
+// A request that cannot be signed is not sent, and the caller's stays as it is.
+func TestSigningRequests(t *testing.T) {
+	sent := 0
+	base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		sent++
+		return nil, io.EOF
+	})
+	client := must(NewClient(Config{ClientID: testClientID, ClientKey: pkcs8(ecKey())}))
+	request := func(body io.Reader) *http.Request {
+		return must(http.NewRequest("POST", "https://zoom.us/oauth/token", body))
+	}
+
+	body := new(brokenBody)
+	if _, err := (asserter{base, client}).RoundTrip(request(body)); err != io.ErrUnexpectedEOF || sent != 0 || !body.closed {
+		t.Errorf("a broken body: %v, %d sent, closed %t", err, sent, body.closed)
+	}
+	whole := request(strings.NewReader("a=b"))
+	if _, err := (asserter{base, client}).RoundTrip(whole); err != io.EOF || sent != 1 || whole.ContentLength != 3 {
+		t.Errorf("%v, %d sent, %d bytes", err, sent, whole.ContentLength)
+	}
+	client.key = &clientKey{rsaKey(), jwt.SigningMethodES256, ""}
+	if _, err := (asserter{base, client}).RoundTrip(request(strings.NewReader(""))); err == nil || err == io.EOF || sent != 1 {
+		t.Errorf("a key that does not sign: %v, %d sent", err, sent)
 	}
 }
 
@@ -199,6 +240,12 @@ func TestClientJWK(t *testing.T) {
 			thumbprint := j.KeyID
 			if len(thumbprint) != 43 || must(ClientJWK(key, "")).KeyID != thumbprint {
 				t.Errorf("key id %q", thumbprint)
+			}
+			// RFC 7638: the required members in the order of their names.
+			members := map[string]string{"kty": j.KeyType, "e": j.E, "n": j.N, "crv": j.Curve, "x": j.X, "y": j.Y}
+			maps.DeleteFunc(members, func(_, value string) bool { return value == "" })
+			if sum := sha256.Sum256(must(json.Marshal(members))); thumbprint != base64.RawURLEncoding.EncodeToString(sum[:]) {
+				t.Errorf("thumbprint %s of %v", thumbprint, members)
 			}
 			if named := must(ClientJWK(key, "mine")); named.KeyID != "mine" {
 				t.Errorf("key id %q", named.KeyID)

@@ -26,6 +26,9 @@ func TestDeeplink(t *testing.T) {
 }
 
 func TestDeeplinkLeadsToZoom(t *testing.T) {
+	if isZoomAddress("zoomus://%zz") {
+		t.Error("what is no URL is taken for Zoom's")
+	}
 	for address, want := range map[string]bool{
 		"zoomus://zoom.us/zoomapp?x=1":         true,
 		"ZoomUS://zoom.us/zoomapp":             true,

@@ -1,6 +1,7 @@
 package zoomapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -63,17 +64,15 @@ const (
 	KindNonsense
 )
 
-var kindNames = [...]string{
-	"unknown", "invalid_grant", "invalid_client", "redirect_mismatch", "unauthorized",
-	"missing_scope", "unknown_user", "rate_limited", "unavailable", "nonsense",
+var kindNames = map[Kind]string{
+	KindUnknown: "unknown", KindInvalidGrant: "invalid_grant", KindInvalidClient: "invalid_client",
+	KindRedirectMismatch: "redirect_mismatch", KindUnauthorized: "unauthorized", KindMissingScope: "missing_scope",
+	KindUnknownUser: "unknown_user", KindRateLimited: "rate_limited", KindUnavailable: "unavailable", KindNonsense: "nonsense",
 }
 
 // String returns the kind in snake_case, for logs and metric labels.
 func (k Kind) String() string {
-	if k < 0 || int(k) >= len(kindNames) {
-		return kindNames[KindUnknown]
-	}
-	return kindNames[k]
+	return cmp.Or(kindNames[k], kindNames[KindUnknown])
 }
 
 // KindOf returns the kind of an error of a Client, KindUnknown for any other.

@@ -55,6 +55,9 @@ type answer struct {
 	at     time.Time
 }
 
+// ok reports whether the status is one of success.
+func (a *answer) ok() bool { return a.status/100 == 2 }
+
 // recorder performs one HTTP exchange and keeps the answer, for two reasons:
 // golang.org/x/oauth2 cuts a body off at 1 MiB without saying so, and it does
 // not hand out the body of an answer that it cannot read.
@@ -72,12 +75,12 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, res.Body, maxAnswer))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return nil, errOversized
+	}
 	if err != nil {
 		return nil, err
-	}
-	if len(body) > maxAnswer {
-		return nil, errOversized
 	}
 	r.got = &answer{status: res.StatusCode, header: res.Header, body: body, at: time.Now()}
 	res.Body = io.NopCloser(bytes.NewReader(body))

@@ -3,11 +3,14 @@ package zoomapi
 import (
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -226,7 +229,81 @@ func TestTrace(t *testing.T) {
 		}
 	})
 	c.Refresh(t.Context(), "r")
+	broken := clientWith(t, roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, io.EOF }), func(cfg *Config) {
+		cfg.Trace = func(ctx context.Context, call Call) (context.Context, func(int, error)) {
+			return nil, func(status int, err error) {
+				if status != 0 || KindOf(err) != KindUnavailable {
+					t.Errorf("without an answer: %d, %v", status, err)
+				}
+			}
+		}
+	})
+	broken.Refresh(t.Context(), "r")
 	if want := (seen{CallRefresh, 400, KindInvalidGrant}); len(got) != 1 || got[0] != want {
 		t.Errorf("traced %v, want %v", got, want)
+	}
+}
+
+// countedBody tells whether it was closed.
+type countedBody struct {
+	io.Reader
+	closed bool
+}
+
+func (b *countedBody) Close() error { b.closed = true; return nil }
+
+// An exchange leaves the caller's request as it is, and no connection open.
+func TestRecorder(t *testing.T) {
+	body := &countedBody{Reader: strings.NewReader("{}")}
+	r := &recorder{base: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		if r.Header.Get("Accept") != "application/json" || r.Header.Get("User-Agent") != userAgent {
+			t.Errorf("headers: %v", r.Header)
+		}
+		return &http.Response{StatusCode: 200, Body: body}, nil
+	})}
+	req, err := http.NewRequest("GET", "https://zoom.us/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.RoundTrip(req); err != nil || !body.closed || len(req.Header) != 0 {
+		t.Errorf("%v, closed %t, headers %v", err, body.closed, req.Header)
+	}
+}
+
+// Zoom is spoken to by HTTP/2, one connection for all calls.
+func TestHTTP2(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	client := NewHTTPClient()
+	transport := client.Transport.(*http.Transport)
+	transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	defer transport.CloseIdleConnections()
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, _ := io.ReadAll(resp.Body); string(got) != "HTTP/2.0" {
+		t.Errorf("spoke %s", got)
+	}
+}
+
+// Of errors whose text may come from the peer only the type is told.
+func TestTransportCauses(t *testing.T) {
+	unknown := errors.New("S3CRET")
+	for want, err := range map[string]error{
+		"http exchange failed (*errors.errorString)": fmt.Errorf("more: %w", fmt.Errorf("more: %w", unknown)),
+		"dial: down": &url.Error{Err: &net.OpError{Op: "dial", Err: errors.New("down")}},
+		"EOF":        &url.Error{Err: io.EOF},
+	} {
+		if got := transportCause(err); got == nil || got.Error() != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+	certificate := &tls.CertificateVerificationError{Err: errors.New("unknown authority")}
+	if got := transportCause(fmt.Errorf("more: %w", certificate)); got != error(certificate) {
+		t.Errorf("got %v", got)
 	}
 }

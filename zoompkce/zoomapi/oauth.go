@@ -98,7 +98,7 @@ func (c *Client) token(
 	err = c.exchange(ctx, call, func(ctx context.Context, hc *http.Client) error {
 		return send(context.WithValue(ctx, oauth2.HTTPClient, hc))
 	}, func(a *answer) error {
-		if a.status < 200 || a.status > 299 {
+		if !a.ok() {
 			return tokenError(call, a)
 		}
 		got, err := c.decodeToken(a)
@@ -165,8 +165,9 @@ func (c *Client) decodeToken(a *answer) (*Token, error) {
 // only refresh token that still works. If the token does end sooner, the API
 // says so and it is refreshed then.
 func lifetime(raw json.RawMessage) time.Duration {
-	seconds, err := strconv.ParseFloat(strings.Trim(string(raw), `" `), 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) || !(seconds > 0) {
+	// It is 0 for what is no number, and infinite for what is too large.
+	seconds, _ := strconv.ParseFloat(strings.Trim(string(raw), `" `), 64)
+	if !(seconds > 0) {
 		return defaultExpiry
 	}
 	return time.Duration(min(seconds, maxExpiry.Seconds()) * float64(time.Second))
@@ -216,7 +217,7 @@ func (c *Client) Revoke(ctx context.Context, accessToken string) error {
 	return c.exchange(ctx, CallRevoke, do(req), func(a *answer) error {
 		r, readable := readRefusal(a.body)
 		switch {
-		case a.status < 200 || a.status > 299 || r.word != "" || r.code != 0:
+		case !a.ok() || r.word != "" || r.code != 0:
 			return tokenError(CallRevoke, a)
 		case !readable && len(a.body) > 0:
 			return nonsense(CallRevoke, a, errNotJSON)

@@ -101,10 +101,7 @@ func validEmail(s string) bool {
 // boundedName cuts a name that is longer than any of Zoom's. It stays the free
 // text that it is: escaping is left to the place where it is shown.
 func boundedName(s string) string {
-	if len(s) > maxNameLength {
-		s = strings.ToValidUTF8(s[:maxNameLength], "")
-	}
-	return s
+	return strings.ToValidUTF8(s[:min(len(s), maxNameLength)], "")
 }
 
 func validID(s string) bool { return visibleASCII(s, maxIDLength) }

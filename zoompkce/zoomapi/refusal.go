@@ -74,7 +74,7 @@ func readRefusal(body []byte) (r refusal, ok bool) {
 	r.word, r.reason = jsonText(wire.Error), jsonText(wire.Reason)
 	for _, raw := range []json.RawMessage{wire.Code, wire.ErrorCode} {
 		if r.code == 0 {
-			if n := jsonInt(raw); n > 0 && n < 1e6 {
+			if n := uint64(jsonInt(raw)); n < 1e6 {
 				r.code = int(n)
 			}
 		}
@@ -231,11 +231,9 @@ func jsonText(raw json.RawMessage) (s string) {
 // quoted reports whether a character of a JSON string may stand for another one.
 func quoted(r rune) bool { return r == '\\' || r > '~' }
 
-// jsonInt returns the number in raw, written as number or as string, else 0.
+// jsonInt returns the number in raw, written as number or as string, or the nearest
+// there is room for; 0 if it is none.
 func jsonInt(raw json.RawMessage) int64 {
-	n, err := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64)
-	if err != nil {
-		return 0
-	}
+	n, _ := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64)
 	return n
 }

@@ -3,6 +3,7 @@ package zoomapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -107,11 +108,27 @@ func TestErrorText(t *testing.T) {
 	if got := e.Error(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	for want, e := range map[string]*Error{
+		"calling zoom (me): unavailable":             {Call: CallMe, Kind: KindUnavailable},
+		"calling zoom (me): missing scope a":         {Call: CallMe, Kind: KindMissingScope, Scopes: []string{"a"}},
+		"calling zoom (me): unavailable (status 1)":  {Call: CallMe, Kind: KindUnavailable, Status: 1},
+		"calling zoom (me): unavailable (code 1)":    {Call: CallMe, Kind: KindUnavailable, Code: 1},
+		"calling zoom (me): nonsense: id is missing": {Call: CallMe, Kind: KindNonsense, Err: errors.New("id is missing")},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
 	if !errors.Is(e, context.Canceled) || KindOf(e) != KindMissingScope || KindOf(nil) != KindUnknown {
 		t.Error("the chain of the error is broken")
 	}
-	if Kind(99).String() != "unknown" || Kind(-1).String() != "unknown" || KindNonsense.String() != "nonsense" {
-		t.Error("the names of kinds are shifted")
+	var names []string
+	for kind := Kind(-1); kind < 12; kind++ {
+		names = append(names, kind.String())
+	}
+	if got := strings.Join(names, " "); got != "unknown unknown invalid_grant invalid_client redirect_mismatch unauthorized missing_scope "+
+		"unknown_user rate_limited unavailable nonsense unknown unknown" {
+		t.Errorf("kinds are called %s", got)
 	}
 }
 
@@ -165,5 +182,92 @@ func TestRateLimits(t *testing.T) {
 	e := tokenError(CallRefresh, &answer{status: 503, header: http.Header{"Retry-After": {"4"}}, at: at})
 	if e.Kind != KindUnavailable || e.RetryAfter != 4*time.Second {
 		t.Errorf("503 gave %+v", *e)
+	}
+}
+
+// What status and number mean where the text says nothing
+// (developers.zoom.us/docs/integrations/oauth-error-messages).
+func TestNumbers(t *testing.T) {
+	say := func(read func(Call, *answer) *Error, status int, body string) *Error {
+		return read(CallCode, &answer{status: status, header: http.Header{"Retry-After": {"4"}}, body: []byte(body)})
+	}
+	for status, want := range map[int]Kind{
+		299: KindNonsense, 300: KindNonsense, 399: KindNonsense, 408: KindUnavailable, 409: KindNonsense, 429: KindRateLimited, 430: KindNonsense,
+		499: KindNonsense, 500: KindUnavailable, 501: KindUnavailable,
+	} {
+		for name, read := range map[string]func(Call, *answer) *Error{"api": apiError, "token": tokenError} {
+			e := say(read, status, `{"reason":"x"}`)
+			if e.Kind != want || (e.RetryAfter == 4*time.Second) != (want == KindUnavailable || want == KindRateLimited) {
+				t.Errorf("%s, %d: %v, %v", name, status, e.Kind, e.RetryAfter)
+			}
+			if redirect := e.Err != nil && e.Err.Error() == "the answer is a redirect"; redirect != (status >= 300 && status < 400) {
+				t.Errorf("%s, %d: %v", name, status, e.Err)
+			}
+		}
+	}
+	for code, want := range map[int][2]Kind{ // of the API, of the token endpoint
+		0: {KindNonsense, KindNonsense}, 124: {KindUnauthorized, KindNonsense}, 429: {KindRateLimited, KindRateLimited},
+		1001: {KindUnknownUser, KindNonsense}, 4711: {KindMissingScope, KindInvalidGrant},
+		4733: {KindNonsense, KindInvalidGrant}, 4734: {KindNonsense, KindInvalidGrant}, 4735: {KindUnauthorized, KindInvalidGrant},
+		4737: {KindUnauthorized, KindInvalidGrant}, 4738: {KindUnauthorized, KindInvalidGrant}, 4740: {KindUnauthorized, KindInvalidGrant},
+		4741: {KindUnauthorized, KindInvalidGrant}, 4702: {KindNonsense, KindInvalidClient}, 4704: {KindNonsense, KindInvalidClient},
+		4705: {KindNonsense, KindInvalidClient}, 4706: {KindNonsense, KindInvalidClient}, 4717: {KindNonsense, KindInvalidClient},
+		4709: {KindNonsense, KindRedirectMismatch}, 4732: {KindNonsense, KindUnavailable},
+		999999: {KindNonsense, KindNonsense},
+	} {
+		body := fmt.Sprintf(`{"code":%d}`, code)
+		api, token := say(apiError, 400, body), say(tokenError, 400, body)
+		if api.Kind != want[0] || token.Kind != want[1] || api.Code != code || token.Code != code || api.OAuthError != "" || api.Err != nil {
+			t.Errorf("%d: %v, %v", code, api, token)
+		}
+	}
+	for _, code := range []string{"-1", "1000000", "99999999999999999999", "true"} {
+		if e := say(apiError, 400, `{"code":`+code+`}`); e.Code != 0 {
+			t.Errorf("%s: %v", code, e)
+		}
+	}
+	for word, want := range map[string]Kind{
+		"invalid_client": KindInvalidClient, "unauthorized_client": KindInvalidClient, "unsupported_grant_type": KindInvalidClient,
+		"server_error": KindUnavailable, "temporarily_unavailable": KindUnavailable, "invalid_scope": KindNonsense,
+	} {
+		e := say(tokenError, 400, `{"error":"`+word+`"}`)
+		if e.Kind != want || e.OAuthError != word || (e.RetryAfter == 4*time.Second) != (want == KindUnavailable) {
+			t.Errorf("%s: %+v", word, e)
+		}
+	}
+	e := new(Error)
+	if e.unavailable(&answer{header: http.Header{"Retry-After": {"soon"}}}); e.RetryAfter != 0 {
+		t.Errorf("soon is %v", e.RetryAfter)
+	}
+	if e := say(apiError, 400, "<html>"); !errors.Is(e.Err, errNotJSON) {
+		t.Errorf("HTML: %v", e)
+	}
+	if e := nonsense(CallMe, &answer{status: 200}, errNotJSON); e.Err != errNotJSON || e.Kind != KindNonsense {
+		t.Errorf("%v", e)
+	}
+}
+
+// A success that is none tells what is wrong with it.
+func TestSuccessThatIsNone(t *testing.T) {
+	for body, want := range map[string]string{
+		`{}`: "access_token is missing", `{"code":1}`: "code 1", `{"code":4735}`: "invalid grant", `{"error":"invalid_grant"}`: "invalid grant",
+	} {
+		if _, err := serveZoom(t, reply(200, body)).Refresh(t.Context(), "r"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+	if _, err := serveZoom(t, reply(200, `{}`)).ZAK(t.Context(), Token{AccessToken: "a"}, 0); err == nil || !strings.Contains(err.Error(), "token is missing") {
+		t.Errorf("no ZAK: %v", err)
+	}
+	if err := serveZoom(t, reply(200, "x")).Revoke(t.Context(), "a"); KindOf(err) != KindNonsense {
+		t.Errorf("revoking: %v", err)
+	}
+	if id := (Token{AccessToken: accessJWT(`{"uid":"ada"}`) + "."}).UserID(); id != "ada" {
+		t.Errorf("got %q", id)
+	}
+	header, rest, _ := strings.Cut(accessJWT(`{"uid":"adams"}`), ".") // whose base64 has no rest
+	claims, signature, _ := strings.Cut(rest, ".")
+	if id := (Token{AccessToken: header + "." + claims + "!." + signature}).UserID(); id != "" {
+		t.Errorf("of what is not base64: %q", id)
 	}
 }

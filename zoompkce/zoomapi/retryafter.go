@@ -33,7 +33,7 @@ func (e *Error) rateLimit(a *answer, message string) {
 // limit, in UTC where it names no zone. The result is between 0 and 24 h.
 func parseRetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	s := strings.TrimSpace(h.Get("Retry-After"))
-	if s == "" || len(s) > 64 {
+	if len(s) > 64 {
 		return 0, false
 	}
 	if strings.Trim(s, "-.0123456789") == "" {
@@ -46,10 +46,9 @@ func parseRetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	for _, layout := range []string{
 		"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05",
 	} {
-		if err == nil {
-			break
+		if err != nil {
+			at, err = time.Parse(layout, s) // takes fractions of a second too
 		}
-		at, err = time.Parse(layout, s) // takes fractions of a second too
 	}
 	if err != nil {
 		return 0, false

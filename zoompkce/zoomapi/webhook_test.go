@@ -60,7 +60,24 @@ func TestWebhookURLToken(t *testing.T) {
 	}
 }
 
+func TestIsWebhookSignature(t *testing.T) {
+	mac := strings.Repeat("0f", 32)
+	for signature, want := range map[string]bool{
+		"v0=" + mac: true, "v1=" + mac: false, mac: false, "v0=" + mac + "0": false, "v0=" + mac[1:]: false,
+		"v0=" + strings.ToUpper(mac): false, " v0=" + mac: false, "v0=" + mac + "\n": false, "": false,
+	} {
+		if got := IsWebhookSignature(signature); got != want {
+			t.Errorf("%q: %t", signature, got)
+		}
+	}
+}
+
 func TestWebhookTime(t *testing.T) {
+	for _, good := range []string{"1", "253402300799"} {
+		if _, ok := WebhookTime(good); !ok {
+			t.Errorf("%s is refused", good)
+		}
+	}
 	if got, ok := WebhookTime("1739923528"); !ok || !got.Equal(time.Unix(1739923528, 0)) {
 		t.Errorf("got %v, %v", got, ok)
 	}
@@ -103,7 +120,8 @@ func TestParseWebhook(t *testing.T) {
 		"no payload":              {`{"event":"x"}`, Webhook{Event: "x"}},
 		"no event":                {`{"payload":{}}`, Webhook{}},
 		"event with line break":   {`{"event":"a\nb"}`, Webhook{}},
-		"giant event":             {`{"event":"` + strings.Repeat("a", 200) + `"}`, Webhook{}},
+		"a long event":            {`{"event":"` + strings.Repeat("a", 128) + `"}`, Webhook{Event: strings.Repeat("a", 128)}},
+		"giant event":             {`{"event":"` + strings.Repeat("a", 129) + `"}`, Webhook{}},
 		"null":                    {`null`, Webhook{}},
 		"not JSON":                {`event=x`, Webhook{}},
 	} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,15 @@ func TestBadSignedURLs(t *testing.T) {
 			w.send(request("GET", bad, "", bearerOf(firstSecret[1:])...))
 			w.wantCode(name+", with a wrong bearer", outcome.BadSignature)
 		}
+		w.send(request("GET", sign(firstSecret, address+"&expires=tomorrow"), ""))
+		if w.refused != errNoExpiry {
+			t.Errorf("no time: %v", w.refused)
+		}
+		time.Sleep(time.Second - 1) // the end is a nanosecond too far ahead
+		w.send(request("GET", sign(firstSecret, fmt.Sprintf("%s&expires=%d", address, time.Now().Add(7*24*time.Hour+1).Unix())), ""))
+		if w.refused != errTooFar {
+			t.Errorf("7 days and a nanosecond: %v", w.refused)
+		}
 		w.send(request("POST", strings.Replace(good, "user_id=ada&", "", 1), "user_id=ada", "Content-Type", formType))
 		w.wantCode("a parameter moved to the body", outcome.BadSignature)
 	})
@@ -173,30 +183,38 @@ func TestSignedURLsThatCount(t *testing.T) {
 func TestBadParameters(t *testing.T) {
 	bubble(t, func(w *world) {
 		long := strings.Repeat("a", 64<<10)
-		for _, tt := range []struct{ name, method, address, contentType, body string }{
-			{"no user", "GET", "zak", "", ""},
-			{"an empty user", "GET", "zak?user_id=", "", ""},
-			{"the user in the body of a GET", "GET", "zak", formType, "user_id=ada"},
-			{"doubled in the query", "GET", "zak?user_id=ada&user_id=ada", "", ""},
-			{"doubled in two ways of writing", "GET", "zak?user_id=ada&%75ser_id=eve", "", ""},
-			{"doubled in the form", "POST", "zak", formType, "user_id=ada&user_id=ada"},
-			{"in both", "POST", "zak?user_id=ada", formType, "user_id=ada"},
-			{"an unknown one doubled", "GET", "zak?user_id=ada&x=1&x=2", "", ""},
-			{"a malformed query", "GET", "zak?user_id=ada&x=%zz", "", ""},
-			{"a semicolon", "GET", "zak?user_id=ada;x=1", "", ""},
-			{"a malformed form", "POST", "zak", formType, "user_id=%zz"},
-			{"JSON", "POST", "zak", "application/json", `{"user_id":"ada"}`},
-			{"a form without a type", "POST", "zak", "", "user_id=ada"},
-			{"a long form", "POST", "zak", formType, "user_id=ada&x=" + long},
-			{"no meeting", "GET", "obf?user_id=ada", "", ""},
-			{"8 digits", "GET", "obf?user_id=ada&meeting_id=12345678", "", ""},
-			{"13 digits", "GET", "obf?user_id=ada&meeting_id=1234567890123", "", ""},
-			{"other digits", "GET", "obf?user_id=ada&meeting_id=%D9%A1%D9%A2%D9%A3%D9%A4%D9%A5%D9%A6%D9%A7%D9%A8%D9%A9", "", ""},
-			{"another format", "GET", "zak?user_id=ada&format=xml", "", ""},
-			{"text for a bot", "POST", "bot?user_id=ada&format=text", "", `{"meeting_url":"https://zoom.us/j/123456789"}`},
+		for _, tt := range []struct {
+			name, method, address, contentType, body string
+			want                                     error
+		}{
+			{"no user", "GET", "zak", "", "", errUser},
+			{"an empty user", "GET", "zak?user_id=", "", "", errUser},
+			{"the user in the body of a GET", "GET", "zak", formType, "user_id=ada", errUser},
+			{"doubled in the query", "GET", "zak?user_id=ada&user_id=ada", "", "", errRepeated},
+			{"doubled in two ways of writing", "GET", "zak?user_id=ada&%75ser_id=eve", "", "", errRepeated},
+			{"doubled in the form", "POST", "zak", formType, "user_id=ada&user_id=ada", errRepeated},
+			{"in both", "POST", "zak?user_id=ada", formType, "user_id=ada", errRepeated},
+			{"an unknown one doubled", "GET", "zak?user_id=ada&x=1&x=2", "", "", errRepeated},
+			{"a malformed query", "GET", "zak?user_id=ada&x=%zz", "", "", errQuery},
+			{"a semicolon", "GET", "zak?user_id=ada;x=1", "", "", errQuery},
+			{"a malformed form", "POST", "zak", formType, "user_id=%zz", errBody},
+			{"JSON", "POST", "zak", "application/json", `{"user_id":"ada"}`, errContentType},
+			{"a form without a type", "POST", "zak", "", "user_id=ada", errContentType},
+			{"a long form", "POST", "zak", formType, "user_id=ada&x=" + long, errLongBody},
+			{"a long body of a bot", "POST", "bot?user_id=ada", "", long + "x", errLongBody},
+			{"a body of a bot that is none", "POST", "bot?user_id=ada", "", "x", errNotJSON},
+			{"a bot for nowhere", "POST", "bot?user_id=ada", "", "{}", errMeetingURL},
+			{"no meeting", "GET", "obf?user_id=ada", "", "", errMeeting},
+			{"8 digits", "GET", "obf?user_id=ada&meeting_id=12345678", "", "", errMeeting},
+			{"13 digits", "GET", "obf?user_id=ada&meeting_id=1234567890123", "", "", errMeeting},
+			{"other digits", "GET", "obf?user_id=ada&meeting_id=%D9%A1%D9%A2%D9%A3%D9%A4%D9%A5%D9%A6%D9%A7%D9%A8%D9%A9", "", "", errMeeting},
+			{"another format", "GET", "zak?user_id=ada&format=xml", "", "", errFormat},
+			{"text for a bot", "POST", "bot?user_id=ada&format=text", "", `{"meeting_url":"https://zoom.us/j/123456789"}`, errFormat},
 		} {
 			w.send(request(tt.method, tt.address, tt.body, append(bearerOf(firstSecret), "Content-Type", tt.contentType)...))
-			w.wantCode(tt.name, outcome.BadRequest)
+			if w.wantCode(tt.name, outcome.BadRequest); w.refused != tt.want {
+				t.Errorf("%s: refused with %v, want %v", tt.name, w.refused, tt.want)
+			}
 		}
 		w.send(request("GET", sign(firstSecret, "zak?user_id=ada&user_id=ada"+until(time.Hour)), ""))
 		w.wantCode("doubled before it was signed", outcome.BadRequest)
@@ -228,6 +246,57 @@ func TestReadsNothingOfStrangers(t *testing.T) {
 					t.Errorf("%s was answered", r.RequestURI)
 				}
 			}
+		}
+	})
+}
+
+// brokenBody cannot be read.
+type brokenBody struct{}
+
+func (brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestBodies(t *testing.T) {
+	bubble(t, func(w *world) {
+		form := func(body string) *http.Request {
+			return request("POST", "zak", body, append(bearerOf(firstSecret), "Content-Type", formType+"; charset=utf-8")...)
+		}
+		// Each is given back: all of them together would not fit.
+		for range 5000 {
+			if rec := w.send(form("user_id=ada")); rec.Code != http.StatusOK {
+				t.Fatalf("%v", w.refused)
+			}
+			w.send(request("POST", "bot?user_id=ada", "x", bearerOf(firstSecret)...))
+			if w.refused != errNotJSON {
+				t.Fatalf("%v", w.refused)
+			}
+		}
+		longest := "user_id=ada&x=" + strings.Repeat("a", 64<<10-len("user_id=ada&x="))
+		if rec := w.send(form(longest)); rec.Code != http.StatusOK {
+			t.Errorf("64 KiB: %v", w.refused)
+		}
+		if w.send(form(longest + "a")); w.refused != errLongBody {
+			t.Errorf("a byte more: %v", w.refused)
+		}
+		broken := form("")
+		broken.Body = io.NopCloser(brokenBody{})
+		if w.send(broken); w.refused != errBody {
+			t.Errorf("a body that cannot be read: %v", w.refused)
+		}
+		defer func(all int) { requestBodies.All = all }(requestBodies.All)
+		requestBodies.All = 1
+		if w.send(form("user_id=ada")); w.refused != errBusy {
+			t.Errorf("no memory: %v", w.refused)
+		}
+	})
+}
+
+// What JSON has no form for is an error for Caddy, not half an answer.
+func TestTimeThatIsNone(t *testing.T) {
+	bubble(t, func(w *world) {
+		rec := httptest.NewRecorder()
+		w.years = 9000
+		if err := w.Serve(rec, request("GET", "token?user_id=ada", ""), Token, []string{"Bearer " + firstSecret}); err == nil || rec.Body.Len() > 0 {
+			t.Errorf("%v, %s", err, rec.Body)
 		}
 	})
 }

@@ -35,6 +35,8 @@ type world struct {
 	*Server
 	zakErr, obfErr error
 	refused        error
+	handed         error    // what Refuse returned, for Caddy
+	years          int      // by which access tokens last longer
 	asked          []string // kinds, users and meetings
 }
 
@@ -55,7 +57,7 @@ func (w *world) ask(userID, what string) error {
 }
 
 func (w *world) AccessToken(_ *http.Request, userID string) (AccessToken, error) {
-	return AccessToken{"the-access-token", time.Now().Add(time.Hour), "https://api.zoom.us"}, w.ask(userID, "token")
+	return AccessToken{"the-access-token", time.Now().Add(time.Hour).AddDate(w.years, 0, 0), "https://api.zoom.us"}, w.ask(userID, "token")
 }
 
 func (w *world) ZAK(_ *http.Request, userID string) (zoomapi.ZAK, error) {
@@ -74,14 +76,15 @@ func (w *world) OBF(_ *http.Request, userID, meeting string) (zoomapi.OBF, error
 
 func (w *world) Answer(rw http.ResponseWriter, contentType string, body []byte) error {
 	rw.Header().Set("Content-Type", contentType)
-	_, err := rw.Write(body)
-	return err
+	w.handed = errors.New("answered")
+	_, _ = rw.Write(body)
+	return w.handed
 }
 
 func (w *world) Refuse(rw http.ResponseWriter, _ *http.Request, _ Kind, err error) error {
-	w.refused = err
+	w.refused, w.handed = err, errors.New("refused")
 	rw.WriteHeader(http.StatusTeapot)
-	return nil
+	return w.handed
 }
 
 // request is one to an endpoint, by its address below the prefix.
@@ -96,11 +99,11 @@ func request(method, address, body string, headers ...string) *http.Request {
 // send asks for what the path names.
 func (w *world) send(r *http.Request) *httptest.ResponseRecorder {
 	w.Helper()
-	w.refused, w.asked = nil, nil
+	w.refused, w.handed, w.asked = nil, nil, nil
 	rec := httptest.NewRecorder()
 	kind := Kind(strings.TrimPrefix(r.URL.Path, prefix))
-	if err := w.Serve(rec, r, kind, r.Header["Authorization"]); err != nil {
-		w.Fatal(err)
+	if err := w.Serve(rec, r, kind, r.Header["Authorization"]); err == nil || err != w.handed {
+		w.Errorf("the site returned %v, and the server %v", w.handed, err)
 	}
 	for _, hidden := range []string{firstSecret, secondSecret, "the-", "signature="} {
 		if w.refused != nil && strings.Contains(w.refused.Error(), hidden) {

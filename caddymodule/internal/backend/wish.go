@@ -99,11 +99,10 @@ func parameters(w http.ResponseWriter, r *http.Request, withForm bool) (url.Valu
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	body, release, err := readBody(w, r)
 	defer release()
-	if err != nil || len(body) == 0 {
+	if len(body) == 0 { // as after an error
 		return nil, err
 	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/x-www-form-urlencoded" {
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/x-www-form-urlencoded" {
 		return nil, errContentType
 	}
 	form, err := url.ParseQuery(string(body))

@@ -48,7 +48,7 @@ func (l *Limits) Read(w http.ResponseWriter, r *http.Request) (body []byte, rele
 	for {
 		if len(body) == size {
 			grown, all := min(max(firstRead, 2*size), l.Each+1), l.All
-			if size > 0 {
+			if body != nil {
 				all -= l.All / 16 // large ones leave room for small ones
 			}
 			if l.held.Add(int64(grown-size)) > int64(all) {

@@ -126,3 +126,80 @@ func TestStalledBody(t *testing.T) {
 		t.Errorf("got %v, then %v", first, later)
 	}
 }
+
+// Memory is taken by the page, then doubled, and of what there is for all a sixteenth
+// is for bodies that have only begun.
+func TestWhatABodyTakes(t *testing.T) {
+	for _, tt := range []struct {
+		size, all int
+		fits      bool
+	}{
+		{10, 4096, true},
+		{10, 4095, false},
+		{5000, 8738, true}, // less a sixteenth that is the 8,192 of two pages
+		{5000, 8737, false},
+	} {
+		l := &bodies.Limits{Each: 100_000, All: tt.all, Patience: time.Minute}
+		_, release, err := read(l, strings.NewReader(strings.Repeat("x", tt.size)))
+		if release(); (err == nil) != tt.fits {
+			t.Errorf("%d bytes within %d: %v", tt.size, tt.all, err)
+		}
+	}
+}
+
+// connection is a response whose deadlines a test sees.
+type connection struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (c *connection) SetReadDeadline(at time.Time) error {
+	c.deadline = at
+	return nil
+}
+
+// What is too long is read to its end within reason, and what there is no room for is
+// left, so that the answer arrives in both cases.
+func TestWhatIsLeft(t *testing.T) {
+	l := &bodies.Limits{Each: 1000, All: 2000, Patience: time.Hour}
+	none := &bodies.Limits{Each: 1000, All: 1, Patience: time.Hour}
+	for name, tt := range map[string]struct {
+		limits   *bodies.Limits
+		size     int
+		read     int
+		closes   bool
+		deadline bool
+	}{
+		"good":     {l, 1000, 1000, false, false},
+		"long":     {l, 1 << 20, 1 << 20, false, true},
+		"endless":  {l, 8 << 20, 1001 + 2<<20, false, true},
+		"no place": {none, 10, 0, true, true},
+	} {
+		body := strings.NewReader(strings.Repeat("x", tt.size))
+		r := httptest.NewRequest(http.MethodPost, "/", body)
+		w := &connection{ResponseRecorder: httptest.NewRecorder()}
+		_, release, _ := tt.limits.Read(w, r)
+		release()
+		if read := tt.size - body.Len(); read != tt.read {
+			t.Errorf("%s: %d bytes are read, want %d", name, read, tt.read)
+		}
+		if closes := w.Header().Get("Connection") == "close"; closes != tt.closes || w.deadline.IsZero() == tt.deadline {
+			t.Errorf("%s: closes %t, deadline %v", name, closes, w.deadline)
+		}
+	}
+}
+
+// Only HTTP/1 waits for what a client still sends.
+func TestLeaveUnread(t *testing.T) {
+	for _, tt := range []struct {
+		major  int
+		length int64
+		want   string
+	}{{1, 5, "close"}, {1, -1, "close"}, {1, 0, ""}, {2, 5, ""}} {
+		w := httptest.NewRecorder()
+		bodies.LeaveUnread(w, &http.Request{ProtoMajor: tt.major, ContentLength: tt.length})
+		if got := w.Header().Get("Connection"); got != tt.want {
+			t.Errorf("HTTP/%d, %d bytes: %q", tt.major, tt.length, got)
+		}
+	}
+}

@@ -31,8 +31,9 @@ func (l *Limits) ReadJSON(w http.ResponseWriter, r *http.Request, into any) erro
 	case errors.Is(err, ErrBusy):
 		return err
 	}
-	// "null" would leave every member as it is, like an empty object.
-	if err != nil || !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) || json.Unmarshal(body, into) != nil {
+	// "null" would leave every member as it is, like an empty object. There is no body
+	// after an error.
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) || json.Unmarshal(body, into) != nil {
 		return errNotJSON
 	}
 	return nil
@@ -44,7 +45,7 @@ type Number string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *Number) UnmarshalJSON(raw []byte) error {
-	if len(raw) > 0 && raw[0] == '"' {
+	if bytes.HasPrefix(raw, []byte(`"`)) {
 		return json.Unmarshal(raw, (*string)(n))
 	}
 	var value json.Number

@@ -155,14 +155,12 @@ func (r *Resolver) Err() error { return errors.Join(r.errs...) }
 // Duration returns d, or standard if it is unset, and refuses negative ones.
 func (r *Resolver) Duration(option string, d caddy.Duration, standard time.Duration) time.Duration {
 	switch {
-	case d == 0:
-		return standard
+	case d > 0:
+		return time.Duration(d)
 	case d < 0:
 		r.Failf(option, "%s is negative", time.Duration(d))
-		return standard
-	default:
-		return time.Duration(d)
 	}
+	return standard
 }
 
 // Count returns n, or standard if it is unset.
@@ -170,7 +168,7 @@ func (r *Resolver) Count(option string, n, standard, most int) int {
 	if n == 0 {
 		return standard
 	}
-	if n < 0 || n > most {
+	if n < 1 || n > most {
 		r.Failf(option, "%d is not between 1 and %d", n, most)
 	}
 	return n

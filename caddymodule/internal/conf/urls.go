@@ -28,6 +28,10 @@ func (r *Resolver) WebURL(v Value) (*url.URL, bool) {
 	// What stands before an @ may be a password, so no message repeats it.
 	v.secret = strings.Contains(v.Text, "@")
 	u, err := url.Parse(v.Text)
+	if scheme := missingScheme(v.Text); scheme != "" {
+		r.Fail(v, "is not an absolute URL: is %s:// missing?", scheme)
+		return nil, false
+	}
 	if err != nil {
 		// The error would repeat what placeholders became.
 		r.Fail(v, "is not a URL")
@@ -64,6 +68,21 @@ func (r *Resolver) BaseURL(option, raw, standard string) string {
 		r.Fail(v, "must not have a query or a fragment")
 	}
 	return Origin(u) + strings.TrimRight(u.EscapedPath(), "/")
+}
+
+// missingScheme is the scheme that an address lacks which would be a URL with one:
+// a browser shows addresses so. A host with a port reads as a scheme, too.
+func missingScheme(address string) string {
+	u, err := url.Parse("https://" + address)
+	switch {
+	case err != nil, strings.Contains(address, "://"), u.Hostname() == "", u.User != nil:
+		return ""
+	case IsLoopback(u.Hostname()):
+		return "http"
+	case strings.Contains(u.Host, "."):
+		return "https"
+	}
+	return ""
 }
 
 // Origin returns scheme, host and port as browsers write them.
@@ -103,13 +122,9 @@ func ValidHost(host string) bool {
 		return false
 	}
 	for label := range strings.SplitSeq(host, ".") {
-		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") ||
+			strings.Trim(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			return false
-		}
-		for _, c := range []byte(LowerASCII(label)) {
-			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-				return false
-			}
 		}
 	}
 	return true

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"errors"
 	"fmt"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -25,7 +24,8 @@ checks what a sign-in depends on. keygen prints a fresh secret for the option
 }
 
 func addCommands(cmd *cobra.Command, module Module) {
-	doctor := &cobra.Command{
+	d := doctor{module: module}
+	examine := &cobra.Command{
 		Use:   "doctor [--config <path> [--adapter <name>]] [--envfile <path>] [--json]",
 		Short: "Checks everything a sign-in at Zoom depends on",
 		Long: `
@@ -40,25 +40,16 @@ secret, sends Zoom nothing but a made-up code, and ends with exit code 1 if
 anything fails.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			flags := cmd.Flags()
-			d := doctor{module: module}
-			var errs [4]error
-			d.config, errs[0] = flags.GetString("config")
-			d.adapter, errs[1] = flags.GetString("adapter")
-			d.envFiles, errs[2] = flags.GetStringSlice("envfile")
-			d.json, errs[3] = flags.GetBool("json")
-			if err := errors.Join(errs[:]...); err != nil {
-				return err
-			}
 			cmd.SilenceErrors, cmd.SilenceUsage = true, true
 			return d.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
-	doctor.Flags().StringP("config", "c", "", "Configuration file (default: the Caddyfile of this directory)")
-	doctor.Flags().StringP("adapter", "a", "", "Name of config adapter to apply")
-	doctor.Flags().StringSliceP("envfile", "", nil, "Environment file(s) to load")
-	doctor.Flags().BoolP("json", "", false, "Print the findings as JSON")
+	examine.Flags().StringVarP(&d.config, "config", "c", "", "Configuration file (default: the Caddyfile of this directory)")
+	examine.Flags().StringVarP(&d.adapter, "adapter", "a", "", "Name of config adapter to apply")
+	examine.Flags().StringSliceVarP(&d.envFiles, "envfile", "", nil, "Environment file(s) to load")
+	examine.Flags().BoolVarP(&d.json, "json", "", false, "Print the findings as JSON")
 
+	var clientKey bool
 	keys := &cobra.Command{
 		Use:   "keygen [--client-key]",
 		Short: "Prints a fresh secret, or a client key",
@@ -75,18 +66,14 @@ client secret. The JWK's kid is the key id that may follow the key:
     client_key {file./etc/caddy/zoom.pem} <kid>`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			clientKey, err := cmd.Flags().GetBool("client-key")
-			switch {
-			case err != nil:
-				return err
-			case clientKey:
+			if clientKey {
 				return clientKeygen(cmd.OutOrStdout())
 			}
 			return keygen(cmd.OutOrStdout())
 		},
 	}
-	keys.Flags().BoolP("client-key", "", false, "Print a private key and the JWK to register at Zoom")
-	cmd.AddCommand(doctor, keys)
+	keys.Flags().BoolVarP(&clientKey, "client-key", "", false, "Print a private key and the JWK to register at Zoom")
+	cmd.AddCommand(examine, keys)
 
 	// Of its own accord cobra answers a misspelled subcommand with the help and
 	// exit code 0, which scripts take for a check that found nothing.

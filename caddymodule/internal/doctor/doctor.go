@@ -37,8 +37,8 @@ const (
 type finding struct {
 	// The Zoom app that was checked, empty for what concerns all.
 	ClientID string `json:"client_id,omitempty"`
-	// What was checked: configuration, redirect_uris, programs, scopes, credentials,
-	// client_key, clock, storage, secrets or logs.
+	// What was checked: configuration, protected, redirect_uris, programs, scopes,
+	// credentials, client_key, clock, storage, secrets or logs.
 	Check string `json:"check"`
 	// How it ended: ok, warn, skipped or fail.
 	Status verdict `json:"status"`
@@ -46,7 +46,8 @@ type finding struct {
 	Message string `json:"message"`
 	// What to do about it.
 	Advice string `json:"advice,omitempty"`
-	// The URIs or the key to register at Zoom, or the scopes the Zoom app needs.
+	// The URIs or the key to register at Zoom, the scopes the Zoom app needs, the
+	// paths that are protected, or what else the message is about.
 	Values []string `json:"values,omitempty"`
 }
 
@@ -102,11 +103,12 @@ func (d *doctor) diagnose(ctx context.Context) (found diagnosis) {
 		found.add(clientKeyFindings(sites[0])...)
 		found.add(probe.clock, redirectURIFinding(sites, probe))
 		found.add(d.strayFindings(loaded.http, sites)...)
+		found.add(protectionFindings(sites)...)
 		found.add(d.backendFindings(loaded.http, sites)...)
 		found.add(d.programFindings(loaded.http, sites)...)
 		storage := storageFinding(ctx, sites[0])
 		found.add(scopeFinding(sites, probe), storage, secretFinding(sites))
-		found.add(generatedSecretFindings(ctx, sites[0], storage)...)
+		found.add(recordFindings(ctx, sites[0], storage)...)
 	}
 	return found
 }
@@ -116,6 +118,9 @@ func configurationFinding(err error) finding {
 	f := finding{
 		Check: "configuration", Status: verdictFail, Message: oneLine(err.Error()),
 		Advice: "fix this first, nothing else could be checked",
+	}
+	if errors.As(err, new(*clashError)) {
+		f.Advice += "; `caddy validate` cannot see it, Caddy refuses it when it starts"
 	}
 	if unsetVariable.MatchString(f.Message) {
 		f.Advice += "; if Caddy's service has the variable from a file, name it with --envfile"

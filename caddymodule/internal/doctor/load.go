@@ -20,7 +20,7 @@ import (
 // loadedConfig is a configuration that is provisioned and not running.
 type loadedConfig struct {
 	raw    []byte
-	hidden bool           // a log keeps credentials out
+	open   []string       // logs that show credentials
 	http   *caddyhttp.App // its routes; empty if there is none
 	apps   [][]*Site      // by Zoom app
 	unload func()
@@ -55,7 +55,7 @@ func (d *doctor) load() (*loadedConfig, error) {
 // again, which caddy.ProvisionContext alone does not offer. Its logs are not
 // opened: run as root, the doctor would create log files that Caddy itself then cannot write.
 func (d *doctor) provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, error) {
-	apps, hidden := cfg.AppsRaw, logformat.Configured(cfg.Logging)
+	apps, open := cfg.AppsRaw, logformat.Without(cfg.Logging)
 	cfg.AppsRaw = nil
 	cfg.Logging = noLogging()
 	base, err := caddy.ProvisionContext(cfg)
@@ -75,14 +75,14 @@ func (d *doctor) provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, er
 		cancel()
 		return nil, errors.New("the configuration has no zoom_pkce directive")
 	}
-	loaded := &loadedConfig{raw: raw, hidden: hidden, http: new(caddyhttp.App), unload: cancel}
+	loaded := &loadedConfig{raw: raw, open: open, http: new(caddyhttp.App), unload: cancel}
 	if app, err := ctx.AppIfConfigured("http"); err == nil {
 		loaded.http = app.(*caddyhttp.App)
 	}
 	// What only starting would find out.
 	if err := routes.Clash(loaded.http, d.module.Find); err != nil {
 		cancel()
-		return nil, err
+		return nil, &clashError{err}
 	}
 	byID := d.module.Sites(app.(caddy.App))
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
@@ -90,6 +90,10 @@ func (d *doctor) provisionOnly(raw []byte, cfg *caddy.Config) (*loadedConfig, er
 	}
 	return loaded, nil
 }
+
+// clashError is what `caddy validate` says nothing of: it starts nothing, and all
+// routes are known only then.
+type clashError struct{ error }
 
 // muteLogs keeps what Caddy logs while it reads a configuration off the screen.
 func muteLogs() error {
@@ -108,9 +112,13 @@ func (c *loadedConfig) summary() finding {
 	for _, sites := range c.apps {
 		handlers += len(sites)
 	}
+	var peace string
+	if len(c.apps) > 1 {
+		peace = ", which do not clash in any site (`caddy validate` cannot see that)"
+	}
 	return finding{
 		Check: "configuration", Status: verdictOK,
-		Message: fmt.Sprintf("loads; zoom_pkce stands in it %s, for %s", times(handlers, "time"), times(len(c.apps), "Zoom app")),
+		Message: fmt.Sprintf("loads; zoom_pkce stands in it %s, for %s%s", times(handlers, "time"), times(len(c.apps), "Zoom app"), peace),
 	}
 }
 
@@ -121,14 +129,14 @@ func times(n int, noun string) string {
 	return fmt.Sprintf("%d %s", n, noun)
 }
 
-// logs tells whether Caddy's logs show credentials.
+// logs tells which of Caddy's logs show credentials.
 func (c *loadedConfig) logs() finding {
-	if c.hidden {
-		return finding{Check: "logs", Status: verdictOK, Message: "there is one that keeps tokens, codes and cookies out"}
+	if len(c.open) == 0 {
+		return finding{Check: "logs", Status: verdictOK, Message: "all keep tokens, codes and cookies out"}
 	}
 	return finding{
-		Check: "logs", Status: verdictWarn,
-		Message: "none has the format zoom_pkce: they show access tokens and ZAKs when a transfer breaks off, and the query of the callback",
+		Check: "logs", Status: verdictWarn, Values: c.open,
+		Message: "these have no format zoom_pkce and show access tokens and ZAKs when a transfer breaks off, and the query of the callback",
 		Advice:  "write a `log` block with `format zoom_pkce` into the global options, and that line into every other `log` block",
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 )
 
-// strayFindings tell which redirect URIs lead past the handlers.
+// strayFindings tell which redirect URIs lead past the handlers, and which come by
+// plain http.
 func (d *doctor) strayFindings(app *caddyhttp.App, sites []*Site) (found []finding) {
 	var inRoutes []*routes.Site
 	for _, s := range sites {
@@ -28,6 +29,15 @@ func (d *doctor) strayFindings(app *caddyhttp.App, sites []*Site) (found []findi
 			Values:  stray.ByHost,
 			Advice: "give the site the address of the redirect URI or the other way round; " +
 				"nothing is wrong if another Caddy serves that host, or a proxy in front rewrites Host",
+		})
+	}
+	// One that is not met at all has been told of.
+	if plain := routes.Plain(app, d.module.Find, inRoutes); len(plain) > 0 && len(found) == 0 {
+		found = append(found, finding{
+			ClientID: sites[0].Zoom.ClientID, Check: "redirect_uris", Status: verdictWarn,
+			Message: "the URI is https and Caddy serves its site by plain http: right only behind a proxy that ends TLS",
+			Values:  plain,
+			Advice:  "without such a proxy give the site an https address; with one, let nobody reach Caddy past it",
 		})
 	}
 	return found

@@ -1,9 +1,12 @@
 package doctor_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 // The doctor finds the same without starting.
@@ -31,7 +34,7 @@ func TestDoctorFindsStrayRedirectURIs(t *testing.T) {
 			}
 			var stray []finding
 			for _, f := range found["redirect_uris"] {
-				if f.Status != "ok" {
+				if f.Status != "skipped" {
 					stray = append(stray, f)
 				}
 			}
@@ -48,5 +51,69 @@ func TestDoctorFindsStrayRedirectURIs(t *testing.T) {
 				t.Errorf("found %+v", stray[0])
 			}
 		})
+	}
+}
+
+// edited is the patient's Caddyfile with one text in the place of another.
+func (p *patient) edited(t *testing.T, old, new string) {
+	t.Helper()
+	file, err := os.ReadFile(p.write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.file = strings.Replace(string(file), old, new, 1); p.file == string(file) {
+		t.Fatalf("%q is not in\n%s", old, file)
+	}
+}
+
+// An https redirect URI on a site without TLS is right behind a proxy and nowhere else.
+func TestDoctorTellsOfPlainSites(t *testing.T) {
+	const uri = "https://app.example.com/zoom_pkce/callback"
+	for address, want := range map[string]string{
+		"http://app.example.com":  "warn",
+		":8080":                   "warn",
+		"https://app.example.com": "",
+		"http://app.example.com, https://app.example.com": "",
+	} {
+		p := newPatient(t)
+		p.options["redirect_uri"] = uri
+		p.zoom.AddApp(zoomtest.App{ClientID: testClientID, ClientSecret: testClientSecret, RedirectURIs: []string{uri}})
+		p.edited(t, "http://127.0.0.1:8080 {\n", address+" {\n")
+		found, healthy := p.examine(t)
+		got := ""
+		for _, f := range found["redirect_uris"] {
+			if strings.Contains(f.Message, "by plain http") {
+				got = f.Status
+				if fmt.Sprint(f.Values) != "["+uri+"]" || !strings.Contains(f.Advice, "proxy") {
+					t.Errorf("%s: %+v", address, f)
+				}
+			}
+		}
+		if got != want || !healthy {
+			t.Errorf("%s: %q, want %q: %+v", address, got, want, found)
+		}
+	}
+}
+
+// What is protected is printed: a path without * is that path alone.
+func TestDoctorTellsWhatIsProtected(t *testing.T) {
+	for matcher, want := range map[string]struct{ status, values, message, advice string }{
+		"":            {"ok", "[]", "every request", ""},
+		"/app/*":      {"ok", "[/app/*]", "these requests and no others", ""},
+		"/app":        {"warn", "[/app]", "nothing below /app is", "`@app path /app /app/*`"},
+		"/":           {"warn", "[/]", "nothing below / is", "path / /*"},
+		"/report.pdf": {"ok", "[/report.pdf]", "these requests", ""},
+		"@both":       {"ok", "[/app /app/*]", "these requests", ""},
+		"@posts":      {"warn", "[/app (those that match by method)]", "nothing below /app is", ""},
+		"@host":       {"ok", "[(those that match by header)]", "these requests", ""},
+	} {
+		p := newPatient(t)
+		p.edited(t, "zoom_pkce {\n", "@both path /app /app/*\n@posts {\npath /app\nmethod POST\n}\n@host header X-A b\nzoom_pkce "+matcher+" {\n")
+		found, healthy := p.examine(t)
+		got := found["protected"]
+		if len(got) != 1 || got[0].Status != want.status || fmt.Sprint(got[0].Values) != want.values ||
+			!strings.Contains(got[0].Message, want.message) || !strings.Contains(got[0].Advice, want.advice) || !healthy {
+			t.Errorf("zoom_pkce %s: %+v", matcher, got)
+		}
 	}
 }

@@ -2,11 +2,12 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecheck"
 )
 
 // secretFinding judges the secrets that an operator has chosen. Client secret,
@@ -58,26 +59,43 @@ func clientKeyFindings(s *Site) []finding {
 	}}
 }
 
-// generatedSecretFindings warn of users whose records a secret of the operator's
-// own came too late for. It only reads; trouble is for the storage check to tell.
-func generatedSecretFindings(ctx context.Context, s *Site, storage finding) []finding {
-	if len(s.CookieSecrets) == 0 || storage.Status == verdictFail {
-		return nil
+// surveyLimit is how many records are looked at.
+const surveyLimit = 1000
+
+// recordFindings tell whether the cookie secrets open what is in the store. Nothing is
+// written for that.
+func recordFindings(ctx context.Context, s *Site, storage finding) (found []finding) {
+	add := func(status verdict, message, advice string) {
+		found = append(found, finding{ClientID: s.Zoom.ClientID, Check: "secrets", Status: status, Message: message, Advice: advice})
+	}
+	if storage.Status == verdictFail {
+		add(verdictSkipped, "whether they open the records in the session store was not checked: it is in trouble", "")
+		return found
 	}
 	ctx, cancel := context.WithTimeout(ctx, storageProbePatience)
 	defer cancel()
-	key := zoompkce.SecretKey(s.AppID)
-	if _, _, err := s.Store.Load(ctx, key); err != nil {
-		return nil
+	survey, err := s.Survey(ctx, surveyLimit)
+	if err != nil {
+		add(verdictSkipped, "whether they open the records in the session store was not checked: "+oneLine(err.Error()), "")
+		return found
 	}
-	return []finding{{
-		ClientID: s.Zoom.ClientID, Check: "secrets", Status: verdictWarn,
-		Message: "the session store still holds a generated cookie secret: what was sealed with it cannot be opened with yours, " +
-			"and users who signed in before get 503",
-		Advice: fmt.Sprintf("end these users with DELETE /zoom_pkce/apps/%s/users/<user id> at Caddy's admin API, "+
-			"or take cookie secret out again; once none is left, remove %s from the store", s.Zoom.ClientID, key),
-	}}
+	judged := storecheck.Judge(survey, s.AppID, s.Zoom.ClientID)
+	for _, f := range judged {
+		status := verdictWarn
+		if f.Grave {
+			status = verdictFail
+			f.Message += fmt.Sprintf("; they were sealed with the secret of key id %s, ours have %s",
+				orNone(survey.Sealed), orNone(survey.Secrets))
+		}
+		add(status, f.Message, f.Advice)
+	}
+	if survey.Unopened == 0 && survey.Looked > 0 {
+		add(verdictOK, "open "+storecheck.Extent(survey), "")
+	}
+	return found
 }
+
+func orNone(ids []string) string { return cmp.Or(strings.Join(ids, ", "), "none") }
 
 // minDistinct is how many different characters a random secret has at least,
 // even one of only 32 hexadecimal digits.

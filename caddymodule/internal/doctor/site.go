@@ -1,7 +1,10 @@
 package doctor
 
 import (
+	"context"
+
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -18,6 +21,10 @@ type Site struct {
 	CookieSecrets  [][]byte
 	BackendSecrets [][]byte
 	Route          *routes.Site
+	Protect        caddyhttp.MatcherSets // which requests are protected; none: all
+
+	// Survey looks at some of the records in Store.
+	Survey func(ctx context.Context, limit int) (zoompkce.Survey, error)
 
 	AllowsByEmail bool // allow looks at e-mail addresses
 	ZAK           bool // requests carry one

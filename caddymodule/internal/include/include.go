@@ -53,15 +53,14 @@ func (o *Offer) PutOn(r *http.Request) { r.Header[Header] = []string{o.key} }
 // Of reports whether Caddy made a request of another one, and returns what is offered by
 // that. A request that came over a connection is a client's, whatever it carries.
 func Of(r *http.Request) (what any, made bool) {
-	keys := r.Header[Header]
-	made = len(keys) > 0 || len(r.Header[templatesHeader]) > 0
-	if !made || r.Context().Value(http.LocalAddrContextKey) != nil {
+	if r.Context().Value(http.LocalAddrContextKey) != nil {
 		return nil, false
 	}
-	if len(keys) == 1 {
+	if keys := r.Header[Header]; len(keys) == 1 {
 		if o, ok := offers.Load(keys[0]); ok {
 			return o.(*Offer).what.Load(), true
 		}
 	}
-	return nil, len(r.Header[templatesHeader]) > 0
+	_, made = r.Header[templatesHeader]
+	return nil, made
 }

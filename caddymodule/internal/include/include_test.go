@@ -2,6 +2,7 @@ package include_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -33,6 +34,9 @@ func TestKeyOpensWhatIsOffered(t *testing.T) {
 		if what, made := include.Of(madeOf(r)); what != "ada" || !made {
 			t.Errorf("got %v, %t", what, made)
 		}
+	}
+	if shown := fmt.Sprintf("%v %+v", offer, offer); shown != "[redacted] [redacted]" {
+		t.Errorf("a log shows %s", shown)
 	}
 	offer.Change("bob")
 	if what, _ := include.Of(madeOf(r)); what != "bob" {

@@ -157,41 +157,31 @@ func All() []Code { return slices.Sorted(maps.Keys(tellings)) }
 
 // HelpsToSignIn reports whether signing in is a way on from a refusal.
 func (c Code) HelpsToSignIn() bool {
-	switch c {
-	case SignInRequired, Declined, BadCallback, LoginExpired, CookiesMissing, CodeRefused:
-		return true
-	}
-	return false
+	return slices.Contains([]Code{SignInRequired, Declined, BadCallback, LoginExpired, CookiesMissing, CodeRefused}, c)
 }
 
 // Advice tells an operator what to do about c, "" where there is nothing to do.
-func (c Code) Advice() string {
-	switch c {
-	case ZoomMisconfigured:
-		return "check client_id and client_secret, and register the redirect URI exactly as it stands here; " +
-			"development and production credentials of a Zoom app differ; caddy zoom-pkce doctor checks them"
-	case MissingScope:
-		return "add the scope to the Zoom app in the App Marketplace; users are then asked for it on their next sign-in"
-	case StoreUnavailable:
-		return "check that the session store can be reached, read and written; caddy zoom-pkce doctor tries it"
-	case ZoomRateLimited, ZAKUnavailable:
-		return "fewer requests need a ZAK: exclude assets with zak match, or raise zak max_age"
-	case TooManyLogins, CookiesMissing:
-		return "the browser does not keep the cookies, the site is opened by plain http, or several Caddys do not share their storage"
-	case ZoomUnavailable:
-		return "check that this machine can reach Zoom"
-	case ZoomNonsense:
-		return "check oauth_url and api_url, and whether a proxy answers in Zoom's place"
-	case CodeRefused:
-		return "now and then this is a reload or the back button; often it means that the code is redeemed elsewhere, too"
-	case NotAllowed:
-		return "add a line to allow if this visitor should be let in"
-	case BadClient:
-		return "compare the program's client id and redirect URI, which have to be exact, with programs client"
-	case BadSignature:
-		return "compare the secret with that of backend, and the clocks; a signed URL counts byte for byte, as it was signed"
-	case CrossSite:
-		return "call this from a page of the site itself"
-	}
-	return ""
+func (c Code) Advice() string { return advice[c] }
+
+var advice = map[Code]string{
+	ZoomMisconfigured: "check client_id and client_secret, and register the redirect URI exactly as it stands here; " +
+		"development and production credentials of a Zoom app differ; caddy zoom-pkce doctor checks them",
+	MissingScope:     "add the scope to the Zoom app in the App Marketplace; users are then asked for it on their next sign-in",
+	StoreUnavailable: "check that the session store can be reached, read and written; caddy zoom-pkce doctor tries it",
+	ZoomRateLimited:  fewerZAKs,
+	ZAKUnavailable:   fewerZAKs,
+	TooManyLogins:    lostCookies,
+	CookiesMissing:   lostCookies,
+	ZoomUnavailable:  "check that this machine can reach Zoom",
+	ZoomNonsense:     "check oauth_url and api_url, and whether a proxy answers in Zoom's place",
+	CodeRefused:      "now and then this is a reload or the back button; often it means that the code is redeemed elsewhere, too",
+	NotAllowed:       "add a line to allow if this visitor should be let in",
+	BadClient:        "compare the program's client id and redirect URI, which have to be exact, with programs client",
+	BadSignature:     "compare the secret with that of backend, and the clocks; a signed URL counts byte for byte, as it was signed",
+	CrossSite:        "call this from a page of the site itself",
 }
+
+const (
+	fewerZAKs   = "fewer requests need a ZAK: exclude assets with zak match, or raise zak max_age"
+	lostCookies = "the browser does not keep the cookies, the site is opened by plain http, or several Caddys do not share their storage"
+)

@@ -37,6 +37,14 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+func TestHelpsToSignIn(t *testing.T) {
+	for c, want := range map[Code]bool{SignInRequired: true, LoginExpired: true, NotAllowed: false, StoreUnavailable: false} {
+		if c.HelpsToSignIn() != want {
+			t.Errorf("%s: %t", c, !want)
+		}
+	}
+}
+
 // Who is sent to do something has to be told what.
 func TestEveryTroubleHasAdvice(t *testing.T) {
 	for _, c := range All() {

@@ -13,7 +13,7 @@ func TestFramePages(t *testing.T) {
 	}{
 		"in the frame": {
 			FramedSignInPage("7d9f", testSignIn, "/meet/42", FrameScript{Endpoint: "/p/frame/redeem", Window: "/p/login"}),
-			[]string{`data-endpoint="/p/frame/redeem"`, `data-window="/p/login"`, `second" href="/meet/42">Continue`, `href="/zoom_pkce/login?return_to=%2Fmeet%2F42" target="_blank"`},
+			[]string{`data-endpoint="/p/frame/redeem"`, `data-window="/p/login"`, `second" href="/meet/42">Continue`, "press Continue", `href="/zoom_pkce/login?return_to=%2Fmeet%2F42" target="_blank"`},
 		},
 		"in the window": {
 			FrameWindowPage("7d9f", Account{evil, "", "u1"}, []string{"https://lms.example", evil}, FrameScript{Endpoint: "/p/frame/ticket", Key: `k"><script>`}),

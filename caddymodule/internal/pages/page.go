@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 )
@@ -107,21 +106,21 @@ const maxPageText = 300
 // bounded returns p with long values cut, and without empty values, unsafe
 // links and empty facts.
 func (p Page) bounded() Page {
-	facts := make([]fact, 0, len(p.Facts))
+	var facts []fact
 	for _, f := range p.Facts {
-		values := make([]string, 0, len(f.Values))
+		var values []string
 		for _, value := range f.Values {
 			if value = Shorten(value); value != "" {
 				values = append(values, value)
 			}
 		}
-		if f.Values = values; len(values) > 0 {
+		if f.Values = values; values != nil {
 			facts = append(facts, f)
 		}
 	}
 	p.Facts = facts
 
-	ways := make([]way, 0, len(p.Ways))
+	var ways []way
 	for _, way := range p.Ways {
 		if way.Press || isSafeLink(way.Href) {
 			ways = append(ways, way)
@@ -144,11 +143,7 @@ func Shorten(text string) string {
 	if len(text) <= maxPageText {
 		return text
 	}
-	cut := maxPageText
-	for !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
+	return strings.ToValidUTF8(text[:maxPageText], "") + "…"
 }
 
 // isSafeLink reports whether a link leads into this site or to a web page that
@@ -167,8 +162,7 @@ func isSafeLink(href string) bool {
 		return true
 	case "http":
 		host := u.Hostname()
-		ip := net.ParseIP(host)
-		return host == "localhost" || ip != nil && ip.IsLoopback()
+		return host == "localhost" || net.ParseIP(host).IsLoopback()
 	}
 	return false
 }
@@ -213,14 +207,14 @@ var (
 )
 
 // mark is the small drawing above a heading.
-type mark int
+type mark string
 
 const (
-	markAlert mark = iota
-	markKey
-	markStop
-	markWait
-	markDone
+	markAlert mark = "alert"
+	markKey   mark = "key"
+	markStop  mark = "stop"
+	markWait  mark = "wait"
+	markDone  mark = "done"
 )
 
 var marks = map[mark]template.HTML{

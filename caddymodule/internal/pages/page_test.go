@@ -6,6 +6,7 @@ import (
 	"html"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,6 +21,7 @@ const (
 var testDetails = Details{
 	RequestID: "7d9f", SignInURL: testSignIn, RetryURL: "/meet/42",
 	Scopes:      []string{"user:read:zak"},
+	Credentials: []string{"client_id", "client_secret"},
 	RedirectURI: "https://app.example.com/zoom_pkce/callback",
 }
 
@@ -33,6 +35,9 @@ func show(t *testing.T, p Page) (html, policy string) {
 	}
 	if got := w.Header().Get("Content-Type"); got != "text/html; charset=utf-8" {
 		t.Errorf("content type %q", got)
+	}
+	if got := w.Header().Get("Content-Length"); got != strconv.Itoa(w.Body.Len()) {
+		t.Errorf("%s bytes are announced, and %d come", got, w.Body.Len())
 	}
 	return w.Body.String(), w.Header().Get("Content-Security-Policy")
 }
@@ -59,7 +64,7 @@ func TestEveryPage(t *testing.T) {
 			body, policy := show(t, p)
 			for _, want := range []string{
 				`<html lang="en">`, `name="viewport"`, "<title>" + p.Title + "</title>", "<h1>" + p.Title + "</h1>",
-				html.EscapeString(p.Message),
+				html.EscapeString(p.Message), `<svg class="mark"`,
 			} {
 				if !strings.Contains(body, want) {
 					t.Errorf("%q is missing", want)
@@ -108,23 +113,33 @@ func TestPageContents(t *testing.T) {
 	}{
 		{"missing scope", ForCode(outcome.MissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
 		{"misconfigured", ForCode(outcome.ZoomMisconfigured, testDetails), []string{
-			"<code>https://app.example.com/zoom_pkce/callback</code>", signIn,
+			"<code>client_id</code>", "<code>client_secret</code>", "<code>https://app.example.com/zoom_pkce/callback</code>", signIn,
 		}},
-		{"unavailable", ForCode(outcome.ZoomUnavailable, testDetails), []string{`href="/meet/42"`}},
+		{"unavailable", ForCode(outcome.ZoomUnavailable, testDetails), []string{`href="/meet/42"`, "try again in a moment"}},
+		{"unopenable", ForCode(outcome.StoreUnavailable, Details{RetryURL: "/meet/42", Unopenable: true}), []string{
+			`href="/meet/42"`, "cannot open your stored sign-in", "Only its operator",
+		}},
+		{"nothing here", ForCode(outcome.NotFound, testDetails), []string{`href="/meet/42">Go to the start page`}},
+		{"declined", ForCode(outcome.Declined, testDetails), []string{"ask your Zoom administrator", signIn}},
 		{"too many logins", ForCode(outcome.TooManyLogins, testDetails), []string{"cookies", "http://", "Caddy servers", signIn}},
 		{"cookies", ForCode(outcome.CookiesMissing, testDetails), []string{"Cookies are turned off", signIn}},
 		{"framed", FramedSignInPage("r", testSignIn, "/meet/42", FrameScript{}), []string{
-			signIn + ` target="_blank" rel="noopener"`, `second" href="/meet/42"`,
+			signIn + ` target="_blank" rel="noopener"`, `second" href="/meet/42">Reload`, "come back and reload",
 		}},
 		{"unsaved form", UnsavedFormPage("r", "/zoom_pkce/login"), []string{
-			"Your session is over", "What you sent was not saved.", `href="/zoom_pkce/login" target="_blank" rel="noopener"`,
+			"Your session is over", "What you sent was not saved.", `href="/zoom_pkce/login" target="_blank" rel="noopener"`, "in a new tab", string(marks[markWait]),
 		}},
 		{"not allowed", NotAllowedPage("r", Account{"Ada", "ada@example.org", "u1"}, testSignOut, testSignIn), []string{
-			"<bdi>Ada</bdi>", "<bdi>ada@example.org</bdi>", `href="https://zoom.us/signout"`, signIn,
+			"<bdi>Ada</bdi>", "<bdi>ada@example.org</bdi>", `href="https://zoom.us/signout" target="_blank"`, signIn, "first sign out at Zoom",
 		}},
+		{"not allowed, no name but an address", NotAllowedPage("r", Account{"", "ada@example.org", "u1"}, testSignOut, testSignIn), []string{"<bdi>ada@example.org</bdi>"}},
+		{"not allowed, no address but a name", NotAllowedPage("r", Account{"Ada", "", "u1"}, testSignOut, testSignIn), []string{"<bdi>Ada</bdi>"}},
 		{"not allowed, no name", NotAllowedPage("r", Account{UserID: "u1"}, testSignOut, testSignIn), []string{"<code>u1</code>"}},
 		{"sign out", SignOutPage("r", Account{"Ada", "", "u1"}, "/zoom_pkce/logout", "/"), []string{
 			`<form method="post" action="/zoom_pkce/logout"><button class="button" type="submit">`, "<bdi>Ada</bdi>", `second" href="/"`,
+		}},
+		{"sign out or disconnect", SignOutPage("r", Account{}, "/zoom_pkce/logout", "/").WithDisconnect(), []string{
+			`name="disconnect" value="1">Disconnect from Zoom</button></form>`, "may go on using your Zoom account",
 		}},
 		{"signed out", SignedOutPage("r", testSignIn, testSignOut), []string{signIn, `href="https://zoom.us/signout"`}},
 	}
@@ -146,7 +161,7 @@ func TestPagesSurviveHostileValues(t *testing.T) {
 		"\u202egnitrevni", "\x00\xff", `{{.Title}}`, "{env.HOME}", strings.Repeat("A", 1<<20),
 	}
 	for _, text := range evil {
-		d := Details{RequestID: text, SignInURL: testSignIn, Scopes: []string{text}, RedirectURI: text}
+		d := Details{RequestID: text, SignInURL: testSignIn, Scopes: []string{text}, Credentials: []string{text}, RedirectURI: text}
 		for _, p := range []Page{
 			NotAllowedPage(text, Account{text, text, text}, testSignOut, testSignIn),
 			SignOutPage(text, Account{text, text, text}, "/zoom_pkce/logout", "/"),
@@ -166,6 +181,81 @@ func TestPagesSurviveHostileValues(t *testing.T) {
 	}
 }
 
+// Texts from elsewhere have an end, at a character, and no control characters.
+func TestShorten(t *testing.T) {
+	a := strings.Repeat("a", 300)
+	for text, want := range map[string]string{
+		a: a, a + "a": a + "…", a[1:] + "ä": a[1:] + "…", a[2:] + "ä": a[2:] + "ä", "a\r\nb\x00c\u2028d\u2029e\x7f": "abcde", "\xffa": "\uFFFDa", "": "",
+	} {
+		if got := Shorten(text); got != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
+// What has no value has no label either.
+func TestFacts(t *testing.T) {
+	html, _ := show(t, Page{Facts: []fact{{Label: "Nothing", Values: []string{"", "\x00"}}, {Label: "Something", Values: []string{"", "x"}}}})
+	if strings.Contains(html, "Nothing") || strings.Count(html, "<dt>") != 1 || strings.Count(html, "<dd>") != 1 {
+		t.Errorf("got %s", html)
+	}
+}
+
+func TestPageOfABusySite(t *testing.T) {
+	w := httptest.NewRecorder()
+	if (Page{}).Write(w, 503, Security{}, 0); w.Header().Get("Retry-After") != "5" {
+		t.Errorf("%v", w.Header())
+	}
+}
+
+// A page that cannot be made leaves no half of it.
+func TestPageThatCannotBeMade(t *testing.T) {
+	w := httptest.NewRecorder()
+	writeHTML(w, 200, "base.html", struct{ Title string }{"a title"}, Security{})
+	if w.Code != 500 || !strings.Contains(w.Body.String(), "could not be shown") || strings.Contains(w.Body.String(), "a title") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a file that is missing was found")
+		}
+	}()
+	newInline("missing.js")
+}
+
+func TestInClientPage(t *testing.T) {
+	write := func(p InClient) (html, policy string) {
+		w := httptest.NewRecorder()
+		p.Authorize, p.Registered = "/p/authorize", "https://app.example/cb"
+		p.Write(w, Security{FrameAncestors: "https://zoom.us"})
+		if w.Code != 200 {
+			t.Errorf("status %d, of which Zoom's client makes what it likes", w.Code)
+		}
+		return w.Body.String(), w.Header().Get("Content-Security-Policy")
+	}
+	html, policy := write(InClient{Next: "/meet/42"})
+	script := regexp.MustCompile(`(?s)data-next="/meet/42">(.*)</script>`).FindStringSubmatch(html)
+	if script == nil {
+		t.Fatalf("no script in %s", html)
+	}
+	sum := sha256.Sum256([]byte(script[1]))
+	want := "script-src https://appssdk.zoom.us/sdk.min.js 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; connect-src 'self';"
+	if !strings.Contains(policy, want) || !strings.Contains(policy, "frame-ancestors https://zoom.us") {
+		t.Errorf("policy %s, want %s", policy, want)
+	}
+	for _, words := range []string{"<h1>Signing you in</h1>", `src="https://appssdk.zoom.us/sdk.min.js"`, `data-authorize="/p/authorize"`, `id="ways" hidden`} {
+		if !strings.Contains(html, words) {
+			t.Errorf("%q is missing in %s", words, html)
+		}
+	}
+	html, _ = write(InClient{Wait: true, Next: "//evil.example"})
+	for _, words := range []string{"<h1>Sign in to continue</h1>", "sign in with your Zoom account", `data-next=""`, `data-wait="yes"`} {
+		if !strings.Contains(html, words) {
+			t.Errorf("%q is missing in %s", words, html)
+		}
+	}
+}
+
 func TestPageLinks(t *testing.T) {
 	tests := []struct {
 		href string
@@ -180,6 +270,7 @@ func TestPageLinks(t *testing.T) {
 		{"", false},
 		{"x", false},
 		{"//evil.example", false},
+		{"/a b", false},
 		{`/\evil.example`, false},
 		{"/\t/evil.example", false},
 		{"/x\x7f", false},

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -25,11 +26,13 @@ type Problem struct {
 	RequestID string `json:"request_id,omitempty"`
 	// Where to send the visitor when signing in would help.
 	LoginURL string `json:"login_url,omitempty"`
+	// What OAuth calls it, where a program's client looks for that.
+	OAuthError string `json:"error,omitempty"`
 }
 
 // NewProblem describes c. loginURL stays empty where signing in does not help.
 func NewProblem(c outcome.Code, requestID, loginURL string) Problem {
-	return Problem{
+	p := Problem{
 		Type:      "about:blank",
 		Title:     http.StatusText(c.Status()),
 		Status:    c.Status(),
@@ -38,6 +41,13 @@ func NewProblem(c outcome.Code, requestID, loginURL string) Problem {
 		RequestID: requestID,
 		LoginURL:  loginURL,
 	}
+	if c == outcome.BadClient {
+		// Some clients ask by themselves before they open a browser, and register anew
+		// when their id has gone stale: nobody else could tell them (RFC 6749, section
+		// 4.1.2.1).
+		p.OAuthError = "invalid_client"
+	}
+	return p
 }
 
 // Write sends p. retryAfter is the wait to suggest, see SetRetryAfter.
@@ -76,6 +86,5 @@ func SetRetryAfter(h http.Header, status int, wait time.Duration) {
 		}
 		wait = defaultRetryAfter
 	}
-	seconds := int64((wait + time.Second - 1) / time.Second)
-	h.Set("Retry-After", strconv.FormatInt(seconds, 10))
+	h.Set("Retry-After", strconv.FormatFloat(math.Ceil(wait.Seconds()), 'f', 0, 64))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -32,6 +33,14 @@ func TestProblemWrite(t *testing.T) {
 			map[string]any{
 				"type": "about:blank", "title": "Forbidden", "status": 403.0, "code": "not_allowed",
 				"detail": "You are signed in, but this site is not open to your Zoom account.",
+			},
+			"",
+		},
+		{
+			"a client with a stale id", NewProblem(outcome.BadClient, "", ""), 0,
+			map[string]any{
+				"type": "about:blank", "title": "Bad Request", "status": 400.0, "code": "bad_client", "error": "invalid_client",
+				"detail": "The program that sent you here is not one that this site knows, or wants you sent back to where it may not.",
 			},
 			"",
 		},
@@ -81,5 +90,37 @@ func TestProblemWrite(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestSetRetryAfter(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		wait   time.Duration
+		want   string
+	}{
+		{401, 0, ""}, {401, -1, ""}, {401, 1, "1"}, {429, time.Second, "1"}, {429, time.Second + 1, "2"}, {503, 0, "5"}, {503, -1, "5"}, {503, time.Hour, "3600"},
+	} {
+		w := httptest.NewRecorder()
+		if SetRetryAfter(w.Header(), tt.status, tt.wait); w.Header().Get("Retry-After") != tt.want {
+			t.Errorf("%d, %v: %q", tt.status, tt.wait, w.Header().Get("Retry-After"))
+		}
+	}
+}
+
+func TestWriteJSON(t *testing.T) {
+	for _, tt := range []struct {
+		value  any
+		status int
+		body   string
+	}{
+		{map[string]int{"a": 1}, 200, "{\"a\":1}\n"},
+		{make(chan int), 500, "{}\n"}, // a mistake of ours
+	} {
+		w := httptest.NewRecorder()
+		WriteJSON(w, 200, "application/json", tt.value, Security{}, 0)
+		if w.Code != tt.status || w.Body.String() != tt.body || w.Header().Get("Content-Length") != strconv.Itoa(len(tt.body)) {
+			t.Errorf("%d %s %v", w.Code, w.Body, w.Header())
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"html/template"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
@@ -16,76 +17,100 @@ type Details struct {
 	RetryURL  string
 	// Scopes are the names of the scopes that are missing.
 	Scopes []string
-	// RedirectURI is for the operator of a site that Zoom rejects.
+	// Credentials are the names of the options that prove to Zoom which app this is,
+	// and RedirectURI is what is registered there: for the operator of a site that
+	// Zoom rejects.
+	Credentials []string
 	RedirectURI string
 	// Unopenable says that a stored record is the trouble, which does not pass.
 	Unopenable bool
 }
 
-// ForCode is the page for a code of the table. The 403 of a visitor who is
-// signed in has a page of its own, see NotAllowedPage.
-func ForCode(c outcome.Code, d Details) Page {
-	p := Page{Title: c.Title(), Message: c.Detail(), Mark: markAlert, RequestID: d.RequestID, Code: c}
-	signIn := func(label string) { p.Ways = append(p.Ways, way{Href: d.SignInURL, Label: label}) }
-	retry := func(label string) { p.Ways = append(p.Ways, way{Href: d.RetryURL, Label: label}) }
+// layout is what the page for a code has beside heading and sentence: a drawing, that
+// of an alert by default, and one way on.
+type layout struct {
+	mark        mark
+	notes, list []string
+	signIn      string // label of the way to sign in
+	retry       string // label of the way to where the visitor wanted to go
+}
 
-	switch c {
-	case outcome.SignInRequired:
-		p.Mark = markKey
-		signIn("Sign in with Zoom")
-	case outcome.NotAllowed:
-		p.Mark = markStop
-		signIn("Sign in with another account")
-	case outcome.Declined:
-		p.Notes = []string{"If you chose this by mistake, sign in again and allow access. " +
-			"If your organization must approve the app first, ask your Zoom administrator."}
-		signIn("Sign in again")
-	case outcome.BadCallback, outcome.LoginExpired:
-		p.Mark = markWait
-		signIn("Sign in again")
-	case outcome.CookiesMissing:
-		p.Notes = []string{"This usually means one of these:"}
-		p.List = []string{
+var layouts = map[outcome.Code]layout{
+	outcome.SignInRequired: {mark: markKey, signIn: "Sign in with Zoom"},
+	outcome.NotAllowed:     {mark: markStop, signIn: "Sign in with another account"},
+	outcome.Declined: {
+		notes: []string{"If you chose this by mistake, sign in again and allow access. " +
+			"If your organization must approve the app first, ask your Zoom administrator."},
+		signIn: "Sign in again",
+	},
+	outcome.BadCallback:  {mark: markWait, signIn: "Sign in again"},
+	outcome.LoginExpired: {mark: markWait, signIn: "Sign in again"},
+	outcome.CookiesMissing: {
+		notes: []string{"This usually means one of these:"},
+		list: []string{
 			"Cookies are turned off or blocked for this site.",
 			"The sign-in was started in another browser, app or private window.",
 			"An extension or privacy setting removes cookies.",
-		}
-		signIn("Sign in again")
-	case outcome.TooManyLogins:
-		p.Mark = markWait
-		p.Notes = []string{"To stop this from going on for ever, signing in has been paused. Likely causes:"}
-		p.List = []string{
+		},
+		signIn: "Sign in again",
+	},
+	outcome.TooManyLogins: {
+		mark:  markWait,
+		notes: []string{"To stop this from going on for ever, signing in has been paused. Likely causes:"},
+		list: []string{
 			"Your browser blocks or deletes cookies of this site.",
 			"You opened the site with http:// although it is served over https://.",
 			"The site runs on several Caddy servers that do not share their storage.",
+		},
+		signIn: "Try again",
+	},
+	outcome.BadClient: {
+		notes: []string{"In the program, remove this site and add it again. Nothing was sent to the program."},
+		retry: "Go to the start page",
+	},
+	outcome.CodeRefused:       {signIn: "Sign in again"},
+	outcome.ZoomMisconfigured: {signIn: "Try again"},
+	outcome.MissingScope: {
+		notes:  []string{"Once the operator has added it to the app in the Zoom App Marketplace, sign in again."},
+		signIn: "Sign in again",
+	},
+	outcome.ZoomNonsense:     {signIn: "Try again"},
+	outcome.ZoomUnavailable:  passing,
+	outcome.ZoomRateLimited:  passing,
+	outcome.ZAKUnavailable:   passing,
+	outcome.StoreUnavailable: passing,
+}
+
+var (
+	passing    = layout{mark: markWait, notes: []string{"Please try again in a moment."}, retry: "Try again"}
+	lasting    = layout{notes: []string{"Only its operator can put that right."}, retry: "Try again"}
+	nothingFor = layout{retry: "Go to the start page"}
+)
+
+// ForCode is the page for a code of the table. The 403 of a visitor who is
+// signed in has a page of its own, see NotAllowedPage.
+func ForCode(c outcome.Code, d Details) Page {
+	p := Page{Title: c.Title(), Message: c.Detail(), RequestID: d.RequestID, Code: c}
+	l, ok := layouts[c]
+	if !ok {
+		l = nothingFor
+	}
+	switch {
+	case c == outcome.ZoomMisconfigured:
+		p.Facts = []fact{
+			{Label: "Credentials to compare with those of the app at Zoom", Values: d.Credentials, Code: true},
+			{Label: "Redirect URI to register at Zoom", Values: []string{d.RedirectURI}, Code: true},
 		}
-		signIn("Try again")
-	case outcome.BadClient:
-		p.Notes = []string{"In the program, remove this site and add it again. Nothing was sent to the program."}
-		retry("Go to the start page")
-	case outcome.CodeRefused:
-		signIn("Sign in again")
-	case outcome.ZoomMisconfigured:
-		p.Facts = []fact{{Label: "Redirect URI to register at Zoom", Values: []string{d.RedirectURI}, Code: true}}
-		signIn("Try again")
-	case outcome.MissingScope:
+	case c == outcome.MissingScope:
 		p.Facts = []fact{{Label: "Missing scopes", Values: d.Scopes, Code: true}}
-		p.Notes = []string{"Once the operator has added it to the app in the Zoom App Marketplace, sign in again."}
-		signIn("Sign in again")
-	case outcome.ZoomNonsense:
-		signIn("Try again")
-	case outcome.ZoomUnavailable, outcome.ZoomRateLimited, outcome.ZAKUnavailable, outcome.StoreUnavailable:
-		if d.Unopenable {
-			p.Message = "This site cannot open your stored sign-in with the secrets it has."
-			p.Notes = []string{"Only its operator can put that right."}
-			retry("Try again")
-			break
-		}
-		p.Mark = markWait
-		p.Notes = []string{"Please try again in a moment."}
-		retry("Try again")
-	default:
-		retry("Go to the start page")
+	case d.Unopenable:
+		p.Message, l = "This site cannot open your stored sign-in with the secrets it has.", lasting
+	}
+	p.Mark, p.Notes, p.List = cmp.Or(l.mark, markAlert), l.notes, l.list
+	if l.signIn != "" {
+		p.Ways = []way{{Href: d.SignInURL, Label: l.signIn}}
+	} else {
+		p.Ways = []way{{Href: d.RetryURL, Label: l.retry}}
 	}
 	return p
 }

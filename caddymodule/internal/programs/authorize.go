@@ -31,7 +31,7 @@ type authorization struct {
 // question whether the user allows the program, each time. query is the request
 // as the browser sent it.
 func (s *Server) Authorize(w http.ResponseWriter, r *http.Request, query string) error {
-	at := place{s.Site.Issuer(r), s.Authority}
+	at := s.placeOf(r)
 	if !s.Clients.askOutside(r.Context(), at, query) {
 		if a, err := s.readAuthorization(r.Context(), at, query); err != nil {
 			return s.refuseAuthorization(w, r, a, err)
@@ -44,6 +44,7 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request, query string)
 	if err != nil {
 		return s.Site.Refuse(w, r, err)
 	}
+	at.userID = profile.ID
 	a, err := s.readAuthorization(r.Context(), at, query)
 	if err != nil {
 		return s.refuseAuthorization(w, r, a, err)
@@ -64,7 +65,7 @@ var ErrDeclined = errors.New("the sign-in was declined")
 // sign-in at Zoom. Where a client's document would have to be read for it nothing
 // goes to the redirect URI: nobody has signed in.
 func (s *Server) Declined(w http.ResponseWriter, r *http.Request, query string) error {
-	at := place{s.Site.Issuer(r), s.Authority}
+	at := s.placeOf(r)
 	if s.Clients.askOutside(r.Context(), at, query) {
 		return s.Site.Refuse(w, r, ErrDeclined)
 	}

@@ -66,16 +66,33 @@ func (c *Client) of(redirect redirectTarget) zoompkce.ProgramClient {
 	return program
 }
 
-// maxName bounds the name of a client in a page, in bytes.
-const maxName = 100
+// maxName bounds the name of a client in a page, in bytes, and maxMarks the marks on
+// one of its letters: a heap of them covers the lines around.
+const (
+	maxName  = 100
+	maxMarks = 4
+)
+
+// unseen are characters that leave a gap or nothing, beside those of the category Cf.
+var unseen = []*unicode.RangeTable{
+	unicode.Other_Default_Ignorable_Code_Point,
+	{R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}}}, // braille without a dot
+}
 
 // cleanName makes a name that anybody may have chosen fit for a page: nothing in
 // it moves, hides or turns around what stands beside it.
 func cleanName(name string) string {
+	marks := 0
 	name = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar:
+		if unicode.Is(unicode.Cf, r) || unicode.In(r, unseen...) || r == unicode.ReplacementChar {
 			return -1 // bidi marks and zero-width characters among them
+		}
+		if marks++; !unicode.In(r, unicode.Mn, unicode.Me) {
+			marks = 0
+		}
+		switch {
+		case marks > maxMarks:
+			return -1
 		case unicode.IsSpace(r):
 			return ' '
 		case !unicode.IsPrint(r):

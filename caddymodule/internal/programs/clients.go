@@ -13,6 +13,7 @@ import (
 type place struct {
 	issuer    string
 	authority Authority
+	userID    string // of who sent it, where that is known
 }
 
 // Clients knows who may ask to become a program, by any of the ways in which

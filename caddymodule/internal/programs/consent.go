@@ -25,16 +25,17 @@ func (s *Server) Consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.Site.Refuse(w, r, errors.Join(ErrBadForm, err))
 	}
-	session, _, err := s.Site.Visitor(w, r)
+	session, profile, err := s.Site.Visitor(w, r)
 	if err != nil {
 		return s.Site.Refuse(w, r, err)
 	}
-	issuer := s.Site.Issuer(r)
-	consent, err := s.Authority.OpenConsent(r.Context(), session, issuer, form.Get("consent"))
+	at := s.placeOf(r)
+	consent, err := s.Authority.OpenConsent(r.Context(), session, at.issuer, form.Get("consent"))
 	if err != nil {
 		return s.Site.Refuse(w, r, err)
 	}
-	a, err := s.readAuthorization(r.Context(), place{issuer, s.Authority}, consent.Request)
+	at.userID = profile.ID
+	a, err := s.readAuthorization(r.Context(), at, consent.Request)
 	if err != nil {
 		return s.refuseAuthorization(w, r, a, err)
 	}

@@ -11,11 +11,12 @@ import (
 
 // What reading documents may cost: signed-in visitors decide which are read.
 const (
-	maxDocuments      = 256 // in memory
-	maxFetches        = 4   // at a time
-	maxFetchesAMinute = 30
-	minDocumentLife   = time.Minute
-	maxDocumentLife   = 24 * time.Hour
+	maxDocuments            = 256 // in memory
+	maxFetches              = 4   // at a time
+	maxFetchesAMinute       = 30
+	maxFetchesOfUserAMinute = 10 // so that nobody keeps the others out
+	minDocumentLife         = time.Minute
+	maxDocumentLife         = 24 * time.Hour
 )
 
 var errTooManyFetches = errors.New("too many documents are being read")
@@ -29,8 +30,9 @@ type documentCache struct {
 
 	mu       sync.Mutex
 	kept     map[string]keptDocument
-	minute   time.Time // when the count began
+	minute   time.Time // when the counts began
 	inMinute int
+	ofUser   map[string]int // in the minute
 }
 
 type keptDocument struct {
@@ -42,8 +44,8 @@ func newDocumentCache(f *documentFetcher) *documentCache {
 	return &documentCache{fetch: f.fetch, slots: make(chan struct{}, maxFetches), kept: make(map[string]keptDocument)}
 }
 
-// get returns the document with an id, reading it once for all who ask.
-func (c *documentCache) get(ctx context.Context, id string) (*document, error) {
+// get returns the document with an id, for a user, reading it once for all who ask.
+func (c *documentCache) get(ctx context.Context, userID, id string) (*document, error) {
 	if d := c.cached(id); d != nil {
 		return d, nil
 	}
@@ -51,7 +53,7 @@ func (c *documentCache) get(ctx context.Context, id string) (*document, error) {
 		if d := c.cached(id); d != nil {
 			return d, nil
 		}
-		if !c.mayFetch(time.Now()) {
+		if !c.mayFetch(userID, time.Now()) {
 			return nil, errTooManyFetches
 		}
 		select {
@@ -83,14 +85,18 @@ func (c *documentCache) cached(id string) *document {
 	return nil
 }
 
-func (c *documentCache) mayFetch(now time.Time) bool {
+func (c *documentCache) mayFetch(userID string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now.Sub(c.minute) >= time.Minute {
-		c.minute, c.inMinute = now, 0
+		c.minute, c.inMinute, c.ofUser = now, 0, make(map[string]int)
+	}
+	if c.inMinute >= maxFetchesAMinute || c.ofUser[userID] >= maxFetchesOfUserAMinute {
+		return false
 	}
 	c.inMinute++
-	return c.inMinute <= maxFetchesAMinute
+	c.ofUser[userID]++
+	return true
 }
 
 // keep makes room by forgetting what is over, then whatever comes first: it is

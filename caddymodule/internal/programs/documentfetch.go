@@ -107,15 +107,19 @@ func refuseSpecialUse(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
+// globalIPv6 is what IPv6 addresses of machines are assigned from. Of what lies
+// outside it much is a way of writing an IPv4 address (RFC 2765, 4291, 6052), which
+// translators on the way may take for one.
+var globalIPv6 = netip.MustParsePrefix("2000::/3")
+
 // specialNetworks are what the IANA registries of special-purpose addresses (RFC
 // 6890) list beside what netip knows by name, and the ways of writing an IPv4
-// address in an IPv6 one.
+// address in a global IPv6 one.
 var specialNetworks = func() (list []netip.Prefix) {
 	for _, network := range []string{
 		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24",
 		"192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
-		"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32", "2002::/16",
-		"2620:4f:8000::/48", "3fff::/20", "5f00::/16", "fec0::/10",
+		"2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
 	} {
 		list = append(list, netip.MustParsePrefix(network))
 	}
@@ -124,7 +128,7 @@ var specialNetworks = func() (list []netip.Prefix) {
 
 func specialUse(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.Is6() && !globalIPv6.Contains(ip) {
 		return true
 	}
 	for _, network := range specialNetworks {

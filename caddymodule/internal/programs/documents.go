@@ -56,12 +56,12 @@ func (c *documentClients) host(id string) (string, error) {
 
 // find reads the document, unless that was done a while ago. A document that
 // cannot be read, or is not what it has to be, describes no client.
-func (c *documentClients) find(ctx context.Context, _ place, id string) (*Client, error) {
+func (c *documentClients) find(ctx context.Context, at place, id string) (*Client, error) {
 	host, err := c.host(id)
 	if err != nil {
 		return nil, err
 	}
-	d, err := c.cache.get(ctx, id)
+	d, err := c.cache.get(ctx, at.userID, id)
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading its document: %w", errUnknownClient, err)
 	}

@@ -164,7 +164,7 @@ func TestDocumentCache(t *testing.T) {
 				c := newCache(func(id string) (*document, time.Duration, error) { fetched++; return &document{ID: id}, said, nil })
 				for _, wait := range []time.Duration{0, kept - 1, 1} {
 					time.Sleep(wait)
-					if d, err := c.get(t.Context(), "a"); err != nil || d.ID != "a" {
+					if d, err := c.get(t.Context(), "ada", "a"); err != nil || d.ID != "a" {
 						t.Fatal(err)
 					}
 				}
@@ -178,15 +178,19 @@ func TestDocumentCache(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			fetched := 0
 			c := newCache(func(string) (*document, time.Duration, error) { fetched++; return nil, 0, errors.New("down") })
-			for range 100 {
-				_, _ = c.get(t.Context(), "a")
-			}
-			if fetched != 30 {
-				t.Errorf("%d fetched in a minute", fetched)
+			for n, want := range []int{10, 20, 30, 30} {
+				for range 100 {
+					_, _ = c.get(t.Context(), fmt.Sprint("user ", n), "a")
+				}
+				if fetched != want {
+					t.Errorf("%d fetched in a minute, for %d users", fetched, n+1)
+				}
 			}
 			time.Sleep(time.Minute)
-			_, _ = c.get(t.Context(), "a")
-			if fetched != 31 {
+			for range 11 {
+				_, _ = c.get(t.Context(), "user 0", "a")
+			}
+			if fetched != 40 {
 				t.Errorf("%d fetched after it", fetched)
 			}
 		})
@@ -204,7 +208,7 @@ func TestDocumentCache(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 60 {
 				wg.Go(func() {
-					if _, err := c.get(t.Context(), fmt.Sprint(i%6)); err != nil {
+					if _, err := c.get(t.Context(), "ada", fmt.Sprint(i%6)); err != nil {
 						refused.Add(1)
 					}
 				})
@@ -220,7 +224,7 @@ func TestDocumentCache(t *testing.T) {
 			c := newCache(func(id string) (*document, time.Duration, error) { return &document{ID: id}, 24 * time.Hour, nil })
 			for i := range 300 {
 				time.Sleep(2 * time.Second)
-				if _, err := c.get(t.Context(), fmt.Sprint(i)); err != nil {
+				if _, err := c.get(t.Context(), fmt.Sprint(i%3), fmt.Sprint(i)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -228,7 +232,7 @@ func TestDocumentCache(t *testing.T) {
 				t.Errorf("%d kept", len(c.kept))
 			}
 			time.Sleep(24 * time.Hour)
-			if _, err := c.get(t.Context(), "another"); err != nil || len(c.kept) != 1 {
+			if _, err := c.get(t.Context(), "ada", "another"); err != nil || len(c.kept) != 1 {
 				t.Errorf("%d kept when they are over, %v", len(c.kept), err)
 			}
 		})
@@ -380,7 +384,8 @@ func TestSpecialUseAddresses(t *testing.T) {
 		"172.31.255.255": true, "192.168.1.1": true, "169.254.169.254": true, "100.64.0.1": true, "192.0.0.1": true,
 		"192.0.2.1": true, "192.88.99.1": true, "198.18.0.1": true, "198.51.100.1": true, "203.0.113.1": true,
 		"224.0.0.1": true, "240.0.0.1": true, "255.255.255.255": true,
-		"::": true, "::1": true, "::ffff:127.0.0.1": true, "::ffff:10.0.0.1": true, "::ffff:100.64.0.1": true, "2001:db8::1%eth0": true, "::127.0.0.1": true, "64:ff9b::7f00:1": true,
+		"::": true, "::1": true, "::ffff:127.0.0.1": true, "::ffff:10.0.0.1": true, "::ffff:100.64.0.1": true, "2001:db8::1%eth0": true,
+		"::127.0.0.1": true, "::ffff:0:127.0.0.1": true, "64:ff9b::7f00:1": true, "200::1": true, "4000::1": true,
 		"64:ff9b:1::1": true, "100::1": true, "2001::1": true, "2001:db8::1": true, "2002:7f00:1::": true, "3fff::1": true,
 		"5f00::1": true, "fc00::1": true, "fd00::1": true, "fe80::1": true, "fe80::1%eth0": true, "fec0::1": true, "ff02::1": true,
 		"8.8.8.8": false, "172.32.0.1": false, "100.128.0.1": false, "1.1.1.1": false, "::ffff:8.8.8.8": false,

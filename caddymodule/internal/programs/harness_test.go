@@ -169,14 +169,16 @@ func (w *world) WritePage(rw http.ResponseWriter, p Page) {
 }
 
 // browser signs in and returns the Cookie header.
-func (w *world) browser() string {
+func (w *world) browser() string { return w.browserOf("ada") }
+
+func (w *world) browserOf(userID string) string {
 	w.Helper()
 	ctx := w.Context()
 	l, cookies, err := w.manager.BeginLogin(ctx, nil, zoompkce.LoginRequest{RedirectURI: callback})
 	if err != nil {
 		w.Fatal(err)
 	}
-	to, err := w.zoom.SignIn(ctx, w.manager.AuthorizeURL(l), "ada")
+	to, err := w.zoom.SignIn(ctx, w.manager.AuthorizeURL(l), userID)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -83,7 +83,7 @@ var ownScheme = []string{"cursor", "vscode", "vscode-insiders", "windsurf"}
 
 // LargeRedirectHosts are the https hosts of the large MCP clients.
 var LargeRedirectHosts = []string{
-	"claude.ai", "claude.com", "chatgpt.com", "vscode.dev", "insiders.vscode.dev", "cursor.com", "www.cursor.com",
+	"claude.ai", "claude.com", "chatgpt.com", "vscode.dev", "insiders.vscode.dev", "cursor.com", "www.cursor.com", "grok.com",
 }
 
 // openToAll reports whether anybody's client may have the target: one that

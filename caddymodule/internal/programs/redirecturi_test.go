@@ -140,6 +140,11 @@ func TestNames(t *testing.T) {
 		"\xff\xfe":              "",
 		"<script>":              "<script>",
 		strings.Repeat("ä", 60): strings.Repeat("ä", 50) + "…",
+
+		"Z" + strings.Repeat("\u0335\u0489", 20) + "oom": "Z\u0335\u0489\u0335\u0489oom", // a heap on the lines around
+		"a\u0301\u200b\u0301\u0301\u0301\u0301b":         "a\u0301\u0301\u0301\u0301b",
+		"Viê\u0323t e\u0301e\u0301":                      "Viê\u0323t e\u0301e\u0301",
+		"\u3164\u115f\uffa0\u2800\u034f":                 "", // letters and signs that nobody sees
 	} {
 		if got := cleanName(name); got != want {
 			t.Errorf("%q: %q", name, got)

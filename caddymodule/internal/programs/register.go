@@ -48,7 +48,7 @@ func (s *Server) Register(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	clients, at := s.Clients.registered, place{s.Site.Issuer(r), s.Authority}
+	clients, at := s.Clients.registered, s.placeOf(r)
 	name := cleanName(asked.Name)
 	id, kept, err := clients.seal(r.Context(), at, name, acceptable(asked.RedirectURIs, clients.redirectHosts))
 	if err != nil {

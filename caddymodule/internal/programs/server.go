@@ -76,3 +76,8 @@ type Server struct{ Config }
 
 // NewServer returns a server.
 func NewServer(c Config) *Server { return &Server{c} }
+
+// placeOf is where a request came.
+func (s *Server) placeOf(r *http.Request) place {
+	return place{issuer: s.Site.Issuer(r), authority: s.Authority}
+}

@@ -124,7 +124,7 @@ func (s *Server) sender(r *http.Request, issuer string, form url.Values) (zoompk
 	case id == "":
 		return zoompkce.ClientHash{}, missing("client_id")
 	}
-	return zoompkce.HashClientID(id), s.Clients.known(r.Context(), place{issuer, s.Authority}, id)
+	return zoompkce.HashClientID(id), s.Clients.known(r.Context(), place{issuer: issuer, authority: s.Authority}, id)
 }
 
 var errSecret = &refusal{invalidClient, "the clients of this server are public and have no secret"}

@@ -115,11 +115,21 @@ func (s *Server) URL() string { return "redis://127.0.0.1:" + s.Port }
 // Do sends one command on a connection of its own.
 func (s *Server) Do(t testing.TB, args ...any) any {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + s.Port, DisableIdentity: true, Protocol: 2})
-	defer client.Close()
-	answer, err := client.Do(t.Context(), args...).Result()
+	answer, err := s.do(t, args...)
 	if err != nil {
 		t.Fatalf("%v: %v", args, err)
 	}
 	return answer
+}
+
+// Try is Do of what the server may refuse.
+func (s *Server) Try(t testing.TB, args ...any) error {
+	_, err := s.do(t, args...)
+	return err
+}
+
+func (s *Server) do(t testing.TB, args ...any) (any, error) {
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + s.Port, DisableIdentity: true, Protocol: 2})
+	defer client.Close()
+	return client.Do(t.Context(), args...).Result()
 }

@@ -3,10 +3,8 @@ package routes
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
@@ -35,23 +33,15 @@ func StrayMetadataOf(app *caddyhttp.App, find Finder, sites []*Site) (stray []st
 // arrivesAt reports whether a request for a path arrives, as far as can be told. Where
 // the callback does not arrive either, that is what there is to tell.
 func (s *Site) arrivesAt(app *caddyhttp.App, find Finder, uri *RedirectURI, path string) (address string, arrives bool) {
-	u, err := url.Parse(uri.URI)
-	if err != nil {
+	back, ok := uri.request(s.CallbackPath)
+	if !ok {
 		return "", true
 	}
-	reaches := func(path string, programs bool) bool {
-		u.Path, u.RawPath = path, ""
-		r, err := http.NewRequest(http.MethodGet, u.String(), nil)
-		if err != nil {
-			return true
-		}
-		r.Host, r.RequestURI = uri.Host, path
-		return reachWalk{
-			request: caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, nil),
-			find:    find, target: s, programs: programs, hostKnown: true, pathKnown: true,
-		}.arrives(app)
+	r, _ := uri.request(path)
+	reaches := func(r *http.Request, programs bool) bool {
+		return reachWalk{request: r, find: find, target: s, programs: programs, hostKnown: true, pathKnown: true}.arrives(app)
 	}
-	return u.Scheme + "://" + u.Host + path, !reaches(s.CallbackPath, false) || reaches(path, true)
+	return r.URL.Scheme + "://" + r.URL.Host + path, !reaches(back, false) || reaches(r, true)
 }
 
 // twicePrograms refuses two handlers that let programs in on one host: programs would

@@ -38,16 +38,9 @@ func Stray(app *caddyhttp.App, find Finder, sites []*Site) (stray StrayURIs) {
 				continue
 			}
 			looked[uri.URI] = true
-			r, err := http.NewRequest(http.MethodGet, uri.URI, nil)
-			if err != nil {
+			walk, ok := callbackWalk(find, s, uri)
+			if !ok {
 				continue
-			}
-			r.Host, r.RequestURI = uri.Host, s.CallbackPath
-			walk := reachWalk{
-				// Without a connection and without a server, which could ask
-				// others for the addresses of trusted proxies.
-				request: caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, nil),
-				find:    find, target: s, hostKnown: true, pathKnown: true,
 			}
 			anyHost, anywhere := walk, walk
 			anyHost.hostKnown = false
@@ -64,6 +57,12 @@ func Stray(app *caddyhttp.App, find Finder, sites []*Site) (stray StrayURIs) {
 		}
 	}
 	return stray
+}
+
+// callbackWalk follows a visitor who comes back to a redirect URI.
+func callbackWalk(find Finder, s *Site, uri *RedirectURI) (walk reachWalk, ok bool) {
+	r, ok := uri.request(s.CallbackPath)
+	return reachWalk{request: r, find: find, target: s, hostKnown: true, pathKnown: true}, ok
 }
 
 // reachWalk looks for the handlers that a request for a callback can meet.
@@ -142,10 +141,8 @@ func (w *reachWalk) routes(list caddyhttp.RouteList) (ended bool) {
 
 // errorRoutes walks through routes that only some requests take.
 func (w *reachWalk) errorRoutes(list caddyhttp.RouteList) {
-	before := w.groups
-	w.groups = make(map[string]bool)
+	w.groups = make(map[string]bool) // routes puts back those from before
 	w.routes(list)
-	w.groups = before
 }
 
 // handler follows the request into one handler and reports whether it surely

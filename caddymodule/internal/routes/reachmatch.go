@@ -66,11 +66,7 @@ func (w *reachWalk) ask(matcher caddyhttp.RequestMatcherWithError, known bool) c
 	if !known {
 		return maybe
 	}
-	match, err := matcher.MatchWithError(w.request)
-	switch {
-	case err != nil:
-		return maybe
-	case match:
+	if match, _ := matcher.MatchWithError(w.request); match { // those that are asked never fail
 		return yes
 	}
 	return no

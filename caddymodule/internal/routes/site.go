@@ -3,7 +3,13 @@
 // is; it never serves a request.
 package routes
 
-import "github.com/caddyserver/caddy/v2/modules/caddyhttp"
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
 
 // Site is what has to be known of one of our handlers to find it in routes.
 type Site struct {
@@ -18,6 +24,19 @@ type Site struct {
 
 // RedirectURI is a redirect URI and the host that browsers send for it.
 type RedirectURI struct{ URI, Host string }
+
+// request makes up one for a path where u is; ok is false if that is no URL. It comes by
+// no connection and to no server, which could ask others for the addresses of trusted
+// proxies.
+func (u *RedirectURI) request(path string) (r *http.Request, ok bool) {
+	at, err := url.Parse(u.URI)
+	if err != nil {
+		return nil, false
+	}
+	at.Path, at.RawPath = path, ""
+	r = &http.Request{Method: http.MethodGet, URL: at, Host: u.Host, RequestURI: path, Header: make(http.Header)}
+	return caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, nil), true
+}
 
 // Finder tells what a handler is of ours, nil if it is another one.
 type Finder func(caddyhttp.MiddlewareHandler) *Site

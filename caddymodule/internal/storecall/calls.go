@@ -72,14 +72,12 @@ func (c *Calls) Begin(ctx context.Context, kind Kind) (callCtx context.Context, 
 	if err := c.Usable(ctx); err != nil {
 		return nil, nil, err
 	}
-	closable, cut := context.WithCancelCause(ctx)
-	callCtx, cancel := context.WithTimeout(closable, callLimit)
+	callCtx, cancel := context.WithTimeout(ctx, callLimit)
 	slots := c.slots[kind]
 	select {
 	case slots <- struct{}{}:
 	case <-callCtx.Done():
 		cancel()
-		cut(nil)
 		return nil, nil, fmt.Errorf("session store does not answer, %d calls are waiting: %w", cap(slots), callCtx.Err())
 	}
 	c.mu.Lock()
@@ -87,15 +85,14 @@ func (c *Calls) Begin(ctx context.Context, kind Kind) (callCtx context.Context, 
 	if c.closed {
 		<-slots
 		cancel()
-		cut(nil)
 		return nil, nil, zoompkce.ErrStoreClosed
 	}
 	c.running.Add(1)
+	callCtx, cut := context.WithCancelCause(callCtx)
 	stop := context.AfterFunc(c.ctx, func() { cut(zoompkce.ErrStoreClosed) })
 	return callCtx, func() {
 		stop()
 		cancel()
-		cut(nil)
 		<-slots
 		c.running.Done()
 	}, nil
@@ -129,11 +126,9 @@ func (c *Calls) Close() {
 		c.running.Wait()
 		close(idle)
 	}()
-	patience := time.NewTimer(closeLimit)
-	defer patience.Stop()
 	select {
 	case <-idle:
-	case <-patience.C:
+	case <-time.After(closeLimit):
 	}
 	c.cancel()
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"path"
+	"strings"
 )
 
 // NewVersion returns 128 random bits as 32 hexadecimal digits, all lower case,
@@ -18,12 +19,7 @@ func NewVersion() string {
 
 // IsHexName reports whether s is that many hexadecimal digits in lower case.
 func IsHexName(s string, digits int) bool {
-	for _, c := range []byte(s) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return len(s) == digits
+	return len(s) == digits && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // ErrDamaged means that a record is there and cannot be read.

@@ -19,8 +19,9 @@ import (
 
 // Metrics are made once in a process, so that counts survive reloads, and
 // registered anew with the registry of each configuration. All labels have
-// closed sets of values, which are there from the start: a rate over a counter
-// that appears with its first failure misses that failure.
+// closed sets of values. Those of counters are there from the start: a rate over one
+// that appears with its first failure misses that failure. A histogram is many
+// series for each value, so its calls and statuses come when they are met.
 var Metrics = newMetrics()
 
 // MetricSet holds the metrics of this process.
@@ -81,7 +82,7 @@ func newMetrics() *MetricSet {
 		}
 		return vec
 	}
-	codes := make([]string, 0, len(outcome.All()))
+	var codes []string
 	for _, c := range outcome.All() {
 		codes = append(codes, string(c))
 	}
@@ -113,20 +114,13 @@ func newMetrics() *MetricSet {
 		zoomDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "caddy", Subsystem: "zoom_pkce", Name: "zoom_request_duration_seconds",
 			Help:    "Duration of calls to Zoom, by call and status; status 0 is a call without an answer.",
-			Buckets: []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+			Buckets: []float64{.1, .25, .5, 1, 2.5, 10},
 		}, []string{"call", "status"}),
 		ZAKAge: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "caddy", Subsystem: "zoom_pkce", Name: "zak_age_seconds",
 			Help:    "Age of the ZAKs handed on.",
 			Buckets: []float64{1, 5, 15, 30, 45, 60, 120, 240, 3600},
 		}),
-	}
-	for _, call := range []zoomapi.Call{
-		zoomapi.CallCode, zoomapi.CallRefresh, zoomapi.CallRevoke, zoomapi.CallMe, zoomapi.CallZAK, zoomapi.CallOBF,
-	} {
-		for _, status := range zoomStatuses {
-			m.zoomDuration.WithLabelValues(string(call), strconv.Itoa(status))
-		}
 	}
 	for _, kind := range []string{"token", "zak", "obf", "bot"} {
 		m.backendTokens.WithLabelValues(kind, "ok")

@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 const observability = "../../../examples/observability/"
@@ -64,7 +66,11 @@ func TestAlertsAndDashboardAskForWhatExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	values := make(map[string]map[string][]string) // by metric and label
-	for series := range gather(t, newMetrics()) {
+	m := newMetrics()
+	for _, status := range zoomStatuses {
+		m.zoomCall(zoomapi.CallZAK, status, time.Millisecond)
+	}
+	for series := range gather(t, m) {
 		name, labels, _ := strings.Cut(strings.TrimSuffix(series, "}"), "{")
 		if values[name] == nil {
 			values[name] = make(map[string][]string)

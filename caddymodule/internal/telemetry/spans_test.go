@@ -3,14 +3,18 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 func TestNoSpanWithoutTracing(t *testing.T) {
@@ -18,6 +22,49 @@ func TestNoSpanWithoutTracing(t *testing.T) {
 		t.Error("a span without a request that is traced")
 	}
 	endSpan(nil, errors.New("no span to end"))
+}
+
+// A call to Zoom is measured, traced or not, and its span tells what an operator asks
+// Zoom's support about.
+func TestTraceZoom(t *testing.T) {
+	_, done := TraceZoom(t.Context(), zoomapi.CallMe)
+	before := zoomCalls(t)
+	done(429, &zoomapi.Error{TrackingID: "WEB_1"})
+	if after := zoomCalls(t); after != before+1 {
+		t.Errorf("%d calls, then %d", before, after)
+	}
+	for name, test := range map[string]struct {
+		status int
+		err    error
+		want   string
+		code   codes.Code
+	}{
+		"good":           {200, nil, "http.response.status_code=200", codes.Unset},
+		"no answer":      {0, errors.New("down"), "", codes.Error},
+		"refused":        {429, fmt.Errorf("asking: %w", &zoomapi.Error{TrackingID: "WEB_1"}), "http.response.status_code=429 zoom.tracking_id=WEB_1", codes.Error},
+		"refused, no id": {400, &zoomapi.Error{}, "http.response.status_code=400", codes.Error},
+	} {
+		recorder := tracetest.NewSpanRecorder()
+		ctx, _ := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("test").Start(t.Context(), "request")
+		ctx, done := TraceZoom(ctx, zoomapi.CallZAK)
+		done(test.status, test.err)
+		ended := recorder.Ended()
+		if len(ended) != 1 || ended[0].Name() != "zoom zak" || ended[0].SpanKind() != trace.SpanKindClient || !trace.SpanFromContext(ctx).SpanContext().Equal(ended[0].SpanContext()) {
+			t.Fatalf("%s: %v", name, ended)
+		}
+		var attributes []string
+		for _, a := range ended[0].Attributes() {
+			attributes = append(attributes, string(a.Key)+"="+a.Value.String())
+		}
+		if got := strings.Join(attributes, " "); got != test.want || ended[0].Status().Code != test.code {
+			t.Errorf("%s: %s, %v", name, got, ended[0].Status())
+		}
+	}
+}
+
+// zoomCalls is how often me was answered with 429.
+func zoomCalls(t *testing.T) int {
+	return int(gather(t, Metrics)["caddy_zoom_pkce_zoom_request_duration_seconds{call=me,status=429}"])
 }
 
 // brokenStore fails with err.

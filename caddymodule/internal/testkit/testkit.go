@@ -1,10 +1,11 @@
 // Package testkit is what the tests of several rooms share: what to do without
-// a program, waiting, ports. Nothing but tests imports it.
+// a program, building one, waiting, ports. Nothing but tests imports it.
 package testkit
 
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -21,6 +22,18 @@ func Missing(t testing.TB, what string) {
 		t.Fatal(what)
 	}
 	t.Skip(what)
+}
+
+// BuildGo builds the program in a folder, a module of its own, and returns its file.
+func BuildGo(t testing.TB, dir string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), filepath.Base(dir))
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", file, ".")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		Missing(t, "go build: "+err.Error()+"\n"+string(out))
+	}
+	return file
 }
 
 // Eventually waits for something that another goroutine does, and fails the

@@ -1,0 +1,138 @@
+package zoompkce
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+)
+
+// AdoptFormerSecret has a generated secret that the store still holds open what it has
+// sealed, beside the operator's own, so that moving to those signs nobody out. It seals
+// nothing any more. Requests do the same where it was not called, as soon as something
+// does not open; it is for a start, after which secrets that are put there do not count.
+func (m *Manager) AdoptFormerSecret(ctx context.Context) error {
+	k := m.keys.Load()
+	if k == nil || k.generated != nil || m.formerSought.Load() {
+		return nil
+	}
+	_, err := m.withFormer(ctx, k, true)
+	return err
+}
+
+// withFormer returns the keys with the former secret. It is looked for once, to adopt
+// it, or only to know; after trouble not at once again. Who comes meanwhile waits.
+func (m *Manager) withFormer(ctx context.Context, k *keys, adopt bool) (*keys, error) {
+	return share(ctx, m, "former"+strconv.FormatBool(adopt)+m.trial.name, storePatience, func(ctx context.Context) (*keys, error) {
+		if now := m.keys.Load(); now != k || m.formerSought.Load() {
+			return now, nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		found, err := m.findFormer(ctx, k, adopt)
+		switch {
+		case err != nil:
+			m.secretSeen.Store(time.Now().UnixNano())
+		case adopt:
+			m.keys.CompareAndSwap(k, found)
+			m.formerSought.Store(true)
+		}
+		return found, err
+	})
+}
+
+func (m *Manager) findFormer(ctx context.Context, k *keys, adopt bool) (*keys, error) {
+	secret, err := outlasting(ctx, func() ([]byte, error) {
+		secret, _, err := m.store.Load(ctx, SecretKey(m.client.AppID()))
+		return secret, err
+	})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	if len(secret) != MinSecretLen {
+		return k, nil
+	}
+	both, err := k.with(secret)
+	if err != nil {
+		return nil, err
+	}
+	if counts, err := m.isFormer(ctx, k, both.former, adopt); err != nil || !counts {
+		return k, err
+	}
+	return both, nil
+}
+
+// purposeFormer keeps the note about the former secret apart from all that is sealed.
+const purposeFormer = "former secret"
+
+// isFormer reports whether a generated secret in the store was there before the
+// operator's own. Who can write to the store, and cannot open what is in it, could put a
+// secret of theirs there and seal sessions with it. So which one counts is noted under
+// the operator's secret, and none is adopted where that was in use before this process
+// began.
+func (m *Manager) isFormer(ctx context.Context, k *keys, id keyID, adopt bool) (bool, error) {
+	key := m.noteKey(purposeFormer, "")
+	note := func() []byte {
+		sealed := k.sealRecord(recordFormat, purposeFormer, key, id[:])
+		return base64.RawStdEncoding.AppendEncode(nil, sealed) // a text among the records
+	}
+	text, version, err := m.store.Load(ctx, key)
+	if err == nil {
+		sealed, _ := base64.RawStdEncoding.AppendDecode(nil, text)
+		noted, by, err := k.openRecord(purposeFormer, key, sealed)
+		same := err == nil && subtle.ConstantTimeCompare(noted, id[:]) == 1
+		if same && adopt && by != k.list[0].id { // which may be withdrawn next
+			_, err = m.store.Swap(ctx, key, version, note(), time.Time{})
+		}
+		if !same || errors.Is(err, ErrConflict) {
+			err = nil
+		}
+		return same, err
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return false, err
+	}
+	used, err := m.usedBefore(ctx, k)
+	if used || err != nil || !adopt {
+		return !used && err == nil, err
+	}
+	if _, err := m.store.Swap(ctx, key, "", note(), time.Time{}); errors.Is(err, ErrConflict) {
+		return m.isFormer(ctx, k, id, false)
+	} else if err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// usedBefore reports whether a user whose record opens under k was there before this
+// process began. It looks at so many records, drawn by lot: who writes records of
+// their own knows of none that will not be drawn.
+func (m *Manager) usedBefore(ctx context.Context, k *keys) (bool, error) {
+	const enough = 1000
+	var drawn []string
+	listed := 0
+	_, err := m.walk(ctx, "", func(key string) (bool, error) {
+		if listed++; len(drawn) < enough {
+			drawn = append(drawn, key)
+		} else if i := rand.IntN(listed); i < enough {
+			drawn[i] = key
+		}
+		return true, nil
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, key := range drawn {
+		found, err := m.look(ctx, k, key)
+		if err != nil {
+			return false, err
+		}
+		if found != nil && found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew)) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,172 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
+)
+
+// plant puts a secret where the generated one lies, as who can write to the store may.
+func (w *world) plant(secret []byte) {
+	w.Helper()
+	_, err := w.store.Swap(ctx, zoompkce.SecretKey(zoomapi.AppID(w.zoom.URL, w.app.ClientID)), "", secret, time.Time{})
+	w.must(err)
+}
+
+// Whoever moves from the generated secret to one of their own signs nobody out: the
+// generated one opens what it has sealed, and seals nothing any more.
+func TestMovingToAnOwnSecret(t *testing.T) {
+	generated, own := secrets(), secrets(firstSecret)
+	t.Run("at a reload, and on a machine that knows nothing", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated)
+			b, idle := p.signIn("ada"), p.signIn("bob")
+			p.reload(own).Close()
+			p.works(b)
+			fresh := w.process(own)
+			fresh.works(b)
+			fresh.works(idle)
+			toExpiry()
+			fresh.works(b) // which seals the record anew
+			c, err := fresh.Renew(ctx, fresh.session(b))
+			if err != nil || c == nil {
+				t.Fatal(c, err)
+			}
+			b.set(c)
+			w.wipe("/secret")
+			alone := w.process(own)
+			alone.works(b)
+			if none := alone.signedOut(idle); !none.Clear {
+				w.Errorf("%+v", none)
+			}
+		})
+	})
+	t.Run("a sign-in anew", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(generated).signIn("ada")
+			p := w.process(own)
+			b := p.signIn("ada") // onto a record that the generated one has sealed
+			w.wipe("/secret")
+			w.process(own).works(b)
+		})
+	})
+	t.Run("programs", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated, withPrograms)
+			client, err := p.SealClientID(ctx, issuer, []byte("a client"))
+			w.must(err)
+			b := p.signIn("ada")
+			tokens, other := p.program(b), p.program(b)
+			w.process(own, withPrograms).in(tokens)
+			w.process(own, withPrograms).refreshed(tokens)
+			if got, err := w.process(own, withPrograms).OpenClientID(ctx, issuer, client); string(got) != "a client" || err != nil {
+				w.Errorf("%q, %v", got, err)
+			}
+			w.must(w.process(own, withPrograms).RevokeProgram(ctx, issuer, other.RefreshToken, appClient.Hash))
+		})
+	})
+	t.Run("the store is away at first", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			b := w.process(generated).signIn("ada")
+			p := w.process(own)
+			w.store.fail("load", 1)
+			p.storeTrouble(b)
+			time.Sleep(2 * time.Second)
+			p.works(b)
+		})
+	})
+	t.Run("what is put into the store later opens nothing", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(own)
+			stranger := w.process(secrets(secondSecret)).signIn("ada")
+			p.signedOut(stranger)
+			w.plant(secondSecret[:zoompkce.MinSecretLen])
+			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
+			time.Sleep(time.Hour)
+			p.signedOut(planted)
+		})
+	})
+	t.Run("nor at the next start, where the own one was in use before", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(own).signIn("ada")
+			time.Sleep(time.Hour)
+			w.plant(secondSecret[:zoompkce.MinSecretLen])
+			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
+			w.process(own).signedOut(planted)
+		})
+	})
+	t.Run("one that takes the place of the former opens nothing", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			former := w.process(generated).signIn("ada")
+			w.process(own).works(former)
+			time.Sleep(time.Hour)
+			w.wipe("/secret")
+			w.plant(secondSecret[:zoompkce.MinSecretLen])
+			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
+			w.process(own).signedOut(planted)
+		})
+	})
+	t.Run("at further starts, also with a further secret", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			b := w.process(generated).signIn("ada")
+			p := w.process(own)
+			w.must(p.AdoptFormerSecret(ctx))
+			p.signIn("bob")
+			time.Sleep(10 * time.Hour)
+			for _, list := range []func(*zoompkce.ManagerConfig){own, secrets(firstSecret, secondSecret), secrets(secondSecret, firstSecret), secrets(secondSecret)} {
+				p := w.process(list)
+				w.must(p.AdoptFormerSecret(ctx))
+				p.works(b)
+				toExpiry() // so that the next one seals the record anew
+			}
+		})
+	})
+	t.Run("who comes while the start looks for it waits", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			b := w.process(generated).signIn("ada")
+			p := w.process(own)
+			w.store.add(storeRule{op: "load", times: 3, delay: 200 * time.Millisecond})
+			go p.AdoptFormerSecret(ctx)
+			time.Sleep(300 * time.Millisecond)
+			p.works(b)
+		})
+	})
+	t.Run("looking alone adopts nothing", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(generated).signIn("ada")
+			swaps := w.store.counted("swap")
+			if s := w.process(own).survey(); s.Former == "" || w.store.counted("swap") != swaps {
+				t.Errorf("%+v, %d writes", s, w.store.counted("swap")-swaps)
+			}
+		})
+	})
+	t.Run("what is no secret opens nothing, and does no harm", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.plant([]byte("short"))
+			p := w.process(own)
+			p.signedOut(w.process(secrets(secondSecret)).signIn("ada"))
+			p.works(p.signIn("bob"))
+		})
+	})
+	t.Run("visitors with what nobody has sealed cause one read", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(own)
+			for range 100 {
+				_, err := p.Session(ctx, []string{p.SessionCookieName() + "=" + strings.Repeat("x", 200)})
+				if none, ok := errors.AsType[*zoompkce.NoSessionError](err); !ok || !none.Clear {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+			}
+			synctest.Wait()
+			if n := w.store.counted("load"); n != 1 {
+				w.Errorf("%d loads", n)
+			}
+		})
+	})
+}

@@ -1,0 +1,186 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+func (p *process) survey() zoompkce.Survey {
+	p.Helper()
+	s, err := p.Survey(ctx, 100)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return s
+}
+
+// A look at the store tells whether the secrets are the right ones, and changes
+// nothing.
+func TestSurvey(t *testing.T) {
+	first, second, generated := secrets(firstSecret), secrets(secondSecret), secrets()
+	t.Run("nothing there", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			for _, with := range []func(*zoompkce.ManagerConfig){first, generated} {
+				if s := w.process(with).survey(); s.Looked != 0 || !s.All || s.Former != "" {
+					t.Errorf("%+v", s)
+				}
+			}
+			if n := w.store.counted("swap"); n != 0 {
+				t.Errorf("%d writes", n)
+			}
+		})
+	})
+	t.Run("all open", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(first)
+			p.signIn("ada")
+			p.signIn("bob")
+			if s := p.survey(); s.Looked != 2 || s.Unopened != 0 || !s.All || len(s.Secrets) != 1 || len(s.Sealed) != 0 {
+				t.Errorf("%+v", s)
+			}
+		})
+	})
+	t.Run("another secret, and both", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(first)
+			p.signIn("ada")
+			w.process(second).signIn("bob")
+			theirs, ours := p.survey(), w.process(second).survey()
+			if ours.Looked != 2 || ours.Unopened != 1 || !slices.Equal(ours.Sealed, theirs.Secrets) || !slices.Equal(theirs.Sealed, ours.Secrets) {
+				t.Errorf("%+v, %+v", ours, theirs)
+			}
+			if s := w.process(secrets(firstSecret, secondSecret)).survey(); s.Unopened != 0 || len(s.Secrets) != 2 {
+				t.Errorf("%+v", s)
+			}
+		})
+	})
+	t.Run("no more than asked for", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(first)
+			for _, user := range []string{"ada", "bob", "eve"} {
+				w.zoom.AddUser(zoomtest.User{ID: user})
+				p.signIn(user)
+			}
+			if s, err := p.Survey(ctx, 2); err != nil || s.Looked != 2 || s.All {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	})
+	t.Run("the generated secret is gone", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(generated).signIn("ada")
+			w.wipe("/secret")
+			if s := w.process(generated).survey(); s.Looked != 1 || s.Unopened != 1 || len(s.Secrets) != 0 {
+				t.Errorf("%+v", s)
+			}
+			if s := w.process(first).survey(); s.Unopened != 1 || s.Former != "" {
+				t.Errorf("%+v", s)
+			}
+		})
+	})
+	t.Run("the generated secret opens beside an own one", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated)
+			p.signIn("ada")
+			s := w.process(first).survey()
+			if s.Unopened != 0 || len(s.Secrets) != 2 || s.Former != s.Secrets[1] || !slices.Equal(p.survey().Secrets, s.Secrets[1:]) {
+				t.Errorf("%+v", s)
+			}
+		})
+	})
+	t.Run("trouble", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(first).signIn("ada")
+			w.store.hang("any")
+			p := w.process(first)
+			soon, cancel := contextWithCancel()
+			time.AfterFunc(3*time.Second, cancel)
+			w.took(3*time.Second, func() {
+				if _, err := p.Survey(soon, 100); !errors.As(err, new(*zoompkce.StoreError)) {
+					t.Errorf("%v", err)
+				}
+			})
+		})
+	})
+}
+
+// manyUsers signs users in that nothing but the store is asked about.
+func (w *world) manyUsers(p *process, n int) {
+	for i := range n {
+		id := fmt.Sprint("user", i)
+		w.zoom.AddUser(zoomtest.User{ID: id})
+		p.signIn(id)
+	}
+}
+
+// Whoever has lost a secret finds what does not open any more, and ends it.
+func TestUnopenableRecordsAndTheirEnd(t *testing.T) {
+	bubble(t, func(w *world) {
+		lost, p := w.process(secrets(firstSecret)), w.process(secrets(secondSecret))
+		w.manyUsers(lost, 3)
+		b := p.signIn("ada")
+		page, err := p.UnopenableRecords(ctx, "")
+		if err != nil || page.Looked != 4 || len(page.Unopenable) != 3 || page.Cursor != "" {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		for _, r := range page.Unopenable {
+			if r.KeyID != lost.survey().Secrets[0] || !strings.Contains(r.Reason, "not among the cookie secrets") ||
+				!strings.HasPrefix(r.Record, "zoom_pkce/"+zoomapi.AppID(w.zoom.URL, w.app.ClientID)+"/") {
+				t.Errorf("%+v", r)
+			}
+		}
+		p.works(b)
+
+		ended, failed, next, err := p.EndUsers(ctx, "")
+		if err != nil || ended != 4 || failed != 0 || next != "" {
+			t.Fatalf("%d, %d, %q, %v", ended, failed, next, err)
+		}
+		p.signedOut(b)
+		if page, err := p.UnopenableRecords(ctx, ""); err != nil || len(page.Unopenable) != 0 {
+			t.Errorf("%+v, %v", page, err)
+		}
+		p.works(p.signIn("user1")) // in at once
+		if ended, _, _, err := p.EndUsers(ctx, ""); ended != 1 || err != nil {
+			t.Errorf("%d, %v", ended, err)
+		}
+	})
+}
+
+func TestEndUsersGoesByPages(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		w.manyUsers(p, 230)
+		var got []int
+		cursor := ""
+		for range 10 {
+			ended, failed, next, err := p.EndUsers(ctx, cursor)
+			if err != nil || failed != 0 {
+				t.Fatal(failed, err)
+			}
+			got = append(got, ended)
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, []int{100, 100, 30}) {
+			t.Errorf("%v", got)
+		}
+		for _, cursor := range []string{"!", "AAAA", "bm9uZQ"} {
+			if _, _, _, err := p.EndUsers(ctx, cursor); cursor != "AAAA" && !errors.Is(err, zoompkce.ErrCursor) {
+				t.Errorf("%q: %v", cursor, err)
+			}
+		}
+		w.store.fail("any", -1)
+		if _, err := p.UnopenableRecords(ctx, ""); !errors.As(err, new(*zoompkce.StoreError)) {
+			t.Errorf("%v", err)
+		}
+	})
+}
