@@ -2,13 +2,14 @@
 //
 //	go run ./examples/bench
 //
-// Four things, and -only names some of them. requests: those of a signed-in visitor,
-// with all headers against reverse_proxy with request headers of the same length, with
-// identity alone against reverse_proxy alone, by a program's token against the same
-// by cookie, and what GOGC=200 changes. sign-ins: from the page load to the return, and
-// the first request of a session after a restart, on files and, where there is a
-// redis-server, on Redis. fleet: two Caddys on one Redis with many users; it is not
-// among the default ones, since it takes some minutes.
+// It has three parts; -only names those to measure, without it the first two.
+//
+//   - requests of a signed-in visitor: with all headers, against reverse_proxy that sets
+//     request headers of the same length; with identity alone, against reverse_proxy
+//     alone; by a program's token, against the same by cookie; and what GOGC=200 changes
+//   - sign-ins, from the page load to the return, and the first requests after a restart,
+//     on files and, where there is a redis-server, on Redis
+//   - fleet: two Caddys on one Redis with 100,000 users, which takes some minutes
 //
 // Every Caddy, the app behind them and Redis are processes of their own; this one is the
 // visitors and a simulated Zoom. Everything is on 127.0.0.1 only. What is compared
@@ -53,7 +54,7 @@ type measurement func(context.Context, *rig, options, io.Writer) error
 
 // parts are what can be measured, in this order.
 var (
-	parts        = []string{"requests", "sign-ins", "fleet"}
+	parts        = [...]string{"requests", "sign-ins", "fleet"}
 	measurements = map[string]measurement{"requests": measureRequests, "sign-ins": measureSignIns, "fleet": measureFleet}
 )
 

@@ -31,7 +31,8 @@ type contender struct {
 
 var moreMemory = []string{"GOGC=200"}
 
-// contenders are what is compared, most of them against one that stands before it.
+// contenders are what is compared, in the order in which they are started: what the app
+// gets with all headers is what "the same bytes" are.
 func contenders() []*contender {
 	var sameBytes []string
 	all := func(ctx context.Context, r *rig, env []string) (site, string, error) {

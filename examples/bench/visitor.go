@@ -31,8 +31,19 @@ func newVisitor(addr string) (*visitor, error) {
 
 func (v *visitor) close() { v.conn.Close() }
 
-// open loads a page.
-func (v *visitor) open(target, cookie string) (*http.Response, []byte, error) {
+// open loads a page, again where the disk of a busy machine was too slow.
+func (v *visitor) open(target, cookie string) (resp *http.Response, body []byte, err error) {
+	for range 10 {
+		resp, body, err = v.get(target, cookie)
+		if err != nil || resp.StatusCode != http.StatusServiceUnavailable {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	return resp, body, err
+}
+
+func (v *visitor) get(target, cookie string) (*http.Response, []byte, error) {
 	if err := v.conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		return nil, nil, err
 	}
