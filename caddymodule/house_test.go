@@ -40,9 +40,9 @@ var house = []string{
 	"zoompkce/returnurl",
 }
 
-// forTests are packages that nothing but tests imports.
+// forTests are packages that nothing but tests imports, and the tool that asks them.
 var forTests = []string{
-	"caddymodule/internal/fleettest", "caddymodule/internal/redistest", "caddymodule/internal/storebench",
+	"caddymodule/internal/fleettest", "caddymodule/internal/mutants", "caddymodule/internal/redistest", "caddymodule/internal/storebench",
 	"caddymodule/internal/testkit", "zoompkce/storetest",
 }
 

@@ -94,7 +94,7 @@ func (u *user) lost(old, s *snapshot) *grant {
 	case known.succeeds(stored):
 		return known
 	// A version that does not count may have written what another sign-in brought.
-	case s.record.Seq == 0 || s.record.Seq >= old.seq || !known.follows(stored):
+	case s.record.Seq == 0 || s.record.Seq >= old.record.Seq || !known.follows(stored):
 		return nil
 	}
 	return known

@@ -86,7 +86,7 @@ func (w *world) newestGrantKept(u *user) {
 	if failed := by.known[u].failed; failed.After(since) {
 		since = failed
 	}
-	for _, until := range []time.Time{w.store.readOnly, w.store.down} {
+	for _, until := range []time.Time{w.store.readOnly, w.store.down, w.wellSince} { // what hung until all was well has to time out
 		if until.After(since) {
 			since = until
 		}
@@ -103,12 +103,14 @@ func (i *incarnation) forgotten(t token) bool {
 	u := t.grant.user
 	v := i.store.ofUser(u)
 	switch {
+	case i.known[u].overtaken:
+		return true
 	case u.wentBack.Before(t.grant.issues[t.serial].at):
 		return false
 	case v == nil || v.Grant == nil: // who meets a vanished record or a tombstone saves nothing
 		return true
 	}
-	return i.known[u].overtaken || i.plan.skewed && i.zoom.tokens[v.Grant.AccessToken].grant != t.grant
+	return i.plan.skewed && i.zoom.tokens[v.Grant.AccessToken].grant != t.grant
 }
 
 // whoKnows is a process that lives and has lately seen a token.

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -206,7 +207,7 @@ func TestSigningRequests(t *testing.T) {
 		t.Errorf("%v, %d sent, %d bytes", err, sent, whole.ContentLength)
 	}
 	client.key = &clientKey{rsaKey(), jwt.SigningMethodES256, ""}
-	if _, err := (asserter{base, client}).RoundTrip(request(strings.NewReader(""))); err == nil || err == io.EOF || sent != 1 {
+	if _, err := (asserter{base, client}).RoundTrip(request(strings.NewReader(""))); err == nil || errors.Is(err, io.EOF) || sent != 1 {
 		t.Errorf("a key that does not sign: %v, %d sent", err, sent)
 	}
 }

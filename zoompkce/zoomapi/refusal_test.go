@@ -126,8 +126,8 @@ func TestErrorText(t *testing.T) {
 	for kind := Kind(-1); kind < 12; kind++ {
 		names = append(names, kind.String())
 	}
-	if got := strings.Join(names, " "); got != "unknown unknown invalid_grant invalid_client redirect_mismatch unauthorized missing_scope "+
-		"unknown_user rate_limited unavailable nonsense unknown unknown" {
+	if got := strings.Join(names, ","); got != "unknown,unknown,invalid_grant,invalid_client,redirect_mismatch,unauthorized,missing_scope,"+
+		"unknown_user,rate_limited,unavailable,nonsense,unknown,unknown" {
 		t.Errorf("kinds are called %s", got)
 	}
 }

@@ -152,12 +152,12 @@ func TestBadSignedURLs(t *testing.T) {
 			w.wantCode(name+", with a wrong bearer", outcome.BadSignature)
 		}
 		w.send(request("GET", sign(firstSecret, address+"&expires=tomorrow"), ""))
-		if w.refused != errNoExpiry {
+		if !errors.Is(w.refused, errNoExpiry) {
 			t.Errorf("no time: %v", w.refused)
 		}
 		time.Sleep(time.Second - 1) // the end is a nanosecond too far ahead
 		w.send(request("GET", sign(firstSecret, fmt.Sprintf("%s&expires=%d", address, time.Now().Add(7*24*time.Hour+1).Unix())), ""))
-		if w.refused != errTooFar {
+		if !errors.Is(w.refused, errTooFar) {
 			t.Errorf("7 days and a nanosecond: %v", w.refused)
 		}
 		w.send(request("POST", strings.Replace(good, "user_id=ada&", "", 1), "user_id=ada", "Content-Type", formType))
@@ -212,7 +212,7 @@ func TestBadParameters(t *testing.T) {
 			{"text for a bot", "POST", "bot?user_id=ada&format=text", "", `{"meeting_url":"https://zoom.us/j/123456789"}`, errFormat},
 		} {
 			w.send(request(tt.method, tt.address, tt.body, append(bearerOf(firstSecret), "Content-Type", tt.contentType)...))
-			if w.wantCode(tt.name, outcome.BadRequest); w.refused != tt.want {
+			if w.wantCode(tt.name, outcome.BadRequest); !errors.Is(w.refused, tt.want) {
 				t.Errorf("%s: refused with %v, want %v", tt.name, w.refused, tt.want)
 			}
 		}
@@ -266,7 +266,7 @@ func TestBodies(t *testing.T) {
 				t.Fatalf("%v", w.refused)
 			}
 			w.send(request("POST", "bot?user_id=ada", "x", bearerOf(firstSecret)...))
-			if w.refused != errNotJSON {
+			if !errors.Is(w.refused, errNotJSON) {
 				t.Fatalf("%v", w.refused)
 			}
 		}
@@ -274,17 +274,17 @@ func TestBodies(t *testing.T) {
 		if rec := w.send(form(longest)); rec.Code != http.StatusOK {
 			t.Errorf("64 KiB: %v", w.refused)
 		}
-		if w.send(form(longest + "a")); w.refused != errLongBody {
+		if w.send(form(longest + "a")); !errors.Is(w.refused, errLongBody) {
 			t.Errorf("a byte more: %v", w.refused)
 		}
 		broken := form("")
 		broken.Body = io.NopCloser(brokenBody{})
-		if w.send(broken); w.refused != errBody {
+		if w.send(broken); !errors.Is(w.refused, errBody) {
 			t.Errorf("a body that cannot be read: %v", w.refused)
 		}
 		defer func(all int) { requestBodies.All = all }(requestBodies.All)
 		requestBodies.All = 1
-		if w.send(form("user_id=ada")); w.refused != errBusy {
+		if w.send(form("user_id=ada")); !errors.Is(w.refused, errBusy) {
 			t.Errorf("no memory: %v", w.refused)
 		}
 	})

@@ -122,7 +122,7 @@ func TestBlockMistakes(t *testing.T) {
 		"nested {\ninne x\n}":           "unrecognized nested subdirective 'inne' (did you mean 'inner'?)",
 		"nested {\n}\nnested {\n}":      "nested already specified",
 		"optional x":                    "wrong argument count for optional: it takes only a block",
-		"optional\noptional":            "optional already specified",
+		"optional {\n}\noptional":       "optional already specified",
 		"optional {\na x\na y\n}":       "a already specified",
 		"swatch on":                     "unrecognized outer subdirective 'swatch' (did you mean 'switch'?)",
 		"lxxt a":                        "unrecognized outer subdirective 'lxxt' (did you mean 'text'?)", // the first of those as near

@@ -154,8 +154,10 @@ func TestStoresThatDoNotDo(t *testing.T) {
 		"":                         {},
 		"writing a record: down":   {swap: failAt(1)},
 		"replacing a record: down": {swap: failAt(2)},
-		"the store replaces a record that somebody else has changed": {swap: func(int, string, error) (string, error) { return "v", nil },
-			load: func(value []byte, _ string, err error) ([]byte, string, error) { return value, "v", err }},
+		"the store replaces a record that somebody else has changed": {
+			swap: func(int, string, error) (string, error) { return "v", nil },
+			load: func(value []byte, _ string, err error) ([]byte, string, error) { return value, "v", err },
+		},
 		"reading a record back: down": {load: func([]byte, string, error) ([]byte, string, error) { return nil, "", errors.New("down") }},
 		"reading a record back gives something else": {load: func(_ []byte, version string, err error) ([]byte, string, error) {
 			return []byte("else"), version, err

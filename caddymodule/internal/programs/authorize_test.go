@@ -243,12 +243,12 @@ func TestAuthorizationInTrouble(t *testing.T) {
 		t.Errorf("pressed again: %v", got)
 	}
 	w.barred = true
-	if w.authorize(cookie, asking().Encode()); w.refused != ErrNotAllowed || w.page.Title != "" {
+	if w.authorize(cookie, asking().Encode()); !errors.Is(w.refused, ErrNotAllowed) || w.page.Title != "" {
 		t.Errorf("asked by who may not use the site: %v", w.refused)
 	}
 	w.barred = false
 	w.Authority = brokenAuthority{w.manager}
-	if w.authorize(cookie, asking().Encode()); w.refused != errDown || w.page.Title != "" {
+	if w.authorize(cookie, asking().Encode()); !errors.Is(w.refused, errDown) || w.page.Title != "" {
 		t.Errorf("sealing: %v", w.refused)
 	}
 }
@@ -343,10 +343,10 @@ func TestProgramsPageInTrouble(t *testing.T) {
 		t.Errorf("a form that is not ours: %v", err)
 	}
 	w.Authority = brokenAuthority{w.manager}
-	if err := visit(cookie, w.List, ""); err != errDown {
+	if err := visit(cookie, w.List, ""); !errors.Is(err, errDown) {
 		t.Errorf("the list in trouble: %v", err)
 	}
-	if err := visit(cookie, w.End, "program=x"); err != errDown {
+	if err := visit(cookie, w.End, "program=x"); !errors.Is(err, errDown) {
 		t.Errorf("the end in trouble: %v", err)
 	}
 }

@@ -22,8 +22,8 @@ func Bearer(fields []string, prefix string) (token string, ours bool) {
 // 9110, section 11.1: schemes have no case).
 func bearer(field string) string {
 	field = strings.Trim(field, " \t")
-	end := strings.IndexAny(field+" ", " \t")
-	if !strings.EqualFold(field[:end], "Bearer") {
+	end := strings.IndexAny(field, " \t")
+	if end < 0 || !strings.EqualFold(field[:end], "Bearer") {
 		return ""
 	}
 	return strings.TrimLeft(field[end:], " \t")

@@ -2,6 +2,7 @@ package programs
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -157,7 +158,7 @@ func TestRegisteredClientInTrouble(t *testing.T) {
 	w := registering(t)
 	_, got := w.register(`{"redirect_uris":["http://localhost/"]}`, nil)
 	w.Authority = brokenAuthority{w.manager}
-	if w.authorize("", asking("client_id", got["client_id"].(string), "redirect_uri", "http://localhost/").Encode()); w.refused != errDown {
+	if w.authorize("", asking("client_id", got["client_id"].(string), "redirect_uri", "http://localhost/").Encode()); !errors.Is(w.refused, errDown) {
 		t.Errorf("%v", w.refused)
 	}
 	if status, got := w.register(`{"redirect_uris":["http://localhost/"]}`, nil); status != 503 || got["error"] != temporarily {

@@ -219,7 +219,7 @@ func TestTrailerGuardClosedDuringRead(t *testing.T) {
 	var done sync.WaitGroup
 	done.Go(func() { _, _ = r.Body.Read(nil) })
 	<-reading
-	if err := r.Body.Close(); err != failed {
+	if err := r.Body.Close(); !errors.Is(err, failed) {
 		t.Errorf("closing: %v", err)
 	}
 	if len(r.Trailer) != 2 {

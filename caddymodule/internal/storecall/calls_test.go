@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,8 +89,8 @@ func TestDeadlines(t *testing.T) {
 func TestClose(t *testing.T) {
 	bubble(t, func(t *testing.T, c *storecall.Calls) {
 		ctx, end := begin(t, c, storecall.Change)
-		tried := false
-		c.KeepTrying(time.Second, 3, func() bool { tried = true; return true })
+		var tried atomic.Bool
+		c.KeepTrying(time.Second, 3, func() bool { tried.Store(true); return true })
 		began := time.Now()
 		go func() {
 			time.Sleep(time.Second)
@@ -101,8 +102,8 @@ func TestClose(t *testing.T) {
 		if took := time.Since(began); took != 5*time.Second {
 			t.Errorf("after %v", took)
 		}
-		if synctest.Wait(); context.Cause(ctx) != zoompkce.ErrStoreClosed || tried {
-			t.Errorf("after the end: %v, tried %t", context.Cause(ctx), tried)
+		if synctest.Wait(); context.Cause(ctx) != zoompkce.ErrStoreClosed || tried.Load() {
+			t.Errorf("after the end: %v, tried %t", context.Cause(ctx), tried.Load())
 		}
 		end()
 		if err := c.Usable(t.Context()); err != zoompkce.ErrStoreClosed {
@@ -113,7 +114,7 @@ func TestClose(t *testing.T) {
 		ctx, end := begin(t, c, storecall.Change)
 		began := time.Now()
 		time.AfterFunc(time.Second, end)
-		if c.Close(); time.Since(began) != time.Second || context.Cause(ctx) == zoompkce.ErrStoreClosed {
+		if c.Close(); time.Since(began) != time.Second || errors.Is(context.Cause(ctx), zoompkce.ErrStoreClosed) {
 			t.Errorf("closed after %v: %v", time.Since(began), context.Cause(ctx))
 		}
 	})
@@ -232,32 +233,32 @@ func TestDo(t *testing.T) {
 
 func TestKeepTrying(t *testing.T) {
 	bubble(t, func(t *testing.T, c *storecall.Calls) {
-		tries := 0
-		c.KeepTrying(time.Second, 5, func() bool { tries++; return tries == 3 })
+		var tries atomic.Int64
+		c.KeepTrying(time.Second, 5, func() bool { return tries.Add(1) == 3 })
 		for second := range 6 {
-			if synctest.Wait(); tries != min(second, 3) {
-				t.Errorf("%d tries after %d s", tries, second)
+			if synctest.Wait(); tries.Load() != int64(min(second, 3)) {
+				t.Errorf("%d tries after %d s", tries.Load(), second)
 			}
 			time.Sleep(time.Second)
 		}
-		tries = 0
-		c.KeepTrying(time.Second, 5, func() bool { tries++; return false })
-		if time.Sleep(time.Minute); tries != 5 {
-			t.Errorf("%d tries of 5", tries)
+		tries.Store(0)
+		c.KeepTrying(time.Second, 5, func() bool { tries.Add(1); return false })
+		if time.Sleep(time.Minute); tries.Load() != 5 {
+			t.Errorf("%d tries of 5", tries.Load())
 		}
 		// As many at a time as there are places, which are given back.
 		for range 2 {
-			tries = 0
+			tries.Store(0)
 			for range 65 {
-				c.KeepTrying(time.Second, 1, func() bool { tries++; return true })
+				c.KeepTrying(time.Second, 1, func() bool { tries.Add(1); return true })
 			}
-			if time.Sleep(time.Minute); tries != 64 {
-				t.Errorf("%d at a time", tries)
+			if time.Sleep(time.Minute); tries.Load() != 64 {
+				t.Errorf("%d at a time", tries.Load())
 			}
 		}
-		tries = 0
-		c.KeepTrying(time.Hour, 1, func() bool { tries++; return true })
-		if c.Close(); tries != 0 {
+		tries.Store(0)
+		c.KeepTrying(time.Hour, 1, func() bool { tries.Add(1); return true })
+		if c.Close(); tries.Load() != 0 {
 			t.Error("tried when the store is closed")
 		}
 	})

@@ -1,4 +1,4 @@
-// Package tiny is for the test of tools/mutants: what its own tests notice, and what
+// Package tiny is for the test of caddymodule/internal/mutants: what its own tests notice, and what
 // they do not, is known.
 package tiny
 

@@ -4,8 +4,8 @@
 // hundreds of small faults into a copy of a package's sources, all at once and asleep,
 // builds its tests once, and runs them once for each fault, with that one awake:
 //
-//	go run ./tools/mutants ./zoompkce/returnurl
-//	go run ./tools/mutants -n 0 ./zoompkce+./zoompkce/simulation
+//	go run ./caddymodule/internal/mutants ./zoompkce/returnurl
+//	go run ./caddymodule/internal/mutants -n 0 ./zoompkce+./zoompkce/simulation
 //
 // What stands behind a plus sign are packages whose tests count, too. The sources stay
 // untouched. A fault that no test notices is printed with the tests that pass it; it
@@ -45,7 +45,7 @@ func main() {
 	flag.StringVar(&only, "only", "", "only faults whose line in the report matches this `expression`")
 	flag.DurationVar(&o.patience, "patience", 10*time.Second, "how `long` tests may take, beside three times what they usually do")
 	flag.IntVar(&o.memory, "memory", 8192, "`MiB` of address space for a test; 0 for no limit (a browser needs that)")
-	flag.StringVar(&o.list, "list", "tools/mutants/equivalents.tsv", "`file` of the faults that change nothing")
+	flag.StringVar(&o.list, "list", "caddymodule/internal/mutants/equivalents.tsv", "`file` of the faults that change nothing")
 	flag.Parse()
 	if only != "" {
 		o.only = regexp.MustCompile(only)
