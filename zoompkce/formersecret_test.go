@@ -71,6 +71,21 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			w.must(w.process(own, withPrograms).RevokeProgram(ctx, issuer, other.RefreshToken, appClient.Hash))
 		})
 	})
+	for name, leave := range map[string]func(*zoompkce.Manager, []string) error{
+		"signing out": func(m *zoompkce.Manager, cookies []string) error { return m.SignOut(ctx, cookies) },
+		"disconnecting": func(m *zoompkce.Manager, cookies []string) error {
+			return m.Disconnect(ctx, cookies)
+		},
+	} {
+		t.Run(name+" before anything else", func(t *testing.T) {
+			bubble(t, func(w *world) {
+				b := w.process(generated).signIn("ada")
+				p := w.process(own)
+				w.must(leave(p.Manager, b.header()))
+				p.signedOut(b)
+			})
+		})
+	}
 	t.Run("the store is away at first", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			b := w.process(generated).signIn("ada")
