@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,6 +24,21 @@ func (m *Manager) AdoptFormerSecret(ctx context.Context) error {
 	}
 	_, err := m.withFormer(ctx, k, true)
 	return err
+}
+
+// keysFor returns the keys with which every cookie opens that is still a session: what a
+// browser gives up must not go on under a former secret that nobody has looked for yet.
+func (m *Manager) keysFor(ctx context.Context, k *keys, cookies []string) (*keys, error) {
+	now := time.Now()
+	unopened := func(value string) bool { return len(value) > sessionCookieLen && m.openSession(k, value, now) == nil }
+	if k.generated != nil || m.formerSought.Load() || !slices.ContainsFunc(cookieValues(nil, cookies, m.jar.base), unopened) {
+		return k, nil
+	}
+	all, err := m.withFormer(ctx, k, true)
+	if err != nil {
+		return nil, m.storeError(opSecret, err)
+	}
+	return all, nil
 }
 
 // withFormer returns the keys with the former secret. It is looked for once, to adopt

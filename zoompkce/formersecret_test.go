@@ -71,6 +71,21 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			w.must(w.process(own, withPrograms).RevokeProgram(ctx, issuer, other.RefreshToken, appClient.Hash))
 		})
 	})
+	for name, leave := range map[string]func(*zoompkce.Manager, []string) error{
+		"signing out": func(m *zoompkce.Manager, cookies []string) error { return m.SignOut(ctx, cookies) },
+		"disconnecting": func(m *zoompkce.Manager, cookies []string) error {
+			return m.Disconnect(ctx, cookies)
+		},
+	} {
+		t.Run(name+" before anything else", func(t *testing.T) {
+			bubble(t, func(w *world) {
+				b := w.process(generated).signIn("ada")
+				p := w.process(own)
+				w.must(leave(p.Manager, b.header()))
+				p.signedOut(b)
+			})
+		})
+	}
 	t.Run("the store is away at first", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			b := w.process(generated).signIn("ada")
@@ -79,6 +94,31 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			p.storeTrouble(b)
 			time.Sleep(2 * time.Second)
 			p.works(b)
+		})
+	})
+	t.Run("nothing is refused for good while the store is away, however many ask", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated, withPrograms)
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			p = w.process(own, withPrograms)
+			w.store.fail("load", -1)
+			for range 50 { // visitors with cookies of before
+				go func() {
+					for range 50 {
+						_, _ = p.Session(ctx, []string{p.SessionCookieName() + "=" + strings.Repeat("x", 200)})
+						time.Sleep(100 * time.Millisecond)
+					}
+				}()
+			}
+			time.Sleep(50 * time.Millisecond)
+			_, err := p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+			if !errors.As(err, new(*zoompkce.StoreError)) {
+				t.Errorf("%v, want the store's trouble", err)
+			}
+			w.store.heal()
+			time.Sleep(10 * time.Second)
+			p.refreshed(tokens)
 		})
 	})
 	t.Run("what is put into the store later opens nothing", func(t *testing.T) {
