@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,3 +33,114 @@ func TestMatchEitherRestores(t *testing.T) {
 type matcherFunc func(*http.Request) bool
 
 func (f matcherFunc) MatchWithError(r *http.Request) (bool, error) { return f(r), nil }
+
+func TestProtects(t *testing.T) {
+	p := provision(t, `, "protect": [{"path": ["/private/*"]}, {"method": ["PUT"]}]`)
+	tests := map[string]struct {
+		method, target string
+		change         func(*http.Request)
+		protected      bool
+	}{
+		"what is not protected":       {"GET", "/public", nil, false},
+		"what is protected":           {"GET", "/private/x", nil, true},
+		"a protected method":          {"PUT", "/public", nil, true},
+		"an escaped letter":           {"GET", "/%70rivate/x", nil, true},
+		"a path parameter":            {"GET", "/private;v=1/x", nil, true},
+		"dots with a parameter":       {"GET", "/public/..;/private/x", nil, true},
+		"a backslash":                 {"GET", `/private\x`, nil, true},
+		"escaped twice":               {"GET", "/%2570rivate/x", nil, true},
+		"an escaped slash":            {"GET", "/public/..%2fprivate/x", nil, true},
+		"too long to be read":         {"GET", "/public;" + strings.Repeat("a", 2<<10), nil, true},
+		"long, with one reading only": {"GET", "/public/" + strings.Repeat("a", 2<<10), nil, false},
+		"another reading is public":   {"GET", "/public;v=1/x", nil, false},
+		"rewritten to a public page": {"GET", "/private/x", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/public", "/public"
+		}, true},
+		"a reading of it rewritten": {"GET", "/private;v/x", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/public", "/public"
+		}, true},
+		"rewritten to a protected page": {"GET", "/public", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/private/x", "/private/x"
+		}, true},
+		"rewritten to a reading": {"GET", "/public", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/private;v/x", "/private;v/x"
+		}, true},
+		"rewritten between public pages": {"GET", "/public", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/other", "/other"
+		}, false},
+		"a method that was rewritten": {"PUT", "/public", func(r *http.Request) { r.Method = "GET" }, true},
+		"that of an ambiguous path":   {"PUT", "/public;v", func(r *http.Request) { r.Method = "GET" }, true},
+		"no path of its own":          {"GET", "/public", func(r *http.Request) { r.URL.Path = "" }, true},
+		"all of the server": {"OPTIONS", "/public", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "*", "*"
+		}, true},
+		"an opaque target": {"GET", "/public", func(r *http.Request) { r.URL.Opaque = "x:private" }, true},
+	}
+	for name, test := range tests {
+		got, _ := p.serve(httptest.NewRequest(test.method, test.target, nil), "", test.change)
+		want := passed
+		if test.protected {
+			want = http.StatusUnauthorized
+		}
+		if got.StatusCode != want {
+			t.Errorf("%s: got %s, want %d", name, got.Status, want)
+		}
+	}
+}
+
+// What an app is told of a visitor comes from Zoom, never from the client.
+func TestOnlyZoomTellsWhoIsThere(t *testing.T) {
+	p := provision(t, `, "protect": [{"path": ["/private"]}], "headers": {"access_token": {"name": "Authorization", "scheme": "Bearer"}}`)
+	cookies := p.signIn()
+	told := map[string]string{
+		"X-Zoom-User-Id": "ada", "X-Zoom-Account-Id": "account", "X-Zoom-User-Email": "ada@example.com", "X-Zoom-User-Name": "Ada L%C3%B8velace",
+	}
+	for _, page := range []string{"/private", "/public"} {
+		r := httptest.NewRequest(http.MethodGet, page, nil)
+		r.Header = http.Header{
+			"X-Zoom-User-Id": {"eve"}, "X_zoom_user_id": {"eve"}, "X.zoom-User-Name": {"Eve"}, "Authorization": {"Bearer eve"}, "X-Other": {"1"},
+		}
+		got, headers := p.serve(r, "theme=dark; "+cookies, nil)
+		if got.StatusCode != passed || headers.Get("X-Other") != "1" || headers.Get("Cookie") != "theme=dark" {
+			t.Fatalf("%s: %s, the app got %v", page, got.Status, headers)
+		}
+		token, bearer := strings.CutPrefix(headers.Get("Authorization"), "Bearer ")
+		if _, user, ok := p.zoom.ValidateAccessToken(token); page == "/private" && (!bearer || !ok || user != "ada") {
+			t.Errorf("the app got the token %q", headers.Get("Authorization"))
+		} else if page == "/public" && (bearer || token != "") {
+			t.Errorf("a public page is given %q", headers.Get("Authorization"))
+		}
+		for name, value := range told {
+			if page == "/public" {
+				value = ""
+			}
+			if headers.Get(name) != value {
+				t.Errorf("%s: %s is %q, want %q", page, name, headers.Get(name), value)
+			}
+		}
+		if len(headers["X_zoom_user_id"])+len(headers["X.zoom-User-Name"]) > 0 {
+			t.Errorf("%s: the app got %v", page, headers)
+		}
+	}
+}
+
+func TestAllowKeepsOut(t *testing.T) {
+	for _, test := range []struct {
+		allow string
+		want  int
+	}{
+		{`{"user_id": ["ada"]}`, passed},
+		{`{"email_domain": ["example.com"]}`, passed},
+		{`{"user_id": ["bob"], "account_id": ["other"]}`, http.StatusForbidden},
+	} {
+		p := provision(t, `, "allow": `+test.allow)
+		cookies := p.signIn()
+		got, _ := p.serve(httptest.NewRequest(http.MethodGet, "/", nil), cookies, nil)
+		if got.StatusCode != test.want {
+			t.Errorf("allow %s: %s", test.allow, got.Status)
+		}
+		if page := p.open("/", cookies); page.StatusCode != test.want {
+			t.Errorf("allow %s: a page load gets %s", test.allow, page.Status)
+		}
+	}
+}
