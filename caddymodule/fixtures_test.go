@@ -70,7 +70,7 @@ func provision(t *testing.T, options string) *provisioned {
 	}
 	module, err := ctx.LoadModuleByID("http.handlers.zoom_pkce", json.RawMessage(`{
 		"client_id": "`+testClientID+`", "client_secret": "`+testClientSecret+`", "oauth_url": "`+zoom.URL+`",
-		"redirect_uri": ["http://localhost/zoom_pkce/callback"], "cookie": {"secret": ["`+testCookieSecret+`"]}`+options+`}`))
+		"redirect_uri": ["http://localhost/zoom_pkce/callback"]`+options+`}`))
 	if err != nil {
 		t.Fatal(err)
 	}
