@@ -89,6 +89,18 @@ func TestRedirectURIs(t *testing.T) {
 	}
 }
 
+// Whoever has made several mistakes is told of all at once.
+func TestRedirectURIsTellOfEachMistake(t *testing.T) {
+	h := minimalHandler()
+	h.RedirectURI = []string{"/cb", "https://app.example.com/", "https://app.example.com/cb?a=b"}
+	_, err := h.resolve(caddy.NewReplacer())
+	for _, want := range []string{"is not an absolute URL", "path of its own", "must not have a query"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one that contains %q", err, want)
+		}
+	}
+}
+
 func TestRedirectURIFor(t *testing.T) {
 	h := minimalHandler()
 	h.RedirectURI = []string{

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -31,6 +32,52 @@ func TestMatchEitherRestores(t *testing.T) {
 		t.Errorf("left as %s", got)
 	}
 }
+
+func TestMatchEitherTriesEachOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*http.Request)
+		match  string // the request that matches
+		want   bool
+		tried  int
+	}{
+		"as it was sent":      {func(*http.Request) {}, "GET /sent", true, 1},
+		"none":                {func(*http.Request) {}, "GET /other", false, 1},
+		"another path":        {func(r *http.Request) { r.URL.Path, r.RequestURI = "/other", "/other" }, "GET /sent", true, 2},
+		"another method":      {func(r *http.Request) { r.Method = "HEAD" }, "GET /sent", true, 2},
+		"that of a rewriting": {func(r *http.Request) { r.Method = "HEAD" }, "HEAD /sent", true, 1},
+	} {
+		r := caddyhttp.PrepareRequest(httptest.NewRequest("GET", "/sent", nil), caddy.NewReplacer(), httptest.NewRecorder(), nil)
+		test.change(r)
+		tried := 0
+		match, err := matchEither(caddyhttp.MatcherSets{{matcherFunc(func(r *http.Request) bool {
+			tried++
+			return r.Method+" "+r.URL.Path == test.match
+		})}}, r)
+		if match != test.want || err != nil || tried != test.tried {
+			t.Errorf("%s: %v, %v after %d", name, match, err, tried)
+		}
+	}
+}
+
+// A matcher that cannot tell opens nothing.
+func TestMatchersInTrouble(t *testing.T) {
+	p := provision(t, `, "protect": [{"path": ["/private"]}]`)
+	trouble := errors.New("no answer")
+	p.site.protect = caddyhttp.MatcherSets{{matcherInTrouble{trouble}}}
+	w := httptest.NewRecorder()
+	r := caddyhttp.PrepareRequest(httptest.NewRequest("GET", "/public", nil), caddy.NewReplacer(), w, nil)
+	err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
+		t.Error("the request went on")
+		return nil
+	}))
+	if !errors.Is(err, trouble) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+type matcherInTrouble struct{ error }
+
+func (m matcherInTrouble) MatchWithError(*http.Request) (bool, error) { return false, m.error }
 
 type matcherFunc func(*http.Request) bool
 

@@ -82,8 +82,10 @@ func TestAtStart(t *testing.T) {
 		"stopped while it hung":     {manager{}, time.Second, "", time.Second},
 		"another secret":            {manager{writable: fine, survey: lost}, time.Hour, "the cookie secret does not open the 3 records that were looked at", 0},
 		"and a former one": {
-			manager{writable: fine, survey: both}, time.Hour,
-			"the cookie secret does not open 1 of all 3 records|the session store still holds the generated cookie secret", 0,
+			manager{writable: fine, survey: both},
+			time.Hour,
+			"the cookie secret does not open 1 of all 3 records|the session store still holds the generated cookie secret",
+			0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
