@@ -47,7 +47,11 @@ func codeOf(answer string) string {
 }
 
 func TestCallbackRefuses(t *testing.T) {
-	p := provision(t, "")
+	bothWays(t, "", testCallbackRefuses)
+}
+
+func testCallbackRefuses(t *testing.T, p *provisioned) {
+	t.Helper()
 	back, cookies := p.approve("/")
 	u, err := url.Parse(back)
 	if err != nil {
@@ -93,9 +97,49 @@ func TestCallbackRefuses(t *testing.T) {
 	}
 }
 
+// A code that Zoom refuses is worth one more try, and an error of Zoom's ends the login.
+func TestCallbackTriesAgainOnce(t *testing.T) {
+	bothWays(t, "", func(t *testing.T, p *provisioned) {
+		withCode := func(back, code string) string {
+			u, err := url.Parse(back)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.RawQuery = url.Values{"state": u.Query()["state"], code: {"access_denied"}}.Encode()
+			return u.String()
+		}
+		back, cookies := p.approve("/notes")
+		again := p.open(withCode(back, "code"), cookies)
+		if !strings.HasPrefix(again.Header.Get("Location"), p.zoom.URL) {
+			t.Fatalf("%s to %q", again.Status, again.Header.Get("Location"))
+		}
+		authorize := again.Header.Get("Location")
+		back, err := p.zoom.SignIn(t.Context(), authorize, "ada")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := p.open(withCode(back, "code"), cookiesOf(again)); last.StatusCode != http.StatusBadGateway {
+			t.Errorf("the second code that Zoom refused: %s", last.Status)
+		}
+		// Not in this browser: it keeps no cookies.
+		if lost := p.open(back, ""); lost.StatusCode != http.StatusBadRequest {
+			t.Errorf("a second callback without its login: %s", lost.Status)
+		}
+		back, cookies = p.approve("/notes")
+		declined := p.open(withCode(back, "error"), cookies)
+		if dropped := strings.Count(strings.Join(declined.Header["Set-Cookie"], "\n"), "Max-Age=0"); declined.StatusCode != http.StatusForbidden || dropped != 1 {
+			t.Errorf("declined: %s, %d cookies dropped", declined.Status, dropped)
+		}
+	})
+}
+
 // A callback without a state begins a sign-in of this browser's own, once.
 func TestCallbackWithoutState(t *testing.T) {
-	p := provision(t, "")
+	bothWays(t, "", testCallbackWithoutState)
+}
+
+func testCallbackWithoutState(t *testing.T, p *provisioned) {
+	t.Helper()
 	first := p.open("/zoom_pkce/callback?code=x", "")
 	if !strings.HasPrefix(first.Header.Get("Location"), p.zoom.URL) || p.zoom.Count(zoomtest.CallCode) != 0 {
 		t.Fatalf("%s to %q", first.Status, first.Header.Get("Location"))
@@ -113,9 +157,14 @@ func TestCallbackWithoutState(t *testing.T) {
 	}
 }
 
+const testWebhookSecret = "a-secret-token-of-the-tests"
+
 func TestWebhookRefuses(t *testing.T) {
-	const secret = "a-secret-token-of-the-tests"
-	p := provision(t, `, "webhook": {"secret_token": ["another-token-of-the-tests", "`+secret+`"]}`)
+	bothWays(t, `, "webhook": {"secret_token": ["another-token-of-the-tests", "`+testWebhookSecret+`"]}`, testWebhookRefuses)
+}
+
+func testWebhookRefuses(t *testing.T, p *provisioned) {
+	t.Helper()
 	cookies := p.signIn()
 	event := func(name, client, user string) string {
 		return fmt.Sprintf(`{"event": %q, "event_ts": %d, "payload": {"client_id": %q, "user_id": %q, "object": {"id": %q}, "plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}`,
@@ -129,18 +178,18 @@ func TestWebhookRefuses(t *testing.T) {
 		code   string
 	}{
 		"a guess":                   {"guess", 0, good, "bad_request"},
-		"stale":                     {secret, 2*time.Hour + time.Minute, good, "bad_request"},
-		"of the future":             {secret, -2*time.Hour - time.Minute, good, "bad_request"},
-		"for another app":           {secret, 0, event(zoomapi.EventDeauthorized, "another", "ada"), "bad_request"},
-		"no JSON":                   {secret, 0, "event", "bad_request"},
-		"without a user":            {secret, 0, event(zoomapi.EventDeauthorized, testClientID, ""), "bad_request"},
-		"without its own time":      {secret, 0, strings.Replace(good, "event_ts", "ts", 1), "bad_request"},
-		"longer than 1 MiB":         {secret, 0, good + strings.Repeat(" ", 1<<20), "bad_request"},
-		"a challenge of long ago":   {secret, 6 * time.Minute, event(zoomapi.EventURLValidation, "", ""), "bad_request"},
-		"a challenge to sign":       {secret, 0, strings.Replace(event(zoomapi.EventURLValidation, "", ""), "qgg8", "v0:", 1), "bad_request"},
-		"a challenge":               {secret, 4 * time.Minute, event(zoomapi.EventURLValidation, "", ""), ""},
-		"an event of an hour ago":   {secret, 119 * time.Minute, event("user.updated", testClientID, "ada"), ""},
-		"another user has gone":     {secret, 0, event(zoomapi.EventUserDeleted, testClientID, "bob"), ""},
+		"stale":                     {testWebhookSecret, 2*time.Hour + time.Minute, good, "bad_request"},
+		"of the future":             {testWebhookSecret, -2*time.Hour - time.Minute, good, "bad_request"},
+		"for another app":           {testWebhookSecret, 0, event(zoomapi.EventDeauthorized, "another", "ada"), "bad_request"},
+		"no JSON":                   {testWebhookSecret, 0, "event", "bad_request"},
+		"without a user":            {testWebhookSecret, 0, event(zoomapi.EventDeauthorized, testClientID, ""), "bad_request"},
+		"without its own time":      {testWebhookSecret, 0, strings.Replace(good, "event_ts", "ts", 1), "bad_request"},
+		"longer than 1 MiB":         {testWebhookSecret, 0, good + strings.Repeat(" ", 1<<20), "bad_request"},
+		"a challenge of long ago":   {testWebhookSecret, 6 * time.Minute, event(zoomapi.EventURLValidation, "", ""), "bad_request"},
+		"a challenge to sign":       {testWebhookSecret, 0, strings.Replace(event(zoomapi.EventURLValidation, "", ""), "qgg8", "v0:", 1), "bad_request"},
+		"a challenge":               {testWebhookSecret, 4 * time.Minute, event(zoomapi.EventURLValidation, "", ""), ""},
+		"an event of an hour ago":   {testWebhookSecret, 119 * time.Minute, event("user.updated", testClientID, "ada"), ""},
+		"another user has gone":     {testWebhookSecret, 0, event(zoomapi.EventUserDeleted, testClientID, "bob"), ""},
 		"by the other secret token": {"another-token-of-the-tests", 0, event("user.updated", testClientID, "ada"), ""},
 	} {
 		timestamp := strconv.FormatInt(time.Now().Add(-test.sent).Unix(), 10)
@@ -162,7 +211,7 @@ func TestWebhookRefuses(t *testing.T) {
 	}
 	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
 	if status, answer := p.post("/zoom_pkce/webhook", good, "",
-		"X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(secret, timestamp, []byte(good))); status != http.StatusOK {
+		"X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(good))); status != http.StatusOK {
 		t.Fatalf("%d %s", status, answer)
 	}
 	if got := session(); got != http.StatusUnauthorized {
@@ -171,7 +220,11 @@ func TestWebhookRefuses(t *testing.T) {
 }
 
 func TestSignatureOnlyForVisitors(t *testing.T) {
-	p := provision(t, `, "meeting_sdk": {"roles": [0], "expires_in": "1h"}`)
+	bothWays(t, `, "meeting_sdk": {"roles": [0], "expires_in": "1h"}`, testSignatureOnlyForVisitors)
+}
+
+func testSignatureOnlyForVisitors(t *testing.T, p *provisioned) {
+	t.Helper()
 	cookies := p.signIn()
 	for name, test := range map[string]struct {
 		cookies, body, site string
@@ -278,7 +331,15 @@ func TestRefusalOf(t *testing.T) {
 
 // A frame's session comes from its own window, once, and from nowhere else.
 func TestFrameTickets(t *testing.T) {
-	p := provision(t, `, "cookie": {"same_site": "none"}`)
+	bothWays(t, `, "cookie": {"same_site": "none"}`, testFrameTickets)
+	lax := provision(t, "")
+	if status, answer := lax.post("/zoom_pkce/frame/ticket", "", lax.signIn()); status != http.StatusNotFound {
+		t.Errorf("with same_site lax: %d %s", status, answer)
+	}
+}
+
+func testFrameTickets(t *testing.T, p *provisioned) {
+	t.Helper()
 	cookies, key := p.signIn(), strings.Repeat("0f", 16)
 	ask := func(cookies, body string) (ticket, kept string) {
 		t.Helper()
@@ -331,10 +392,7 @@ func TestFrameTickets(t *testing.T) {
 	if status, answer := p.post("/zoom_pkce/frame/ticket", "", cookiesOf(got)); status != http.StatusForbidden || codeOf(answer) != "not_allowed" {
 		t.Errorf("a frame's session: %d %s", status, answer)
 	}
-	lax := provision(t, "")
-	if status, answer := lax.post("/zoom_pkce/frame/ticket", "", lax.signIn()); status != http.StatusNotFound {
-		t.Errorf("with same_site lax: %d %s", status, answer)
-	}
 }
 
+// first is the first of two.
 func first(a, _ string) string { return a }

@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -95,18 +97,30 @@ func (p *provisioned) serve(r *http.Request, cookies string, change func(*http.R
 		r.Header.Set("Cookie", cookies)
 	}
 	w := httptest.NewRecorder()
-	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
+	repl := caddy.NewReplacer()
+	r = caddyhttp.PrepareRequest(r, repl, w, nil)
 	if change != nil {
 		change(r)
 	}
-	if err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+	err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		headers = r.Header.Clone()
 		w.WriteHeader(passed)
 		return nil
-	})); err != nil {
+	}))
+	if failed, ok := errors.AsType[caddyhttp.HandlerError](err); ok && !p.site.errorPages {
+		code, _ := repl.GetString("http.zoom_pkce.error")
+		w.WriteHeader(failed.StatusCode) // as handle_errors would
+		_, _ = fmt.Fprintf(w, `{"code": %q}`, code)
+	} else if err != nil {
 		p.t.Fatal(err)
 	}
 	return w.Result(), headers
+}
+
+// bothWays runs a test with the directive's own error pages, and with those of the site.
+func bothWays(t *testing.T, options string, test func(t *testing.T, p *provisioned)) {
+	t.Run("error pages", func(t *testing.T) { test(t, provision(t, options)) })
+	t.Run("handle_errors", func(t *testing.T) { test(t, provision(t, options+`, "error_pages": false`)) })
 }
 
 // open is a page load.
