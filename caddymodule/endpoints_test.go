@@ -219,6 +219,28 @@ func testWebhookRefuses(t *testing.T, p *provisioned) {
 	}
 }
 
+// Whatever an app could take for an event of Zoom's was verified.
+func TestOnlyEventsAreHandedOn(t *testing.T) {
+	bothWays(t, `, "protect": [{"path": ["/private"]}], "webhook": {"hand_on": true, "secret_token": ["`+testWebhookSecret+`"]}`,
+		func(t *testing.T, p *provisioned) {
+			timestamp, body := strconv.FormatInt(time.Now().Unix(), 10), `{"event": "recording.completed", "event_ts": 1, "payload": {}}`
+			for target, want := range map[string]int{
+				"/zoom_pkce/webhook": passed, "/zoom_pkce/webhook/": http.StatusNotFound, "/zoom_pkce/Webhook": http.StatusNotFound,
+				"/Zoom_pkce/webhook": http.StatusNotFound, "/zoom_pkce;v/webhook": http.StatusNotFound, "/%257aoom_pkce/webhook": http.StatusNotFound,
+				"/x;" + strings.Repeat("a", 2<<10): http.StatusNotFound, "/public": passed, "/public;v": passed,
+			} {
+				status, answer := p.post(target, body, "", "X-Zm-Request-Timestamp", timestamp,
+					"X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(body)))
+				if status != want {
+					t.Errorf("%s: %d %s", target, status, answer)
+				}
+			}
+			if status, answer := p.post("/zoom_pkce/webhook", body, "", "X-Zm-Request-Timestamp", timestamp); status != http.StatusBadRequest {
+				t.Errorf("unsigned: %d %s", status, answer)
+			}
+		})
+}
+
 func TestSignatureOnlyForVisitors(t *testing.T) {
 	bothWays(t, `, "meeting_sdk": {"roles": [0], "expires_in": "1h"}`, testSignatureOnlyForVisitors)
 }

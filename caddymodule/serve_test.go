@@ -60,32 +60,60 @@ func TestMatchEitherTriesEachOnce(t *testing.T) {
 	}
 }
 
-// A matcher that cannot tell opens nothing.
+// A matcher that cannot tell opens nothing, whichever target it is asked about.
 func TestMatchersInTrouble(t *testing.T) {
 	p := provision(t, `, "protect": [{"path": ["/private"]}]`)
-	trouble := errors.New("no answer")
-	p.site.protect = caddyhttp.MatcherSets{{matcherInTrouble{trouble}}}
-	w := httptest.NewRecorder()
-	r := caddyhttp.PrepareRequest(httptest.NewRequest("GET", "/public", nil), caddy.NewReplacer(), w, nil)
-	err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
-		t.Error("the request went on")
-		return nil
-	}))
-	if !errors.Is(err, trouble) {
-		t.Errorf("the error is %v", err)
+	for _, asked := range []string{"/rewritten;v", "/rewritten", "/sent", "/sent;v"} {
+		trouble := errors.New("no answer about " + asked)
+		p.site.protect = caddyhttp.MatcherSets{{failingMatcher{trouble, asked}}}
+		w := httptest.NewRecorder()
+		r := caddyhttp.PrepareRequest(httptest.NewRequest("GET", "/sent;v", nil), caddy.NewReplacer(), w, nil)
+		r.URL.Path, r.RequestURI = "/rewritten;v", "/rewritten;v"
+		err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
+			t.Errorf("the request went on without an answer about %s", asked)
+			return nil
+		}))
+		if !errors.Is(err, trouble) {
+			t.Errorf("the error is %v, want %v", err, trouble)
+		}
 	}
 }
 
-type matcherInTrouble struct{ error }
+// failingMatcher matches nothing and cannot tell about one path.
+type failingMatcher struct {
+	trouble error
+	path    string
+}
 
-func (m matcherInTrouble) MatchWithError(*http.Request) (bool, error) { return false, m.error }
+func (m failingMatcher) MatchWithError(r *http.Request) (bool, error) {
+	if r.URL.Path == m.path {
+		return false, m.trouble
+	}
+	return false, nil
+}
+
+// What an app fails with is for the handlers of the site.
+func TestErrorsOfTheApp(t *testing.T) {
+	p := provision(t, `, "protect": [{"path": ["/private"]}]`)
+	cookies := p.signIn()
+	for _, page := range []string{"/private", "/public"} {
+		trouble := errors.New("the app has failed")
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", page, nil)
+		r.Header.Set("Cookie", cookies)
+		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
+		if err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return trouble })); !errors.Is(err, trouble) {
+			t.Errorf("%s: the error is %v", page, err)
+		}
+	}
+}
 
 type matcherFunc func(*http.Request) bool
 
 func (f matcherFunc) MatchWithError(r *http.Request) (bool, error) { return f(r), nil }
 
 func TestProtects(t *testing.T) {
-	p := provision(t, `, "protect": [{"path": ["/private/*"]}, {"method": ["PUT"]}]`)
+	p := provision(t, `, "protect": [{"path": ["/private/*"]}, {"method": ["PUT"]}, {"path": ["/both/*"], "method": ["DELETE"]}]`)
 	tests := map[string]struct {
 		method, target string
 		change         func(*http.Request)
@@ -120,6 +148,8 @@ func TestProtects(t *testing.T) {
 		}, false},
 		"a method that was rewritten": {"PUT", "/public", func(r *http.Request) { r.Method = "GET" }, true},
 		"that of an ambiguous path":   {"PUT", "/public;v", func(r *http.Request) { r.Method = "GET" }, true},
+		"a method and a reading":      {"DELETE", "/both;v/x", func(r *http.Request) { r.Method = "GET" }, true},
+		"sent without a path":         {"GET", "http://localhost", func(r *http.Request) { r.URL.Path = "/public" }, true},
 		"no path of its own":          {"GET", "/public", func(r *http.Request) { r.URL.Path = "" }, true},
 		"all of the server": {"OPTIONS", "/public", func(r *http.Request) {
 			r.URL.Path, r.RequestURI = "*", "*"
@@ -228,6 +258,7 @@ func TestEncodeHeaderText(t *testing.T) {
 	for text, want := range map[string]string{
 		"":             "",
 		"Ada Lovelace": "Ada Lovelace",
+		"a b":          "a b",
 		" a  b ":       "%20a  b%20",
 		" ":            "%20",
 		"!~":           "!~",
