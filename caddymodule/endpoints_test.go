@@ -418,3 +418,31 @@ func testFrameTickets(t *testing.T, p *provisioned) {
 
 // first is the first of two.
 func first(a, _ string) string { return a }
+
+// Where the site handles errors, it knows how long to wait, and no cache keeps them.
+func TestRefusalsForHandleErrors(t *testing.T) {
+	p := provision(t, `, "error_pages": false`)
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	got, _ := p.serve(r, "", nil)
+	if got.StatusCode != http.StatusUnauthorized || got.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s with %v", got.Status, got.Header)
+	}
+}
+
+// A client that waits with its body is told to keep it.
+func TestRefusedBodyIsKept(t *testing.T) {
+	p := provision(t, "")
+	for _, test := range []struct {
+		body, expect, connection string
+	}{
+		{"a=b", "100-continue", "close"},
+		{"a=b", "", ""},
+		{"", "100-continue", ""},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
+		r.Header.Set("Expect", test.expect)
+		if got, _ := p.serve(r, "", nil); got.Header.Get("Connection") != test.connection {
+			t.Errorf("%+v: Connection is %q", test, got.Header.Get("Connection"))
+		}
+	}
+}

@@ -305,3 +305,42 @@ func TestFrameWindowAt(t *testing.T) {
 		}
 	}
 }
+
+// A ZAK goes where it is wanted, and nowhere else.
+func TestZAKIsGivenWhereItIsWanted(t *testing.T) {
+	p := provision(t, `, "zak": {"match": [{"path": ["/join"]}]}`)
+	cookies := p.signIn()
+	get := func(page string) http.Header {
+		t.Helper()
+		got, headers := p.serve(httptest.NewRequest(http.MethodGet, page, nil), cookies, nil)
+		if got.StatusCode != passed {
+			t.Fatalf("%s: %s", page, got.Status)
+		}
+		return headers
+	}
+	if user, _, ok := p.zoom.ValidateZAK(get("/join").Get(standardZAKHeader)); !ok || user != "ada" {
+		t.Errorf("the app got a ZAK of %q, %v", user, ok)
+	}
+	if headers := get("/other"); headers.Get(standardZAKHeader)+headers.Get(standardZAKHeader+zakErrorSuffix) != "" {
+		t.Errorf("a page that wants none got %v", headers)
+	}
+}
+
+// A sign-in leads back to where it began; the window of a frame begins its own.
+func TestLoginURL(t *testing.T) {
+	for _, test := range []struct{ sameSite, to, want string }{
+		{"lax", "", "/zoom_pkce/login"},
+		{"lax", "/", "/zoom_pkce/login"},
+		{"lax", "/a b?c=/d", "/zoom_pkce/login?return_to=/a+b%3Fc%3D/d"},
+		{"none", "/zoom_pkce/login?frame=x", "/zoom_pkce/login?frame=x"},
+		{"lax", "/zoom_pkce/login?frame=x", "/zoom_pkce/login?return_to=/zoom_pkce/login%3Fframe%3Dx"},
+		{"none", "/zoom_pkce/logins", "/zoom_pkce/login?return_to=/zoom_pkce/logins"},
+	} {
+		h := minimalHandler()
+		h.Cookie = &Cookie{SameSite: test.sameSite}
+		s := &site{settings: mustResolve(t, h)}
+		if got := s.loginURL(test.to); got != test.want {
+			t.Errorf("same_site %s, to %q: %q, want %q", test.sameSite, test.to, got, test.want)
+		}
+	}
+}
