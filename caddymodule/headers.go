@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -216,7 +217,7 @@ func (r *resolver) headerName(option, raw, standard string) string {
 	case !isToken(v.Text):
 		r.Fail(v, "is not a valid header name")
 		return standard
-	case reservedHeaders[folded], strings.HasPrefix(folded, "sec-"):
+	case slices.Contains(reservedHeaders, folded), strings.HasPrefix(folded, "sec-"):
 		r.Fail(v, "belongs to HTTP itself and cannot carry anything else")
 		return standard
 	}
@@ -261,11 +262,11 @@ func isToken(s string) bool {
 // reservedHeaders are the names, folded, whose removal or replacement would
 // change what the request is: hop-by-hop fields, framing, routing and what
 // reverse_proxy sets by itself.
-var reservedHeaders = map[string]bool{
-	"connection": true, "keep-alive": true, "proxy-authenticate": true, "proxy-authorization": true,
-	"proxy-connection": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
-	"content-encoding": true, "content-length": true, "content-range": true, "content-type": true,
-	"cookie": true, "set-cookie": true, "expect": true, "host": true, "origin": true, "range": true,
-	"forwarded": true, "via": true, "x-forwarded-for": true, "x-forwarded-host": true,
-	"x-forwarded-port": true, "x-forwarded-proto": true,
+var reservedHeaders = []string{
+	"connection", "keep-alive", "proxy-authenticate", "proxy-authorization",
+	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+	"content-encoding", "content-length", "content-range", "content-type",
+	"cookie", "set-cookie", "expect", "host", "origin", "range",
+	"forwarded", "via", "x-forwarded-for", "x-forwarded-host",
+	"x-forwarded-port", "x-forwarded-proto",
 }

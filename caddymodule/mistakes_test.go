@@ -217,7 +217,7 @@ func TestResolveRefuses(t *testing.T) {
 		"negative sessions":        {func(h *Handler) { h.Session = &Session{MaxSessions: -1} }, "session max_sessions: -1 is not between 1 and 1000"},
 		"a negative cache":         {func(h *Handler) { h.Session = &Session{CacheSize: -1} }, "session cache_size"},
 		"a cookie name with =":     {func(h *Handler) { h.Cookie = &Cookie{Name: "a=b"} }, `cookie name "a=b"`},
-		"a cookie name too long":   {func(h *Handler) { h.Cookie = &Cookie{Name: strings.Repeat("a", 65)} }, "cookie name"},
+		"a cookie name too long":   {func(h *Handler) { h.Cookie = &Cookie{Name: strings.Repeat("a", 65)} }, "is not a cookie name of at most 64 letters"},
 		"a cookie prefix":          {func(h *Handler) { h.Cookie = &Cookie{Name: "__host-zoom"} }, "leave the prefix out"},
 		"an address as domain":     {func(h *Handler) { h.Cookie = &Cookie{Domain: "127.0.0.1"} }, "is not a domain name"},
 		"a domain label of 64":     {func(h *Handler) { h.Cookie = &Cookie{Domain: strings.Repeat("a", 64) + ".com"} }, "is not a domain name"},

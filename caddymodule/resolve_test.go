@@ -99,6 +99,24 @@ func TestResolveAccepts(t *testing.T) {
 			func(h *Handler) { h.ClientSecret = "" },
 			func(s *settings) any { return s.clientSecret }, []byte(nil),
 		},
+		"the longest cookie name": {
+			func(h *Handler) { h.Cookie = &Cookie{Name: strings.Repeat("a", 64), SameSite: "lax"} },
+			func(s *settings) any {
+				return fmt.Sprint(len(s.cookie.name), s.cookie.sameSite == http.SameSiteLaxMode)
+			}, "64 true",
+		},
+		"a header for the program": {
+			func(h *Handler) { h.Headers = &Headers{Client: &Header{Name: "x-client-09!"}} },
+			func(s *settings) any { return s.headers.client }, "X-Client-09!",
+		},
+		"no header for the program": {
+			func(h *Handler) { h.Headers = &Headers{Client: &Header{Disabled: true}} },
+			func(s *settings) any { return s.headers.client }, "",
+		},
+		"one account and one user": {
+			func(h *Handler) { h.Allow = &Allow{AccountID: []string{"a"}, UserID: []string{"u"}} },
+			func(s *settings) any { return s.allow.match("a", "x", "") && s.allow.match("x", "u", "") }, true,
+		},
 		"an app of several client ids": {
 			func(h *Handler) {
 				h.Webhook = &Webhook{SecretToken: []string{"x"}, ClientID: []string{"public", "production"}, HandOn: true}

@@ -1,13 +1,18 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // Matching in place leaves the request as it was.
@@ -29,6 +34,313 @@ func TestMatchEitherRestores(t *testing.T) {
 	}
 }
 
+func TestMatchEitherTriesEachOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*http.Request)
+		match  string // the request that matches
+		want   bool
+		tried  int
+	}{
+		"as it was sent":      {func(*http.Request) {}, "GET /sent", true, 1},
+		"none":                {func(*http.Request) {}, "GET /other", false, 1},
+		"another path":        {func(r *http.Request) { r.URL.Path, r.RequestURI = "/other", "/other" }, "GET /sent", true, 2},
+		"another method":      {func(r *http.Request) { r.Method = "HEAD" }, "GET /sent", true, 2},
+		"that of a rewriting": {func(r *http.Request) { r.Method = "HEAD" }, "HEAD /sent", true, 1},
+	} {
+		r := caddyhttp.PrepareRequest(httptest.NewRequest("GET", "/sent", nil), caddy.NewReplacer(), httptest.NewRecorder(), nil)
+		test.change(r)
+		tried := 0
+		match, err := matchEither(caddyhttp.MatcherSets{{matcherFunc(func(r *http.Request) bool {
+			tried++
+			return r.Method+" "+r.URL.Path == test.match
+		})}}, r)
+		if match != test.want || err != nil || tried != test.tried {
+			t.Errorf("%s: %v, %v after %d", name, match, err, tried)
+		}
+	}
+}
+
+// A matcher that cannot tell opens nothing, whichever target it is asked about.
+func TestMatchersInTrouble(t *testing.T) {
+	p := provision(t, `, "protect": [{"path": ["/private"]}]`)
+	for _, asked := range []string{"/rewritten;v", "/rewritten", "/sent", "/sent;v"} {
+		trouble := errors.New("no answer about " + asked)
+		p.site.protect = caddyhttp.MatcherSets{{failingMatcher{trouble, asked}}}
+		w := httptest.NewRecorder()
+		r := caddyhttp.PrepareRequest(httptest.NewRequest("GET", "/sent;v", nil), caddy.NewReplacer(), w, nil)
+		r.URL.Path, r.RequestURI = "/rewritten;v", "/rewritten;v"
+		err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
+			t.Errorf("the request went on without an answer about %s", asked)
+			return nil
+		}))
+		if !errors.Is(err, trouble) {
+			t.Errorf("the error is %v, want %v", err, trouble)
+		}
+	}
+}
+
+// failingMatcher matches nothing and cannot tell about one path.
+type failingMatcher struct {
+	trouble error
+	path    string
+}
+
+func (m failingMatcher) MatchWithError(r *http.Request) (bool, error) {
+	if r.URL.Path == m.path {
+		return false, m.trouble
+	}
+	return false, nil
+}
+
+// What an app fails with is for the handlers of the site.
+func TestErrorsOfTheApp(t *testing.T) {
+	p := provision(t, `, "protect": [{"path": ["/private"]}]`)
+	cookies := p.signIn()
+	for _, page := range []string{"/private", "/public"} {
+		trouble := errors.New("the app has failed")
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", page, nil)
+		r.Header.Set("Cookie", cookies)
+		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
+		if err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return trouble })); !errors.Is(err, trouble) {
+			t.Errorf("%s: the error is %v", page, err)
+		}
+	}
+}
+
 type matcherFunc func(*http.Request) bool
 
 func (f matcherFunc) MatchWithError(r *http.Request) (bool, error) { return f(r), nil }
+
+func TestProtects(t *testing.T) {
+	p := provision(t, `, "protect": [{"path": ["/private/*"]}, {"method": ["PUT"]}, {"path": ["/both/*"], "method": ["DELETE"]}]`)
+	tests := map[string]struct {
+		method, target string
+		change         func(*http.Request)
+		protected      bool
+	}{
+		"what is not protected":       {"GET", "/public", nil, false},
+		"what is protected":           {"GET", "/private/x", nil, true},
+		"a protected method":          {"PUT", "/public", nil, true},
+		"an escaped letter":           {"GET", "/%70rivate/x", nil, true},
+		"a path parameter":            {"GET", "/private;v=1/x", nil, true},
+		"dots with a parameter":       {"GET", "/public/..;/private/x", nil, true},
+		"a backslash":                 {"GET", `/private\x`, nil, true},
+		"escaped twice":               {"GET", "/%2570rivate/x", nil, true},
+		"an escaped slash":            {"GET", "/public/..%2fprivate/x", nil, true},
+		"too long to be read":         {"GET", "/public;" + strings.Repeat("a", 2<<10), nil, true},
+		"long, with one reading only": {"GET", "/public/" + strings.Repeat("a", 2<<10), nil, false},
+		"another reading is public":   {"GET", "/public;v=1/x", nil, false},
+		"rewritten to a public page": {"GET", "/private/x", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/public", "/public"
+		}, true},
+		"a reading of it rewritten": {"GET", "/private;v/x", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/public", "/public"
+		}, true},
+		"rewritten to a protected page": {"GET", "/public", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/private/x", "/private/x"
+		}, true},
+		"rewritten to a reading": {"GET", "/public", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/private;v/x", "/private;v/x"
+		}, true},
+		"rewritten between public pages": {"GET", "/public", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "/other", "/other"
+		}, false},
+		"a method that was rewritten": {"PUT", "/public", func(r *http.Request) { r.Method = "GET" }, true},
+		"that of an ambiguous path":   {"PUT", "/public;v", func(r *http.Request) { r.Method = "GET" }, true},
+		"a method and a reading":      {"DELETE", "/both;v/x", func(r *http.Request) { r.Method = "GET" }, true},
+		"sent without a path":         {"GET", "http://localhost", func(r *http.Request) { r.URL.Path = "/public" }, true},
+		"no path of its own":          {"GET", "/public", func(r *http.Request) { r.URL.Path = "" }, true},
+		"all of the server": {"OPTIONS", "/public", func(r *http.Request) {
+			r.URL.Path, r.RequestURI = "*", "*"
+		}, true},
+		"an opaque target": {"GET", "/public", func(r *http.Request) { r.URL.Opaque = "x:private" }, true},
+	}
+	for name, test := range tests {
+		got, _ := p.serve(httptest.NewRequest(test.method, test.target, nil), "", test.change)
+		want := passed
+		if test.protected {
+			want = http.StatusUnauthorized
+		}
+		if got.StatusCode != want {
+			t.Errorf("%s: got %s, want %d", name, got.Status, want)
+		}
+	}
+}
+
+// What an app is told of a visitor comes from Zoom, never from the client.
+func TestOnlyZoomTellsWhoIsThere(t *testing.T) {
+	p := provision(t, `, "protect": [{"path": ["/private"]}], "headers": {"access_token": {"name": "Authorization", "scheme": "Bearer"}}`)
+	cookies := p.signIn()
+	told := map[string]string{
+		"X-Zoom-User-Id": "ada", "X-Zoom-Account-Id": "account", "X-Zoom-User-Email": "ada@example.com", "X-Zoom-User-Name": "Ada L%C3%B8velace",
+	}
+	for _, page := range []string{"/private", "/public"} {
+		r := httptest.NewRequest(http.MethodGet, page, nil)
+		r.Header = http.Header{
+			"X-Zoom-User-Id": {"eve"}, "X_zoom_user_id": {"eve"}, "X.zoom-User-Name": {"Eve"}, "Authorization": {"Bearer eve"}, "X-Other": {"1"},
+		}
+		got, headers := p.serve(r, "theme=dark; "+cookies, nil)
+		if got.StatusCode != passed || headers.Get("X-Other") != "1" || headers.Get("Cookie") != "theme=dark" {
+			t.Fatalf("%s: %s, the app got %v", page, got.Status, headers)
+		}
+		token, bearer := strings.CutPrefix(headers.Get("Authorization"), "Bearer ")
+		if _, user, ok := p.zoom.ValidateAccessToken(token); page == "/private" && (!bearer || !ok || user != "ada") {
+			t.Errorf("the app got the token %q", headers.Get("Authorization"))
+		} else if page == "/public" && (bearer || token != "") {
+			t.Errorf("a public page is given %q", headers.Get("Authorization"))
+		}
+		for name, value := range told {
+			if page == "/public" {
+				value = ""
+			}
+			if headers.Get(name) != value {
+				t.Errorf("%s: %s is %q, want %q", page, name, headers.Get(name), value)
+			}
+		}
+		if len(headers["X_zoom_user_id"])+len(headers["X.zoom-User-Name"]) > 0 {
+			t.Errorf("%s: the app got %v", page, headers)
+		}
+	}
+}
+
+func TestAllowKeepsOut(t *testing.T) {
+	for _, test := range []struct {
+		allow string
+		want  int
+	}{
+		{`{"user_id": ["ada"]}`, passed},
+		{`{"email_domain": ["example.com"]}`, passed},
+		{`{"user_id": ["bob"], "account_id": ["other"]}`, http.StatusForbidden},
+	} {
+		p := provision(t, `, "allow": `+test.allow)
+		cookies := p.signIn()
+		got, _ := p.serve(httptest.NewRequest(http.MethodGet, "/", nil), cookies, nil)
+		if got.StatusCode != test.want {
+			t.Errorf("allow %s: %s", test.allow, got.Status)
+		}
+		if page := p.open("/", cookies); page.StatusCode != test.want {
+			t.Errorf("allow %s: a page load gets %s", test.allow, page.Status)
+		}
+	}
+}
+
+func TestPlaceholdersTellOfTheVisitor(t *testing.T) {
+	repl := caddy.NewReplacer()
+	want := func(when, name, text string) {
+		t.Helper()
+		if got, ok := repl.GetString(name); got != text || !ok {
+			t.Errorf("%s: %s is %q, %v, want %q", when, name, got, ok, text)
+		}
+	}
+	// A basic_auth before us has let somebody in.
+	repl.Set("http.auth.user.id", "gatekeeper")
+	v := new(visit)
+	v.identify(repl, zoomapi.Profile{ID: "ada", AccountID: "account", Email: "ada@example.com", Name: "{env.HOME}"})
+	want("after an earlier gate", "http.auth.user.id", "ada")
+	want("first", "http.auth.user.account_id", "account")
+	want("first", "http.auth.user.email", "ada@example.com")
+	if got := repl.ReplaceAll("{http.auth.user.name}", ""); got != "{env.HOME}" {
+		t.Errorf("a name was replaced once more: %q", got)
+	}
+	if _, ok := repl.GetString("http.auth.user.other"); ok {
+		t.Error("a placeholder that nobody promised")
+	}
+	v.identify(repl, zoomapi.Profile{ID: "bob"})
+	want("a second directive", "http.auth.user.id", "bob")
+	want("a second directive", "http.auth.user.email", "")
+	repl.Set("http.auth.user.id", "later")
+	want("a later handler", "http.auth.user.id", "later")
+}
+
+// A name is given so that decodeURIComponent gives it back, and HTTP drops nothing of it.
+func TestEncodeHeaderText(t *testing.T) {
+	for text, want := range map[string]string{
+		"":             "",
+		"Ada Lovelace": "Ada Lovelace",
+		"a b":          "a b",
+		" a  b ":       "%20a  b%20",
+		" ":            "%20",
+		"!~":           "!~",
+		"100%":         "100%25",
+		"a\x7fb\r\n":   "a%7Fb%0D%0A",
+		"Løve":         "L%C3%B8ve",
+	} {
+		if got := encodeHeaderText(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestFrameWindowAt(t *testing.T) {
+	key := strings.Repeat("0f", 16)
+	most := "https://" + strings.Repeat("a", maxAncestors-len("https://"))
+	for _, test := range []struct {
+		sameSite, key, by string
+		want              int // origins, 0: no window of a frame
+	}{
+		{"none", key, "https://a.example", 1},
+		{"none", key, "https://a.example,http://b.example:8080", 2},
+		{"none", key, most, 1},
+		{"none", key, most + "a", 0},
+		{"none", key, "", 0},
+		{"none", key, "null", 0},
+		{"none", key, "https://a.example,", 0},
+		{"none", key, "https://a.example/", 0},
+		{"none", key, "https://eve@a.example", 0},
+		{"none", key, "https://", 0},
+		{"none", key, "https://a.example:x", 0},
+		{"none", key[1:], "https://a.example", 0},
+		{"none", key + "0", "https://a.example", 0},
+		{"none", strings.ToUpper(key), "https://a.example", 0},
+		{"none", "", "https://a.example", 0},
+		{"lax", key, "https://a.example", 0},
+	} {
+		h := minimalHandler()
+		h.Cookie = &Cookie{SameSite: test.sameSite}
+		s := &site{settings: mustResolve(t, h)}
+		window, ok := s.frameWindowAt(url.Values{"frame": {test.key}, "by": {test.by}})
+		if ok != (test.want > 0) || len(window.by) != test.want {
+			t.Errorf("%+v: %+v, %v", test, window, ok)
+		}
+	}
+}
+
+// A ZAK goes where it is wanted, and nowhere else.
+func TestZAKIsGivenWhereItIsWanted(t *testing.T) {
+	p := provision(t, `, "zak": {"match": [{"path": ["/join"]}]}`)
+	cookies := p.signIn()
+	get := func(page string) http.Header {
+		t.Helper()
+		got, headers := p.serve(httptest.NewRequest(http.MethodGet, page, nil), cookies, nil)
+		if got.StatusCode != passed {
+			t.Fatalf("%s: %s", page, got.Status)
+		}
+		return headers
+	}
+	if user, _, ok := p.zoom.ValidateZAK(get("/join").Get(standardZAKHeader)); !ok || user != "ada" {
+		t.Errorf("the app got a ZAK of %q, %v", user, ok)
+	}
+	if headers := get("/other"); headers.Get(standardZAKHeader)+headers.Get(standardZAKHeader+zakErrorSuffix) != "" {
+		t.Errorf("a page that wants none got %v", headers)
+	}
+}
+
+// A sign-in leads back to where it began; the window of a frame begins its own.
+func TestLoginURL(t *testing.T) {
+	for _, test := range []struct{ sameSite, to, want string }{
+		{"lax", "", "/zoom_pkce/login"},
+		{"lax", "/", "/zoom_pkce/login"},
+		{"lax", "/a b?c=/d", "/zoom_pkce/login?return_to=/a+b%3Fc%3D/d"},
+		{"none", "/zoom_pkce/login?frame=x", "/zoom_pkce/login?frame=x"},
+		{"lax", "/zoom_pkce/login?frame=x", "/zoom_pkce/login?return_to=/zoom_pkce/login%3Fframe%3Dx"},
+		{"none", "/zoom_pkce/logins", "/zoom_pkce/login?return_to=/zoom_pkce/logins"},
+	} {
+		h := minimalHandler()
+		h.Cookie = &Cookie{SameSite: test.sameSite}
+		s := &site{settings: mustResolve(t, h)}
+		if got := s.loginURL(test.to); got != test.want {
+			t.Errorf("same_site %s, to %q: %q, want %q", test.sameSite, test.to, got, test.want)
+		}
+	}
+}

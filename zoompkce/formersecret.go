@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"time"
@@ -48,7 +47,7 @@ func (m *Manager) withFormer(ctx context.Context, k *keys, adopt bool) (*keys, e
 		if now := m.keys.Load(); now != k || m.formerSought.Load() {
 			return now, nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		ctx, cancel := context.WithTimeout(ctx, formerTimeout)
 		defer cancel()
 		found, err := m.findFormer(ctx, k, adopt)
 		switch {
@@ -71,7 +70,10 @@ func (m *Manager) findFormer(ctx context.Context, k *keys, adopt bool) (*keys, e
 		return nil, err
 	}
 	if len(secret) != MinSecretLen {
-		return k, nil
+		if !adopt {
+			return k, nil
+		}
+		return k, m.forgetFormer(ctx)
 	}
 	both, err := k.with(secret)
 	if err != nil {
@@ -83,6 +85,24 @@ func (m *Manager) findFormer(ctx context.Context, k *keys, adopt bool) (*keys, e
 	return both, nil
 }
 
+// forgetFormer ends the note of a former secret that is not in the store any more: who
+// knows it, and puts it back later, is not who moved away from it.
+func (m *Manager) forgetFormer(ctx context.Context) error {
+	key := m.noteKey(purposeFormer, "")
+	text, version, err := m.store.Load(ctx, key)
+	if err == nil {
+		_, err = m.store.Swap(ctx, key, version, text, time.Now())
+	}
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// formerTimeout bounds the search for a former secret, for which nobody waits longer than
+// storePatience.
+const formerTimeout = time.Minute
+
 // purposeFormer keeps the note about the former secret apart from all that is sealed.
 const purposeFormer = "former secret"
 
@@ -90,7 +110,7 @@ const purposeFormer = "former secret"
 // operator's own. Who can write to the store, and cannot open what is in it, could put a
 // secret of theirs there and seal sessions with it. So which one counts is noted under
 // the operator's secret, and none is adopted where that was in use before this process
-// began.
+// began. The note ends with the first start that finds no secret beside it.
 func (m *Manager) isFormer(ctx context.Context, k *keys, id keyID, adopt bool) (bool, error) {
 	key := m.noteKey(purposeFormer, "")
 	note := func() []byte {
@@ -125,37 +145,37 @@ func (m *Manager) isFormer(ctx context.Context, k *keys, id keyID, adopt bool) (
 	return true, nil
 }
 
+// maxLooked is how many records are looked at before a former secret counts. Where there
+// are more it does not, since among those that were not looked at may be the one that
+// stands against it.
+const maxLooked = 100_000
+
 // usedBefore reports whether a user whose record opens under k was there before this
-// process began. It looks at so many records, drawn by lot: who writes records of
-// their own knows of none that will not be drawn.
+// process began, or may have been. All records are looked at: a sample could be made of
+// records that somebody has planted for it.
 func (m *Manager) usedBefore(ctx context.Context, k *keys) (bool, error) {
-	const enough = 1000
-	var drawn []string
-	listed := 0
-	_, err := m.walk(ctx, "", func(key string) (bool, error) {
-		if listed++; len(drawn) < enough {
-			drawn = append(drawn, key)
-		} else if i := rand.IntN(listed); i < enough {
-			drawn[i] = key
-		}
-		return true, nil
-	})
-	if err != nil {
-		return false, err
-	}
 	errUsed := errors.New("in use")
-	looks, ctx := errgroup.WithContext(ctx)
+	looks, looking := errgroup.WithContext(ctx)
 	looks.SetLimit(32) // one after the other takes too long in a store across a network, where nobody could wait for it
-	for _, key := range drawn {
-		looks.Go(func() error {
-			found, err := guard(func() (*foundRecord, error) { return m.look(ctx, k, key) })
-			if err == nil && found != nil && found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew)) {
-				err = errUsed
+	listed, cursor, err := 0, "", error(nil)
+	for more := true; more && err == nil; more = cursor != "" {
+		cursor, err = m.walk(looking, cursor, func(key string) (bool, error) {
+			if listed++; listed > maxLooked {
+				return false, errUsed
 			}
-			return err
+			looks.Go(func() error {
+				found, err := guard(func() (*foundRecord, error) { return m.look(looking, k, key) })
+				if err == nil && found != nil && found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew)) {
+					err = errUsed
+				}
+				return err
+			})
+			return true, nil
 		})
 	}
-	err = looks.Wait()
+	if looked := looks.Wait(); looked != nil {
+		err = looked // it has ended the walk
+	}
 	if errors.Is(err, errUsed) {
 		return true, nil
 	}

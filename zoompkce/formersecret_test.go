@@ -141,6 +141,41 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			w.process(own).signedOut(planted)
 		})
 	})
+	t.Run("nor among thousands of records that somebody has added", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(own).signIn("ada")
+			time.Sleep(time.Hour)
+			w.plant(secondSecret[:zoompkce.MinSecretLen])
+			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
+			for i := range 5000 {
+				name := fmt.Sprintf("%02x%030x", i%256, i)
+				key := "zoom_pkce/" + zoomapi.AppID(w.zoom.URL, w.app.ClientID) + "/" + name[:2] + "/" + name
+				_, err := w.store.Swap(ctx, key, "", []byte("no record"), time.Time{})
+				w.must(err)
+			}
+			p := w.process(own)
+			w.must(p.AdoptFormerSecret(ctx))
+			p.signedOut(planted)
+		})
+	})
+	t.Run("nor the former itself, put back after a start without it", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(generated).signIn("ada")
+			leaked, _, err := w.store.Load(ctx, zoompkce.SecretKey(zoomapi.AppID(w.zoom.URL, w.app.ClientID)))
+			w.must(err)
+			w.must(w.process(own).AdoptFormerSecret(ctx))
+			w.process(own).signIn("ada")
+			time.Sleep(time.Hour)
+			w.wipe("/secret")
+			w.must(w.process(own).AdoptFormerSecret(ctx))
+			time.Sleep(time.Hour)
+			w.plant(leaked)
+			planted := w.process(secrets(leaked)).signIn("bob")
+			p := w.process(own)
+			w.must(p.AdoptFormerSecret(ctx))
+			p.signedOut(planted)
+		})
+	})
 	t.Run("one that takes the place of the former opens nothing", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			former := w.process(generated).signIn("ada")
@@ -218,7 +253,7 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			p.works(p.signIn("bob"))
 		})
 	})
-	t.Run("visitors with what nobody has sealed cause one read", func(t *testing.T) {
+	t.Run("visitors with what nobody has sealed cause one look", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process(own)
 			for range 100 {
@@ -229,7 +264,7 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 			synctest.Wait()
-			if n := w.store.counted("load"); n != 1 {
+			if n := w.store.counted("load"); n != 2 { // at the secret, and at the note of a former one
 				w.Errorf("%d loads", n)
 			}
 		})

@@ -152,7 +152,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	login, err := h.manager.PendingLogin(r.Context(), cookies, zoompkce.BrowserFlow, state)
-	if login != nil && err == nil && login.RedirectURI != h.redirectURI {
+	if err == nil && login.RedirectURI != h.redirectURI {
 		err = zoompkce.ErrLoginUnknown // it belongs to another handler
 	}
 	if err != nil {

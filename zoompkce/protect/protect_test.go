@@ -6,10 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -39,42 +39,56 @@ func (s *brokenStore) Swap(ctx context.Context, key, old string, value []byte, e
 	return s.Store.Swap(ctx, key, old, value, expires)
 }
 
-// world is an app behind a Handler, and Zoom.
+// site is where the app is, and callback where Zoom sends visitors back.
+const (
+	site     = "http://localhost"
+	callback = site + "/zoom/callback"
+)
+
+// world is an app behind a Handler, and Zoom, without a network.
 type world struct {
-	t     *testing.T
-	zoom  *zoomtest.Server
-	site  *httptest.Server
-	store *brokenStore
+	t       *testing.T
+	zoom    *zoomtest.Server
+	mux     *http.ServeMux
+	store   *brokenStore
+	manager *zoompkce.Manager
 	// why holds the reasons of what was refused.
 	why []error
 }
 
-func newWorld(t *testing.T) *world { return newWorldWith(t, 0) }
-
-func newWorldWith(t *testing.T, idle time.Duration) *world {
-	w := &world{t: t, zoom: zoomtest.NewServer(), store: &brokenStore{Store: memstore.New()}}
+func newWorld(t *testing.T, changes ...func(*zoompkce.ManagerConfig)) *world {
+	w := &world{t: t, zoom: zoomtest.NewUnstartedServer(), mux: http.NewServeMux(), store: &brokenStore{Store: memstore.New()}}
 	t.Cleanup(w.zoom.Close)
-	mux := http.NewServeMux()
-	w.site = httptest.NewServer(mux)
-	t.Cleanup(w.site.Close)
-	callback := w.site.URL + "/zoom/callback"
-	w.zoom.AddApp(zoomtest.App{ClientID: "my-app", ClientSecret: "my-secret", RedirectURIs: []string{callback}})
+	w.zoom.AddApp(zoomtest.App{
+		ClientID: "my-app", ClientSecret: "my-secret", RedirectURIs: []string{callback, site + "/other/callback"},
+	})
 	w.zoom.AddUser(zoomtest.User{ID: "ada", DisplayName: "Ada Lovelace"})
 	client, err := zoomapi.NewClient(zoomapi.Config{
-		ClientID: "my-app", ClientSecret: "my-secret", OAuthURL: w.zoom.URL, APIURL: w.zoom.URL,
+		ClientID: "my-app", ClientSecret: "my-secret", OAuthURL: w.zoom.URL, APIURL: w.zoom.URL, HTTPClient: w.zoom.Client(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{
-		Client: client, Store: w.store, Cookies: zoompkce.CookieConfig{Insecure: true}, IdleTimeout: idle,
+	cfg := zoompkce.ManagerConfig{
+		Client: client, Store: w.store, Cookies: zoompkce.CookieConfig{Insecure: true},
 		Secrets: [][]byte{[]byte("a secret of the tests, 32 bytes long")},
-	})
-	if err != nil {
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	if w.manager, err = zoompkce.NewManager(cfg); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(manager.Close)
-	handler, err := protect.New(manager, callback, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	t.Cleanup(w.manager.Close)
+	w.mux.Handle("/", w.handler(callback))
+	return w
+}
+
+// generated is a manager that keeps its secret in the store.
+func generated(cfg *zoompkce.ManagerConfig) { cfg.Secrets = nil }
+
+func (w *world) handler(redirectURI string) http.Handler {
+	handler, err := protect.New(w.manager, redirectURI, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if said := r.URL.Query().Get("cache"); said != "" {
 			w.Header().Set("Cache-Control", said)
 			w.Header().Set("CDN-Cache-Control", "max-age=60")
@@ -85,15 +99,14 @@ func newWorldWith(t *testing.T, idle time.Duration) *world {
 		_, _ = io.WriteString(w, r.RequestURI+" of "+protect.Session(r.Context()).Profile().Name)
 	}))
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	refuse := handler.Refuse
 	handler.Refuse = func(rw http.ResponseWriter, r *http.Request, status int, reason error) {
 		w.why = append(w.why, reason)
 		refuse(rw, r, status, reason)
 	}
-	mux.Handle("/", handler)
-	return w
+	return handler
 }
 
 // browser keeps cookies and follows no redirect.
@@ -102,7 +115,7 @@ func (w *world) browser() *browser {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &browser{w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+	return &browser{w, &http.Client{Jar: jar, Transport: zoomtest.NewTransport(w.mux), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}}
 }
@@ -120,7 +133,7 @@ type answer struct {
 func (b *browser) do(method, address string, headers ...string) answer {
 	b.t.Helper()
 	if strings.HasPrefix(address, "/") {
-		address = b.site.URL + address
+		address = site + address
 	}
 	r, err := http.NewRequest(method, address, http.NoBody)
 	if err != nil {
@@ -144,6 +157,42 @@ func (b *browser) do(method, address string, headers ...string) answer {
 func (b *browser) open(address string) answer {
 	b.t.Helper()
 	return b.do(http.MethodGet, address, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
+}
+
+// fetch is a script's request.
+func (b *browser) fetch(address string) answer {
+	b.t.Helper()
+	return b.do(http.MethodGet, address, "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty")
+}
+
+// cookies are those that the browser has.
+func (b *browser) cookies() []*http.Cookie {
+	b.t.Helper()
+	u, err := url.Parse(site)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.client.Jar.Cookies(u)
+}
+
+// twin is a browser with the same cookies.
+func (b *browser) twin() *browser {
+	b.t.Helper()
+	u, err := url.Parse(site)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	twin := b.browser()
+	twin.client.Jar.SetCookies(u, b.cookies())
+	return twin
+}
+
+// keeps tells how many cookies a browser is to have.
+func (b *browser) keeps(t *testing.T, cookies int) {
+	t.Helper()
+	if got := b.cookies(); len(got) != cookies {
+		t.Errorf("the browser keeps the cookies %v, want %d", got, cookies)
+	}
 }
 
 // atZoom opens a page and returns where Zoom asks the visitor.
@@ -171,6 +220,18 @@ func (b *browser) signIn(page string) {
 	if to := b.open(b.approve(b.atZoom(page))); to.StatusCode != http.StatusSeeOther || to.Header.Get("Location") != page {
 		b.t.Fatalf("the callback: %s to %q, want %q", to.Status, to.Header.Get("Location"), page)
 	}
+	b.keeps(b.t, 1)
+}
+
+// leadsTo checks where a redirect leads that no cache keeps and no Referer tells of.
+func (a answer) leadsTo(t *testing.T, address string) {
+	t.Helper()
+	if a.wants(t, http.StatusSeeOther); !strings.HasPrefix(a.Header.Get("Location"), address) {
+		t.Errorf("%s: sent to %q, want %q", a.Request.URL, a.Header.Get("Location"), address)
+	}
+	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("%s: the redirect has the headers %v", a.Request.URL, a.Header)
+	}
 }
 
 func (a answer) wants(t *testing.T, status int) {
@@ -187,10 +248,17 @@ func TestSignInAndOut(t *testing.T) {
 	if page.wants(t, http.StatusOK); page.body != "/notes?of=today of Ada Lovelace" || page.Header.Get("Cache-Control") != "private" {
 		t.Errorf("the page is %q, Cache-Control %q", page.body, page.Header.Get("Cache-Control"))
 	}
-	b.do(http.MethodGet, "/zoom/logout").wants(t, http.StatusMethodNotAllowed)
+	link := b.do(http.MethodGet, "/zoom/logout")
+	if link.wants(t, http.StatusMethodNotAllowed); link.Header.Get("Allow") != http.MethodPost {
+		t.Errorf("signing out allows %q", link.Header.Get("Allow"))
+	}
 	b.do(http.MethodPost, "/zoom/logout", "Origin", "https://evil.example").wants(t, http.StatusForbidden)
 	b.open("/").wants(t, http.StatusOK)
-	b.do(http.MethodPost, "/zoom/logout", "Origin", b.site.URL).wants(t, http.StatusSeeOther)
+	twin := b.twin()
+	b.do(http.MethodPost, "/zoom/logout", "Origin", site).leadsTo(t, "/")
+	b.keeps(t, 0)
+	twin.fetch("/").wants(t, http.StatusUnauthorized)
+	twin.keeps(t, 0) // of a session that is over
 	b.atZoom("/")
 }
 
@@ -198,35 +266,79 @@ func TestSignInAndOut(t *testing.T) {
 // a shared cache would hand the session to everybody. It comes only with what shows that
 // the visitor is there.
 func TestRenewal(t *testing.T) {
-	b := newWorldWith(t, 10*time.Second).browser()
-	b.signIn("/")
-	page := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
-	for _, c := range []struct {
-		path, want string
-		headers    []string
-	}{
-		{"/a.js?cache=public", "private", page},
-		{"/a.js?cache=public", "private", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}},
-		{"/empty?cache=public", "private", page},
-		{"/?cache=no-store", "no-store", page},
-	} {
-		for try := 0; ; try++ {
-			foreign := b.do(http.MethodGet, c.path, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "cross-site")
-			got := b.do(http.MethodGet, c.path, c.headers...)
-			got.wants(t, http.StatusOK)
-			if len(foreign.Cookies()) > 0 || foreign.Header.Get("CDN-Cache-Control") == "" {
-				t.Fatalf("%s, for another site: %v", c.path, foreign.Header)
+	synctest.Test(t, func(t *testing.T) {
+		b := newWorld(t, func(cfg *zoompkce.ManagerConfig) { cfg.IdleTimeout = 10 * time.Second }).browser()
+		b.signIn("/")
+		page := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+		for _, c := range []struct {
+			path, want string
+			headers    []string
+		}{
+			{"/a.js?cache=public", "private", page},
+			{"/a.js?cache=public", "private", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}},
+			{"/empty?cache=public", "private", page},
+			{"/?cache=no-store", "no-store", page},
+		} {
+			for try := 0; ; try++ {
+				foreign := b.do(http.MethodGet, c.path, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "cross-site")
+				got := b.do(http.MethodGet, c.path, c.headers...)
+				got.wants(t, http.StatusOK)
+				if len(foreign.Cookies()) > 0 || foreign.Header.Get("CDN-Cache-Control") == "" {
+					t.Fatalf("%s, for another site: %v", c.path, foreign.Header)
+				}
+				if len(got.Cookies()) == 0 && try < 100 {
+					time.Sleep(20 * time.Millisecond)
+					continue
+				}
+				if len(got.Cookies()) != 1 || got.Header.Get("Cache-Control") != c.want || got.Header.Get("CDN-Cache-Control") != "" {
+					t.Errorf("%s: %v", c.path, got.Header)
+				}
+				break
 			}
-			if len(got.Cookies()) == 0 && try < 100 {
-				time.Sleep(20 * time.Millisecond)
-				continue
-			}
-			if len(got.Cookies()) != 1 || got.Header.Get("Cache-Control") != c.want || got.Header.Get("CDN-Cache-Control") != "" {
-				t.Errorf("%s: %v", c.path, got.Header)
-			}
-			break
+		}
+	})
+}
+
+func TestSessionInUseLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newWorld(t).browser()
+		b.signIn("/")
+		if again := b.open("/"); len(again.Cookies()) != 0 {
+			t.Errorf("a new session is given the cookies %v", again.Cookies())
+		}
+		for range 3 {
+			time.Sleep(20 * time.Hour) // it would end after a day without use
+			b.open("/").wants(t, http.StatusOK)
+		}
+	})
+}
+
+// Every refusal says what to do, and nobody keeps it.
+func TestRefusals(t *testing.T) {
+	b := newWorld(t, generated).browser()
+	check := func(got answer, status int, sentence, retryAfter string) {
+		t.Helper()
+		if got.wants(t, status); !strings.HasPrefix(got.body, sentence) {
+			t.Errorf("%d says %q", status, got.body)
+		}
+		if got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Retry-After") != retryAfter {
+			t.Errorf("%d has the headers %v", status, got.Header)
 		}
 	}
+	b.store.broken = true
+	check(b.open("/"), http.StatusServiceUnavailable, "Who is signed in cannot be found out now.", "5")
+	check(b.open("/zoom/callback?state=x&code=y"), http.StatusServiceUnavailable, "Who is signed in cannot be found out now.", "5")
+	check(b.do(http.MethodPost, "/zoom/logout", "Origin", site), http.StatusServiceUnavailable, "Who is signed in cannot be found out now.", "5")
+	b.store.broken = false
+	check(b.open("/zoom/callback"), http.StatusBadRequest, "This sign-in cannot be finished.", "")
+	check(b.fetch("/"), http.StatusUnauthorized, "Sign in first:", "")
+	check(b.do(http.MethodPost, "/zoom/logout", "Origin", "https://evil.example"), http.StatusForbidden, "Nobody was signed in or out.", "")
+	check(b.do(http.MethodGet, "/zoom/logout"), http.StatusMethodNotAllowed, "This address takes another method.", "")
+	authorize, err := url.Parse(b.atZoom("/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(b.open("/zoom/callback?code=x&state="+authorize.Query().Get("state")), http.StatusBadGateway, "Zoom did not sign you in.", "")
 }
 
 func TestOnlyPageLoadsGoToZoom(t *testing.T) {
@@ -252,14 +364,47 @@ func TestCallbackOfAnotherBrowser(t *testing.T) {
 	stolen := mallory.approve(mallory.atZoom("/"))
 
 	again := victim.open(stolen) // login CSRF: the victim is to be signed in as somebody else
-	if again.wants(t, http.StatusSeeOther); !strings.HasPrefix(again.Header.Get("Location"), w.zoom.URL) {
-		t.Fatalf("sent to %q, want Zoom", again.Header.Get("Location"))
-	}
+	again.leadsTo(t, w.zoom.URL+"/oauth/authorize?")
 	forgetful := w.browser()
 	forgetful.open(victim.approve(again.Header.Get("Location"))).wants(t, http.StatusBadRequest)
 	if !errors.Is(w.why[len(w.why)-1], zoompkce.ErrLoginUnknown) {
 		t.Errorf("refused for %v", w.why)
 	}
+}
+
+func TestCallbackOfAnotherHandler(t *testing.T) {
+	w := newWorld(t)
+	w.mux.Handle("/other/", w.handler(site+"/other/callback"))
+	b := w.browser()
+	back := strings.Replace(b.approve(b.atZoom("/")), "/zoom/", "/other/", 1)
+	b.open(back).leadsTo(t, w.zoom.URL+"/oauth/authorize?")
+}
+
+// Who signs in while an operator ends all their sessions has to do so once more.
+func TestSignedOutMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser()
+		w.browser().signIn("/")
+		end := func() {
+			t.Helper()
+			time.Sleep(time.Minute)
+			if ended, err := w.manager.EndUser(t.Context(), "ada", time.Now()); err != nil || !ended {
+				t.Fatal(ended, err)
+			}
+			time.Sleep(time.Second)
+		}
+		back := b.approve(b.atZoom("/notes"))
+		end()
+		again := b.open(back)
+		again.leadsTo(t, w.zoom.URL+"/oauth/authorize?")
+		b.keeps(t, 1)
+		w.browser().signIn("/")
+		back = b.approve(again.Header.Get("Location"))
+		end()
+		b.open(back).wants(t, http.StatusBadGateway) // and not for ever
+		b.keeps(t, 0)
+	})
 }
 
 func TestCallbacksThatSignNobodyIn(t *testing.T) {
@@ -287,6 +432,7 @@ func TestCodeThatZoomRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.open("/zoom/callback?code=x&state="+authorize.Query().Get("state")).wants(t, http.StatusBadGateway)
+	b.keeps(t, 0) // the code may have been used: that login is over
 	b.atZoom("/")
 }
 
@@ -295,9 +441,10 @@ func TestTwoTabs(t *testing.T) {
 	first, second := b.atZoom("/one"), b.atZoom("/two")
 	b.open(b.approve(first)).wants(t, http.StatusSeeOther)
 	before := b.zoom.Count(zoomtest.CallCode)
-	if to := b.open(b.approve(second)); to.Header.Get("Location") != "/two" {
-		t.Errorf("the second tab is sent to %q", to.Header.Get("Location"))
-	}
+	back := b.approve(second)
+	b.open(back).leadsTo(t, "/two")
+	b.keeps(t, 1)
+	b.open(back).leadsTo(t, "/") // a reload
 	if calls := b.zoom.Count(zoomtest.CallCode); calls != before {
 		t.Errorf("a code that nobody needs was exchanged")
 	}
@@ -313,10 +460,24 @@ func TestStoreTrouble(t *testing.T) {
 	b.open("/").wants(t, http.StatusOK)
 }
 
+func TestStoreTroubleOfVisitors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newWorld(t).browser()
+		b.signIn("/")
+		time.Sleep(2 * time.Hour)
+		b.store.broken = true
+		b.open("/").wants(t, http.StatusServiceUnavailable)
+		b.fetch("/").wants(t, http.StatusServiceUnavailable)
+		b.store.broken = false
+		time.Sleep(time.Minute)
+		b.open("/").wants(t, http.StatusOK)
+	})
+}
+
 func TestNewRefuses(t *testing.T) {
 	for _, uri := range []string{
 		"", "/callback", "https://app.example.com", "https://app.example.com/", "https://app.example.com/a/../b",
-		"https://app.example.com/a?b=c", "https://app.example.com/zoom/logout", "https://app.example.com/a%62",
+		"://", "https://app.example.com/a?b=c", "https://app.example.com/zoom/logout", "https://app.example.com/a%62",
 	} {
 		if _, err := protect.New(new(zoompkce.Manager), uri, http.NotFoundHandler()); err == nil {
 			t.Errorf("%q is accepted", uri)

@@ -3,6 +3,7 @@ package storecheck_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,7 @@ import (
 type manager struct {
 	writable func() error
 	survey   func() (zoompkce.Survey, error)
+	adopted  error
 }
 
 func (m manager) ProveWritable(ctx context.Context) error {
@@ -29,7 +31,7 @@ func (m manager) ProveWritable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (m manager) AdoptFormerSecret(context.Context) error { return nil }
+func (m manager) AdoptFormerSecret(context.Context) error { return m.adopted }
 
 func (m manager) Survey(ctx context.Context, _ int) (zoompkce.Survey, error) {
 	if m.survey != nil {
@@ -72,16 +74,18 @@ func TestAtStart(t *testing.T) {
 		want  string // the beginnings of the messages
 		took  time.Duration
 	}{
-		"all is well":           {manager{fine, surveyed(zoompkce.Survey{Looked: 3, All: true})}, time.Hour, "", 0},
-		"cannot be written":     {manager{func() error { return broken }, surveyed(zoompkce.Survey{})}, time.Hour, "the session store cannot be written", 0},
-		"cannot be read":        {manager{fine, func() (zoompkce.Survey, error) { return zoompkce.Survey{}, broken }}, time.Hour, "the session store cannot be read", 0},
-		"a store that hangs":    {manager{}, time.Hour, "the session store cannot be written", 10 * time.Second},
-		"stopped while it hung": {manager{}, time.Second, "", time.Second},
-		"another secret":        {manager{fine, lost}, time.Hour, "the cookie secret does not open the 3 records that were looked at", 0},
+		"all is well":               {manager{writable: fine, survey: surveyed(zoompkce.Survey{Looked: 3, All: true})}, time.Hour, "", 0},
+		"cannot be written":         {manager{writable: func() error { return broken }, survey: surveyed(zoompkce.Survey{})}, time.Hour, "the session store cannot be written", 0},
+		"cannot be read":            {manager{writable: fine, survey: func() (zoompkce.Survey, error) { return zoompkce.Survey{}, broken }}, time.Hour, "the session store cannot be read", 0},
+		"the secret cannot be read": {manager{fine, lost, broken}, time.Hour, "the session store cannot be read", 0},
+		"a store that hangs":        {manager{}, time.Hour, "the session store cannot be written", 10 * time.Second},
+		"stopped while it hung":     {manager{}, time.Second, "", time.Second},
+		"another secret":            {manager{writable: fine, survey: lost}, time.Hour, "the cookie secret does not open the 3 records that were looked at", 0},
 		"and a former one": {
-			manager{fine, both},
+			manager{writable: fine, survey: both},
 			time.Hour,
-			"the cookie secret does not open 1 of all 3 records|the session store still holds the generated cookie secret", 0,
+			"the cookie secret does not open 1 of all 3 records|the session store still holds the generated cookie secret",
+			0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,5 +103,39 @@ func TestAtStart(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What an operator is told fits what was found.
+func TestJudge(t *testing.T) {
+	for name, tt := range map[string]struct {
+		survey zoompkce.Survey
+		want   []string // grave or not, the message and the beginning of the advice, a line each
+	}{
+		"nothing is sealed": {zoompkce.Survey{All: true}, nil},
+		"one of one": {zoompkce.Survey{Looked: 1, Unopened: 1, All: true, Secrets: []string{"a"}}, []string{
+			"true the cookie secret does not open the one record in the session store: their users get 503: write the secret that sealed them ",
+		}},
+		"two of two": {zoompkce.Survey{Looked: 2, Unopened: 2, All: true, Secrets: []string{"a"}}, []string{
+			"true the cookie secret does not open all 2 records in the session store: their users get 503: write the secret that sealed them ",
+		}},
+		"the generated secret is lost": {zoompkce.Survey{Looked: 2, Unopened: 1, All: true}, []string{
+			"true there is no generated cookie secret any more, and nothing opens all 2 records in the session store: their users get 503: " +
+				"put " + zoompkce.SecretKey("0a1b2c3d") + " back ",
+		}},
+		"a former secret": {zoompkce.Survey{Looked: 2, All: true, Secrets: []string{"a", "b"}, Former: "b"}, []string{
+			"false the session store still holds the generated cookie secret from before cookie secret was written: " +
+				"it opens what it has sealed, and seals nothing any more: remove " + zoompkce.SecretKey("0a1b2c3d") + " ",
+		}},
+	} {
+		found := storecheck.Judge(tt.survey, "0a1b2c3d", "TheApp")
+		if len(found) != len(tt.want) {
+			t.Fatalf("%s: %+v", name, found)
+		}
+		for i, f := range found {
+			if got := fmt.Sprintf("%v %s: %s", f.Grave, f.Message, f.Advice); !strings.HasPrefix(got, tt.want[i]) {
+				t.Errorf("%s: %s", name, got)
+			}
+		}
 	}
 }
