@@ -51,7 +51,7 @@ func TestNoSession(t *testing.T) {
 				w.Errorf("%s: %+v, %v", test.name, none, err)
 			}
 		}
-		if loads := w.store.counted("load"); loads > 2 {
+		if loads := w.store.counted("load"); loads > 3 { // one is at the note of a former secret, once
 			w.Errorf("%d loads for visitors who are signed out", loads)
 		}
 	})
