@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -137,6 +138,130 @@ func TestUnopenableRecord(t *testing.T) {
 				p.signedOut(b)
 				p.works(p.signIn("ada"))
 			})
+		})
+	}
+}
+
+// subject is all that a process may be asked about, made by another one.
+type subject struct {
+	b              *browser
+	session        *zoompkce.Session
+	login          *zoompkce.Login
+	code           string // of the login
+	ticket, client string
+	opened         *zoompkce.FrameTicket
+	page           string
+	consent        *zoompkce.Consent
+	allowed        string
+	tokens         *zoompkce.ProgramTokens
+	refreshing     *zoompkce.Session
+}
+
+func (p *process) subject() (s subject) {
+	s.b = p.signIn("ada")
+	time.Sleep(10 * time.Second) // so that the session may be renewed
+	s.login, s.code = p.begin(s.b, "ada")
+	s.session = p.session(s.b)
+	s.ticket = p.ticket(s.b)
+	s.consent, s.allowed, s.tokens = p.consented(s.b), p.allow(s.b), p.program(s.b)
+	var errs [4]error
+	s.opened, errs[0] = p.OpenFrameTicket(ctx, s.ticket)
+	s.client, errs[1] = p.SealClientID(ctx, issuer, []byte("a client"))
+	s.page, errs[2] = p.SealConsent(ctx, s.session, issuer, "")
+	s.refreshing, errs[3] = p.RefreshSession(ctx, issuer, s.tokens.RefreshToken, appClient.Hash)
+	p.must(errors.Join(errs[:]...))
+	return s
+}
+
+// In trouble with the store, be it about the secret that lies there or about what is
+// sealed with it, nobody hears a verdict: not even that nothing is to be done.
+func TestTroubleIsNoVerdict(t *testing.T) {
+	for name, test := range map[string]struct {
+		call func(p *process, s subject) error
+		away bool // it does without the store as long as it has the secret
+	}{
+		"BeginLogin": {func(p *process, s subject) error {
+			_, _, err := p.BeginLogin(ctx, nil, zoompkce.LoginRequest{RedirectURI: callbackURI})
+			return err
+		}, true},
+		"PendingLogin": {func(p *process, s subject) error {
+			_, err := p.PendingLogin(ctx, s.b.header(), zoompkce.BrowserFlow, stateOf(s.login))
+			return err
+		}, true},
+		"StateRestarted": {func(p *process, s subject) error {
+			_, err := p.StateRestarted(ctx, stateOf(s.login))
+			return err
+		}, true},
+		"SignIn":  {func(p *process, s subject) error { return p.finish(s.b, s.login, s.code) }, false},
+		"Session": {func(p *process, s subject) error { _, err := p.Session(ctx, s.b.header()); return err }, false},
+		"Renew": {func(p *process, s subject) error {
+			_, err := p.Renew(ctx, s.session)
+			return err
+		}, true},
+		"SignOut":    {func(p *process, s subject) error { return p.SignOut(ctx, s.b.header()) }, false},
+		"Disconnect": {func(p *process, s subject) error { return p.Disconnect(ctx, s.b.header()) }, false},
+		"EndUser":    {func(p *process, s subject) error { _, err := p.EndUser(ctx, "ada", time.Time{}); return err }, false},
+		"EndUsers":   {func(p *process, s subject) error { _, _, _, err := p.EndUsers(ctx, ""); return err }, false},
+		"UserStatus": {func(p *process, s subject) error { _, err := p.UserStatus(ctx, "ada"); return err }, false},
+		"UserSession": {func(p *process, s subject) error {
+			_, err := p.UserSession(ctx, "ada")
+			return err
+		}, false},
+		"UnopenableRecords": {func(p *process, s subject) error { _, err := p.UnopenableRecords(ctx, ""); return err }, false},
+		"Survey":            {func(p *process, s subject) error { _, err := p.Survey(ctx, 10); return err }, false},
+		"SignInFromContext": {func(p *process, s subject) error {
+			_, err := p.SignInFromContext(ctx, zoomapi.AppContext{UserID: "ada", ID: "context"})
+			return err
+		}, false},
+		"FrameTicket":     {func(p *process, s subject) error { _, err := p.FrameTicket(ctx, s.session); return err }, true},
+		"OpenFrameTicket": {func(p *process, s subject) error { _, err := p.OpenFrameTicket(ctx, s.ticket); return err }, false},
+		"RedeemFrameTicket": {func(p *process, s subject) error {
+			_, err := p.RedeemFrameTicket(ctx, s.opened, nil)
+			return err
+		}, false},
+		"SealClientID": {func(p *process, s subject) error { _, err := p.SealClientID(ctx, issuer, nil); return err }, true},
+		"OpenClientID": {func(p *process, s subject) error { _, err := p.OpenClientID(ctx, issuer, s.client); return err }, true},
+		"SealConsent":  {func(p *process, s subject) error { _, err := p.SealConsent(ctx, s.session, issuer, ""); return err }, true},
+		"OpenConsent":  {func(p *process, s subject) error { _, err := p.OpenConsent(ctx, s.session, issuer, s.page); return err }, true},
+		"AllowProgram": {func(p *process, s subject) error {
+			_, err := p.AllowProgram(ctx, s.session, s.consent, authorization)
+			return err
+		}, false},
+		"RedeemCode": {func(p *process, s subject) error { _, err := p.RedeemCode(ctx, redemption(s.allowed)); return err }, false},
+		"ProgramSession": {func(p *process, s subject) error {
+			_, err := p.ProgramSession(ctx, issuer, s.tokens.AccessToken)
+			return err
+		}, false},
+		"Programs":       {func(p *process, s subject) error { _, err := p.Programs(ctx, s.session); return err }, true},
+		"RefreshSession": {func(p *process, s subject) error { _, err := p.refreshProgram(s.tokens); return err }, false},
+		"RefreshProgram": {func(p *process, s subject) error {
+			_, err := p.RefreshProgram(ctx, s.refreshing, zoompkce.Resource{})
+			return err
+		}, false},
+		"EndProgram": {func(p *process, s subject) error {
+			program, _ := s.refreshing.Program()
+			return p.EndProgram(ctx, s.session, program.ID)
+		}, false},
+		"RevokeProgram": {func(p *process, s subject) error {
+			return p.RevokeProgram(ctx, issuer, s.tokens.AccessToken, appClient.Hash)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, known := range []bool{false, true} {
+				bubble(t, func(w *world) {
+					idle := func(c *zoompkce.ManagerConfig) { c.IdleTimeout = 100 * time.Second }
+					p, q := w.process(secrets(), withPrograms, idle), w.process(secrets(), withPrograms, idle)
+					s := p.subject()
+					if known {
+						q.beginAt(newBrowser(), zoompkce.LoginRequest{})
+					}
+					w.store.add(storeRule{op: "any", times: -1, err: zoompkce.ErrStoreClosed})
+					err := test.call(q, s)
+					if want := !known || !test.away; want != errors.As(err, new(*zoompkce.StoreError)) || !want && err != nil {
+						w.Errorf("with the secret in memory %v: %v", known, err)
+					}
+				})
+			}
 		})
 	}
 }
