@@ -1,6 +1,7 @@
 package zoompkce_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -55,6 +56,41 @@ func TestStoreTrouble(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who is overtaken by others tries again at once, and after three times a little later
+// each time; for as long as the store is waited for, and not for ever.
+func TestChangesThatOthersOvertake(t *testing.T) {
+	for times, waits := range map[int]bool{0: false, 2: false, 3: true, 30: true} {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			if times > 0 {
+				w.store.add(storeRule{op: "swap", times: times, err: zoompkce.ErrConflict})
+			}
+			began := time.Now()
+			w.must(p.SignOut(ctx, b.header()))
+			if took := time.Since(began); waits != (took > 0) || took > time.Second {
+				w.Errorf("overtaken %d times it took %v", times, took)
+			}
+			p.signedOut(b)
+		})
+	}
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		s, consent := p.session(b), p.consented(b)
+		w.store.add(storeRule{op: "swap", times: -1, err: zoompkce.ErrConflict})
+		w.took(2*time.Second, func() {
+			_, err := p.AllowProgram(ctx, s, consent, authorization)
+			if !errors.As(err, new(*zoompkce.StoreError)) || !errors.Is(err, context.DeadlineExceeded) {
+				w.Errorf("overtaken for ever: %v", err)
+			}
+		})
+		if err := p.SignOut(ctx, b.header()); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("overtaken for ever: %v", err)
+		}
+	})
 }
 
 // Within the sync interval the record is not read before a refresh.
