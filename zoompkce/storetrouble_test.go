@@ -167,11 +167,28 @@ func TestUnopenableRecord(t *testing.T) {
 				}
 				p.works(bob)
 
+				reads := func(n int) { w.store.add(storeRule{op: "load", times: n}) }
+				for _, trouble := range []func(){
+					func() { reads(1); w.store.fail("load", 1) },
+					func() { w.store.fail("swap", 1) },
+					func() { reads(2); w.store.fail("load", 1) }, // then it is done, and cannot be found so
+				} {
+					trouble()
+					if ended, err := p.EndUser(ctx, "ada", time.Time{}); ended || !errors.As(err, new(*zoompkce.StoreError)) {
+						w.Errorf("in store trouble: %v, %v", ended, err)
+					}
+					w.store.heal()
+				}
+				if _, err := w.store.Swap(ctx, mine, w.store.version(mine), damaged, time.Time{}); err != nil {
+					w.Fatal(err)
+				}
 				if ended, err := p.EndUser(ctx, "ada", time.Time{}); !ended || err != nil {
 					w.Errorf("the way out: %v, %v", ended, err)
 				}
-				time.Sleep(time.Second)
 				p.signedOut(b)
+				if status, err := p.UserStatus(ctx, "ada"); err != nil || !status.EndedAt.Equal(time.Now()) {
+					w.Errorf("%+v, %v", status, err)
+				}
 				p.works(p.signIn("ada"))
 			})
 		})

@@ -196,16 +196,17 @@ func TestEndUsersInStoreTrouble(t *testing.T) {
 		"no record can be read":    {storeRule{op: "load", times: 1, err: zoompkce.ErrStoreClosed}, 0, true},
 		"no record can be written": {storeRule{op: "swap", times: 1, err: zoompkce.ErrStoreClosed}, 0, true},
 		"one cannot be written":    {storeRule{op: "swap", times: 1, err: errStoreDown}, 1, false},
+		"none can be written":      {storeRule{op: "swap", times: 2, err: errStoreDown}, 2, false},
 		"the keys are not listed":  {storeRule{op: "list", times: 1, err: errStoreDown}, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
 				p := w.process()
 				p.signIn("ada")
-				p.signIn("bob")
+				w.process(secrets(secondSecret)).signIn("bob") // whose record does not open
 				w.store.add(test.rule)
 				ended, failed, _, err := p.EndUsers(ctx, "")
-				if test.trouble != errors.As(err, new(*zoompkce.StoreError)) || failed != test.failed || !test.trouble && ended != 1 {
+				if test.trouble != errors.As(err, new(*zoompkce.StoreError)) || failed != test.failed || !test.trouble && ended != 2-failed {
 					w.Errorf("%d ended, %d failed, %v", ended, failed, err)
 				}
 				again, failed, _, err := p.EndUsers(ctx, "")

@@ -160,6 +160,11 @@ func opOf(value []byte) string {
 	return "swap"
 }
 
+func (s *testStore) version(key string) string {
+	_, version, _ := s.Store.Load(ctx, key)
+	return version
+}
+
 // only is the key of the one record in the store.
 func (s *testStore) only(t *testing.T) string { return s.other(t, "") }
 
