@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,13 +130,18 @@ func TestStoreRecoversAtOnce(t *testing.T) {
 // A record that somebody damages, swaps or cannot be opened is trouble, and
 // stays what it is.
 func TestUnopenableRecord(t *testing.T) {
-	for name, damage := range map[string]func(sealed, other []byte) []byte{
-		"damaged":      func(sealed, _ []byte) []byte { sealed[len(sealed)-1] ^= 1; return sealed },
-		"empty":        func([]byte, []byte) []byte { return nil },
-		"of a newer":   func(sealed, _ []byte) []byte { sealed[0]++; return sealed },
-		"another's":    func(_, other []byte) []byte { return other },
-		"truncated":    func(sealed, _ []byte) []byte { return sealed[:20] },
-		"other secret": func(sealed, _ []byte) []byte { sealed[3] ^= 1; return sealed },
+	for name, test := range map[string]struct {
+		damage func(sealed, other []byte) []byte
+		reason string
+	}{
+		"damaged":      {func(sealed, _ []byte) []byte { sealed[len(sealed)-1] ^= 1; return sealed }, "it was damaged"},
+		"empty":        {func([]byte, []byte) []byte { return nil }, "it is too short"},
+		"short":        {func(sealed, _ []byte) []byte { return sealed[:8] }, "it is too short"},
+		"of a newer":   {func(sealed, _ []byte) []byte { sealed[0] = 3; return sealed }, "its format is 3, this version knows formats up to 2"},
+		"of none":      {func(sealed, _ []byte) []byte { sealed[0] = 0; return sealed }, "its format is 0"},
+		"another's":    {func(_, other []byte) []byte { return other }, "is not what belongs under this key"},
+		"truncated":    {func(sealed, _ []byte) []byte { return sealed[:20] }, "it was damaged"},
+		"other secret": {func(sealed, _ []byte) []byte { sealed[3] ^= 1; return sealed }, "not among the cookie secrets"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
@@ -145,14 +151,14 @@ func TestUnopenableRecord(t *testing.T) {
 				bob := p.signIn("bob")
 				other, _, _ := w.store.Load(ctx, w.store.other(t, mine))
 				value, version, _ := w.store.Load(ctx, mine)
-				damaged := damage(append([]byte(nil), value...), other)
+				damaged := test.damage(append([]byte(nil), value...), other)
 				version, err := w.store.Swap(ctx, mine, version, damaged, time.Time{})
 				if err != nil {
 					w.Fatal(err)
 				}
 				time.Sleep(11 * time.Second)
-				if !errors.As(p.storeTrouble(b), new(*zoompkce.UnopenableError)) {
-					w.Error("not called unopenable")
+				if err := p.storeTrouble(b); !errors.As(err, new(*zoompkce.UnopenableError)) || !strings.Contains(err.Error(), test.reason) {
+					w.Errorf("not called unopenable for %q: %v", test.reason, err)
 				}
 				fresh := newBrowser()
 				l, code := p.begin(fresh, "ada")
