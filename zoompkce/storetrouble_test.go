@@ -137,6 +137,7 @@ func TestUnopenableRecord(t *testing.T) {
 		"damaged":      {func(sealed, _ []byte) []byte { sealed[len(sealed)-1] ^= 1; return sealed }, "it was damaged"},
 		"empty":        {func([]byte, []byte) []byte { return nil }, "it is too short"},
 		"short":        {func(sealed, _ []byte) []byte { return sealed[:8] }, "it is too short"},
+		"the head":     {func(sealed, _ []byte) []byte { return sealed[:9] }, "it was damaged"},
 		"of a newer":   {func(sealed, _ []byte) []byte { sealed[0] = 3; return sealed }, "its format is 3, this version knows formats up to 2"},
 		"of none":      {func(sealed, _ []byte) []byte { sealed[0] = 0; return sealed }, "its format is 0"},
 		"another's":    {func(_, other []byte) []byte { return other }, "is not what belongs under this key"},
