@@ -230,6 +230,11 @@ func TestStateTellsOfARestart(t *testing.T) {
 		if got, _ := w.process(secrets(secondSecret, firstSecret)).StateRestarted(ctx, restarted); !got {
 			w.Error("a mark does not survive a rotation")
 		}
+		for range 3000 { // a byte of chance in the mark's place would be one now and then
+			if got, _ := p.StateRestarted(ctx, stateOf(p.beginAt(newBrowser(), zoompkce.LoginRequest{}))); got {
+				w.Fatal("a first login passes for a restarted one")
+			}
+		}
 		if got := len(stateOf(p.beginAt(newBrowser(), zoompkce.LoginRequest{}))); got != 66 {
 			w.Errorf("%d characters", got)
 		}

@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -125,5 +126,32 @@ func TestSignInReplacesWhatWasPresented(t *testing.T) {
 				w.Errorf("%d tokens live", n)
 			}
 		})
+	})
+}
+
+// A session that is presented twice hides none behind it.
+func TestSignOutOfSeveralSessions(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		a, b := p.signIn("ada"), p.signIn("ada")
+		w.must(p.SignOut(ctx, slices.Concat(a.header(), a.header(), b.header())))
+		p.signedOut(a)
+		p.signedOut(b)
+	})
+}
+
+// Whoever signs out as the last one takes the grant along; a session whose time is over
+// is nobody.
+func TestSignOutBesideAnExpiredSession(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(func(c *zoompkce.ManagerConfig) { c.MaxLifetime = time.Hour })
+		p.signIn("ada")
+		time.Sleep(30 * time.Minute)
+		b := p.signIn("ada")
+		time.Sleep(31 * time.Minute)
+		w.must(p.SignOut(ctx, b.header()))
+		if n := w.live(); n != 0 {
+			w.Errorf("%d tokens live on", n)
+		}
 	})
 }

@@ -162,8 +162,10 @@ func TestSeenIsNotedOnceADay(t *testing.T) {
 		renew := func(after time.Duration, writes int) {
 			w.Helper()
 			time.Sleep(after)
-			before := w.store.counted("swap")
-			c, err := p.Renew(ctx, p.session(b))
+			s := p.session(b)
+			synctest.Wait()
+			before, reads := w.store.counted("swap"), w.store.counted("load")
+			c, err := p.Renew(ctx, s)
 			if err != nil || c == nil {
 				w.Fatal(c, err)
 			}
@@ -171,6 +173,9 @@ func TestSeenIsNotedOnceADay(t *testing.T) {
 			synctest.Wait()
 			if got := w.store.counted("swap") - before; got != writes {
 				w.Errorf("%d writes, want %d", got, writes)
+			}
+			if got := w.store.counted("load") - reads; got != writes {
+				w.Errorf("%d reads, want %d", got, writes)
 			}
 		}
 		midnight := time.Until(time.Now().Truncate(24 * time.Hour).Add(24 * time.Hour))
