@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -200,6 +201,9 @@ func TestStoreGoesBack(t *testing.T) {
 			time.Sleep(30 * time.Second)
 			if p.works(b) != token {
 				w.Error("the newer token is forgotten")
+			}
+			if got := p.outcomes(zoompkce.EventRefresh); !slices.Equal(got, []string{"ok", "unsaved"}) {
+				w.Errorf("told of %q", got)
 			}
 			time.Sleep(time.Minute)
 			if q := w.process(); q.works(b) != token {

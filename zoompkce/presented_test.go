@@ -155,3 +155,21 @@ func TestSignOutBesideAnExpiredSession(t *testing.T) {
 		}
 	})
 }
+
+// A sign-out that fails, and tokens that Zoom cannot be told of, are told as what they are.
+func TestSignOutInTrouble(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		w.store.fail("swap", 1)
+		if err := p.SignOut(ctx, b.header()); !errors.As(err, new(*zoompkce.StoreError)) || len(p.outcomes(zoompkce.EventSignedOut)) != 0 {
+			w.Errorf("%v, told of %q", err, p.outcomes(zoompkce.EventSignedOut))
+		}
+		w.zoom.Fail(zoomtest.CallRefresh, 1, zoomtest.Status(500, ""))
+		w.must(p.SignOut(ctx, b.header()))
+		if n := len(p.outcomes(zoompkce.EventSignedOut)); n != 1 || len(p.outcomes(zoompkce.EventRevokeFailed)) != 1 {
+			w.Errorf("told of %d sign-outs and of %q", n, p.outcomes(zoompkce.EventRevokeFailed))
+		}
+	})
+}
