@@ -287,6 +287,9 @@ func TestCookieAttributes(t *testing.T) {
 			if deleted := map[string]bool{set[4].Name: true, set[5].Name: true}; len(deleted) != 2 || !deleted[l0.Name] || !deleted[p.SessionCookieName()] {
 				w.Errorf("deleted: %v", deleted)
 			}
+			if login := set[0].MaxAge; login != 600 || in.Cookie.MaxAge != 24*60*60 {
+				w.Errorf("they live for %d s and %d s", login, in.Cookie.MaxAge)
+			}
 			if len(set) != 6 {
 				w.Errorf("%d cookies", len(set))
 			}
