@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // AdoptFormerSecret has a generated secret that the store still holds open what it has
@@ -125,14 +127,21 @@ func (m *Manager) usedBefore(ctx context.Context, k *keys) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	errUsed := errors.New("in use")
+	looks, ctx := errgroup.WithContext(ctx)
+	looks.SetLimit(32) // one after the other takes too long in a store across a network, where nobody could wait for it
 	for _, key := range drawn {
-		found, err := m.look(ctx, k, key)
-		if err != nil {
-			return false, err
-		}
-		if found != nil && found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew)) {
-			return true, nil
-		}
+		looks.Go(func() error {
+			found, err := guard(func() (*foundRecord, error) { return m.look(ctx, k, key) })
+			if err == nil && found != nil && found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew)) {
+				err = errUsed
+			}
+			return err
+		})
 	}
-	return false, nil
+	err = looks.Wait()
+	if errors.Is(err, errUsed) {
+		return true, nil
+	}
+	return false, err
 }

@@ -2,6 +2,7 @@ package zoompkce_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -148,6 +149,30 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			w.store.add(storeRule{op: "load", times: 3, delay: 200 * time.Millisecond})
 			go p.AdoptFormerSecret(ctx)
 			time.Sleep(300 * time.Millisecond)
+			p.works(b)
+		})
+	})
+	t.Run("many users in a store that takes its time", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			b := w.process(generated).signIn("ada")
+			keys, _, err := w.store.List(ctx, "", "")
+			w.must(err)
+			for _, key := range keys {
+				sealed, _, err := w.store.Load(ctx, key)
+				if w.must(err); sealed[0] >= ' ' || strings.HasSuffix(key, "/secret") {
+					continue // no record of a user
+				}
+				for i := range 1500 { // as good as others that only the generated one opens
+					_, err := w.store.Swap(ctx, fmt.Sprintf("%s%04x", key[:len(key)-4], i), "", sealed, time.Time{})
+					if err != nil && !errors.Is(err, zoompkce.ErrConflict) {
+						t.Fatal(err)
+					}
+				}
+			}
+			p := w.process(own)
+			w.store.add(storeRule{op: "load", times: -1, delay: 30 * time.Millisecond})
+			_ = p.AdoptFormerSecret(ctx)
+			time.Sleep(time.Minute)
 			p.works(b)
 		})
 	})

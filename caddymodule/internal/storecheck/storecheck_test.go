@@ -79,7 +79,8 @@ func TestAtStart(t *testing.T) {
 		"stopped while it hung": {manager{}, time.Second, "", time.Second},
 		"another secret":        {manager{fine, lost}, time.Hour, "the cookie secret does not open the 3 records that were looked at", 0},
 		"and a former one": {
-			manager{fine, both}, time.Hour,
+			manager{fine, both},
+			time.Hour,
 			"the cookie secret does not open 1 of all 3 records|the session store still holds the generated cookie secret", 0,
 		},
 	} {
