@@ -321,6 +321,9 @@ func TestEventsOfAProgram(t *testing.T) {
 		p := w.process(withPrograms)
 		tokens := p.refreshed(p.program(p.signIn("ada")))
 		w.must(p.RevokeProgram(ctx, issuer, tokens.AccessToken, appClient.Hash))
+		synctest.Wait()
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		told := map[zoompkce.EventKind]bool{}
 		for _, e := range p.events {
 			told[e.Kind] = true

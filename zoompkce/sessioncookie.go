@@ -156,12 +156,13 @@ func (m *Manager) ExpiresAt(s *Session) time.Time {
 // noteSeen keeps the day a session was last seen on in the record, at most
 // once a day.
 func (m *Manager) noteSeen(s *Session, now time.Time) {
-	if open := s.snap.record.session(s.cookie.id); open == nil || open.Seen >= dayOf(now) {
+	u, id := s.user, s.cookie.id // the session gets another cookie meanwhile
+	if open := s.snap.record.session(id); open == nil || open.Seen >= dayOf(now) {
 		return
 	}
 	m.run(func(ctx context.Context) {
-		_, _ = m.change(ctx, storeTimeout, s.user, "noting a session's day", func(r *record) error {
-			open := r.session(s.cookie.id)
+		_, _ = m.change(ctx, storeTimeout, u, "noting a session's day", func(r *record) error {
+			open := r.session(id)
 			if open == nil || open.Seen >= dayOf(now) {
 				return errUnchanged
 			}
