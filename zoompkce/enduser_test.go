@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -77,5 +78,107 @@ func TestEndUserStopsALoginOfThisProcess(t *testing.T) {
 func (w *world) end(p *process, event time.Time) {
 	if _, err := p.EndUser(ctx, "ada", event); err != nil {
 		w.Error(err)
+	}
+}
+
+// An operator's end takes a kept grant with it, and tells Zoom; a message from Zoom
+// tells Zoom nothing.
+func TestEndUserEndsTheGrant(t *testing.T) {
+	for name, test := range map[string]struct {
+		before  func(w *world, p *process, b *browser)
+		message bool
+	}{
+		"of a session": {before: func(*world, *process, *browser) {}},
+		"a kept one":   {before: func(w *world, p *process, b *browser) { w.must(p.SignOut(ctx, b.header())) }},
+		"one that is not saved yet": {before: func(w *world, p *process, b *browser) {
+			toExpiry()
+			p.breakSave(b, func() { w.store.fail("swap", 1) })
+		}},
+		"by a message": {message: true, before: func(w *world, _ *process, _ *browser) {
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			time.Sleep(time.Minute)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(keep(24 * time.Hour))
+				b := p.signIn("ada")
+				test.before(w, p, b)
+				event, revoked := time.Time{}, 1
+				if test.message {
+					event, revoked = time.Now(), 0
+				}
+				if ended, err := p.EndUser(ctx, "ada", event); !ended || err != nil {
+					w.Errorf("%v, %v", ended, err)
+				}
+				synctest.Wait()
+				if w.live() != 0 || len(p.outcomes(zoompkce.EventUserEnded)) != 1 {
+					w.Errorf("%d tokens live on, told of %d users", w.live(), len(p.outcomes(zoompkce.EventUserEnded)))
+				}
+				w.calls(zoomtest.CallRevoke, revoked)
+				p.signedOut(b)
+			})
+		})
+	}
+}
+
+// An older message does not take back what a later end has stopped, and a later end
+// counts although there was one before.
+func TestEndsOfAUserInAnyOrder(t *testing.T) {
+	for name, end := range map[string]func(w *world, q *process, began time.Time){
+		"an older message afterwards": func(w *world, q *process, began time.Time) {
+			w.end(q, time.Time{})
+			w.end(q, began.Add(-30*time.Second))
+		},
+		"an older message before": func(w *world, q *process, began time.Time) {
+			w.end(q, began.Add(-30*time.Second))
+			w.end(q, time.Time{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(), w.process()
+				p.signIn("ada")
+				time.Sleep(time.Minute)
+				began, b := time.Now(), newBrowser()
+				l := p.beginAt(b, zoompkce.LoginRequest{})
+				time.Sleep(6 * time.Minute)
+				end(w, q, began)
+				if err := p.finish(b, l, p.consent(l, "ada")); !errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
+					w.Errorf("the sign-in: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// Zoom is asked about a sign-in that may be older than a message only where its answer tells.
+func TestEndUserAsksZoomWhereItTells(t *testing.T) {
+	for name, test := range map[string]struct {
+		since, after time.Duration // the message came so long before the sign-in, and is told so long after it
+		asks         int
+	}{
+		"long before":               {since: 6 * time.Minute, asks: 0},
+		"shortly before":            {since: time.Minute, asks: 1},
+		"with a token that is over": {since: time.Minute, after: time.Hour - 30*time.Second, asks: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				b := p.signIn("ada")
+				event := time.Now().Add(-test.since)
+				time.Sleep(test.after)
+				w.zoom.ResetCounts()
+				if ended, err := p.EndUser(ctx, "ada", event); ended || err != nil {
+					w.Errorf("%v, %v", ended, err)
+				}
+				w.calls(zoomtest.CallMe, test.asks)
+				p.works(b)
+				w.zoom.Fail(zoomtest.CallMe, 1, zoomtest.Status(500, ""))
+				if _, err := p.EndUser(ctx, "ada", event); (err != nil) != (test.asks > 0) {
+					w.Errorf("with Zoom in trouble: %v", err)
+				}
+			})
+		})
 	}
 }

@@ -176,6 +176,21 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			p.signedOut(planted)
 		})
 	})
+	t.Run("nor where it cannot be found out whether that was in use", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.process(own).signIn("ada")
+			time.Sleep(time.Hour)
+			w.plant(secondSecret[:zoompkce.MinSecretLen])
+			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
+			p := w.process(own)
+			w.store.fail("list", 1)
+			if err := p.AdoptFormerSecret(ctx); err == nil {
+				w.Error("found out nevertheless")
+			}
+			time.Sleep(2 * time.Second)
+			p.signedOut(planted)
+		})
+	})
 	t.Run("one that takes the place of the former opens nothing", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			former := w.process(generated).signIn("ada")

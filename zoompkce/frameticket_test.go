@@ -46,6 +46,9 @@ func TestFrameTicket(t *testing.T) {
 		issuer, p := w.process(), w.process()
 		window, frame := issuer.signIn("ada"), newBrowser()
 		p.mustRedeem(frame, issuer.ticket(window))
+		if n := len(p.outcomes(zoompkce.EventSignedIn)); n != 1 {
+			w.Errorf("told of %d sign-ins", n)
+		}
 		if got := p.session(frame); got.Profile().ID != "ada" || !got.Framed() {
 			w.Errorf("the frame's session: %+v, framed %v", got.Profile(), got.Framed())
 		}
@@ -153,6 +156,21 @@ func TestFrameTicketExpires(t *testing.T) {
 	})
 }
 
+// Nor does a ticket outlast the time that its session may last.
+func TestFrameTicketOfAnExpiredSession(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(func(c *zoompkce.ManagerConfig) { c.MaxLifetime = time.Hour })
+		window := p.signIn("ada")
+		time.Sleep(time.Hour - 30*time.Second)
+		ticket := p.ticket(window)
+		time.Sleep(30 * time.Second)
+		err := p.redeem(newBrowser(), ticket)
+		if none, _ := errors.AsType[*zoompkce.NoSessionError](err); none == nil || none.Reason != "expired" {
+			w.Errorf("%v", err)
+		}
+	})
+}
+
 // A ticket is worth nothing once its session has ended, also where this process does not
 // know of the end yet.
 func TestFrameTicketEndsWithItsSession(t *testing.T) {
@@ -191,6 +209,7 @@ func TestFrameTicketAndFormerSessions(t *testing.T) {
 			p.mustRedeem(frame, p.ticket(window))
 			time.Sleep(time.Second)
 			p.signedOut(former)
+			w.process().signedOut(former)
 			if got := p.session(frame); got.Profile().ID != "ada" || !got.Framed() {
 				w.Errorf("after %s the frame is %s's", user, got.Profile().ID)
 			}
@@ -208,7 +227,7 @@ func TestNoFrameTicket(t *testing.T) {
 		flipped[len(flipped)/2] ^= 1
 		foreign := w.process(func(c *zoompkce.ManagerConfig) { c.Secrets = [][]byte{secondSecret} })
 		for name, value := range map[string]string{
-			"none": "", "nonsense": "%", "too short": ticket[:20], "changed": string(flipped), "long": strings.Repeat("A", 1<<20),
+			"none": "", "nonsense": "%", "something behind it": ticket + "%", "too short": ticket[:20], "changed": string(flipped), "long": strings.Repeat("A", 1<<20),
 			"a session cookie": window.cookies[p.SessionCookieName()],
 		} {
 			if err := p.redeem(newBrowser(), value); !errors.Is(err, zoompkce.ErrNoTicket) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -201,6 +202,9 @@ func TestStoreGoesBack(t *testing.T) {
 			if p.works(b) != token {
 				w.Error("the newer token is forgotten")
 			}
+			if got := p.outcomes(zoompkce.EventRefresh); !slices.Equal(got, []string{"ok", "unsaved"}) {
+				w.Errorf("told of %q", got)
+			}
 			time.Sleep(time.Minute)
 			if q := w.process(); q.works(b) != token {
 				w.Error("the newer token is not saved again")
@@ -259,6 +263,39 @@ func TestStoreGoesBack(t *testing.T) {
 			restore()
 			time.Sleep(time.Minute)
 			p.signedOut(a)
+		})
+	})
+	t.Run("before a message ended the user", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			a := p.signIn("ada")
+			tokens, code := p.program(a), p.allow(a)
+			restore := w.snapshotOf(w.store.only(t))
+			time.Sleep(time.Second)
+			event := time.Now()
+			time.Sleep(time.Second)
+			w.end(p, event)
+			restore()
+			time.Sleep(11 * time.Second)
+			p.signedOut(a)
+			if reason := p.out(tokens); reason != "ended" {
+				w.Errorf("the program's token is %s", reason)
+			}
+			_, err := p.RedeemCode(ctx, redemption(code))
+			p.invalid(err, "expired")
+		})
+	})
+	t.Run("before a frame's session took the place of another", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			window, former := p.signIn("ada"), p.signIn("ada")
+			restore := w.snapshotOf(w.store.only(t))
+			frame := copyOf(former)
+			p.mustRedeem(frame, p.ticket(window))
+			restore()
+			time.Sleep(time.Minute)
+			p.signedOut(former)
+			p.works(window)
 		})
 	})
 }

@@ -120,6 +120,13 @@ func TestLoginIsRefused(t *testing.T) {
 			w.Error(err)
 		}
 
+		// Another jar of the browser may have kept an older one.
+		newer := newBrowser()
+		newerState := stateOf(p.beginAt(newer, zoompkce.LoginRequest{Flow: zoompkce.AppFlow}))
+		if err := pending(p, zoompkce.AppFlow, newerState, append(inApp.header(), newer.header()...)...); err != nil {
+			w.Errorf("behind an older one: %v", err)
+		}
+
 		time.Sleep(10 * time.Minute)
 		if err := pending(p, zoompkce.BrowserFlow, state, name+"="+value); err != nil {
 			w.Errorf("after ten minutes: %v", err)
@@ -178,6 +185,24 @@ func TestLoginCookiesAreBounded(t *testing.T) {
 	}
 }
 
+// A browser that restores its tabs begins a dozen logins at once.
+func TestTwelveLogins(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(func(c *zoompkce.ManagerConfig) { c.Cookies.Prefix = "z" })
+		b := p.signIn("ada")
+		for _, other := range []string{"_abcd", "_not-hexa"} {
+			b.cookies[p.SessionCookieName()+other] = "not a login's"
+		}
+		others := len(b.cookies)
+		for n := range 15 {
+			p.beginAt(b, zoompkce.LoginRequest{RedirectURI: "https://a/"})
+			if got, want := len(b.cookies)-others, min(n+1, 12); got != want {
+				w.Errorf("after %d: %d, want %d", n+1, got, want)
+			}
+		}
+	})
+}
+
 func TestStateTellsOfARestart(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process()
@@ -204,6 +229,11 @@ func TestStateTellsOfARestart(t *testing.T) {
 		}
 		if got, _ := w.process(secrets(secondSecret, firstSecret)).StateRestarted(ctx, restarted); !got {
 			w.Error("a mark does not survive a rotation")
+		}
+		for range 3000 { // a byte of chance in the mark's place would be one now and then
+			if got, _ := p.StateRestarted(ctx, stateOf(p.beginAt(newBrowser(), zoompkce.LoginRequest{}))); got {
+				w.Fatal("a first login passes for a restarted one")
+			}
 		}
 		if got := len(stateOf(p.beginAt(newBrowser(), zoompkce.LoginRequest{}))); got != 66 {
 			w.Errorf("%d characters", got)
@@ -245,6 +275,7 @@ func TestCookieAttributes(t *testing.T) {
 			if err != nil {
 				w.Fatal(err)
 			}
+			l0 := set[0]
 			b.set(set...)
 			in, err := p.SignIn(ctx, l, p.consent(l, "ada"), nil)
 			if err != nil {
@@ -252,7 +283,13 @@ func TestCookieAttributes(t *testing.T) {
 			}
 			b.set(in.Cookie)
 			set = append(set, in.Cookie, p.Cookie("x", "1", time.Minute), p.DropLogin(l))
-			set = append(set, p.ClearCookies(append(b.header(), "foreign=1"))...)
+			set = append(set, p.ClearCookies(append(b.header(), b.header()[0], "foreign=1"))...)
+			if deleted := map[string]bool{set[4].Name: true, set[5].Name: true}; len(deleted) != 2 || !deleted[l0.Name] || !deleted[p.SessionCookieName()] {
+				w.Errorf("deleted: %v", deleted)
+			}
+			if login := set[0].MaxAge; login != 600 || in.Cookie.MaxAge != 24*60*60 {
+				w.Errorf("they live for %d s and %d s", login, in.Cookie.MaxAge)
+			}
 			if len(set) != 6 {
 				w.Errorf("%d cookies", len(set))
 			}
@@ -273,6 +310,33 @@ func TestCookieAttributes(t *testing.T) {
 			if got := p.CookieValue(b.header(), "note"); got != "42" || p.CookieValue(nil, "note") != "" {
 				w.Errorf("%q", got)
 			}
+			if got := p.CookieValue([]string{p.SessionCookieName() + "_note"}, "note"); got != "" {
+				w.Errorf("of a name alone: %q", got)
+			}
+		}
+	})
+}
+
+// A cookie lives for whole seconds, and not for one less: 0 would be its deletion.
+func TestCookieLife(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		for life, want := range map[time.Duration]int{
+			-time.Hour: -1, 0: -1, 1: 1, time.Second: 1, time.Second + 1: 2, time.Minute: 60,
+		} {
+			if got := p.Cookie("x", "1", life).MaxAge; got != want {
+				w.Errorf("for %v: Max-Age %d, want %d", life, got, want)
+			}
+		}
+	})
+}
+
+// What no browser would keep is an error at once, and not a login that is never found again.
+func TestLoginThatFitsNoCookie(t *testing.T) {
+	bubble(t, func(w *world) {
+		req := zoompkce.LoginRequest{RedirectURI: callbackURI, ReturnURL: "/" + strings.Repeat("a", 4096)}
+		if _, cookies, err := w.process().BeginLogin(ctx, nil, req); err == nil {
+			w.Errorf("%d cookies, no error", len(cookies))
 		}
 	})
 }

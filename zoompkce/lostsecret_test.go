@@ -1,10 +1,12 @@
 package zoompkce_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 )
 
@@ -168,4 +170,54 @@ func (p *process) redeems(code string) {
 		p.Fatalf("redeeming: %v", err)
 	}
 	p.process(secrets(), withPrograms).in(tokens)
+}
+
+// Visitors with what nobody has sealed cause one look at the generated secret a second.
+func TestGarbageAndTheGeneratedSecret(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(secrets())
+		p.signIn("ada")
+		garbage := []string{p.SessionCookieName() + "=" + strings.Repeat("A", 200)}
+		for range 2 {
+			time.Sleep(time.Second)
+			before := w.store.counted("load")
+			for range 10 {
+				if _, err := p.Session(ctx, garbage); err == nil {
+					w.Error("garbage is a session")
+				}
+			}
+			if n := w.store.counted("load") - before; n != 1 {
+				w.Errorf("%d reads", n)
+			}
+		}
+	})
+}
+
+// A secret of which the store does not say that it has it seals nothing.
+func TestGeneratedSecretThatMayBeLost(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(secrets())
+		w.store.fail("swap", 1)
+		req := zoompkce.LoginRequest{RedirectURI: callbackURI}
+		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("%v", err)
+		}
+		p.works(p.signIn("ada"))
+	})
+}
+
+// A visitor who has gone away hears of no verdict.
+func TestVisitorsWhoGoAway(t *testing.T) {
+	bubble(t, func(w *world) {
+		b := w.process().signIn("ada")
+		w.store.hang("load")
+		gone, leave := contextWithCancel()
+		leave()
+		if _, err := w.process().Session(gone, b.header()); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("%v", err)
+		}
+		if _, err := w.process(secrets()).Session(gone, b.header()); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("before the secret is there: %v", err)
+		}
+	})
 }

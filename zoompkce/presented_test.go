@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -125,5 +126,50 @@ func TestSignInReplacesWhatWasPresented(t *testing.T) {
 				w.Errorf("%d tokens live", n)
 			}
 		})
+	})
+}
+
+// A session that is presented twice hides none behind it.
+func TestSignOutOfSeveralSessions(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		a, b := p.signIn("ada"), p.signIn("ada")
+		w.must(p.SignOut(ctx, slices.Concat(a.header(), a.header(), b.header())))
+		p.signedOut(a)
+		p.signedOut(b)
+	})
+}
+
+// Whoever signs out as the last one takes the grant along; a session whose time is over
+// is nobody.
+func TestSignOutBesideAnExpiredSession(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(func(c *zoompkce.ManagerConfig) { c.MaxLifetime = time.Hour })
+		p.signIn("ada")
+		time.Sleep(30 * time.Minute)
+		b := p.signIn("ada")
+		time.Sleep(31 * time.Minute)
+		w.must(p.SignOut(ctx, b.header()))
+		if n := w.live(); n != 0 {
+			w.Errorf("%d tokens live on", n)
+		}
+	})
+}
+
+// A sign-out that fails, and tokens that Zoom cannot be told of, are told as what they are.
+func TestSignOutInTrouble(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		w.store.fail("swap", 1)
+		if err := p.SignOut(ctx, b.header()); !errors.As(err, new(*zoompkce.StoreError)) || len(p.outcomes(zoompkce.EventSignedOut)) != 0 {
+			w.Errorf("%v, told of %q", err, p.outcomes(zoompkce.EventSignedOut))
+		}
+		w.zoom.Fail(zoomtest.CallRefresh, 1, zoomtest.Status(500, ""))
+		w.must(p.SignOut(ctx, b.header()))
+		if n := len(p.outcomes(zoompkce.EventSignedOut)); n != 1 || len(p.outcomes(zoompkce.EventRevokeFailed)) != 1 {
+			w.Errorf("told of %d sign-outs and of %q", n, p.outcomes(zoompkce.EventRevokeFailed))
+		}
 	})
 }

@@ -270,3 +270,17 @@ func TestConsentOfAnEndedSession(t *testing.T) {
 		}
 	})
 }
+
+// The grant lives as long as a program does, also beside a code that nobody has come for.
+func TestSignOutLeavesProgramsAndCodes(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		tokens, code := p.program(b), p.allow(b)
+		w.must(p.SignOut(ctx, b.header()))
+		p.in(tokens)
+		if _, err := p.RedeemCode(ctx, redemption(code)); err != nil {
+			w.Errorf("the code: %v", err)
+		}
+	})
+}

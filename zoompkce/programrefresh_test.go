@@ -314,3 +314,56 @@ func TestRefreshOfAnotherClient(t *testing.T) {
 		p.in(p.refreshed(tokens))
 	})
 }
+
+// What operators hear of a program names whose it is, from its beginning to its end.
+func TestEventsOfAProgram(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		tokens := p.refreshed(p.program(p.signIn("ada")))
+		w.must(p.RevokeProgram(ctx, issuer, tokens.AccessToken, appClient.Hash))
+		synctest.Wait()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		told := map[zoompkce.EventKind]bool{}
+		for _, e := range p.events {
+			told[e.Kind] = true
+			if e.UserID != "ada" {
+				w.Errorf("%s of %q", e.Kind, e.UserID)
+			}
+			if of := e.Kind == zoompkce.EventProgramAllowed || e.Kind == zoompkce.EventProgramEnded; of && (e.Client == nil || *e.Client != appClient) {
+				w.Errorf("%s of %+v", e.Kind, e.Client)
+			}
+		}
+		if !told[zoompkce.EventProgramAllowed] || !told[zoompkce.EventProgramRefresh] || !told[zoompkce.EventProgramEnded] {
+			w.Errorf("told of %v", told)
+		}
+	})
+}
+
+// A program is revoked where its tokens come from, or are for, and nowhere else.
+func TestRevocationElsewhere(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		const api = "https://api.example"
+		at := authorization
+		at.Resource = zoompkce.Resource{Origin: api}
+		for name, test := range map[string]struct {
+			issuer string
+			known  bool
+		}{"the issuer": {issuer, true}, "the resource": {api, true}, "another": {"https://other.example", false}} {
+			code, err := p.AllowProgram(ctx, p.session(b), p.consented(b), at)
+			w.must(err)
+			tokens, err := p.RedeemCode(ctx, redemption(code))
+			w.must(err)
+			err = p.RevokeProgram(ctx, test.issuer, tokens.RefreshToken, appClient.Hash)
+			if test.known && err != nil || !test.known && !errors.Is(err, zoompkce.ErrUnknownToken) {
+				w.Errorf("at %s: %v", name, err)
+			}
+			_, err = p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+			if ended := err != nil; ended != test.known {
+				w.Errorf("at %s: %v", name, err)
+			}
+		}
+	})
+}

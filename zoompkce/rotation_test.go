@@ -124,6 +124,11 @@ func TestSecretsAreChecked(t *testing.T) {
 			t.Errorf("%s: the error tells the secret: %v", name, err)
 		}
 	}
+	second := [][]byte{firstSecret, []byte("short")}
+	if _, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: w.store, Secrets: second}); err == nil ||
+		!strings.Contains(err.Error(), "secret 2 has 5 bytes, it needs 32") {
+		t.Errorf("of the second one: %v", err)
+	}
 	if _, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client}); err == nil {
 		t.Error("a manager without a store")
 	}

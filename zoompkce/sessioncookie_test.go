@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -151,4 +152,55 @@ func TestSessionCookieFitsAnywhere(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The record notes the day a session was last seen on, and is not written for less.
+func TestSeenIsNotedOnceADay(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		renew := func(after time.Duration, writes int) {
+			w.Helper()
+			time.Sleep(after)
+			s := p.session(b)
+			synctest.Wait()
+			before, reads := w.store.counted("swap"), w.store.counted("load")
+			c, err := p.Renew(ctx, s)
+			if err != nil || c == nil {
+				w.Fatal(c, err)
+			}
+			b.set(c)
+			synctest.Wait()
+			if got := w.store.counted("swap") - before; got != writes {
+				w.Errorf("%d writes, want %d", got, writes)
+			}
+			if got := w.store.counted("load") - reads; got != writes {
+				w.Errorf("%d reads, want %d", got, writes)
+			}
+		}
+		midnight := time.Until(time.Now().Truncate(24 * time.Hour).Add(24 * time.Hour))
+		renew(midnight-61*time.Minute, 0)
+		renew(time.Hour, 0)
+		renew(time.Hour, 1)
+		renew(time.Hour, 0)
+	})
+}
+
+// An app that has no scope for the profile hears of ids alone.
+func TestSignInTellsOfProfilesWithoutNames(t *testing.T) {
+	for outcome, users := range map[string][]zoomtest.User{
+		"":         {{ID: "name", FirstName: "Ada"}, {ID: "address", Email: "ada@example.com", Verified: 1}},
+		"ids_only": {{ID: "neither"}},
+	} {
+		for _, user := range users {
+			bubble(t, func(w *world) {
+				w.zoom.AddUser(user)
+				p := w.process()
+				p.signIn(user.ID)
+				if got := p.outcomes(zoompkce.EventSignedIn); len(got) != 1 || got[0] != outcome {
+					w.Errorf("%s: %q", user.ID, got)
+				}
+			})
+		}
+	}
 }

@@ -184,3 +184,36 @@ func TestEndUsersGoesByPages(t *testing.T) {
 		}
 	})
 }
+
+// What cannot be ended now is counted if it is one user's trouble, and an error if it is
+// the store's; nobody is passed over.
+func TestEndUsersInStoreTrouble(t *testing.T) {
+	for name, test := range map[string]struct {
+		rule    storeRule
+		failed  int
+		trouble bool
+	}{
+		"no record can be read":    {storeRule{op: "load", times: 1, err: zoompkce.ErrStoreClosed}, 0, true},
+		"no record can be written": {storeRule{op: "swap", times: 1, err: zoompkce.ErrStoreClosed}, 0, true},
+		"one cannot be written":    {storeRule{op: "swap", times: 1, err: errStoreDown}, 1, false},
+		"none can be written":      {storeRule{op: "swap", times: 2, err: errStoreDown}, 2, false},
+		"the keys are not listed":  {storeRule{op: "list", times: 1, err: errStoreDown}, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				p.signIn("ada")
+				w.process(secrets(secondSecret)).signIn("bob") // whose record does not open
+				w.store.add(test.rule)
+				ended, failed, _, err := p.EndUsers(ctx, "")
+				if test.trouble != errors.As(err, new(*zoompkce.StoreError)) || failed != test.failed || !test.trouble && ended != 2-failed {
+					w.Errorf("%d ended, %d failed, %v", ended, failed, err)
+				}
+				again, failed, _, err := p.EndUsers(ctx, "")
+				if ended+again != 2 || failed != 0 || err != nil {
+					w.Errorf("and then %d ended, %d failed, %v", again, failed, err)
+				}
+			})
+		})
+	}
+}

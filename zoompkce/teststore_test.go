@@ -21,7 +21,7 @@ type testStore struct {
 }
 
 type storeRule struct {
-	op    string // load, swap, trial or any
+	op    string // load, swap, trial, list or any
 	times int    // < 0: until healed
 	after bool   // what was asked for is done nevertheless
 	err   error
@@ -143,6 +143,15 @@ func (s *testStore) Swap(ctx context.Context, key, old string, value []byte, exp
 	return version, err
 }
 
+func (s *testStore) List(ctx context.Context, prefix, cursor string) ([]string, string, error) {
+	if r := s.rule("list"); r != nil {
+		if err := r.apply(ctx); err != nil {
+			return nil, "", err
+		}
+	}
+	return s.Store.List(ctx, prefix, cursor)
+}
+
 // opOf tells what a manager writes to find out whether it can from what it keeps.
 func opOf(value []byte) string {
 	if string(value) == "trial" {
@@ -151,13 +160,18 @@ func opOf(value []byte) string {
 	return "swap"
 }
 
+func (s *testStore) version(key string) string {
+	_, version, _ := s.Store.Load(ctx, key)
+	return version
+}
+
 // only is the key of the one record in the store.
 func (s *testStore) only(t *testing.T) string { return s.other(t, "") }
 
 // other is the key of the one record beside that one.
 func (s *testStore) other(t *testing.T, key string) string {
 	t.Helper()
-	keys, _, err := s.List(ctx, "zoom_pkce/", "")
+	keys, _, err := s.Store.List(ctx, "zoom_pkce/", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -228,8 +228,22 @@ func TestClosedManagerDoesNotSpeakForOthers(t *testing.T) {
 		p := w.process()
 		b := p.signIn("ada")
 		s := p.session(b)
+		ticket, err := p.OpenFrameTicket(ctx, p.ticket(b))
+		w.must(err)
+		l, code := p.begin(newBrowser(), "ada")
 		old := p.reload()
 		old.Close()
+		for name, signIn := range map[string]func() (*zoompkce.SignedIn, error){
+			"a sign-in": func() (*zoompkce.SignedIn, error) { return old.SignIn(ctx, l, code, nil) },
+			"a ticket":  func() (*zoompkce.SignedIn, error) { return old.RedeemFrameTicket(ctx, ticket, nil) },
+			"a context": func() (*zoompkce.SignedIn, error) {
+				return old.SignInFromContext(ctx, zoomapi.AppContext{UserID: "ada", ID: "context"})
+			},
+		} {
+			if _, err := signIn(); !errors.As(err, new(*zoompkce.StoreError)) {
+				w.Errorf("%s at a closed manager: %v", name, err)
+			}
+		}
 		toExpiry()
 		if _, err := old.AccessToken(ctx, s); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 			w.Errorf("a closed manager: %v", err)

@@ -108,6 +108,9 @@ func TestMissingScope(t *testing.T) {
 			lacks()
 		}
 		w.calls(zoomtest.CallZAK, 1)
+		if got := p.outcomes(zoompkce.EventZAK); len(got) != 1 || got[0] != "missing_scope" {
+			w.Errorf("told of %q", got)
+		}
 		if !p.NeedsAuthorization(p.session(b)) || !q.NeedsAuthorization(q.session(b)) {
 			w.Error("a fresh authorization is not asked for")
 		}
