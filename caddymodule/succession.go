@@ -116,7 +116,7 @@ func (r *relay) handOver(heir *relay) {
 // yet. That happens to a configuration whose http app was started and
 // another app was not: its modules are cleaned up while requests are served.
 func (r *relay) secondTry(err error) zoompkce.Store {
-	if err == nil || errors.Is(err, zoompkce.ErrNotFound) || errors.Is(err, zoompkce.ErrConflict) {
+	if err == nil || errors.Is(err, zoompkce.ErrNotFound) || errors.Is(err, zoompkce.ErrConflict) || errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}
 	if heir := running.heirOf(r.site); heir != nil && heir.relay != r {
@@ -147,6 +147,24 @@ func (r *relay) Swap(ctx context.Context, key, old string, value []byte, expires
 	return version, err
 }
 
+// Prove implements [zoompkce.Prover], if the store does.
+func (r *relay) Prove(ctx context.Context, key string, value []byte, expires time.Time) error {
+	store, done := r.begin()
+	defer done()
+	err := prove(ctx, store, key, value, expires)
+	if other := r.secondTry(err); other != nil && other != store {
+		return prove(ctx, other, key, value, expires)
+	}
+	return err
+}
+
+func prove(ctx context.Context, store zoompkce.Store, key string, value []byte, expires time.Time) error {
+	if prover, ok := store.(zoompkce.Prover); ok {
+		return prover.Prove(ctx, key, value, expires)
+	}
+	return errors.ErrUnsupported
+}
+
 // List implements [zoompkce.Store].
 func (r *relay) List(ctx context.Context, prefix, cursor string) ([]string, string, error) {
 	store, done := r.begin()
@@ -155,4 +173,7 @@ func (r *relay) List(ctx context.Context, prefix, cursor string) ([]string, stri
 }
 
 // Interface guards
-var _ zoompkce.Store = (*relay)(nil)
+var (
+	_ zoompkce.Store  = (*relay)(nil)
+	_ zoompkce.Prover = (*relay)(nil)
+)

@@ -173,6 +173,9 @@ func (m *Manager) endFound(ctx context.Context, found *foundRecord) (bool, error
 // no say. A failed read or write is a [*StoreError].
 func (m *Manager) Disconnect(ctx context.Context, cookies []string) error {
 	k, err := m.loadKeys(ctx)
+	if err == nil {
+		k, err = m.keysFor(ctx, k, cookies)
+	}
 	if err != nil {
 		return err
 	}

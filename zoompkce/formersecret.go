@@ -6,8 +6,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // AdoptFormerSecret has a generated secret that the store still holds open what it has
@@ -21,6 +24,21 @@ func (m *Manager) AdoptFormerSecret(ctx context.Context) error {
 	}
 	_, err := m.withFormer(ctx, k, true)
 	return err
+}
+
+// keysFor returns the keys with which every cookie opens that is still a session: what a
+// browser gives up must not go on under a former secret that nobody has looked for yet.
+func (m *Manager) keysFor(ctx context.Context, k *keys, cookies []string) (*keys, error) {
+	now := time.Now()
+	unopened := func(value string) bool { return len(value) > sessionCookieLen && m.openSession(k, value, now) == nil }
+	if k.generated != nil || m.formerSought.Load() || !slices.ContainsFunc(cookieValues(nil, cookies, m.jar.base), unopened) {
+		return k, nil
+	}
+	all, err := m.withFormer(ctx, k, true)
+	if err != nil {
+		return nil, m.storeError(opSecret, err)
+	}
+	return all, nil
 }
 
 // withFormer returns the keys with the former secret. It is looked for once, to adopt
@@ -125,14 +143,21 @@ func (m *Manager) usedBefore(ctx context.Context, k *keys) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	errUsed := errors.New("in use")
+	looks, ctx := errgroup.WithContext(ctx)
+	looks.SetLimit(32) // one after the other takes too long in a store across a network, where nobody could wait for it
 	for _, key := range drawn {
-		found, err := m.look(ctx, k, key)
-		if err != nil {
-			return false, err
-		}
-		if found != nil && found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew)) {
-			return true, nil
-		}
+		looks.Go(func() error {
+			found, err := guard(func() (*foundRecord, error) { return m.look(ctx, k, key) })
+			if err == nil && found != nil && found.bad == nil && found.record.since().Before(m.began.Add(-clockSkew)) {
+				err = errUsed
+			}
+			return err
+		})
 	}
-	return false, nil
+	err = looks.Wait()
+	if errors.Is(err, errUsed) {
+		return true, nil
+	}
+	return false, err
 }

@@ -2,6 +2,7 @@ package zoompkce_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,21 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			w.must(w.process(own, withPrograms).RevokeProgram(ctx, issuer, other.RefreshToken, appClient.Hash))
 		})
 	})
+	for name, leave := range map[string]func(*zoompkce.Manager, []string) error{
+		"signing out": func(m *zoompkce.Manager, cookies []string) error { return m.SignOut(ctx, cookies) },
+		"disconnecting": func(m *zoompkce.Manager, cookies []string) error {
+			return m.Disconnect(ctx, cookies)
+		},
+	} {
+		t.Run(name+" before anything else", func(t *testing.T) {
+			bubble(t, func(w *world) {
+				b := w.process(generated).signIn("ada")
+				p := w.process(own)
+				w.must(leave(p.Manager, b.header()))
+				p.signedOut(b)
+			})
+		})
+	}
 	t.Run("the store is away at first", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			b := w.process(generated).signIn("ada")
@@ -78,6 +94,31 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			p.storeTrouble(b)
 			time.Sleep(2 * time.Second)
 			p.works(b)
+		})
+	})
+	t.Run("nothing is refused for good while the store is away, however many ask", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated, withPrograms)
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			p = w.process(own, withPrograms)
+			w.store.fail("load", -1)
+			for range 50 { // visitors with cookies of before
+				go func() {
+					for range 50 {
+						_, _ = p.Session(ctx, []string{p.SessionCookieName() + "=" + strings.Repeat("x", 200)})
+						time.Sleep(100 * time.Millisecond)
+					}
+				}()
+			}
+			time.Sleep(50 * time.Millisecond)
+			_, err := p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+			if !errors.As(err, new(*zoompkce.StoreError)) {
+				t.Errorf("%v, want the store's trouble", err)
+			}
+			w.store.heal()
+			time.Sleep(10 * time.Second)
+			p.refreshed(tokens)
 		})
 	})
 	t.Run("what is put into the store later opens nothing", func(t *testing.T) {
@@ -133,6 +174,30 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			w.store.add(storeRule{op: "load", times: 3, delay: 200 * time.Millisecond})
 			go p.AdoptFormerSecret(ctx)
 			time.Sleep(300 * time.Millisecond)
+			p.works(b)
+		})
+	})
+	t.Run("many users in a store that takes its time", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			b := w.process(generated).signIn("ada")
+			keys, _, err := w.store.List(ctx, "", "")
+			w.must(err)
+			for _, key := range keys {
+				sealed, _, err := w.store.Load(ctx, key)
+				if w.must(err); sealed[0] >= ' ' || strings.HasSuffix(key, "/secret") {
+					continue // no record of a user
+				}
+				for i := range 1500 { // as good as others that only the generated one opens
+					_, err := w.store.Swap(ctx, fmt.Sprintf("%s%04x", key[:len(key)-4], i), "", sealed, time.Time{})
+					if err != nil && !errors.Is(err, zoompkce.ErrConflict) {
+						t.Fatal(err)
+					}
+				}
+			}
+			p := w.process(own)
+			w.store.add(storeRule{op: "load", times: -1, delay: 30 * time.Millisecond})
+			_ = p.AdoptFormerSecret(ctx)
+			time.Sleep(time.Minute)
 			p.works(b)
 		})
 	})

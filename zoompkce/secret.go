@@ -126,6 +126,8 @@ func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looke
 	return found, true, nil
 }
 
+var errLookFailed = errors.New("the store could not be read a moment ago")
+
 // underOthers opens something, under k or, if that fails with unopened, under the keys that may have
 // taken its place. patient waits until they may be looked for, for what is refused for good.
 func underOthers[T any](
@@ -139,11 +141,14 @@ func underOthers[T any](
 		if err := sleep(ctx, secretPause); err != nil {
 			return value, &StoreError{opSecret, err}
 		}
-		other, _, failed = m.replacedKeys(ctx, k)
+		other, looked, failed = m.replacedKeys(ctx, k)
 	}
 	switch {
 	case failed != nil:
 		return value, failed
+	case !looked && k.generated == nil:
+		// A former secret is looked for until that succeeds: somebody has tried a moment ago, and failed.
+		return value, &StoreError{opSecret, errLookFailed}
 	case other != nil:
 		return open(other)
 	}

@@ -18,6 +18,9 @@ const revokeTimeout = 5 * time.Second
 // is a [*StoreError]: some of the sessions may be open still.
 func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
 	k, err := m.storedKeys(ctx) // who signs out must not stay signed in under a newer secret
+	if err == nil {
+		k, err = m.keysFor(ctx, k, cookies)
+	}
 	if err != nil {
 		return err
 	}

@@ -50,3 +50,11 @@ type Store interface {
 	// least once; expired ones may be returned.
 	List(ctx context.Context, prefix, cursor string) (keys []string, next string, err error)
 }
+
+// Prover is what a [Store] may be beside, if it can tell for less than the price of
+// a swap whether swaps go through just now. Every sign-in asks.
+type Prover interface {
+	// Prove stores value under key, which nobody else writes, whatever is there. It
+	// fails where Swap would, and returns [errors.ErrUnsupported] if only Swap can tell.
+	Prove(ctx context.Context, key string, value []byte, expires time.Time) error
+}

@@ -51,9 +51,14 @@ func (m *Manager) proveWritable(ctx context.Context) error {
 }
 
 func (m *Manager) writeTrial(ctx context.Context) error {
-	key := m.noteKey("trial", m.trial.name)
+	key, value, expires := m.noteKey("trial", m.trial.name), []byte("trial"), time.Now().Add(trialLife)
+	if store, ok := m.store.(Prover); ok {
+		if err := store.Prove(ctx, key, value, expires); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
 	for range 3 {
-		version, err := m.store.Swap(ctx, key, m.trial.version, []byte("trial"), time.Now().Add(trialLife))
+		version, err := m.store.Swap(ctx, key, m.trial.version, value, expires)
 		if err == nil {
 			m.trial.version = version
 			return nil

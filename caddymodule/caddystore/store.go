@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -36,6 +37,8 @@ type Store struct {
 	logger  *zap.Logger
 	calls   *storecall.Calls
 	locks   *recordLocks
+
+	lastLock *atomic.Int64 // when the storage last gave a lock, in Unix nanoseconds
 }
 
 // processLocks are shared by all stores of this process: during a reload two
@@ -45,7 +48,7 @@ var processLocks = newRecordLocks()
 // New returns a store on storage, as Provision makes one on the storage of a
 // configuration. Cleanup closes it.
 func New(storage certmagic.Storage, logger *zap.Logger) *Store {
-	return &Store{storage: storage, logger: logger, calls: storecall.New(), locks: processLocks}
+	return &Store{storage: storage, logger: logger, calls: storecall.New(), locks: processLocks, lastLock: new(atomic.Int64)}
 }
 
 // CaddyModule returns the Caddy module information.
@@ -164,4 +167,5 @@ var (
 	_ caddy.CleanerUpper    = (*Store)(nil)
 	_ caddyfile.Unmarshaler = (*Store)(nil)
 	_ zoompkce.Store        = (*Store)(nil)
+	_ zoompkce.Prover       = (*Store)(nil)
 )

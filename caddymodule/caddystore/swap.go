@@ -94,8 +94,8 @@ func (s *Store) compareAndApply(ctx context.Context, key string, wanted func(env
 // record was replaced until it had it.
 func (s *Store) locked(ctx context.Context, key string, before envelope, wanted func(envelope) bool, apply func(context.Context) error) (applied bool, err error) {
 	name := lockName(key, before)
-	if err := s.storage.Lock(ctx, name); err != nil {
-		return false, fmt.Errorf("locking: %w", err)
+	if err := s.lock(ctx, name); err != nil {
+		return false, err
 	}
 	defer s.unlock(context.WithoutCancel(ctx), name)
 	if err := ctx.Err(); err != nil {
@@ -114,6 +114,14 @@ func (s *Store) locked(ctx context.Context, key string, before envelope, wanted 
 		return false, zoompkce.ErrConflict
 	}
 	return true, apply(ctx)
+}
+
+func (s *Store) lock(ctx context.Context, name string) error {
+	if err := s.storage.Lock(ctx, name); err != nil {
+		return fmt.Errorf("locking: %w", err)
+	}
+	s.lastLock.Store(time.Now().UnixNano())
+	return nil
 }
 
 // unlock does not give up at once, because certmagic keeps a file lock fresh

@@ -1,6 +1,7 @@
 package logformat
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -69,6 +70,7 @@ type keptRequest struct {
 	request     http.Request
 	credentials bool
 	headers     []keptHeader
+	clientIP    any // a variable of the request: others may be set while an entry is written
 }
 
 type keptHeader struct {
@@ -77,7 +79,10 @@ type keptHeader struct {
 }
 
 func keep(r caddyhttp.LoggableHTTPRequest) *keptRequest {
-	k := &keptRequest{*r.Request, r.ShouldLogCredentials, make([]keptHeader, 0, len(r.Header))}
+	k := &keptRequest{
+		*r.Request, r.ShouldLogCredentials, make([]keptHeader, 0, len(r.Header)),
+		caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey),
+	}
 	values := make([]string, 0, len(r.Header))
 	for name, v := range r.Header {
 		values = append(values, v...)
@@ -88,12 +93,13 @@ func keep(r caddyhttp.LoggableHTTPRequest) *keptRequest {
 }
 
 func (k *keptRequest) MarshalLogObject(to zapcore.ObjectEncoder) error {
-	request := k.request
+	vars := map[string]any{caddyhttp.ClientIPVarKey: k.clientIP}
+	request := k.request.WithContext(context.WithValue(context.Background(), caddyhttp.VarsCtxKey, vars))
 	request.Header = make(http.Header, len(k.headers))
 	for _, h := range k.headers {
 		request.Header[h.name] = h.values
 	}
-	return caddyhttp.LoggableHTTPRequest{Request: &request, ShouldLogCredentials: k.credentials}.MarshalLogObject(to)
+	return caddyhttp.LoggableHTTPRequest{Request: request, ShouldLogCredentials: k.credentials}.MarshalLogObject(to)
 }
 
 func (c *common) AddArray(key string, v zapcore.ArrayMarshaler) error {

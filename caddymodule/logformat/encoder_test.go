@@ -254,10 +254,10 @@ func (*notAnEncoder) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil
 // What a wrapped format cannot do is an error, not a line that is missing.
 func TestErrorsOfTheWrapped(t *testing.T) {
 	e := newEncoder(t, `{"format":"broken"}`)
-	if _, err := e.EncodeEntry(zapcore.Entry{}, nil); err != errBroken {
+	if _, err := e.EncodeEntry(zapcore.Entry{}, nil); !errors.Is(err, errBroken) {
 		t.Errorf("encoding: %v", err)
 	}
-	if err := e.ConfigureDefaultFormat(caddy.StderrWriter{}); err != errBroken {
+	if err := e.ConfigureDefaultFormat(caddy.StderrWriter{}); !errors.Is(err, errBroken) {
 		t.Errorf("configuring: %v", err)
 	}
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})

@@ -154,7 +154,8 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("loading %s from redis: %w", key, err)
 	}
-	return []byte(stored[redisHead:]), stored[len(redisMark) : redisHead-1], nil
+	version := strings.Clone(stored[len(redisMark) : redisHead-1]) // it is kept for longer than the record
+	return []byte(stored[redisHead:]), version, nil
 }
 
 // Swap implements [zoompkce.Store].

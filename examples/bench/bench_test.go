@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demo"
+	"github.com/zoompkce/caddy-zoom-pkce/examples/internal/demotest"
 )
 
 // The test binary is the program, too: its parts are started from it.
@@ -20,30 +22,65 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestBench(t *testing.T) {
-	for _, args := range [][]string{nil, {"-identity"}} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) { testBench(t, args...) })
+func bench(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if err := run(t.Context(), append(args, "-runs", "2", "-duration", "50ms", "-connections", "4"), &out, &errs); err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	return out.String()
+}
+
+func wantRows(t *testing.T, out string, rows ...string) {
+	t.Helper()
+	for _, row := range rows {
+		if !regexp.MustCompile(`(?m)^ *` + row + ` *$`).MatchString(out) {
+			t.Errorf("there is no row like %q:\n%s", row, out)
+		}
 	}
 }
 
-func testBench(t *testing.T, args ...string) {
-	var out, errs bytes.Buffer
-	err := run(t.Context(), append(args, "-runs", "2", "-duration", "50ms", "-connections", "4", "-rate", "100"), &out, &errs)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, errs.String())
+const (
+	anyNumber = `\d+(\.\d+)?`
+	anyTime   = anyNumber + `(µs|ms|s)`
+)
+
+func TestRequests(t *testing.T) {
+	for name, args := range map[string][]string{"closed loop": nil, "open loop": {"-rate", "100"}} {
+		t.Run(name, func(t *testing.T) {
+			out := bench(t, append(args, "-only", "requests")...)
+			for _, c := range contenders() {
+				wantRows(t, out, regexp.QuoteMeta(c.name)+`( +`+anyNumber+`)( +`+anyTime+`){2} +-?`+anyTime)
+			}
+			for _, pair := range ratios {
+				wantRows(t, out, regexp.QuoteMeta(pair[0])+` +`+regexp.QuoteMeta(pair[1])+`( +`+anyNumber+`){3} +\S+`)
+			}
+		})
 	}
-	for _, want := range []string{"Closed loop: 4 connections", "Open loop: 100 requests a second", "zoom_pkce + reverse_proxy", "Processor time for a request: reverse_proxy "} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q is missing:\n%s", want, out.String())
-		}
+}
+
+func TestSignIns(t *testing.T) {
+	out := bench(t, "-only", "sign-ins", "-sign-ins", "30")
+	wantRows(t, out, `files( +-?`+anyTime+`){5}`)
+	if _, err := exec.LookPath("redis-server"); err == nil {
+		wantRows(t, out, `Redis( +-?`+anyTime+`){5}`)
 	}
-	if ratios := regexp.MustCompile(`ratio \d+\.\d{3}, the median of 2 runs`).FindAllString(out.String(), -1); len(ratios) != 2 {
-		t.Errorf("%d ratios:\n%s", len(ratios), out.String())
+}
+
+func TestFleet(t *testing.T) {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		demotest.Missing(t, "there is no redis-server")
+	}
+	out := bench(t, "-only", "fleet", "-users", "300")
+	// A load for each request that is a user's first at a Caddy, and none for others.
+	wantRows(t, out, `sign-ins +300 .*`, `first requests +600 +\d+ +1\.\d\d +\S+`, `further requests +\d+ +\d+ +0\.\d\d +\S+`, `users listed +30\d .*`)
+	if !regexp.MustCompile(`\d{4} bytes a user in Redis`).MatchString(out) {
+		t.Errorf("how much memory a user takes is missing:\n%s", out)
 	}
 }
 
 func TestBenchRefusesFlags(t *testing.T) {
-	for _, args := range [][]string{{"-runs", "0"}, {"-connections", "-1"}, {"-duration", "0s"}, {"-rate", "-5"}, {"more"}} {
+	for _, args := range [][]string{{"-runs", "0"}, {"-connections", "-1"}, {"-duration", "0s"}, {"-rate", "-5"}, {"-sign-ins", "0"}, {"-users", "0"}, {"-only", "rest"}, {"more"}} {
 		if err := run(t.Context(), args, new(bytes.Buffer), new(bytes.Buffer)); err == nil {
 			t.Errorf("%q is taken", args)
 		}

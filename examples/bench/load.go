@@ -14,14 +14,20 @@ import (
 	"time"
 )
 
-// target is a site and the request that is sent to it, again and again.
+// target is a site and the requests that are sent to it, one after the other, again
+// and again.
 type target struct {
-	addr    string
-	request []byte
+	addr     string
+	requests [][]byte
 }
 
-func newTarget(addr, headers string) target {
-	return target{addr, []byte("GET /app HTTP/1.1\r\nHost: " + addr + "\r\nAccept: text/html\r\nUser-Agent: bench\r\n" + headers + "\r\n")}
+// newTarget makes a request of each of the headers.
+func newTarget(addr string, headers ...string) target {
+	t := target{addr: addr}
+	for _, h := range headers {
+		t.requests = append(t.requests, []byte("GET /app HTTP/1.1\r\nHost: "+addr+"\r\nAccept: text/html\r\nUser-Agent: bench\r\n"+h+"\r\n"))
+	}
+	return t
 }
 
 // sample is what one run of a loop gave.
@@ -41,10 +47,15 @@ func (s sample) quantile(q float64) time.Duration {
 // it shows how many requests there can be.
 func (t target) closedLoop(ctx context.Context, connections int, d time.Duration) (sample, error) {
 	began := time.Now()
-	return t.loop(ctx, connections, func() (time.Time, bool) {
+	return t.loop(ctx, connections, func(int) (time.Time, bool) {
 		now := time.Now()
 		return now, now.Sub(began) < d
 	})
+}
+
+// once sends every request once.
+func (t target) once(ctx context.Context, connections int) (sample, error) {
+	return t.loop(ctx, connections, func(n int) (time.Time, bool) { return time.Now(), n < len(t.requests) })
 }
 
 // openLoop is requests that come when they come. Times count from when a
@@ -52,9 +63,8 @@ func (t target) closedLoop(ctx context.Context, connections int, d time.Duration
 // that stalls would be asked less and look fast.
 func (t target) openLoop(ctx context.Context, connections int, rate float64, d time.Duration) (sample, error) {
 	began := time.Now()
-	var sent atomic.Int64
-	return t.loop(ctx, connections, func() (time.Time, bool) {
-		due := time.Duration(float64(sent.Add(1)-1) / rate * float64(time.Second))
+	return t.loop(ctx, connections, func(n int) (time.Time, bool) {
+		due := time.Duration(float64(n) / rate * float64(time.Second))
 		if due >= d {
 			return time.Time{}, false
 		}
@@ -64,17 +74,18 @@ func (t target) openLoop(ctx context.Context, connections int, rate float64, d t
 }
 
 // loop sends requests over connections that are kept. next waits for the time
-// of a request and returns it, or ends the loop.
-func (t target) loop(ctx context.Context, connections int, next func() (time.Time, bool)) (sample, error) {
+// of the nth request and returns it, or ends the loop.
+func (t target) loop(ctx context.Context, connections int, next func(n int) (time.Time, bool)) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	all := make([][]time.Duration, connections)
 	errs := make([]error, connections)
+	var sent atomic.Int64
 	began := time.Now()
 	var wg sync.WaitGroup
 	for i := range connections {
 		wg.Go(func() {
-			errs[i] = t.visit(ctx, next, &all[i])
+			errs[i] = t.visit(ctx, &sent, next, &all[i])
 			if errs[i] != nil {
 				cancel() // one that fails is enough
 			}
@@ -88,7 +99,7 @@ func (t target) loop(ctx context.Context, connections int, next func() (time.Tim
 }
 
 // visit is one visitor.
-func (t target) visit(ctx context.Context, next func() (time.Time, bool), latencies *[]time.Duration) error {
+func (t target) visit(ctx context.Context, sent *atomic.Int64, next func(int) (time.Time, bool), latencies *[]time.Duration) error {
 	conn, err := net.Dial("tcp", t.addr)
 	if err != nil {
 		return err
@@ -96,14 +107,15 @@ func (t target) visit(ctx context.Context, next func() (time.Time, bool), latenc
 	defer conn.Close()
 	reader := bufio.NewReader(conn)
 	for ctx.Err() == nil {
-		due, more := next()
+		n := int(sent.Add(1) - 1)
+		due, more := next(n)
 		if !more {
 			return nil
 		}
 		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			return err
 		}
-		if _, err := conn.Write(t.request); err != nil {
+		if _, err := conn.Write(t.requests[n%len(t.requests)]); err != nil {
 			return err
 		}
 		if err := readOK(reader); err != nil {

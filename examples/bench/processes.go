@@ -63,16 +63,18 @@ type part struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	addr  string
+
+	interrupt bool // ends it; else the end of its standard input does
 }
 
 // startPart starts a process and waits until it listens at addr.
-func startPart(ctx context.Context, role, input, addr string) (*part, error) {
+func startPart(ctx context.Context, role, input, addr string, env ...string) (*part, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	p := &part{cmd: exec.Command(self), addr: addr}
-	p.cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	p.cmd.Env = append(append(os.Environ(), roleVariable+"="+role), env...)
 	p.cmd.Stderr = os.Stderr
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -95,7 +97,11 @@ func startPart(ctx context.Context, role, input, addr string) (*part, error) {
 // a processor.
 func (p *part) stop() time.Duration {
 	if p.cmd.ProcessState == nil {
-		p.stdin.Close()
+		if p.interrupt {
+			_ = p.cmd.Process.Signal(os.Interrupt)
+		} else {
+			p.stdin.Close()
+		}
 		kill := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
 		defer kill.Stop()
 		_ = p.cmd.Wait()

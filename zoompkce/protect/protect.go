@@ -25,7 +25,7 @@ import (
 // folder: a POST from a page of the app ends the browser's session.
 //
 // Answers to visitors are marked "Cache-Control: private", unless the app sets
-// that header.
+// that header; those that renew the session cookie always are.
 type Handler struct {
 	manager     *zoompkce.Manager
 	redirectURI string
@@ -96,10 +96,15 @@ func (h *Handler) serveApp(w http.ResponseWriter, r *http.Request) {
 		h.Refuse(w, r, http.StatusUnauthorized, err)
 		return
 	}
-	if cookie, err := h.manager.Renew(r.Context(), session); err == nil && cookie != nil {
-		http.SetCookie(w, cookie)
-	}
 	w.Header().Set("Cache-Control", "private")
+	if isPageLoad(r) || isFetchOfPage(r) {
+		if cookie, err := h.manager.Renew(r.Context(), session); err == nil && cookie != nil {
+			http.SetCookie(w, cookie)
+			renewed := &renewal{ResponseWriter: w}
+			defer renewed.mark() // of an app that writes nothing
+			w = renewed
+		}
+	}
 	h.app.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, session)))
 }
 
@@ -114,6 +119,12 @@ func isPageLoad(r *http.Request) bool {
 		return h.Get("Sec-Fetch-Mode") == "navigate" && h.Get("Sec-Fetch-Dest") == "document"
 	}
 	return strings.Contains(h.Get("Accept"), "text/html") // what every page load of older browsers sends
+}
+
+// isFetchOfPage reports whether a page of this site loads something: with it, too, the
+// visitor is there. A page of another site, which shows one of our pictures, proves nothing.
+func isFetchOfPage(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Site") == "same-origin" && r.Header.Get("Sec-Fetch-Mode") != "websocket"
 }
 
 // signIn sends the visitor to Zoom.

@@ -89,6 +89,13 @@ func generated(cfg *zoompkce.ManagerConfig) { cfg.Secrets = nil }
 
 func (w *world) handler(redirectURI string) http.Handler {
 	handler, err := protect.New(w.manager, redirectURI, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if said := r.URL.Query().Get("cache"); said != "" {
+			w.Header().Set("Cache-Control", said)
+			w.Header().Set("CDN-Cache-Control", "max-age=60")
+		}
+		if r.URL.Path == "/empty" {
+			return
+		}
 		_, _ = io.WriteString(w, r.RequestURI+" of "+protect.Session(r.Context()).Profile().Name)
 	}))
 	if err != nil {
@@ -253,6 +260,41 @@ func TestSignInAndOut(t *testing.T) {
 	twin.fetch("/").wants(t, http.StatusUnauthorized)
 	twin.keeps(t, 0) // of a session that is over
 	b.atZoom("/")
+}
+
+// What brings the session cookie is for the visitor alone, whatever the app says of it:
+// a shared cache would hand the session to everybody. It comes only with what shows that
+// the visitor is there.
+func TestRenewal(t *testing.T) {
+	b := newWorld(t, func(cfg *zoompkce.ManagerConfig) { cfg.IdleTimeout = 10 * time.Second }).browser()
+	b.signIn("/")
+	page := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+	for _, c := range []struct {
+		path, want string
+		headers    []string
+	}{
+		{"/a.js?cache=public", "private", page},
+		{"/a.js?cache=public", "private", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}},
+		{"/empty?cache=public", "private", page},
+		{"/?cache=no-store", "no-store", page},
+	} {
+		for try := 0; ; try++ {
+			foreign := b.do(http.MethodGet, c.path, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "cross-site")
+			got := b.do(http.MethodGet, c.path, c.headers...)
+			got.wants(t, http.StatusOK)
+			if len(foreign.Cookies()) > 0 || foreign.Header.Get("CDN-Cache-Control") == "" {
+				t.Fatalf("%s, for another site: %v", c.path, foreign.Header)
+			}
+			if len(got.Cookies()) == 0 && try < 100 {
+				time.Sleep(20 * time.Millisecond)
+				continue
+			}
+			if len(got.Cookies()) != 1 || got.Header.Get("Cache-Control") != c.want || got.Header.Get("CDN-Cache-Control") != "" {
+				t.Errorf("%s: %v", c.path, got.Header)
+			}
+			break
+		}
+	}
 }
 
 func TestSessionInUseLasts(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) Backend) {
 		{"of many creators one wins", testCreate},
 		{"another process sees and competes", testOther},
 		{"a damaged record is an error and not absent", testDamaged},
+		{"a version that is kept keeps nothing else in memory", testKeptVersions},
 		{"a cancelled call fails", testCancelled},
 		{"a closed store says so", testClosed},
 	} {
@@ -261,6 +263,32 @@ func testDamaged(t *testing.T, b Backend) {
 	if _, err := b.Store.Swap(t.Context(), key(1), version, []byte("over"), time.Time{}); err == nil {
 		t.Fatal("a damaged record was overwritten from the version before")
 	}
+}
+
+// Processes keep the versions of all users that they know, and no sealed record.
+func testKeptVersions(t *testing.T, b Backend) {
+	const size, loads = 256 << 10, 100
+	swap(t, b.Store, key(1), "", make([]byte, size))
+	inUse := func() int64 {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what a pool holds goes with the second
+		runtime.ReadMemStats(&stats)
+		return int64(stats.HeapAlloc)
+	}
+	before := inUse()
+	var versions []string
+	for range loads {
+		_, version, err := b.Store.Load(t.Context(), key(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions = append(versions, version)
+	}
+	if grown := inUse() - before; grown > size*loads/4 {
+		t.Errorf("%d versions of a record of %d bytes keep %d bytes", loads, size, grown)
+	}
+	runtime.KeepAlive(versions)
 }
 
 func testCancelled(t *testing.T, b Backend) {

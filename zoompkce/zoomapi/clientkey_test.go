@@ -199,11 +199,11 @@ func TestSigningRequests(t *testing.T) {
 	}
 
 	body := new(brokenBody)
-	if _, err := (asserter{base, client}).RoundTrip(request(body)); err != io.ErrUnexpectedEOF || sent != 0 || !body.closed {
+	if _, err := (asserter{base, client}).RoundTrip(request(body)); !errors.Is(err, io.ErrUnexpectedEOF) || sent != 0 || !body.closed {
 		t.Errorf("a broken body: %v, %d sent, closed %t", err, sent, body.closed)
 	}
 	whole := request(strings.NewReader("a=b"))
-	if _, err := (asserter{base, client}).RoundTrip(whole); err != io.EOF || sent != 1 || whole.ContentLength != 3 {
+	if _, err := (asserter{base, client}).RoundTrip(whole); !errors.Is(err, io.EOF) || sent != 1 || whole.ContentLength != 3 {
 		t.Errorf("%v, %d sent, %d bytes", err, sent, whole.ContentLength)
 	}
 	client.key = &clientKey{rsaKey(), jwt.SigningMethodES256, ""}

@@ -303,7 +303,7 @@ func TestTransportCauses(t *testing.T) {
 		}
 	}
 	certificate := &tls.CertificateVerificationError{Err: errors.New("unknown authority")}
-	if got := transportCause(fmt.Errorf("more: %w", certificate)); got != error(certificate) {
+	if got := transportCause(fmt.Errorf("more: %w", certificate)); got.Error() != certificate.Error() {
 		t.Errorf("got %v", got)
 	}
 }

@@ -1,6 +1,7 @@
 package zoomapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -215,13 +216,20 @@ func scopeNames(match []string) (names []string) {
 }
 
 // jsonText returns the string in raw, empty if it is none: a field of an
-// unexpected type must not make the rest of an answer unreadable.
+// unexpected type must not make the rest of an answer unreadable. Tokens are long and
+// have nothing to unquote.
 func jsonText(raw json.RawMessage) (s string) {
+	if len(raw) >= 2 && raw[0] == '"' && !bytes.ContainsFunc(raw, quoted) {
+		return string(raw[1 : len(raw)-1])
+	}
 	if json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
 	return s
 }
+
+// quoted reports whether a character of a JSON string may stand for another one.
+func quoted(r rune) bool { return r == '\\' || r > '~' }
 
 // jsonInt returns the number in raw, written as number or as string, or the nearest
 // there is room for; 0 if it is none.

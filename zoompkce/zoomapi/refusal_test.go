@@ -242,7 +242,7 @@ func TestNumbers(t *testing.T) {
 	if e := say(apiError, 400, "<html>"); !errors.Is(e.Err, errNotJSON) {
 		t.Errorf("HTML: %v", e)
 	}
-	if e := nonsense(CallMe, &answer{status: 200}, errNotJSON); e.Err != errNotJSON || e.Kind != KindNonsense {
+	if e := nonsense(CallMe, &answer{status: 200}, errNotJSON); !errors.Is(e.Err, errNotJSON) || e.Kind != KindNonsense {
 		t.Errorf("%v", e)
 	}
 }

@@ -102,7 +102,7 @@ func (w *world) send(r *http.Request) *httptest.ResponseRecorder {
 	w.refused, w.handed, w.asked = nil, nil, nil
 	rec := httptest.NewRecorder()
 	kind := Kind(strings.TrimPrefix(r.URL.Path, prefix))
-	if err := w.Serve(rec, r, kind, r.Header["Authorization"]); err == nil || err != w.handed {
+	if err := w.Serve(rec, r, kind, r.Header["Authorization"]); err == nil || !errors.Is(err, w.handed) {
 		w.Errorf("the site returned %v, and the server %v", w.handed, err)
 	}
 	for _, hidden := range []string{firstSecret, secondSecret, "the-", "signature="} {

@@ -63,7 +63,7 @@ func TestEveryHandlerCounts(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	loaded := &loadedConfig{apps: [][]*Site{{without, weak}, {without}}}
-	if got := loaded.summary().Message; got != "loads; zoom_pkce stands in it 3 times, for 2 Zoom apps" {
+	if got := loaded.summary().Message; got != "loads; zoom_pkce stands in it 3 times, for 2 Zoom apps, which do not clash in any site (`caddy validate` cannot see that)" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -72,7 +72,7 @@ func TestEveryHandlerCounts(t *testing.T) {
 func TestPrintedJSON(t *testing.T) {
 	var out bytes.Buffer
 	d := doctor{config: filepath.Join(t.TempDir(), "a<b>&c.json"), json: true}
-	if err := d.run(t.Context(), &out); err != errUnhealthy {
+	if err := d.run(t.Context(), &out); !errors.Is(err, errUnhealthy) {
 		t.Errorf("got %v", err)
 	}
 	if !strings.Contains(out.String(), "\n  \"checks\": [") || !strings.Contains(out.String(), "a<b>&c.json") {
@@ -279,7 +279,7 @@ func TestRedirectURIFinding(t *testing.T) {
 	if got := find(map[string]pageAnswer{"https://a.example/cb": pageRefusesSomething}); got.Status != verdictWarn || len(got.Values) != 2 {
 		t.Errorf("refused for something: %+v", got)
 	}
-	if got := find(nil); got.Status != verdictOK || len(got.Values) != 2 {
+	if got := find(nil); got.Status != verdictSkipped || len(got.Values) != 2 {
 		t.Errorf("silent: %+v", got)
 	}
 }

@@ -164,7 +164,7 @@ func (s *suite) run(tests []*test, limit time.Duration, env string) bool {
 	if s.memory > 0 { // a loop without end may also eat without end
 		script = fmt.Sprintf("ulimit -v %d; ", s.memory<<10) + script
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", script, "sh", tests[0].binary, "-test.failfast",
+	cmd := exec.CommandContext(ctx, "sh", "-c", script, "sh", tests[0].binary, "-test.failfast", //nolint:gosec // tests that were built here
 		"-test.run=^("+strings.Join(names, "|")+")$")
 	cmd.Dir = tests[0].folder
 	cmd.Env = append(os.Environ(), env)

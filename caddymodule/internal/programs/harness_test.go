@@ -225,7 +225,7 @@ func (w *world) visit(serve func(http.ResponseWriter) error) *httptest.ResponseR
 	w.Helper()
 	w.signIn, w.refused, w.handed = "", nil, nil
 	rec := httptest.NewRecorder()
-	if err := serve(rec); err != w.handed {
+	if err := serve(rec); !errors.Is(err, w.handed) {
 		w.Errorf("the site returned %v, and the server %v", w.handed, err)
 	}
 	if w.handed == nil && rec.Code != http.StatusOK && rec.Header().Get("Cache-Control") != "no-store" {

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/templates"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
 // strange is a handler that nobody here knows.
@@ -95,6 +96,47 @@ func TestStrayURIs(t *testing.T) {
 	found := Stray(appOf(serverOf(forPath("/app/*", ours{&site}))), findOurs, []*Site{&site, &site})
 	if !slices.Equal(found.ByPath, []string{a.URI, b.URI}) {
 		t.Errorf("found %v", found)
+	}
+}
+
+// Who comes back by https is served without TLS alone: then a proxy in front has it.
+func TestPlain(t *testing.T) {
+	site := *ourSite
+	site.RedirectURIs = []RedirectURI{{URI: "http://a.example/zoom_pkce/callback"}, {URI: "https://%zz"}, {URI: "https://a.example/zoom_pkce/callback", Host: "a.example"}}
+	server := func(tls bool, handler caddyhttp.MiddlewareHandler, listen ...string) *caddyhttp.Server {
+		s := serverOf(at(nil, handler))
+		s.Listen = listen
+		if tls {
+			s.TLSConnPolicies = caddytls.ConnectionPolicies{{}}
+		}
+		return s
+	}
+	here, other := ours{&site}, &encode.Encode{}
+	for name, tt := range map[string]struct {
+		app   *caddyhttp.App
+		plain bool
+	}{
+		"with TLS":                     {appOf(server(true, here, ":443")), false},
+		"without":                      {appOf(server(false, here, ":443")), true},
+		"on the port of http":          {appOf(server(true, here, ":80")), true},
+		"on both ports":                {appOf(server(true, here, ":80", ":443")), false},
+		"on a range that begins there": {appOf(server(true, here, ":80-81")), false},
+		"on a range that ends there":   {appOf(server(true, here, ":79-80")), false},
+		"on no address":                {appOf(server(true, here, "x/y:z")), false},
+		"without, and with TLS":        {appOf(server(false, here, ":80"), server(true, here, ":443")), false},
+		"with TLS, and without":        {appOf(server(true, here, ":443"), server(false, here, ":80")), false},
+		"without, and others with TLS": {appOf(server(false, here, ":80"), server(true, other, ":443")), true},
+		"nowhere":                      {appOf(server(false, other, ":80")), false},
+	} {
+		for range 20 { // servers come in any order
+			if got := Plain(tt.app, findOurs, []*Site{&site}); slices.Equal(got, []string{"https://a.example/zoom_pkce/callback"}) != tt.plain || !tt.plain && got != nil {
+				t.Errorf("%s: %q", name, got)
+			}
+		}
+	}
+	app := appOf(server(true, here, ":8080"))
+	if app.HTTPPort = 8080; len(Plain(app, findOurs, []*Site{&site})) != 1 {
+		t.Error("another port of http is taken for one with TLS")
 	}
 }
 

@@ -79,8 +79,10 @@ func TestDeadlines(t *testing.T) {
 		}
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, _, err := c.Begin(gone, storecall.Read); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
+		for range 50 { // a place is free, too
+			if _, _, err := c.Begin(gone, storecall.Read); !errors.Is(err, context.Canceled) {
+				t.Fatalf("got %v", err)
+			}
 		}
 	})
 }
@@ -94,7 +96,7 @@ func TestClose(t *testing.T) {
 		began := time.Now()
 		go func() {
 			time.Sleep(time.Second)
-			if _, _, err := c.Begin(t.Context(), storecall.Read); err != zoompkce.ErrStoreClosed || ctx.Err() != nil {
+			if _, _, err := c.Begin(t.Context(), storecall.Read); !errors.Is(err, zoompkce.ErrStoreClosed) || ctx.Err() != nil {
 				t.Errorf("while closing: %v, the call under way: %v", err, ctx.Err())
 			}
 		}()
@@ -102,11 +104,11 @@ func TestClose(t *testing.T) {
 		if took := time.Since(began); took != 5*time.Second {
 			t.Errorf("after %v", took)
 		}
-		if synctest.Wait(); context.Cause(ctx) != zoompkce.ErrStoreClosed || tried.Load() {
+		if synctest.Wait(); !errors.Is(context.Cause(ctx), zoompkce.ErrStoreClosed) || tried.Load() {
 			t.Errorf("after the end: %v, tried %t", context.Cause(ctx), tried.Load())
 		}
 		end()
-		if err := c.Usable(t.Context()); err != zoompkce.ErrStoreClosed {
+		if err := c.Usable(t.Context()); !errors.Is(err, zoompkce.ErrStoreClosed) {
 			t.Errorf("usable: %v", err)
 		}
 	})
@@ -119,7 +121,7 @@ func TestClose(t *testing.T) {
 		}
 	})
 	var never *storecall.Calls
-	if never.Close(); never.Usable(t.Context()) != zoompkce.ErrStoreClosed {
+	if never.Close(); !errors.Is(never.Usable(t.Context()), zoompkce.ErrStoreClosed) {
 		t.Error("what was never made is usable")
 	}
 }
@@ -143,7 +145,7 @@ func TestClosedWhileWaiting(t *testing.T) {
 		go c.Close()
 		synctest.Wait()
 		ends[0]()
-		if first, second := <-errs, <-errs; first != zoompkce.ErrStoreClosed || second != zoompkce.ErrStoreClosed {
+		if first, second := <-errs, <-errs; !errors.Is(first, zoompkce.ErrStoreClosed) || !errors.Is(second, zoompkce.ErrStoreClosed) {
 			t.Errorf("got %v and %v", first, second)
 		}
 		for _, end := range ends[1:] {
@@ -188,7 +190,7 @@ func TestDo(t *testing.T) {
 				t.Fatalf("got %d, %v", n, err)
 			}
 		}
-		if n, err := do(t.Context(), func(context.Context) (int, error) { return 7, failed }); n != 7 || err != failed {
+		if n, err := do(t.Context(), func(context.Context) (int, error) { return 7, failed }); n != 7 || !errors.Is(err, failed) {
 			t.Errorf("an error: %d, %v", n, err)
 		}
 		if _, err := do(t.Context(), func(context.Context) (int, error) { panic("storage") }); err == nil || err.Error() != "session store: panic: storage" {
@@ -198,11 +200,11 @@ func TestDo(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		hang := make(chan struct{})
-		if _, err := do(gone, func(context.Context) (int, error) { <-hang; return 0, nil }); err != context.DeadlineExceeded || time.Since(began) != time.Second {
+		if _, err := do(gone, func(context.Context) (int, error) { <-hang; return 0, nil }); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
 			t.Errorf("what hangs: %v after %v", err, time.Since(began))
 		}
 		close(hang)
-		if _, err := do(gone, func(context.Context) (int, error) { t.Error("called"); return 0, nil }); err != context.DeadlineExceeded {
+		if _, err := do(gone, func(context.Context) (int, error) { t.Error("called"); return 0, nil }); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("for nobody: %v", err)
 		}
 		// A store that is closed says so, whatever the storage made of it.
@@ -213,7 +215,7 @@ func TestDo(t *testing.T) {
 		}()
 		synctest.Wait()
 		go c.Close()
-		if err := <-closed; err != zoompkce.ErrStoreClosed {
+		if err := <-closed; !errors.Is(err, zoompkce.ErrStoreClosed) {
 			t.Errorf("closed: %v", err)
 		}
 	})
@@ -225,7 +227,7 @@ func TestDo(t *testing.T) {
 		}()
 		synctest.Wait()
 		go c.Close()
-		if err := <-done; err != nil && err != zoompkce.ErrStoreClosed {
+		if err := <-done; err != nil && !errors.Is(err, zoompkce.ErrStoreClosed) {
 			t.Errorf("what went well at the last moment: %v", err)
 		}
 	})

@@ -89,7 +89,7 @@ func TestMetricsStayBounded(t *testing.T) {
 	if len(series) != before+len(zoomStatuses) {
 		t.Errorf("%d series became %d", before, len(series))
 	}
-	for status, want := range map[int]float64{200: 100 + 300 - 3, 201: 1, 204: 1, 300: 100, 429: 1, 401: 1, 500: 0} {
+	for status, want := range map[int]float64{200: 100 + 300 - 3, 201: 1, 204: 1, 300: 100, 403: 1, 404: 1, 504: 1, 429: 1, 401: 1, 500: 0} {
 		name := fmt.Sprintf("caddy_zoom_pkce_zoom_request_duration_seconds{call=zak,status=%d}", status)
 		if status == 500 {
 			want = 0 // all that is odd and large, and 501, 505 to 599

@@ -69,6 +69,18 @@ func (s TracedStore) Swap(ctx context.Context, key, old string, value []byte, ex
 	return version, err
 }
 
+// Prove implements [zoompkce.Prover], if the store does.
+func (s TracedStore) Prove(ctx context.Context, key string, value []byte, expires time.Time) error {
+	prover, ok := s.Store.(zoompkce.Prover)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	ctx, span := startSpan(ctx, "session store prove")
+	err := prover.Prove(ctx, key, value, expires)
+	endSpan(span, err)
+	return err
+}
+
 // storeTrouble drops the errors that are ordinary answers of a store.
 func storeTrouble(err error) error {
 	if errors.Is(err, zoompkce.ErrNotFound) || errors.Is(err, zoompkce.ErrConflict) {
@@ -78,4 +90,7 @@ func storeTrouble(err error) error {
 }
 
 // Interface guards
-var _ zoompkce.Store = TracedStore{}
+var (
+	_ zoompkce.Store  = TracedStore{}
+	_ zoompkce.Prover = TracedStore{}
+)
