@@ -64,10 +64,10 @@ func cachedUserBytes(tb testing.TB, users int) (withoutZAK, withZAK float64) {
 	}
 	store := memstore.New()
 	newManager := func() *zoompkce.Manager {
-		state := zoompkce.NewState()
+		state := zoompkce.NewMemory()
 		state.SetCacheSize(users)
 		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{
-			Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(testCookieSecret)},
+			Client: client, Store: store, Memory: state, Secrets: [][]byte{[]byte(testCookieSecret)},
 		})
 		if err != nil {
 			tb.Fatal(err)
@@ -167,8 +167,8 @@ func BenchmarkColdSession(b *testing.B) {
 	store := caddystore.New(&certmagic.FileStorage{Path: b.TempDir()}, zap.NewNop())
 	b.Cleanup(func() { _ = store.Cleanup() })
 	newManager := func() (*zoompkce.Manager, func()) {
-		state := zoompkce.NewState()
-		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store, State: state, Secrets: [][]byte{[]byte(testCookieSecret)}})
+		state := zoompkce.NewMemory()
+		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store, Memory: state, Secrets: [][]byte{[]byte(testCookieSecret)}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -57,7 +57,7 @@ var zoomHTTP = sync.OnceValue(zoomapi.NewHTTPClient)
 var states = caddy.NewUsagePool()
 
 // sharedState is the pooled state of one app.
-type sharedState struct{ *zoompkce.State }
+type sharedState struct{ *zoompkce.Memory }
 
 // Destruct implements caddy.Destructor.
 func (s *sharedState) Destruct() error {
@@ -107,7 +107,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	s.app = app.(*App)
 
 	shared, _, err := states.LoadOrNew(s.client.AppID(), func() (caddy.Destructor, error) {
-		return &sharedState{zoompkce.NewState()}, nil
+		return &sharedState{zoompkce.NewMemory()}, nil
 	})
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	s.manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
 		Client:  s.client,
 		Store:   telemetry.TracedStore{Store: s.relay},
-		State:   s.state.State,
+		Memory:  s.state.Memory,
 		Secrets: s.cookie.secrets,
 		Cookies: zoompkce.CookieConfig{
 			Prefix:       s.cookie.name,

@@ -177,7 +177,7 @@ func (m *Manager) findOwner(ctx context.Context, fresh *grant) error {
 	}
 	if id := fresh.token().UserID(); id != "" && !ended {
 		fresh.Profile = zoomapi.Profile{ID: id}
-		m.keepGrant(ctx, m.state.users.get(keyOf(id)), fresh)
+		m.keepGrant(ctx, m.memory.users.get(keyOf(id)), fresh)
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	defer group.Done()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	u := m.state.users.get(keyOf(c.UserID))
+	u := m.memory.users.get(keyOf(c.UserID))
 	snap, err := outlasting(ctx, func() (*snapshot, error) { return m.load(ctx, k, u) })
 	if err != nil {
 		return nil, m.storeError("reading a user record", err)

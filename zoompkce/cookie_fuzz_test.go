@@ -39,8 +39,8 @@ func FuzzOpenCookie(f *testing.F) {
 		f.Add(value + "A")
 		f.Add(value[len(value)/2:])
 	}
-	m := &Manager{jar: newCookieJar(CookieConfig{}, "1a2b3c4d"), state: NewState()}
-	f.Cleanup(m.state.Close)
+	m := &Manager{jar: newCookieJar(CookieConfig{}, "1a2b3c4d"), memory: NewMemory()}
+	f.Cleanup(m.memory.Close)
 	f.Fuzz(func(t *testing.T, value string) {
 		if c := m.openSession(k, value, time.Now()); c != nil && !bytes.Equal(c.marshal(), session) {
 			t.Errorf("a session that was never sealed: %q", value)

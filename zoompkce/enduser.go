@@ -21,7 +21,7 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 	if _, err := m.storedKeys(ctx); err != nil {
 		return false, err
 	}
-	u := m.state.users.get(keyOf(userID))
+	u := m.memory.users.get(keyOf(userID))
 	former, err := m.endAll(ctx, u, userID, before)
 	ended := former != nil && (former.Grant != nil || !former.unused())
 	if before.IsZero() && errors.As(err, new(*UnopenableError)) {
@@ -73,7 +73,7 @@ func (m *Manager) endAll(ctx context.Context, u *user, userID string, before tim
 		case errors.Is(err, errUnchanged):
 			return nil, nil
 		case err == nil:
-			m.state.users.end(u, at, former.sessionIDs()...)
+			m.memory.users.end(u, at, former.sessionIDs()...)
 			return former, nil
 		case !errors.Is(err, errAsk):
 			return nil, err
@@ -214,6 +214,6 @@ func (m *Manager) endUserOf(ctx context.Context, s presented) (former *record, e
 	case err != nil:
 		return nil, err
 	}
-	m.state.users.end(s.user, at, former.sessionIDs()...)
+	m.memory.users.end(s.user, at, former.sessionIDs()...)
 	return former, nil
 }

@@ -64,14 +64,14 @@ type OldRecord struct {
 }
 
 // CachedCookies is how many opened cookies are in memory.
-func CachedCookies(s *State) int {
+func CachedCookies(s *Memory) int {
 	s.opened.CleanUp()
 	s.active.CleanUp()
 	return s.opened.EstimatedSize()
 }
 
 // CollectUsers makes sure that users nobody needs are gone.
-func CollectUsers(s *State) {
+func CollectUsers(s *Memory) {
 	for range 100 {
 		runtime.GC()
 		if s.Users() == 0 {
@@ -82,7 +82,7 @@ func CollectUsers(s *State) {
 }
 
 // Forget empties a state.
-func Forget(s *State) {
+func Forget(s *Memory) {
 	s.opened.InvalidateAll()
 	s.active.InvalidateAll()
 	s.users.mu.Lock()

@@ -94,7 +94,7 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 	if !c.alive(now, m.life) {
 		return nil, errExpired
 	}
-	c.user = m.state.users.get(c.sessionCookie.user)
+	c.user = m.memory.users.get(c.sessionCookie.user)
 	snap, err := m.membership(ctx, k, c, now)
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 	if err != nil {
 		return nil, err
 	}
-	m.state.users.end(u, time.Time{}, replaced...)
+	m.memory.users.end(u, time.Time{}, replaced...)
 	if len(former) > len(replaced) {
 		m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
 	}

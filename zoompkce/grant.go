@@ -134,11 +134,11 @@ func (g *grant) GoString() string { return "[redacted]" }
 // end what another one of the app keeps.
 func (m *Manager) recordLife() sessionLife {
 	life := m.life
-	life.keep = max(life.keep, m.state.longestKeep())
+	life.keep = max(life.keep, m.memory.longestKeep())
 	return life
 }
 
-func (s *State) longestKeep() (keep time.Duration) {
+func (s *Memory) longestKeep() (keep time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for m := range s.managers {

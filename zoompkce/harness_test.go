@@ -128,7 +128,7 @@ func newWorld(t testing.TB) *world {
 type process struct {
 	*world
 	*zoompkce.Manager
-	state *zoompkce.State
+	state *zoompkce.Memory
 
 	mu     sync.Mutex
 	events []zoompkce.Event
@@ -141,7 +141,7 @@ func (w *world) process(change ...func(*zoompkce.ManagerConfig)) *process {
 
 func (w *world) processWith(t testing.TB, change ...func(*zoompkce.ManagerConfig)) *process {
 	t.Helper()
-	p := &process{world: w, state: zoompkce.NewState()}
+	p := &process{world: w, state: zoompkce.NewMemory()}
 	p.Manager = w.manager(t, p, change...)
 	t.Cleanup(func() {
 		p.Close()
@@ -167,7 +167,7 @@ func (w *world) manager(t testing.TB, p *process, change ...func(*zoompkce.Manag
 		t.Fatal(err)
 	}
 	cfg := zoompkce.ManagerConfig{
-		Client: client, Store: w.store, State: p.state, Secrets: [][]byte{firstSecret}, Observe: p.observe,
+		Client: client, Store: w.store, Memory: p.state, Secrets: [][]byte{firstSecret}, Observe: p.observe,
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -12,7 +12,7 @@ import (
 // barred is why Zoom is not to be asked now: it wants to be left alone, or has
 // found that the grant lacks a scope.
 func (m *Manager) barred(u *user, call zoomapi.Call, now time.Time) error {
-	if err := m.state.pauses.err(call, now); err != nil {
+	if err := m.memory.pauses.err(call, now); err != nil {
 		return err
 	}
 	if g := u.newest(); g != nil {
@@ -37,7 +37,7 @@ func fetchKey[T any](
 		outcome = "failed"
 	case e.Kind == zoomapi.KindRateLimited:
 		outcome = "rate_limited"
-		m.state.pauses.extend(call, e.RetryAfter)
+		m.memory.pauses.extend(call, e.RetryAfter)
 	case e.Kind == zoomapi.KindMissingScope:
 		outcome = "missing_scope"
 		m.noteMissingScope(ctx, u, g, call, e)
@@ -137,15 +137,15 @@ func (p *pauses) until(call zoomapi.Call) time.Time {
 }
 
 // ZAKPausedUntil is until when Zoom wants no ZAK calls, zero if it does not mind.
-func (s *State) ZAKPausedUntil() time.Time { return s.pauses.until(zoomapi.CallZAK) }
+func (s *Memory) ZAKPausedUntil() time.Time { return s.pauses.until(zoomapi.CallZAK) }
 
 // OBFPausedUntil is until when Zoom wants no OBF calls, zero if it does not mind.
-func (s *State) OBFPausedUntil() time.Time { return s.pauses.until(zoomapi.CallOBF) }
+func (s *Memory) OBFPausedUntil() time.Time { return s.pauses.until(zoomapi.CallOBF) }
 
 // LiftPauses lets ZAKs and OBF tokens be fetched again before Zoom's time is
 // over, for an operator who knows that the limit was raised. The shares of
 // single users stay as they are.
-func (s *State) LiftPauses() {
+func (s *Memory) LiftPauses() {
 	s.pauses.zak.Store(0)
 	s.pauses.obf.Store(0)
 }

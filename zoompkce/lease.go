@@ -34,13 +34,13 @@ func (m *Manager) takeLease(
 				return errGrantDying
 			case !u.toRefresh(from, r.Grant):
 				return errUnchanged
-			case r.Lease != nil && r.Lease.Owner != m.state.owner && !m.leaseOver(u, r.Lease, time.Now()):
+			case r.Lease != nil && r.Lease.Owner != m.memory.owner && !m.leaseOver(u, r.Lease, time.Now()):
 				return errWait
 			}
-			r.Lease = &lease{Owner: m.state.owner, Deadline: time.Now().Add(3 * m.timeout)}
+			r.Lease = &lease{Owner: m.memory.owner, Deadline: time.Now().Add(3 * m.timeout)}
 			return nil
 		})
-		if err == nil && !m.state.leases(u.current.Load().record) {
+		if err == nil && !m.memory.leases(u.current.Load().record) {
 			err = errWait // tokens were saved before the answer came, which gave it back
 		}
 		switch {
@@ -89,12 +89,12 @@ func (m *Manager) leaseOver(u *user, l *lease, now time.Time) bool {
 }
 
 // leases reports whether the lease in a record is this process's.
-func (s *State) leases(r *record) bool {
+func (s *Memory) leases(r *record) bool {
 	return r != nil && r.Lease != nil && r.Lease.Owner == s.owner
 }
 
 // giveBack takes this process's lease out of a record.
-func (s *State) giveBack(r *record) (had bool) {
+func (s *Memory) giveBack(r *record) (had bool) {
 	if had = s.leases(r); had {
 		r.Lease = nil
 	}
@@ -106,7 +106,7 @@ func (s *State) giveBack(r *record) (had bool) {
 // the one that follows gives it back.
 func (m *Manager) dropLease(ctx context.Context, u *user) {
 	_, _ = m.change(ctx, saveTimeout, u, "giving the refresh lease back", func(r *record) error {
-		if u.unsaved.Load().succeeds(r.Grant) || !m.state.giveBack(r) {
+		if u.unsaved.Load().succeeds(r.Grant) || !m.memory.giveBack(r) {
 			return errUnchanged
 		}
 		return nil
@@ -137,7 +137,7 @@ func (m *Manager) believeInvalidGrant(
 			return errUnchanged
 		}
 		r.Grant.DeadAt = time.Now()
-		m.state.giveBack(r)
+		m.memory.giveBack(r)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {

@@ -184,7 +184,7 @@ func (m *Manager) sessionMarks(k *keys, cookies []string) string {
 }
 
 // ownerMark names this process in a login cookie.
-func (m *Manager) ownerMark() string { return m.state.owner[:8] }
+func (m *Manager) ownerMark() string { return m.memory.owner[:8] }
 
 // Overtaken reports whether the session of this browser, if there is one, was opened
 // after the login had begun: another tab was faster, and the code is not

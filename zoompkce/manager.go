@@ -28,9 +28,9 @@ type ManagerConfig struct {
 	Client *zoomapi.Client
 	// Store keeps the user records. Required.
 	Store Store
-	// State is what is kept in memory, shared by all managers of one app. Default:
+	// Memory is what is kept in memory, shared by all managers of one app. Default:
 	// a new one, which Close closes.
-	State *State
+	Memory *Memory
 
 	// Secrets seal cookies and records: the first one seals, all open, and so does a
 	// generated one that the store still holds. Default: one secret, generated once and
@@ -55,7 +55,7 @@ type ManagerConfig struct {
 	Programs *ProgramConfig
 
 	// KeepGrants is how long a grant stays after the user's last session or program
-	// has ended, for [Manager.UserSession]. The longest that a manager of the State
+	// has ended, for [Manager.UserSession]. The longest that a manager of the Memory
 	// wants counts. Default: 0.
 	KeepGrants time.Duration
 
@@ -67,17 +67,17 @@ type ManagerConfig struct {
 // Manager signs visitors in and out and gives their requests what they need:
 // an identity, a valid access token, a fresh ZAK. It is safe for concurrent use.
 type Manager struct {
-	client   *zoomapi.Client
-	store    Store
-	state    *State
-	ownState bool
-	jar      *cookieJar
-	life     sessionLife
-	lives    func(ProgramClient) bool // nil: programs are not let in
-	margin   time.Duration
-	sync     time.Duration
-	timeout  time.Duration
-	observe  func(Event)
+	client    *zoomapi.Client
+	store     Store
+	memory    *Memory
+	ownMemory bool
+	jar       *cookieJar
+	life      sessionLife
+	lives     func(ProgramClient) bool // nil: programs are not let in
+	margin    time.Duration
+	sync      time.Duration
+	timeout   time.Duration
+	observe   func(Event)
 
 	trial      trial
 	keys       atomic.Pointer[keys]
@@ -95,7 +95,7 @@ type Manager struct {
 }
 
 // NewManager returns a manager. It does no I/O, but for saving tokens that
-// earlier managers of the State could not save. Close it after use.
+// earlier managers of the Memory could not save. Close it after use.
 func NewManager(cfg ManagerConfig) (*Manager, error) {
 	if cfg.Client == nil || cfg.Store == nil {
 		return nil, errors.New("a manager needs a client and a store")
@@ -106,7 +106,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 	m := &Manager{
 		client: cfg.Client,
 		store:  cfg.Store,
-		state:  cfg.State,
+		memory: cfg.Memory,
 		jar:    newCookieJar(cfg.Cookies, cfg.Client.AppID()),
 		life: sessionLife{
 			idle:  cmp.Or(cfg.IdleTimeout, 24*time.Hour),
@@ -136,11 +136,11 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		}
 		m.keys.Store(k)
 	}
-	if m.state == nil {
-		m.state, m.ownState = NewState(), true
+	if m.memory == nil {
+		m.memory, m.ownMemory = NewMemory(), true
 	}
 	m.background, m.stop = context.WithCancel(context.Background())
-	for _, u := range m.state.enter(m) {
+	for _, u := range m.memory.enter(m) {
 		m.saveInBackground(u)
 	}
 	return m, nil
@@ -149,9 +149,9 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 // Drain ends the work that goes on by itself and waits for what is under way,
 // while requests may still come and be served: what was begun with this
 // manager's store is finished before the store goes away. Tokens that cannot be
-// saved stay in the State, for the next manager to save.
+// saved stay in the Memory, for the next manager to save.
 func (m *Manager) Drain() {
-	m.state.leave(m)
+	m.memory.leave(m)
 	m.stop()
 	m.work.wait()
 }
@@ -160,8 +160,8 @@ func (m *Manager) Drain() {
 func (m *Manager) Close() {
 	m.work.close()
 	m.Drain()
-	if m.ownState {
-		m.state.Close()
+	if m.ownMemory {
+		m.memory.Close()
 	}
 }
 

@@ -50,7 +50,7 @@ func (m *Manager) UserStatus(ctx context.Context, userID string) (UserStatus, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	u := m.state.users.get(keyOf(userID))
+	u := m.memory.users.get(keyOf(userID))
 	snap, err := m.load(ctx, k, u)
 	if err != nil {
 		return UserStatus{}, m.storeError("reading a user record", err)

@@ -13,10 +13,10 @@ import (
 func TestPausesAreApart(t *testing.T) {
 	for name, test := range map[string]struct {
 		limited zoomtest.Call
-		until   func(*zoompkce.State) time.Time
+		until   func(*zoompkce.Memory) time.Time
 	}{
-		"OBF": {zoomtest.CallOBF, (*zoompkce.State).OBFPausedUntil},
-		"ZAK": {zoomtest.CallZAK, (*zoompkce.State).ZAKPausedUntil},
+		"OBF": {zoomtest.CallOBF, (*zoompkce.Memory).OBFPausedUntil},
+		"ZAK": {zoomtest.CallZAK, (*zoompkce.Memory).ZAKPausedUntil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {

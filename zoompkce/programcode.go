@@ -215,7 +215,7 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	if m.lives == nil || !m.lives(p.client()) {
 		return nil, errGrantEnded
 	}
-	u := m.state.users.get(p.User)
+	u := m.memory.users.get(p.User)
 	if u.hasEnded(p.Program) {
 		return nil, errGrantExpired
 	}

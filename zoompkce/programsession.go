@@ -63,7 +63,7 @@ func (m *Manager) sessionOfToken(ctx context.Context, k *keys, origin, token str
 	}
 	s, p, err := m.sessionOfProgram(ctx, k, t, now)
 	if err == nil {
-		m.state.keep(t.user, now)
+		m.memory.keep(t.user, now)
 		m.noteUse(t, p, now)
 	}
 	return s, err
@@ -278,14 +278,14 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 	})
 	if errors.Is(err, errUnchanged) {
 		if !u.hasEnded(id) { // a store that went back may have it as a code only
-			m.state.users.end(u, time.Time{}, id)
+			m.memory.users.end(u, time.Time{}, id)
 		}
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	m.state.users.end(u, at, id)
+	m.memory.users.end(u, at, id)
 	m.observe(Event{Kind: EventProgramEnded, UserID: userID, Outcome: outcome, Client: &client})
 	if last = newer(u.unsaved.Load(), last); last != nil {
 		m.run(func(ctx context.Context) { m.revoke(ctx, last) })

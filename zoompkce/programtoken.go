@@ -128,7 +128,7 @@ func (m *Manager) openProgramToken(k *keys, kind tokenKind, origin, value string
 	if !t.unmarshal(plain) {
 		return nil
 	}
-	t.user = m.state.users.get(t.programToken.user)
+	t.user = m.memory.users.get(t.programToken.user)
 	if t.origin == hash8(origin) {
 		t.at = origin
 	}
@@ -140,12 +140,12 @@ func (m *Manager) openProgramToken(k *keys, kind tokenKind, origin, value string
 func (m *Manager) openAccessToken(k *keys, origin, value string, now time.Time) *openedToken {
 	var buffer [512]byte
 	hash := cookieHash(sha256.Sum256(append(buffer[:0], value...)))
-	if t, ok := m.state.tokens.GetIfPresent(hash); ok && t.set == k.set && t.at == origin {
+	if t, ok := m.memory.tokens.GetIfPresent(hash); ok && t.set == k.set && t.at == origin {
 		return t
 	}
 	t := m.openProgramToken(k, kindAccess, origin, value)
 	if t != nil && t.at != "" && t.alive(now, m.life.programs) {
-		m.state.tokens.Set(hash, t)
+		m.memory.tokens.Set(hash, t)
 	}
 	return t
 }

@@ -193,7 +193,7 @@ type openedCookie struct {
 // What is over by the times inside takes no memory.
 func (m *Manager) openSession(k *keys, value string, now time.Time) *openedCookie {
 	hash := m.hashCookie(value)
-	if c, ok := m.state.opened.GetIfPresent(hash); ok && c.set == k.set {
+	if c, ok := m.memory.opened.GetIfPresent(hash); ok && c.set == k.set {
 		return c
 	}
 	plain, ok := k.openCookie(purposeSession, m.jar.base, value)
@@ -204,9 +204,9 @@ func (m *Manager) openSession(k *keys, value string, now time.Time) *openedCooki
 	if !c.unmarshal(plain) {
 		return nil
 	}
-	c.user = m.state.users.get(c.sessionCookie.user)
+	c.user = m.memory.users.get(c.sessionCookie.user)
 	if c.alive(now, m.life) {
-		m.state.remember(c)
+		m.memory.remember(c)
 	}
 	return c
 }
@@ -219,7 +219,7 @@ func (m *Manager) hashCookie(value string) cookieHash {
 // remember puts a cookie into memory in the place of the one its session had
 // there. A session gets any number of cookies, one after the other: presented
 // in turn they must not take the places of other users.
-func (s *State) remember(c *openedCookie) {
+func (s *Memory) remember(c *openedCookie) {
 	u := c.user
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -30,7 +30,7 @@ func share[T any](
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
-		result := m.state.flights.DoChan(key, func() (any, error) {
+		result := m.memory.flights.DoChan(key, func() (any, error) {
 			group := m.work.begin()
 			if group == nil {
 				return nil, errClosing

@@ -48,7 +48,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		return nil, fmt.Errorf("%w: %w", err, ErrCodeUnused)
 	}
 	former := m.presented(k, cookies)
-	if !m.state.logins.use(l) {
+	if !m.memory.logins.use(l) {
 		return nil, errLoginUsed
 	}
 
@@ -62,7 +62,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		return nil, err
 	}
 	profile := fresh.Profile
-	u := m.state.users.get(keyOf(profile.ID))
+	u := m.memory.users.get(keyOf(profile.ID))
 	session := sessionCookie{user: u.key, id: newSessionID(), created: time.Now().UnixMilli()}
 
 	snap, err := m.addSession(ctx, u, l, fresh, began, session, idsOf(u, former))
@@ -155,7 +155,7 @@ func (m *Manager) addSession(
 			return nil
 		})
 		if err == nil {
-			m.state.users.end(u, time.Time{}, replaced...)
+			m.memory.users.end(u, time.Time{}, replaced...)
 			u.refreshFailure.Store(nil)
 			u.refreshUseless.Store(nil)
 		}

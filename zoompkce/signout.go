@@ -58,7 +58,7 @@ func (m *Manager) endSession(ctx context.Context, s presented) (last *grant, end
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, false, err
 	}
-	m.state.users.end(s.user, at, s.id)
+	m.memory.users.end(s.user, at, s.id)
 	if last != nil {
 		last = newer(s.user.unsaved.Load(), last)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // errWentBack means that the store lost what it had taken.
-var errWentBack = errors.New("the session store went back to an earlier state")
+var errWentBack = errors.New("the session store went back to an earlier time")
 
 // snapshot is a record at one moment; record is nil where there was none. It
 // is never modified once others can see it.
@@ -84,7 +84,7 @@ func (r *record) withLost(newer *record) *record {
 }
 
 // lost is the grant that the store had when old was read, and has no more
-// though nobody has replaced it: the store went back to an earlier state, as after a
+// though nobody has replaced it: the store went back in time, as after a
 // failover or from a backup.
 func (u *user) lost(old, s *snapshot) *grant {
 	known, stored := u.grant(old), s.record.grantOrNil()
@@ -117,7 +117,7 @@ func (s *snapshot) hasSession(id sessionID) bool {
 }
 
 // What was ended in this process is remembered by it: a store that goes back to an
-// earlier state brings it back, and it must not be accepted again where the visitor
+// earlier version brings it back, and it must not be accepted again where the visitor
 // has seen it end.
 const (
 	maxEndedUsers    = 10_000

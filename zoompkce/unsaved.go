@@ -9,7 +9,7 @@ import (
 )
 
 // Refreshed tokens that the store did not take are the only valid ones: the
-// refresh token before them is spent. They stay in the State, are used, and
+// refresh token before them is spent. They stay in the Memory, are used, and
 // are offered to the store until it takes them or a later sign-in makes them
 // worthless.
 
@@ -22,7 +22,7 @@ const (
 // keepSaving sees to it that somebody tries to save the user's unsaved grant
 // until that is done.
 func (m *Manager) keepSaving(u *user) {
-	s := m.state
+	s := m.memory
 	s.mu.Lock()
 	if s.unsaved[u] != nil {
 		s.mu.Unlock()
@@ -40,17 +40,17 @@ func (m *Manager) saveInBackground(u *user) {
 	begun := m.run(func(ctx context.Context) {
 		for pause := firstSavePause; ; pause = min(2*pause, maxSavePause) {
 			drained := sleep(ctx, pause) != nil
-			if m.trySaving(u) && m.state.settled(u) {
+			if m.trySaving(u) && m.memory.settled(u) {
 				return
 			}
 			if drained {
-				m.state.passOn(m, u)
+				m.memory.passOn(m, u)
 				return
 			}
 		}
 	})
 	if !begun {
-		m.state.passOn(m, u)
+		m.memory.passOn(m, u)
 	}
 }
 
@@ -88,7 +88,7 @@ func (u *user) dropUnsaved(g *grant) {
 }
 
 // settled reports whether nothing is left to be saved: more may have come.
-func (s *State) settled(u *user) bool {
+func (s *Memory) settled(u *user) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u.unsaved.Load() != nil {
@@ -100,7 +100,7 @@ func (s *State) settled(u *user) bool {
 
 // passOn leaves a user's unsaved grant to another manager, or to the next one
 // that comes.
-func (s *State) passOn(m *Manager, u *user) {
+func (s *Memory) passOn(m *Manager, u *user) {
 	s.mu.Lock()
 	delete(s.managers, m)
 	next := s.successorLocked(m)
@@ -181,7 +181,7 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 			}
 			r.saveGrant(fresh, time.Now())
 			if !u.spending.Load() && !u.unsaved.Load().succeeds(fresh) {
-				m.state.giveBack(r)
+				m.memory.giveBack(r)
 			}
 			return nil
 		})

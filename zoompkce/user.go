@@ -11,7 +11,7 @@ import (
 )
 
 // user is what is remembered of one user. There is one such value for each
-// user at a time; it lives as long as requests come ([State.keep]), or a cached
+// user at a time; it lives as long as requests come ([Memory.keep]), or a cached
 // cookie or work under way needs it.
 type user struct {
 	key userKey

@@ -17,7 +17,7 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 	// Users without a grant are not kept in memory: whoever asks for made-up ones
 	// takes none.
 	now, life := time.Now(), m.recordLife()
-	u := m.state.users.get(keyOf(userID))
+	u := m.memory.users.get(keyOf(userID))
 	known := u.current.Load()
 	snap, err := m.current(ctx, k, u, now)
 	if err == nil && snap == known && !u.held(snap, now, life) {
@@ -33,7 +33,7 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 		}
 		return nil, ErrNoGrant
 	}
-	m.state.keep(u, now)
+	m.memory.keep(u, now)
 	return newSession(u, snap, &noCookie, now), nil
 }
 
@@ -50,7 +50,7 @@ func (m *Manager) endLeft(u *user) {
 			return nil
 		})
 		if err == nil {
-			m.state.users.end(u, at)
+			m.memory.users.end(u, at)
 			m.revoke(ctx, newer(u.unsaved.Load(), last))
 		}
 	})
@@ -64,7 +64,7 @@ func (u *user) held(snap *snapshot, now time.Time, life sessionLife) bool {
 	}
 	r := snap.record
 	if e := u.ended.Load(); e != nil && !e.at.IsZero() {
-		// A store that went back to an earlier state has the sessions again.
+		// A store that went back to an earlier time has the sessions again.
 		r = r.clone()
 		u.dropEnded(r)
 	}

@@ -236,7 +236,7 @@ func (m *Manager) fetchAhead(u *user, slot *zakSlot, p ZAKPolicy) {
 	if left > unusedLife || !slot.ahead.CompareAndSwap(false, true) {
 		return
 	}
-	state, begun, remote := m.state, weak.Make(m), weak.Make(u)
+	state, begun, remote := m.memory, weak.Make(m), weak.Make(u)
 	time.AfterFunc(left, func() {
 		slot.ahead.Store(false)
 		u, used := remote.Value(), time.Unix(0, slot.lastUse.Load())

@@ -30,7 +30,7 @@ type incarnation struct {
 	process *process
 	id      int
 	killed  atomic.Bool
-	state   *zoompkce.State
+	state   *zoompkce.Memory
 	manager *served
 
 	known map[*user]knowledge
@@ -83,7 +83,7 @@ func (i *incarnation) String() string {
 
 func (w *world) start(p *process) {
 	w.starts++
-	i := &incarnation{world: w, process: p, id: w.starts, state: zoompkce.NewState(), known: map[*user]knowledge{}}
+	i := &incarnation{world: w, process: p, id: w.starts, state: zoompkce.NewMemory(), known: map[*user]knowledge{}}
 	p.incarnation = i
 	i.manager = i.newManager()
 }
@@ -97,7 +97,7 @@ func (i *incarnation) newManager() *served {
 	}
 	store := &handle{store: i.store, by: i}
 	cfg := zoompkce.ManagerConfig{
-		Client: client, Store: store, State: i.state, Observe: i.observe,
+		Client: client, Store: store, Memory: i.state, Observe: i.observe,
 		RefreshMargin: i.plan.life / 5, SyncInterval: i.plan.sync,
 	}
 	if i.plan.programs {

@@ -34,7 +34,7 @@ type member struct {
 // server is a process as people see it.
 type server struct {
 	*zoompkce.Manager
-	state *zoompkce.State
+	state *zoompkce.Memory
 	store *watchedStore
 	http.ServeMux
 }
@@ -47,9 +47,9 @@ func newServer(m member, store *watchedStore) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{state: zoompkce.NewState(), store: store}
+	s := &server{state: zoompkce.NewMemory(), store: store}
 	s.Manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
-		Client: client, Store: store, State: s.state, Secrets: [][]byte{[]byte(secret)}, SyncInterval: SyncInterval,
+		Client: client, Store: store, Memory: s.state, Secrets: [][]byte{[]byte(secret)}, SyncInterval: SyncInterval,
 		MaxSessions: 10_000, // sign-ins and sign-outs that fail leave some
 	})
 	s.HandleFunc("GET /login", s.login)

@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// State is what a process remembers of one app: opened cookies, users, calls
+// Memory is what a process remembers of one app: opened cookies, users, calls
 // under way, tokens not saved yet. It outlives the [Manager]s that use it, so that a
 // change of configuration forgets nothing. Of theirs it holds nothing once they
 // are drained: no store, no secret, no setting. All of it can be found again in
 // the store, but for unsaved tokens, ZAKs and OBF tokens.
-type State struct {
+type Memory struct {
 	opened  *otter.Cache[cookieHash, *openedCookie]
 	active  *otter.Cache[*user, struct{}] // see keep
 	tokens  *otter.Cache[cookieHash, *openedToken]
@@ -49,10 +49,10 @@ func (c sweeps) NowNano() int64 { return c.began.UnixNano() + int64(time.Since(c
 // Tick tells when to sweep, whatever the cache asks for.
 func (c sweeps) Tick(time.Duration) <-chan time.Time { return time.Tick(time.Minute) }
 
-// NewState returns an empty state. Close it when the last Manager is closed.
-func NewState() *State {
+// NewMemory returns an empty one. Close it when the last Manager is closed.
+func NewMemory() *Memory {
 	clock := sweeps{time.Now()}
-	return &State{
+	return &Memory{
 		opened: otter.Must(&otter.Options[cookieHash, *openedCookie]{
 			MaximumSize:      defaultCacheSize,
 			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
@@ -78,24 +78,24 @@ func NewState() *State {
 
 // SetCacheSize changes how many users are remembered, and how many of their
 // browsers and programs.
-func (s *State) SetCacheSize(n int) {
+func (s *Memory) SetCacheSize(n int) {
 	s.opened.SetMaximum(uint64(n))
 	s.tokens.SetMaximum(uint64(n))
 	s.active.SetMaximum(uint64(n))
 }
 
 // Users is how many users are in memory.
-func (s *State) Users() int { return s.users.len() }
+func (s *Memory) Users() int { return s.users.len() }
 
 // UnsavedUsers is how many users have tokens that are not in the store yet.
-func (s *State) UnsavedUsers() int {
+func (s *Memory) UnsavedUsers() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.unsaved)
 }
 
 // Close forgets everything.
-func (s *State) Close() {
+func (s *Memory) Close() {
 	s.opened.InvalidateAll()
 	s.opened.StopAllGoroutines()
 	s.tokens.InvalidateAll()
@@ -110,7 +110,7 @@ const useNoted = time.Minute
 // keep keeps a user in memory who has just been let in. What is known of a user,
 // ZAKs among it, does not depend on cookies: whoever fills the memory with cookies
 // makes others' be opened anew, and nothing more.
-func (s *State) keep(u *user, now time.Time) {
+func (s *Memory) keep(u *user, now time.Time) {
 	if age := now.UnixNano() - u.noted.Load(); age >= 0 && age < int64(useNoted) {
 		return
 	}
@@ -120,9 +120,9 @@ func (s *State) keep(u *user, now time.Time) {
 	}
 }
 
-// enter makes m one of those who work on the state. It returns the users whose
+// enter makes m one of those who work on the memory. It returns the users whose
 // tokens managers that are gone could not save.
-func (s *State) enter(m *Manager) (orphans []*user) {
+func (s *Memory) enter(m *Manager) (orphans []*user) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.managers[m] = true
@@ -136,7 +136,7 @@ func (s *State) enter(m *Manager) (orphans []*user) {
 }
 
 // leave is the end of m's background work.
-func (s *State) leave(m *Manager) {
+func (s *Memory) leave(m *Manager) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.managers, m)
@@ -144,13 +144,13 @@ func (s *State) leave(m *Manager) {
 
 // successor returns who does the background work of m: m itself as long as it
 // is not drained, then another one, nil if there is none.
-func (s *State) successor(m *Manager) *Manager {
+func (s *Memory) successor(m *Manager) *Manager {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.successorLocked(m)
 }
 
-func (s *State) successorLocked(m *Manager) *Manager {
+func (s *Memory) successorLocked(m *Manager) *Manager {
 	if s.managers[m] {
 		return m
 	}
