@@ -55,6 +55,6 @@ type Store interface {
 // a swap whether swaps go through just now. Every sign-in asks.
 type Prover interface {
 	// Prove stores value under key, which nobody else writes, whatever is there. It
-	// fails where Swap would, and returns [errors.ErrUnsupported] if only Swap can tell.
+	// fails where Swap or Load would, and returns [errors.ErrUnsupported] if only Swap can tell.
 	Prove(ctx context.Context, key string, value []byte, expires time.Time) error
 }

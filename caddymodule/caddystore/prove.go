@@ -25,7 +25,11 @@ func (s *Store) Prove(ctx context.Context, key string, value []byte, expires tim
 				return struct{}{}, err
 			}
 		}
-		return struct{}{}, s.storage.Store(ctx, key, next.marshal())
+		if err := s.storage.Store(ctx, key, next.marshal()); err != nil {
+			return struct{}{}, err
+		}
+		_, err := s.storage.Load(ctx, key) // what cannot be read again is as good as not written
+		return struct{}{}, err
 	})
 	if err != nil {
 		return fmt.Errorf("saving %s: %w", key, err)

@@ -37,6 +37,7 @@ func (s *mcpSite) unknown(t *testing.T, client string, env ...string) {
 // otherSecret gives the site another secret: the ids of clients that registered before
 // are not known any more. They find out by themselves, and register anew.
 func (s *mcpSite) otherSecret(t *testing.T) {
+	s.load(s.site(s.programs(), secrets(oldSecret))) // a generated one would go on opening what it sealed
 	clients := make(map[string]func() *process)
 	for _, kind := range []string{"v1", "v2", "remote"} {
 		store, port, person := t.TempDir(), portFor(t, kind), s.person(t, kind)

@@ -234,15 +234,21 @@ func TestRefusedCode(t *testing.T) {
 	wantRedirect(t, b.open(b.consent(b.open("/page"), "user-ada")), "/page")
 }
 
-// A token that Zoom's API refuses at once is no outage: it was replaced by a
-// sign-in elsewhere, and another one helps.
+// A token that Zoom's API refuses at once is no outage: its refresh token tells whether it
+// was replaced by a sign-in elsewhere, where another one helps, or is only refused early.
 func TestTokenRefusedAtOnce(t *testing.T) {
+	refused := zoomtest.Status(401, `{"code":124,"message":"Invalid access token."}`)
 	w := newWorld(t)
 	w.load(w.site())
 	b := w.browser()
-	w.zoom.Fail(zoomtest.CallMe, 1, zoomtest.Status(401, `{"code":124,"message":"Invalid access token."}`))
-	again := b.open(b.consent(b.open("/page"), "user-ada"))
-	wantRedirect(t, b.open(b.consent(again, "user-ada")), "/page")
+	w.zoom.Fail(zoomtest.CallMe, 1, refused)
+	wantRedirect(t, b.open(b.consent(b.open("/page"), "user-ada")), "/page")
+
+	b = w.browser()
+	w.zoom.Fail(zoomtest.CallMe, 1, refused)
+	w.zoom.Fail(zoomtest.CallRefresh, 1, zoomtest.Status(400, `{"reason":"Invalid Token!","error":"invalid_grant"}`))
+	again := b.open(b.consent(b.open("/page"), "user-bob"))
+	wantRedirect(t, b.open(b.consent(again, "user-bob")), "/page")
 }
 
 func TestDeclinedKeepsOtherLogins(t *testing.T) {
