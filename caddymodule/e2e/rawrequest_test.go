@@ -6,8 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"testing"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/testkit"
 )
 
 // rawConn is a connection to Caddy for requests that no HTTP client would send.
@@ -28,6 +31,15 @@ func (w *world) dial() *rawConn {
 		w.t.Fatal(err)
 	}
 	return &rawConn{w.t, conn, bufio.NewReader(conn)}
+}
+
+// endSwitched closes a connection that was switched to another protocol, and waits for
+// Caddy to have noticed: v2.11.9 races with itself where it stops with one open.
+func (w *world) endSwitched(c *rawConn, path string) {
+	w.t.Helper()
+	c.Close()
+	over := regexp.MustCompile(`handled request.*"uri":"` + regexp.QuoteMeta(path) + `"`)
+	testkit.Eventually(w.t, "the switched connection to be over", 10*time.Second, func() bool { return over.MatchString(w.logged()) })
 }
 
 func (c *rawConn) send(format string, args ...any) {

@@ -50,6 +50,7 @@ func TestWebSocket(t *testing.T) {
 	if line, err := c.r.ReadString('\n'); line != "echo hello\n" {
 		t.Errorf("got %q, %v", line, err)
 	}
+	w.endSwitched(c, "/socket")
 
 	c = w.dial()
 	c.send(handshake, w.addr, "")

@@ -149,6 +149,7 @@ func TestTheWordAboutATokenNeverLeaves(t *testing.T) {
 		if a := c.response(); a.StatusCode != http.StatusSwitchingProtocols || a.Header[field] != nil {
 			t.Errorf("got %d %q", a.StatusCode, a.Header)
 		}
+		w.endSwitched(c, "/socket")
 		w.awaitWorkingToken(b)
 	})
 }
