@@ -158,6 +158,20 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			p.signedOut(planted)
 		})
 	})
+	t.Run("nor among more records than are looked at", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			former := w.process(generated).signIn("ada")
+			for i := range 100_000 {
+				name := fmt.Sprintf("%02x%030x", i%256, i)
+				key := "zoom_pkce/" + zoomapi.AppID(w.zoom.URL, w.app.ClientID) + "/" + name[:2] + "/" + name
+				_, err := w.store.Swap(ctx, key, "", []byte("no record"), time.Time{})
+				w.must(err)
+			}
+			p := w.process(own)
+			w.must(p.AdoptFormerSecret(ctx))
+			p.signedOut(former)
+		})
+	})
 	t.Run("nor the former itself, put back after a start without it", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			w.process(generated).signIn("ada")
