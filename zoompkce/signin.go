@@ -127,7 +127,7 @@ func (m *Manager) addSession(
 	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, replaced []sessionID,
 ) (*snapshot, error) {
 	known := u.current.Load()
-	if known != nil && known.readAt.Before(began) {
+	if known != nil && known.since.Before(began) {
 		fresh.putAfter(known.record.grantOrNil())
 	}
 	asked, refused := "", false
@@ -197,7 +197,7 @@ func (r *record) mayFollow(l *Login, began time.Time, known *snapshot) string {
 	switch {
 	case g == nil || g.dead() || g.SavedAt.Before(began.Add(-closeTimes)):
 		return ""
-	case known != nil && known.readAt.Before(began) && g.same(known.record.grantOrNil()):
+	case known != nil && known.since.Before(began) && g.same(known.record.grantOrNil()):
 		return ""
 	}
 	return g.SignIn
