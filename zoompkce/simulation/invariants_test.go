@@ -38,7 +38,7 @@ func (w *world) presentedOnce(c *call, spent token) {
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)
 	case g.saved < next && time.Since(after.at) >= leaseLife:
-	case w.plan.skewed && time.Since(after.at) >= leaseDoubt: // the lease is over by another clock
+	case w.plan.skewed && after.at.Sub(c.made).Abs() >= leaseDoubt: // the lease is over by another clock, while it was on its way or after
 	case g.saved >= next && g.user.wentBack.After(after.savedAt):
 	default:
 		w.breaks(invariant, "%s presents the refresh token of %s, which %s has spent", by, spent, after.to)
