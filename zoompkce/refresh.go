@@ -115,8 +115,7 @@ func (m *Manager) refreshOnce(
 // spend presents the refresh token of a grant. From then on it is spent, and the
 // grant that comes is all there is, whether it can be saved or not.
 func (m *Manager) spend(ctx context.Context, u *user, base *grant) (*grant, error) {
-	u.spending.Store(true)
-	defer u.spending.Store(false)
+	defer u.spending.Add(-1)
 	token, err := m.client.Refresh(ctx, base.RefreshToken)
 	if err != nil {
 		return nil, err
