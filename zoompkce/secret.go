@@ -78,7 +78,8 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 		if err != nil {
 			return nil, err
 		}
-		m.secretSeen.Store(time.Now().UnixNano())
+		// What has been seen counts when all can see it: until then they look themselves.
+		defer func() { m.secretSeen.Store(time.Now().UnixNano()) }()
 		if subtle.ConstantTimeCompare(secret, k.generated) == 1 {
 			return k, nil
 		}
