@@ -76,7 +76,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		// The operator needs to know whose it is: nobody else can tell.
 		return nil, fmt.Errorf("user %q: %w", profile.ID, err)
 	default:
-		m.keepGrant(ctx, u, fresh)
+		m.keepGrant(ctx, u, fresh, err)
 		return nil, err
 	}
 	if len(former) > 0 {
@@ -92,11 +92,14 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 
 const opSignIn = "saving a sign-in"
 
-// keepGrant keeps the grant of a sign-in that failed after the exchange, as one
+// keepGrant keeps the grant of a sign-in that failed with err after the exchange, as one
 // that is not saved yet: it has ended the older grant at Zoom, and all browsers of
 // the user live by it. It opens no session. Whose record has no grant has nothing
 // to lose; then the tokens are revoked.
-func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant) {
+func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant, err error) {
+	if callOf(err) == zoomapi.CallRefresh {
+		_ = m.noteRefresh(u, fresh, err)
+	}
 	if fresh.Profile == (zoomapi.Profile{ID: fresh.Profile.ID}) {
 		_, _ = m.storedGrant(ctx, u) // so that it is in memory, if it can be read
 		if known := u.newest(); known != nil {
