@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -215,6 +216,7 @@ func TestRefusalOf(t *testing.T) {
 		{errNoKeys, outcome.NotAllowed},
 		{&zoompkce.StoreError{Err: errors.New("full")}, outcome.StoreUnavailable},
 		{zakError{&zoompkce.StoreError{Err: errors.New("full")}}, outcome.StoreUnavailable},
+		{bodies.ErrBusy, outcome.StoreUnavailable},
 		{errors.New("something"), outcome.ZoomUnavailable},
 		{zakError{errors.New("something")}, outcome.ZAKUnavailable},
 		{zoom(zoomapi.KindMissingScope), outcome.MissingScope},

@@ -41,7 +41,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		return nil, fmt.Errorf("%w: %w", m.storeError(opSignIn, errClosing), ErrCodeUnused)
 	}
 	defer group.Done()
-	k, err := m.storedKeys(ctx)
+	k, err := m.keysToLeave(ctx, cookies)
 	if err == nil {
 		err = m.proveWritable(ctx)
 	}
