@@ -86,7 +86,7 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 	p := snap.program(t.id)
 	g := t.user.grant(snap)
 	switch {
-	case p == nil || g == nil || g.dead():
+	case p == nil || !g.lives():
 		return nil, nil, errProgramEnded
 	case !now.Before(m.life.programs.end(p)):
 		return nil, nil, errTokenExpired

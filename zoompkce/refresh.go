@@ -72,7 +72,7 @@ func (m *Manager) refreshWithin(
 func refreshOf(u *user, g *grant) string { return "refresh" + string(u.key[:]) + g.id() }
 
 func alive(g *grant) (*grant, error) {
-	if g == nil || g.dead() {
+	if !g.lives() {
 		return nil, errGrantDying
 	}
 	return g, nil
