@@ -155,6 +155,32 @@ func TestResources(t *testing.T) {
 
 // What records hold is read by older versions as long as there are no programs,
 // and a program costs little.
+func TestMaxPrograms(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxPrograms, c.TokenLifetime = 3, 100*time.Hour }))
+		b := p.signIn("ada")
+		var all []*zoompkce.ProgramTokens
+		for range 3 {
+			all = append(all, p.program(b))
+			time.Sleep(time.Second)
+		}
+		time.Sleep(25 * time.Hour)
+		p.in(all[0]) // on a later day than the others
+		synctest.Wait()
+		b = p.signIn("ada")
+		all = append(all, p.program(b), p.program(b))
+		for i, in := range []bool{true, false, false, true, true} {
+			if _, err := p.ProgramSession(ctx, issuer, all[i].AccessToken); (err == nil) != in {
+				w.Errorf("program %d: %v", i, err)
+			}
+		}
+		list, err := p.Programs(ctx, p.session(b))
+		if len(list) != 3 || err != nil {
+			w.Errorf("%d programs, %v", len(list), err)
+		}
+	})
+}
+
 func TestRecordsWithPrograms(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxPrograms = 30 }))

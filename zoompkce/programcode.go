@@ -220,7 +220,7 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 		return nil, errGrantExpired
 	}
 	unanswered := u.unanswered.Load()
-	now := time.Now()
+	var now time.Time
 	snap, err := m.change(ctx, storePatience, u, "beginning a program", func(r *record) error {
 		now = time.Now()
 		r.prune(now, m.life)

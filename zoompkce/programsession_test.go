@@ -2,6 +2,7 @@ package zoompkce_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +44,63 @@ func TestTokensInOtherProcesses(t *testing.T) {
 			if n := len(q.outcomes(zoompkce.EventTokenRejected)); n > 0 {
 				w.Errorf("%d refused", n)
 			}
+		})
+	})
+	t.Run("one given while the record is read for another", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			q.works(b)
+			first := p.program(b)
+			held := w.store.hold("load", true)
+			var came sync.WaitGroup
+			came.Go(func() { q.in(first) })
+			<-held.arrived
+			second := p.program(b)
+			came.Go(func() { q.in(second) })
+			synctest.Wait()
+			close(held.release)
+			came.Wait()
+		})
+	})
+	t.Run("one given by a sign-in that has revived the grant", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			toExpiry()
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			q.signedOut(b)
+			q.in(p.program(p.signIn("ada")))
+		})
+	})
+	t.Run("an ended one, at a process that has not seen it end", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			stays, tokens := p.program(b), p.program(b)
+			w.must(p.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash))
+			w.store.add(storeRule{op: "load", times: -1, delay: 10 * time.Millisecond})
+			q.in(stays)
+			q.out(tokens)
+			w.took(1010*time.Millisecond, func() { q.out(tokens) }) // one more look, for which it waits
+		})
+	})
+	t.Run("used here after it was used elsewhere", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			first := p.program(b)
+			q.works(b) // reads the record
+			p.in(first)
+			synctest.Wait() // it is noted
+			q.in(first)
+			synctest.Wait() // there is nothing to be noted
+			second := q.refreshed(first)
+			q.in(second)
+			synctest.Wait()
+			time.Sleep(time.Minute)
+			_, err := q.refreshProgram(first)
+			q.invalid(err, "replayed")
 		})
 	})
 	t.Run("an ended one", func(t *testing.T) {
@@ -91,6 +149,56 @@ func TestLivesOfPrograms(t *testing.T) {
 			p.invalid(err, "ended")
 		})
 	})
+	t.Run("idle between the two halves of a refresh", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.IdleTimeout = 3 * time.Hour }))
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			s, err := p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+			w.must(err)
+			time.Sleep(3 * time.Hour)
+			_, err = p.RefreshProgram(ctx, s, zoompkce.Resource{})
+			p.invalid(err, "ended")
+			w.must(p.EndProgram(ctx, p.session(b), "AAAAAAAAAAAAAAAAAAAAAA"))
+			if ended := p.outcomes(zoompkce.EventProgramEnded); len(ended) > 0 {
+				w.Errorf("told of %v", ended)
+			}
+		})
+	})
+	t.Run("as the user sees them", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			b := p.signIn("ada")
+			allowed := time.Now()
+			tokens := p.program(b)
+			time.Sleep(24*time.Hour - 30*time.Minute) // midnight is near
+			tokens = p.refreshed(tokens)
+			refreshed := time.Now()
+			for range 3 {
+				p.in(tokens)
+				synctest.Wait()
+				time.Sleep(20 * time.Minute)
+			}
+			b = p.signIn("ada")
+			list, err := p.Programs(ctx, p.session(b))
+			if err != nil || len(list) != 1 || !list[0].Allowed.Equal(allowed) ||
+				!list[0].Refreshed.Equal(refreshed) || !list[0].Used.Equal(allowed.Add(24*time.Hour)) {
+				w.Errorf("%+v, %v", list, err)
+			}
+			s := p.session(b)
+			toExpiry()
+			w.store.fail("load", -1)
+			if _, err := p.Programs(ctx, s); !errors.As(err, new(*zoompkce.StoreError)) {
+				w.Errorf("in trouble: %v", err)
+			}
+			w.store.heal()
+			w.wipe("")
+			time.Sleep(time.Minute)
+			if list, err := p.Programs(ctx, s); len(list) != 0 || err != nil {
+				w.Errorf("of a store that was wiped: %+v, %v", list, err)
+			}
+		})
+	})
 	t.Run("as a whole", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxLifetime = 5 * time.Hour }))
@@ -124,32 +232,6 @@ func TestLivesOfPrograms(t *testing.T) {
 				p.in(tokens)
 			}
 		})
-	})
-}
-
-func TestMaxPrograms(t *testing.T) {
-	bubble(t, func(w *world) {
-		p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxPrograms, c.TokenLifetime = 3, 100*time.Hour }))
-		b := p.signIn("ada")
-		var all []*zoompkce.ProgramTokens
-		for range 3 {
-			all = append(all, p.program(b))
-			time.Sleep(time.Second)
-		}
-		time.Sleep(25 * time.Hour)
-		p.in(all[0]) // on a later day than the others
-		synctest.Wait()
-		b = p.signIn("ada")
-		all = append(all, p.program(b), p.program(b))
-		for i, in := range []bool{true, false, false, true, true} {
-			if _, err := p.ProgramSession(ctx, issuer, all[i].AccessToken); (err == nil) != in {
-				w.Errorf("program %d: %v", i, err)
-			}
-		}
-		list, err := p.Programs(ctx, p.session(b))
-		if len(list) != 3 || err != nil {
-			w.Errorf("%d programs, %v", len(list), err)
-		}
 	})
 }
 
@@ -266,3 +348,35 @@ func TestLastOneOut(t *testing.T) {
 	})
 }
 
+// What ends a program ends it, whether its client waits or not, and though the store has gone
+// back to when nobody had come for its tokens.
+func TestRevocation(t *testing.T) {
+	t.Run("of a client that goes away", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			tokens := p.program(p.signIn("ada"))
+			gone, leave := contextWithCancel()
+			leave()
+			w.store.add(storeRule{op: "load", times: 1, delay: time.Millisecond})
+			w.must(p.RevokeProgram(gone, issuer, tokens.AccessToken, appClient.Hash))
+			p.out(tokens)
+		})
+	})
+	t.Run("where the store has its code only", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			code := p.allow(p.signIn("ada"))
+			key := w.store.only(t)
+			old, _, err := w.store.Load(ctx, key)
+			w.must(err)
+			tokens, err := p.RedeemCode(ctx, redemption(code))
+			w.must(err)
+			_, err = w.store.Swap(ctx, key, w.store.version(key), old, time.Now().Add(time.Hour))
+			w.must(err)
+			q := w.process(withPrograms)
+			w.must(q.RevokeProgram(ctx, issuer, tokens.AccessToken, appClient.Hash))
+			_, err = q.RedeemCode(ctx, redemption(code))
+			q.invalid(err, "expired")
+		})
+	})
+}
