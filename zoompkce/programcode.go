@@ -139,7 +139,7 @@ func (m *Manager) AllowProgram(ctx context.Context, s *Session, c *Consent, a Au
 		now := time.Now()
 		r.prune(now, m.life)
 		switch {
-		case r.session(s.cookie.id) == nil || r.Grant == nil || r.Grant.dead():
+		case r.session(s.cookie.id) == nil || !r.Grant.lives():
 			return errEnded
 		case r.program(c.id) != nil:
 			return ErrConsentExpired
@@ -220,7 +220,7 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 		return nil, errGrantExpired
 	}
 	unanswered, sent := u.unanswered.Load(), false
-	now := time.Now()
+	var now time.Time
 	snap, err := m.change(ctx, storePatience, u, "beginning a program", func(r *record) error {
 		now = time.Now()
 		r.prune(now, m.life)
@@ -232,7 +232,7 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 			return errGrantReplayed
 		case r.pending(p.Program) == nil:
 			return errGrantExpired
-		case r.Grant == nil || r.Grant.dead():
+		case !r.Grant.lives():
 			return errGrantEnded
 		}
 		r.beginProgram(p.Program, p.client(), now)

@@ -84,7 +84,7 @@ func (m *Manager) noteRefresh(u *user, of *grant, err error) error {
 func refreshOf(u *user, g *grant) string { return "refresh" + string(u.key[:]) + g.id() }
 
 func alive(g *grant) (*grant, error) {
-	if g == nil || g.dead() {
+	if !g.lives() {
 		return nil, errGrantDying
 	}
 	return g, nil

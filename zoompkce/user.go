@@ -90,10 +90,7 @@ func (u *user) grant(s *snapshot) *grant {
 func (u *user) newest() *grant { return u.grant(u.current.Load()) }
 
 // signedIn reports whether the user had a live grant when last looked at.
-func (u *user) signedIn() bool {
-	g := u.newest()
-	return g != nil && !g.dead()
-}
+func (u *user) signedIn() bool { return u.newest().lives() }
 
 // id is the user's id as far as it is in memory, for events.
 func (u *user) id() string {
