@@ -1,17 +1,10 @@
 package caddymodule
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 func TestRedirectURIs(t *testing.T) {
@@ -144,116 +137,5 @@ func TestRedirectURIFor(t *testing.T) {
 	}
 	if s.redirectURIs[0].origin != "https://app.example.com" || s.redirectURIs[1].origin != "https://app.example.com:8443" {
 		t.Errorf("origins are %q and %q", s.redirectURIs[0].origin, s.redirectURIs[1].origin)
-	}
-}
-
-func TestCallbackRefuses(t *testing.T) {
-	bothWays(t, "", testCallbackRefuses)
-}
-
-func testCallbackRefuses(t *testing.T, p *provisioned) {
-	t.Helper()
-	back, cookies := p.approve("/")
-	u, err := url.Parse(back)
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, code := "state="+u.Query().Get("state"), "code="+u.Query().Get("code")
-	for query, want := range map[string]outcome.Code{
-		"%zz&" + state + "&" + code:           outcome.BadCallback,
-		state + "&" + state + "&" + code:      outcome.BadCallback,
-		state + "&" + code + "&" + code:       outcome.BadCallback,
-		state:                                 outcome.BadCallback,
-		state + "&code=":                      outcome.BadCallback,
-		"error=access_denied":                 outcome.Declined,
-		"error=access_denied&state=x&" + code: outcome.Declined,
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/zoom_pkce/callback?"+query, nil)
-		got, _ := p.serve(r, cookies, nil)
-		text, _ := io.ReadAll(got.Body)
-		if codeOf(string(text)) != string(want) || cookiesOf(got) != "" {
-			t.Errorf("%s: got %s %s, cookies %q", query, got.Status, text, cookiesOf(got))
-		}
-	}
-	// The login is as good as before, in this browser only (RFC 6749, section 10.12).
-	if stray := p.open(back, ""); !strings.HasPrefix(stray.Header.Get("Location"), p.zoom.URL) {
-		t.Errorf("another browser is sent to %q", stray.Header.Get("Location"))
-	}
-	if p.zoom.Count(zoomtest.CallCode) != 0 {
-		t.Error("a code was exchanged for a callback that was refused")
-	}
-	signedIn := p.open(back, cookies)
-	if signedIn.Header.Get("Location") != "/" {
-		t.Fatalf("the callback: %s to %q", signedIn.Status, signedIn.Header.Get("Location"))
-	}
-	if dropped := strings.Count(strings.Join(signedIn.Header["Set-Cookie"], "\n"), "Max-Age=0"); dropped != 1 {
-		t.Errorf("%d cookies were dropped, want that of the login: %q", dropped, signedIn.Header["Set-Cookie"])
-	}
-	// A reload of the callback, and another tab that was slower.
-	if again := p.open(back, cookiesOf(signedIn)); again.Header.Get("Location") != "/" {
-		t.Errorf("a reload is sent to %q", again.Header.Get("Location"))
-	}
-	if slower := p.open(back, cookies+"; "+cookiesOf(signedIn)); slower.Header.Get("Location") != "/" || p.zoom.Count(zoomtest.CallCode) != 1 {
-		t.Errorf("a slower tab is sent to %q", slower.Header.Get("Location"))
-	}
-}
-
-// A code that Zoom refuses is worth one more try, and an error of Zoom's ends the login.
-func TestCallbackTriesAgainOnce(t *testing.T) {
-	bothWays(t, "", func(t *testing.T, p *provisioned) {
-		withCode := func(back, code string) string {
-			u, err := url.Parse(back)
-			if err != nil {
-				t.Fatal(err)
-			}
-			u.RawQuery = url.Values{"state": u.Query()["state"], code: {"access_denied"}}.Encode()
-			return u.String()
-		}
-		back, cookies := p.approve("/notes")
-		again := p.open(withCode(back, "code"), cookies)
-		if !strings.HasPrefix(again.Header.Get("Location"), p.zoom.URL) {
-			t.Fatalf("%s to %q", again.Status, again.Header.Get("Location"))
-		}
-		authorize := again.Header.Get("Location")
-		back, err := p.zoom.SignIn(t.Context(), authorize, "ada")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if last := p.open(withCode(back, "code"), cookiesOf(again)); last.StatusCode != http.StatusBadGateway {
-			t.Errorf("the second code that Zoom refused: %s", last.Status)
-		}
-		// Not in this browser: it keeps no cookies.
-		if lost := p.open(back, ""); lost.StatusCode != http.StatusBadRequest {
-			t.Errorf("a second callback without its login: %s", lost.Status)
-		}
-		back, cookies = p.approve("/notes")
-		declined := p.open(withCode(back, "error"), cookies)
-		if dropped := strings.Count(strings.Join(declined.Header["Set-Cookie"], "\n"), "Max-Age=0"); declined.StatusCode != http.StatusForbidden || dropped != 1 {
-			t.Errorf("declined: %s, %d cookies dropped", declined.Status, dropped)
-		}
-	})
-}
-
-// A callback without a state begins a sign-in of this browser's own, once.
-func TestCallbackWithoutState(t *testing.T) {
-	bothWays(t, "", testCallbackWithoutState)
-}
-
-func testCallbackWithoutState(t *testing.T, p *provisioned) {
-	t.Helper()
-	first := p.open("/zoom_pkce/callback?code=x", "")
-	if !strings.HasPrefix(first.Header.Get("Location"), p.zoom.URL) || p.zoom.Count(zoomtest.CallCode) != 0 {
-		t.Fatalf("%s to %q", first.Status, first.Header.Get("Location"))
-	}
-	if second := p.open("/zoom_pkce/callback?code=x", cookiesOf(first)); second.StatusCode != http.StatusBadRequest {
-		t.Errorf("a second one gets %s", second.Status)
-	}
-	back, err := p.zoom.SignIn(t.Context(), first.Header.Get("Location"), "ada")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signedIn := p.open(back, cookiesOf(first))
-	if dropped := strings.Count(strings.Join(signedIn.Header["Set-Cookie"], "\n"), "Max-Age=0"); signedIn.Header.Get("Location") != "/" || dropped != 2 {
-		t.Errorf("%s, %d cookies dropped: %q", signedIn.Status, dropped, signedIn.Header["Set-Cookie"])
 	}
 }
