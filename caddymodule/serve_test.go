@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -268,40 +267,6 @@ func TestEncodeHeaderText(t *testing.T) {
 	} {
 		if got := encodeHeaderText(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)
-		}
-	}
-}
-
-func TestFrameWindowAt(t *testing.T) {
-	key := strings.Repeat("0f", 16)
-	most := "https://" + strings.Repeat("a", maxAncestors-len("https://"))
-	for _, test := range []struct {
-		sameSite, key, by string
-		want              int // origins, 0: no window of a frame
-	}{
-		{"none", key, "https://a.example", 1},
-		{"none", key, "https://a.example,http://b.example:8080", 2},
-		{"none", key, most, 1},
-		{"none", key, most + "a", 0},
-		{"none", key, "", 0},
-		{"none", key, "null", 0},
-		{"none", key, "https://a.example,", 0},
-		{"none", key, "https://a.example/", 0},
-		{"none", key, "https://eve@a.example", 0},
-		{"none", key, "https://", 0},
-		{"none", key, "https://a.example:x", 0},
-		{"none", key[1:], "https://a.example", 0},
-		{"none", key + "0", "https://a.example", 0},
-		{"none", strings.ToUpper(key), "https://a.example", 0},
-		{"none", "", "https://a.example", 0},
-		{"lax", key, "https://a.example", 0},
-	} {
-		h := minimalHandler()
-		h.Cookie = &Cookie{SameSite: test.sameSite}
-		s := &site{settings: mustResolve(t, h)}
-		window, ok := s.frameWindowAt(url.Values{"frame": {test.key}, "by": {test.by}})
-		if ok != (test.want > 0) || len(window.by) != test.want {
-			t.Errorf("%+v: %+v, %v", test, window, ok)
 		}
 	}
 }
