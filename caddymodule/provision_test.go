@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -137,5 +139,114 @@ func TestRedirectURIFor(t *testing.T) {
 	}
 	if s.redirectURIs[0].origin != "https://app.example.com" || s.redirectURIs[1].origin != "https://app.example.com:8443" {
 		t.Errorf("origins are %q and %q", s.redirectURIs[0].origin, s.redirectURIs[1].origin)
+	}
+}
+
+// Handlers of one app share its users, and so have to agree on what is theirs.
+func TestHandlersOfAnAppAgree(t *testing.T) {
+	secret := func(c string) string { return `, "cookie": {"secret": ["` + strings.Repeat(c, 32) + `"]}` }
+	key, err := json.Marshal(testClientKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withKey := func(id string) string {
+		return `, "client_secret": "", "client_key": ` + string(key) + `, "client_key_id": "` + id + `"`
+	}
+	for _, test := range []struct{ one, other, option string }{
+		{``, `, "client_secret": "another"`, "client_secret"},
+		{withKey("a"), withKey("b"), "client_key"},
+		{`, "client_secret": ""`, withKey("a"), "client_key"},
+		{``, `, "api_url": "https://api.example.com"`, "api_url"},
+		{``, `, "session": {"store": {"module": "redis", "urls": ["redis://localhost"]}}`, "session store"},
+		{``, `, "session": {"idle_timeout": "1h"}`, "session idle_timeout"},
+		{``, `, "session": {"max_lifetime": "100h"}`, "session max_lifetime"},
+		{``, `, "session": {"sync_interval": "1s"}`, "session sync_interval"},
+		{``, `, "session": {"max_sessions": 7}`, "session max_sessions"},
+		{``, `, "session": {"cache_size": 7}`, "session cache_size"},
+		{`, "programs": {"registration": true}`, `, "programs": {"registration": true, "idle_timeout": "2h"}`, "programs idle_timeout"},
+		{`, "programs": {"registration": true}`, `, "programs": {"registration": true, "max_lifetime": "1000h"}`, "programs max_lifetime"},
+		{`, "programs": {"registration": true}`, `, "programs": {"registration": true, "max_programs": 7}`, "programs max_programs"},
+		{``, `, "redirect_uri": ["https://localhost/zoom_pkce/callback"]`, "the scheme of redirect_uri"},
+		{``, `, "cookie": {"name": "other"}`, "cookie name"},
+		{``, `, "cookie": {"domain": "localhost"}`, "cookie domain"},
+		{``, `, "cookie": {"same_site": "none"}`, "cookie same_site"},
+		{``, secret("a"), "cookie secret"},
+		{secret("a"), secret("b"), "cookie secret"},
+
+		{``, ``, ""},
+		{``, `, "programs": {"registration": true, "max_programs": 7}`, ""},
+		{`, "session": {"store": {"module": "caddy"}}`, ``, ""},
+		{`, "backend": {"secret": ["` + testCookieSecret + `"]}`, `, "backend": {"secret": ["` + testCookieSecret + `"]}`, ""},
+		{``, `, "unauthenticated": "page", "zak": {"disabled": true}`, ""},
+	} {
+		p := provision(t, test.one)
+		id := p.site.client.AppID()
+		h, err := p.load(test.other)
+		if test.option == "" {
+			if err != nil {
+				t.Errorf("%s and %s: %v", test.one, test.other, err)
+			} else if err := h.Cleanup(); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), " disagree on "+test.option+": ") || strings.Contains(err.Error(), testClientSecret) {
+			t.Errorf("%s and %s: %v, want %s", test.one, test.other, err, test.option)
+		} else if both := strings.Contains(err.Error(), ": both with redirect_uri http://localhost/zoom_pkce/callback;"); both == strings.Contains(test.other, "redirect_uri") {
+			t.Errorf("%s: %v", test.other, err)
+		}
+		if n, _ := states.References(id); n != 1 {
+			t.Errorf("%s: what was refused holds on: %d", test.other, n)
+		}
+	}
+	p := provision(t, `, "backend": {"secret": ["`+testCookieSecret+`"]}`)
+	another := `, "client_id": "` + testOtherApp + `", "backend": {"secret": ["%s", "` + strings.Repeat("b", 32) + `"]}`
+	if _, err := p.load(fmt.Sprintf(another, testCookieSecret)); err == nil || !strings.Contains(err.Error(), "backend secret: ") || strings.Contains(err.Error(), testCookieSecret) {
+		t.Errorf("two apps with one backend secret: %v", err)
+	}
+	for _, options := range []string{fmt.Sprintf(another, strings.Repeat("c", 32)), `, "client_id": "` + testOtherApp + `"`} {
+		if h, err := p.load(options); err != nil {
+			t.Errorf("two apps: %v", err)
+		} else if err := h.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What cannot be loaded is named by its option.
+func TestProvisionRefuses(t *testing.T) {
+	p := provision(t, "")
+	for options, want := range map[string]string{
+		`, "protect": [{"path_regexp": {"pattern": "("}}]`:                              "protect: ",
+		`, "zak": {"match": [{"path_regexp": {"pattern": "("}}]}`:                       "zak match: ",
+		`, "headers": {"access_token": {"match": [{"path_regexp": {"pattern": "("}}]}}`: "headers access_token match: ",
+		`, "session": {"store": {"module": "none"}}`:                                    "session store: ",
+		`, "session": {"store": {"module": "golden"}}`:                                  "session store: *caddymodule.goldenStore is not a session store",
+		`, "cookie": {"same_site": "strict"}`:                                           "cookie same_site",
+	} {
+		if _, err := p.load(options); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", options, err, want)
+		}
+	}
+	if n, _ := states.References(p.site.client.AppID()); n != 1 {
+		t.Errorf("what was refused holds on: %d", n)
+	}
+	second := p.beside("")
+	for range 2 {
+		if err := second.Cleanup(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, known := states.References(p.site.client.AppID()); n != 1 || !known {
+		t.Errorf("cleaned up twice: %d, %v", n, known)
+	}
+	if err := p.Cleanup(); err != nil {
+		t.Fatal(err)
+	}
+	if _, known := states.References(p.site.client.AppID()); known {
+		t.Error("what nobody needs is kept")
+	}
+	if err := new(Handler).Cleanup(); err != nil {
+		t.Error(err)
 	}
 }
