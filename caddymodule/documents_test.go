@@ -75,7 +75,7 @@ var (
 	linkLabel    = regexp.MustCompile(`\[[^\]]*\]\(`)
 	heading      = regexp.MustCompile(`(?m)^#{1,6} (.*)$`)
 	notInAnchor  = regexp.MustCompile(`[^\p{L}\p{N}_\- ]`)
-	documentName = regexp.MustCompile(`[\w./-]*\b(?:README|OPERATING|CONTRIBUTING|SECURITY)\.md(?:#[\w-]+)?`)
+	documentName = regexp.MustCompile(`[\w./-]*\b[A-Z]{4,}\.md(?:#[\w-]+)?`)
 )
 
 // anchors lists where links can lead in a document, as GitHub names headings.
