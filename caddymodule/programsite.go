@@ -235,7 +235,7 @@ func (s programSite) Refuse(w http.ResponseWriter, r *http.Request, err error) e
 	switch {
 	case errors.Is(err, programs.ErrBadClient):
 		f.code = outcome.BadClient
-	case errors.Is(err, programs.ErrBadForm):
+	case errors.Is(err, programs.ErrBadForm), errors.Is(err, programs.ErrTooLong):
 		f.code = outcome.BadRequest
 	case errors.Is(err, programs.ErrDeclined):
 		f.code = outcome.Declined
@@ -245,7 +245,8 @@ func (s programSite) Refuse(w http.ResponseWriter, r *http.Request, err error) e
 		return s.refuseVisitor(w, r, visitOf(r), err)
 	}
 	sent := browser.SentURL(r)
-	if endpoint, _ := s.endpointAt(sent.EscapedPath()); endpoint == "oauth/authorize" && f.code != outcome.BadClient {
+	again := f.code != outcome.BadClient && f.code != outcome.BadRequest
+	if endpoint, _ := s.endpointAt(sent.EscapedPath()); endpoint == "oauth/authorize" && again {
 		f.returnURL = s.programRequestURL(sent.RawQuery)
 	}
 	return s.refuse(w, r, f)
