@@ -235,7 +235,7 @@ func (s programSite) Refuse(w http.ResponseWriter, r *http.Request, err error) e
 	switch {
 	case errors.Is(err, programs.ErrBadClient):
 		f.code = outcome.BadClient
-	case errors.Is(err, programs.ErrBadForm), errors.Is(err, programs.ErrTooLong):
+	case errors.Is(err, programs.ErrBadForm):
 		f.code = outcome.BadRequest
 	case errors.Is(err, programs.ErrDeclined):
 		f.code = outcome.Declined
@@ -245,8 +245,7 @@ func (s programSite) Refuse(w http.ResponseWriter, r *http.Request, err error) e
 		return s.refuseVisitor(w, r, visitOf(r), err)
 	}
 	sent := browser.SentURL(r)
-	again := f.code != outcome.BadClient && f.code != outcome.BadRequest
-	if endpoint, _ := s.endpointAt(sent.EscapedPath()); endpoint == "oauth/authorize" && again {
+	if endpoint, _ := s.endpointAt(sent.EscapedPath()); endpoint == "oauth/authorize" && f.code != outcome.BadClient {
 		f.returnURL = s.programRequestURL(sent.RawQuery)
 	}
 	return s.refuse(w, r, f)

@@ -39,9 +39,6 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request, query string)
 	}
 	session, profile, err := s.Site.Visitor(w, r)
 	if errors.As(err, new(*zoompkce.NoSessionError)) {
-		if len(query) > maxAuthorization { // of a client whose document nobody has read yet
-			return s.Site.Refuse(w, r, ErrTooLong)
-		}
 		return s.Site.SignIn(w, r, query)
 	}
 	if err != nil {
@@ -59,10 +56,6 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request, query string)
 	s.Site.WritePage(w, consentPage(a, profile, s.PathPrefix, value))
 	return nil
 }
-
-// ErrTooLong means that a request does not fit into the cookie of the sign-in that it
-// has to wait for, and that the program cannot be told.
-var ErrTooLong = errors.New("the request is longer than 1,300 bytes")
 
 // ErrDeclined means that the user did not go through with the sign-in, and that
 // the program cannot be told.
@@ -120,7 +113,7 @@ func (s *Server) readAuthorization(ctx context.Context, at place, query string) 
 		a.state = p.Get("state")
 	}
 	if len(query) > maxAuthorization {
-		return a, &refusal{invalidRequest, ErrTooLong.Error()}
+		return a, &refusal{invalidRequest, "the request is longer than 1,300 bytes"}
 	}
 	if syntax != nil {
 		return a, syntax
