@@ -217,6 +217,7 @@ func TestRefusalOf(t *testing.T) {
 		{&zoompkce.StoreError{Err: errors.New("full")}, outcome.StoreUnavailable},
 		{zakError{&zoompkce.StoreError{Err: errors.New("full")}}, outcome.StoreUnavailable},
 		{bodies.ErrBusy, outcome.StoreUnavailable},
+		{zoompkce.ErrLongLogin, outcome.BadRequest},
 		{errors.New("something"), outcome.ZoomUnavailable},
 		{zakError{errors.New("something")}, outcome.ZAKUnavailable},
 		{zoom(zoomapi.KindMissingScope), outcome.MissingScope},
