@@ -117,7 +117,7 @@ const usedTicketLife = 10 * time.Minute
 // the session meanwhile, the error is [ErrTicketOver]; else the errors are those of
 // OpenFrameTicket.
 func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies []string) (*SignedIn, error) {
-	k, err := m.storedKeys(ctx)
+	k, err := m.keysToLeave(ctx, cookies)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 	}
 	frame := sessionCookie{user: u.key, id: t.frame, created: issuedTo.created, framed: true}
 	snap, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
-		if r.session(issuedTo.id) == nil || r.Grant == nil || r.Grant.dead() {
+		if r.session(issuedTo.id) == nil || !r.Grant.lives() {
 			return errEnded
 		}
 		for _, id := range replaced {
