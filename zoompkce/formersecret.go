@@ -29,7 +29,7 @@ func (m *Manager) AdoptFormerSecret(ctx context.Context) error {
 // browser gives up must not go on under a former secret that nobody has looked for yet.
 func (m *Manager) keysFor(ctx context.Context, k *keys, cookies []string) (*keys, error) {
 	now := time.Now()
-	unopened := func(value string) bool { return m.openSession(k, value, now) == nil }
+	unopened := func(value string) bool { return mayHoldSession(value) && m.openSession(k, value, now) == nil }
 	if k.generated != nil || m.formerSought.Load() || !slices.ContainsFunc(cookieValues(nil, cookies, m.jar.base), unopened) {
 		return k, nil
 	}
