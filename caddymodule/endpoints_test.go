@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -215,6 +216,7 @@ func TestRefusalOf(t *testing.T) {
 		{errNoKeys, outcome.NotAllowed},
 		{&zoompkce.StoreError{Err: errors.New("full")}, outcome.StoreUnavailable},
 		{zakError{&zoompkce.StoreError{Err: errors.New("full")}}, outcome.StoreUnavailable},
+		{bodies.ErrBusy, outcome.StoreUnavailable},
 		{errors.New("something"), outcome.ZoomUnavailable},
 		{zakError{errors.New("something")}, outcome.ZAKUnavailable},
 		{zoom(zoomapi.KindMissingScope), outcome.MissingScope},
@@ -238,74 +240,6 @@ func TestRefusalOf(t *testing.T) {
 		t.Errorf("the scopes are %v, to be tried again after %v", f.scopes, f.retryAfter)
 	}
 }
-
-// A frame's session comes from its own window, once, and from nowhere else.
-func TestFrameTickets(t *testing.T) {
-	bothWays(t, `, "cookie": {"same_site": "none"}`, testFrameTickets)
-	lax := provision(t, "")
-	if status, answer := lax.post("/zoom_pkce/frame/ticket", "", lax.signIn()); status != http.StatusNotFound {
-		t.Errorf("with same_site lax: %d %s", status, answer)
-	}
-}
-
-func testFrameTickets(t *testing.T, p *provisioned) {
-	t.Helper()
-	cookies, key := p.signIn(), strings.Repeat("0f", 16)
-	ask := func(cookies, body string) (ticket, kept string) {
-		t.Helper()
-		r := httptest.NewRequest(http.MethodPost, "/zoom_pkce/frame/ticket", strings.NewReader(body))
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-		r.Header.Set("Content-Type", "application/json")
-		got, _ := p.serve(r, cookies, nil)
-		var answer frameTicketAnswer
-		if err := json.NewDecoder(got.Body).Decode(&answer); err != nil || got.StatusCode != http.StatusOK || answer.Ticket == "" {
-			t.Fatalf("%s, %v", got.Status, err)
-		}
-		return answer.Ticket, cookiesOf(got)
-	}
-	quoted := func(ticket string) string { return fmt.Sprintf(`{"ticket": %q}`, ticket) }
-	byMessage, none := ask(cookies, "")
-	if none != "" {
-		t.Errorf("without a key the cookies are %q", none)
-	}
-	_, byCookie := ask(cookies, `{"frame": "`+key+`"}`)
-	for _, test := range []struct {
-		name, target, body, cookies string
-		status                      int
-		code                        string
-	}{
-		{"a stranger's window", "ticket", ``, "", http.StatusUnauthorized, "sign_in_required"},
-		{"a strange key", "ticket", `{"frame": "x"}`, cookies, http.StatusBadRequest, "bad_request"},
-		{"no JSON", "ticket", `{`, cookies, http.StatusBadRequest, "bad_request"},
-		{"no ticket", "redeem", `{}`, byCookie, http.StatusBadRequest, "bad_request"},
-		{"a broken body", "redeem", `{`, byCookie, http.StatusBadRequest, "bad_request"},
-		{"no ticket of ours", "redeem", quoted("x"), "", http.StatusBadRequest, "bad_request"},
-		{"another key", "redeem", `{"frame": "` + strings.Repeat("1", 32) + `"}`, byCookie, http.StatusBadRequest, "bad_request"},
-		{"by its message", "redeem", quoted(byMessage), "", http.StatusOK, ""},
-		{"once more", "redeem", quoted(byMessage), "", http.StatusBadRequest, "login_expired"},
-		{"by its cookie", "redeem", `{"frame": "` + key + `"}`, byCookie, http.StatusOK, ""},
-		{"that once more", "redeem", `{"frame": "` + key + `"}`, byCookie, http.StatusBadRequest, "login_expired"},
-	} {
-		status, answer := p.post("/zoom_pkce/frame/"+test.target, test.body, test.cookies)
-		if status != test.status || codeOf(answer) != test.code {
-			t.Errorf("%s: %d %s", test.name, status, answer)
-		}
-		if test.status == http.StatusOK && !strings.Contains(answer, `"id":"ada"`) {
-			t.Errorf("%s: the frame is told %s", test.name, answer)
-		}
-	}
-	// A press in a frame may be a stolen click: its session gets no ticket.
-	r := httptest.NewRequest(http.MethodPost, "/zoom_pkce/frame/redeem", strings.NewReader(quoted(first(ask(cookies, "")))))
-	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	r.Header.Set("Content-Type", "application/json")
-	got, _ := p.serve(r, "", nil)
-	if status, answer := p.post("/zoom_pkce/frame/ticket", "", cookiesOf(got)); status != http.StatusForbidden || codeOf(answer) != "not_allowed" {
-		t.Errorf("a frame's session: %d %s", status, answer)
-	}
-}
-
-// first is the first of two.
-func first(a, _ string) string { return a }
 
 // Where the site handles errors, it knows how long to wait, and no cache keeps them.
 func TestRefusalsForHandleErrors(t *testing.T) {

@@ -130,7 +130,7 @@ func (m *Manager) CurrentProfile(ctx context.Context, s *Session) (zoomapi.Profi
 			err = m.keepProfile(ctx, u, p)
 		}
 		// What a refresh failed with is remembered there.
-		if e, ok := errors.AsType[*zoomapi.Error](err); ok && e.Call == zoomapi.CallMe {
+		if callOf(err) == zoomapi.CallMe {
 			remember(&u.profileFailure, err, profilePause)
 		}
 		return p, err
@@ -167,19 +167,23 @@ func (m *Manager) findOwner(ctx context.Context, fresh *grant) error {
 	asking, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	ended, err := m.askOwner(asking, fresh)
-	if err == nil || ended {
-		return err
+	// A refresh that failed may have spent its token: it is not tried again at once.
+	if callOf(err) == zoomapi.CallMe && !ended && sleep(asking, mePause) == nil {
+		ended, err = m.askOwner(asking, fresh)
 	}
-	if sleep(asking, mePause) == nil {
-		if ended, err = m.askOwner(asking, fresh); err == nil {
-			return nil
-		}
-	}
-	if id := fresh.token().UserID(); id != "" && !ended {
+	if id := fresh.token().UserID(); err != nil && id != "" && !ended {
 		fresh.Profile = zoomapi.Profile{ID: id}
-		m.keepGrant(ctx, m.memory.users.get(keyOf(id)), fresh)
+		m.keepGrant(ctx, m.memory.users.get(keyOf(id)), fresh, err)
 	}
 	return err
+}
+
+// callOf names the call to Zoom that failed, "" if it was none.
+func callOf(err error) zoomapi.Call {
+	if e, ok := errors.AsType[*zoomapi.Error](err); ok {
+		return e.Call
+	}
+	return ""
 }
 
 // askOwner asks once. ended tells that the grant has ended meanwhile.

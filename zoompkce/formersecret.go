@@ -25,19 +25,23 @@ func (m *Manager) AdoptFormerSecret(ctx context.Context) error {
 	return err
 }
 
-// keysFor returns the keys with which every cookie opens that is still a session: what a
-// browser gives up must not go on under a former secret that nobody has looked for yet.
-func (m *Manager) keysFor(ctx context.Context, k *keys, cookies []string) (*keys, error) {
+// keysToLeave returns the keys with which every cookie opens that is still a session: what a
+// browser gives up must not go on under a secret that others have put into the store, or a
+// former one that nobody has looked for yet.
+func (m *Manager) keysToLeave(ctx context.Context, cookies []string) (*keys, error) {
+	k, err := m.storedKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
 	now := time.Now()
 	unopened := func(value string) bool { return mayHoldSession(value) && m.openSession(k, value, now) == nil }
 	if k.generated != nil || m.formerSought.Load() || !slices.ContainsFunc(cookieValues(nil, cookies, m.jar.base), unopened) {
 		return k, nil
 	}
-	all, err := m.withFormer(ctx, k, true)
-	if err != nil {
+	if k, err = m.withFormer(ctx, k, true); err != nil {
 		return nil, m.storeError(opSecret, err)
 	}
-	return all, nil
+	return k, nil
 }
 
 // withFormer returns the keys with the former secret. It is looked for once, to adopt

@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,21 +72,40 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			w.must(w.process(own, withPrograms).RevokeProgram(ctx, issuer, other.RefreshToken, appClient.Hash))
 		})
 	})
-	for name, leave := range map[string]func(*zoompkce.Manager, []string) error{
-		"signing out": func(m *zoompkce.Manager, cookies []string) error { return m.SignOut(ctx, cookies) },
-		"disconnecting": func(m *zoompkce.Manager, cookies []string) error {
-			return m.Disconnect(ctx, cookies)
+	for name, leave := range map[string]func(*process, *browser) error{
+		"signing out":   func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) },
+		"disconnecting": func(p *process, b *browser) error { return p.Disconnect(ctx, b.header()) },
+		"signing in anew": func(p *process, b *browser) error {
+			l, code := p.begin(b, "bob")
+			return p.finish(&browser{maps.Clone(b.cookies)}, l, code)
+		},
+		"signing a frame in": func(p *process, b *browser) error {
+			return p.redeem(&browser{maps.Clone(b.cookies)}, p.ticket(p.signIn("bob")))
 		},
 	} {
 		t.Run(name+" before anything else", func(t *testing.T) {
 			bubble(t, func(w *world) {
 				b := w.process(generated).signIn("ada")
 				p := w.process(own)
+				w.must(leave(p, b))
+				time.Sleep(time.Minute)
+				p.signedOut(b)
+			})
+		})
+	}
+	for name, leave := range map[string]func(*process, *browser) error{
+		"signing out":   func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) },
+		"disconnecting": func(p *process, b *browser) error { return p.Disconnect(ctx, b.header()) },
+	} {
+		t.Run(name+" before anything else, the store being away", func(t *testing.T) {
+			bubble(t, func(w *world) {
+				b := w.process(generated).signIn("ada")
+				p := w.process(own)
 				w.store.fail("load", 1)
-				if err := leave(p.Manager, b.header()); !errors.As(err, new(*zoompkce.StoreError)) {
+				if err := leave(p, b); !errors.As(err, new(*zoompkce.StoreError)) {
 					w.Errorf("in trouble: %v", err)
 				}
-				w.must(leave(p.Manager, b.header()))
+				w.must(leave(p, b))
 				p.signedOut(b)
 			})
 		})

@@ -117,7 +117,7 @@ const usedTicketLife = 10 * time.Minute
 // the session meanwhile, the error is [ErrTicketOver]; else the errors are those of
 // OpenFrameTicket.
 func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies []string) (*SignedIn, error) {
-	k, err := m.storedKeys(ctx)
+	k, err := m.keysToLeave(ctx, cookies)
 	if err != nil {
 		return nil, err
 	}

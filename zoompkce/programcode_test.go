@@ -231,6 +231,43 @@ func TestCodeWithoutAnswer(t *testing.T) {
 	})
 }
 
+// Somebody else's use of a code is not taken for one that had no answer: a process that could
+// not even read the record has not begun the program, and one that may have gives nothing to whoever comes
+// when the tokens are in use, or the minute of the code is over.
+func TestCodeOfSomebodyElse(t *testing.T) {
+	for name, test := range map[string]struct {
+		fails func(*testStore)
+		then  func(*process, *zoompkce.ProgramTokens)
+	}{
+		"read in vain": {func(s *testStore) { s.fail("load", 1) }, nil},
+		"in use": {func(s *testStore) { s.fail("swap", 1) }, func(p *process, tokens *zoompkce.ProgramTokens) {
+			p.in(tokens)
+			time.Sleep(time.Second)
+		}},
+		"over": {func(s *testStore) { s.fail("swap", 1) }, func(*process, *zoompkce.ProgramTokens) { time.Sleep(time.Minute) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(withPrograms), w.process(withPrograms)
+				code := p.allow(p.signIn("ada"))
+				test.fails(w.store)
+				if _, err := q.RedeemCode(ctx, redemption(code)); !errors.As(err, new(*zoompkce.StoreError)) {
+					w.Fatal(err)
+				}
+				tokens, err := p.RedeemCode(ctx, redemption(code))
+				if err != nil {
+					w.Fatal(err)
+				}
+				if test.then != nil {
+					test.then(p, tokens)
+				}
+				_, err = q.RedeemCode(ctx, redemption(code))
+				q.invalid(err, "replayed")
+			})
+		})
+	}
+}
+
 // Between consent and redemption the client may be taken out, or the grant die.
 func TestCodeThatCameTooLate(t *testing.T) {
 	bubble(t, func(w *world) {

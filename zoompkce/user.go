@@ -23,8 +23,8 @@ type user struct {
 
 	reading        atomic.Bool // ahead of time, in the background
 	readFailure    atomic.Pointer[failure]
-	refreshing     atomic.Bool // likewise
-	spending       atomic.Bool // a refresh token is on its way to Zoom
+	refreshing     atomic.Bool  // likewise
+	spending       atomic.Int32 // refresh tokens that are on their way to Zoom, or about to be
 	refreshFailure atomic.Pointer[failure]
 	seenLease      atomic.Pointer[seenLease]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too

@@ -24,6 +24,10 @@ type user struct {
 	locked   bool      // the secret of the record may have been lost, and nobody has sealed it anew
 	ended    time.Time // when somebody last ended all sessions, as far as is known
 	ending   int       // who is about to
+	freed    struct {  // when a lease last ended before its time, or was taken over
+		at    time.Time
+		owner string
+	}
 }
 
 // session is a signed-in browser, as the world knows it.

@@ -202,6 +202,7 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 			u.doom("it was ended by a process that was killed meanwhile")
 		}
 	}
+	by.leases(u, was, is)
 	const codesAlone = "only codes need it, which may never come"
 	if left := len(is.Sessions) + len(is.Programs); left == 0 {
 		u.grant.end(codesAlone)
@@ -226,4 +227,14 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 		w.tombstoneObeyed(by, u, was, now.grant)
 	}
 	w.neverGoesBack(by, u, before, now)
+}
+
+// leases sees leases come and go with a change of a record.
+func (i *incarnation) leases(u *user, was, is *view) {
+	if was != nil && was.Lease != nil && (is.Lease == nil || is.Lease.Owner != was.Lease.Owner) {
+		u.freed.at, u.freed.owner = time.Now(), was.Lease.Owner
+	}
+	if is.Lease != nil && (was == nil || was.Lease == nil || *was.Lease != *is.Lease) {
+		i.owner = is.Lease.Owner
+	}
 }

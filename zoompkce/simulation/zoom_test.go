@@ -133,6 +133,7 @@ func (t *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 		act = func(c *call) (int, []byte) { return t.redeem(c, c.on) }
 	case form.Get("grant_type") == "refresh_token":
 		c.kind, c.on = "refresh", form.Get("refresh_token")
+		c.heard, c.left = t.saysNothing, t.saysNothing
 		act = func(c *call) (int, []byte) { return t.refresh(c, t.tokens[c.on]) }
 	case strings.HasSuffix(r.URL.Path, "/revoke"):
 		c.kind, c.on = "revoke", form.Get("token")
@@ -143,11 +144,7 @@ func (t *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 		act = func(c *call) (int, []byte) { return t.api(t.tokens[c.on], []byte(`{"token":"zak"}`)) }
 	default:
 		c.kind, c.on = "me", bearer
-		c.heard = func(c *call) {
-			if c.err != nil || c.weather.status != 0 {
-				t.by.hasNotSaved(t.tokens[c.on].grant.user)
-			}
-		}
+		c.heard, c.left = t.saysNothing, t.saysNothing
 		act = func(c *call) (int, []byte) {
 			owner := t.tokens[c.on]
 			return t.api(owner, owner.grant.user.me())
@@ -251,5 +248,12 @@ func (z *zoom) api(t token, body []byte) (int, []byte) {
 func (g *grant) end(why string) {
 	if g != nil && g.over == "" {
 		g.over = why
+	}
+}
+
+// saysNothing sees that a process has no answer of Zoom's to what it has to know before it saves.
+func (t *carrier) saysNothing(c *call) {
+	if c.err != nil || c.weather.status != 0 || c.gone.Load() {
+		t.by.hasNotSaved(t.tokens[c.on].grant.user)
 	}
 }

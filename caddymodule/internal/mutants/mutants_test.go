@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,61 @@ func TestTiny(t *testing.T) {
 	}
 	if f := got["Unreached turned: true"]; f != nil && s.reaching(f)[0] != "no test reaches it" {
 		t.Errorf("%s is reached by %s", f, s.reaching(f))
+	}
+}
+
+// A test that panics leaves the servers that it has started, which end with it.
+func TestNothingIsLeftRunning(t *testing.T) {
+	folder := t.TempDir()
+	script := filepath.Join(folder, "a.test")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n(for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1; echo >>ticks; done) &\nsleep 0.3; exit 2\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	s := &suite{}
+	if s.run([]*test{{name: "TestA", binary: script, folder: folder}}, time.Minute, "MUTANT=1") {
+		t.Error("a test that fails succeeds")
+	}
+	ticks := func() int64 {
+		file, err := os.Stat(filepath.Join(folder, "ticks"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file.Size()
+	}
+	before := ticks()
+	time.Sleep(400 * time.Millisecond)
+	if after := ticks(); after != before {
+		t.Errorf("what it started goes on: %d, then %d", before, after)
+	}
+}
+
+// TestEveryRoomHasItsTurn compares the weekly workflow with the rooms there are. Those
+// that import package testing are tests themselves.
+func TestEveryRoomHasItsTurn(t *testing.T) {
+	out, err := goCommand("list", "-f", `{{if .GoFiles}}{{slice .ImportPath (len .Module.Path)}} {{join .Imports " "}}{{end}}`, "../../../...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for line := range strings.Lines(string(out)) {
+		room, imports, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if !strings.HasPrefix(room, "/examples/") && !slices.Contains(strings.Fields(imports), "testing") {
+			want = append(want, "."+room)
+		}
+	}
+	text, err := os.ReadFile("../../../.github/workflows/mutants.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	matrix, _, _ := strings.Cut(string(text), "steps:")
+	got := regexp.MustCompile(`(?m)(?:^| )\./[\w/]+`).FindAllString(matrix, -1)
+	for i := range got {
+		got[i] = strings.TrimSpace(got[i])
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the workflow has %q,\nwant %q", got, want)
 	}
 }
 

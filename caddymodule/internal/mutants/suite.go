@@ -167,11 +167,15 @@ func (s *suite) run(tests []*test, limit time.Duration, env string) bool {
 	cmd := exec.CommandContext(ctx, "sh", "-c", script, "sh", tests[0].binary, "-test.failfast", //nolint:gosec // tests that were built here
 		"-test.run=^("+strings.Join(names, "|")+")$")
 	cmd.Dir = tests[0].folder
-	cmd.Env = append(os.Environ(), env)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it starts ends with it
+	cmd.Env = append(os.Environ(), "MUTANT=", "MUTANTS_REACHED=", env) // no fault of this program's own, where one is tried
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}              // what it starts ends with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	return cmd.Run() == nil
+	err := cmd.Run()
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // a test that panics leaves what it has started
+	}
+	return err == nil
 }
 
 // reaching names the tests that pass a fault.

@@ -1,17 +1,12 @@
 package caddymodule
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 func TestRedirectURIs(t *testing.T) {
@@ -34,7 +29,7 @@ func TestRedirectURIs(t *testing.T) {
 
 		"none":                              {nil, "redirect_uri: is required"},
 		"an empty one":                      {[]string{""}, "redirect_uri: is empty"},
-		"an unset placeholder":              {[]string{"{env.ZOOM_UNSET}"}, "evaluated placeholder {env.ZOOM_UNSET} is empty"},
+		"an unset placeholder":              {[]string{"{env.ZOOM_UNSET}"}, "placeholder {env.ZOOM_UNSET} is empty: the variable is not set"},
 		"http elsewhere":                    {[]string{"http://app.example.com/cb"}, "must be https"},
 		"http to a name that begins alike":  {[]string{"http://localhost.evil.example/cb"}, "must be https"},
 		"http to a name that ends alike":    {[]string{"http://notlocalhost/cb"}, "must be https"},
@@ -147,113 +142,111 @@ func TestRedirectURIFor(t *testing.T) {
 	}
 }
 
-func TestCallbackRefuses(t *testing.T) {
-	bothWays(t, "", testCallbackRefuses)
-}
-
-func testCallbackRefuses(t *testing.T, p *provisioned) {
-	t.Helper()
-	back, cookies := p.approve("/")
-	u, err := url.Parse(back)
+// Handlers of one app share its users, and so have to agree on what is theirs.
+func TestHandlersOfAnAppAgree(t *testing.T) {
+	secret := func(c string) string { return `, "cookie": {"secret": ["` + strings.Repeat(c, 32) + `"]}` }
+	key, err := json.Marshal(testClientKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, code := "state="+u.Query().Get("state"), "code="+u.Query().Get("code")
-	for query, want := range map[string]outcome.Code{
-		"%zz&" + state + "&" + code:           outcome.BadCallback,
-		state + "&" + state + "&" + code:      outcome.BadCallback,
-		state + "&" + code + "&" + code:       outcome.BadCallback,
-		state:                                 outcome.BadCallback,
-		state + "&code=":                      outcome.BadCallback,
-		"error=access_denied":                 outcome.Declined,
-		"error=access_denied&state=x&" + code: outcome.Declined,
+	withKey := func(id string) string {
+		return `, "client_secret": "", "client_key": ` + string(key) + `, "client_key_id": "` + id + `"`
+	}
+	for _, test := range []struct{ one, other, option string }{
+		{``, `, "client_secret": "another"`, "client_secret"},
+		{withKey("a"), withKey("b"), "client_key"},
+		{`, "client_secret": ""`, withKey("a"), "client_key"},
+		{``, `, "api_url": "https://api.example.com"`, "api_url"},
+		{``, `, "session": {"store": {"module": "redis", "urls": ["redis://localhost"]}}`, "session store"},
+		{``, `, "session": {"idle_timeout": "1h"}`, "session idle_timeout"},
+		{``, `, "session": {"max_lifetime": "100h"}`, "session max_lifetime"},
+		{``, `, "session": {"sync_interval": "1s"}`, "session sync_interval"},
+		{``, `, "session": {"max_sessions": 7}`, "session max_sessions"},
+		{``, `, "session": {"cache_size": 7}`, "session cache_size"},
+		{`, "programs": {"registration": true}`, `, "programs": {"registration": true, "idle_timeout": "2h"}`, "programs idle_timeout"},
+		{`, "programs": {"registration": true}`, `, "programs": {"registration": true, "max_lifetime": "1000h"}`, "programs max_lifetime"},
+		{`, "programs": {"registration": true}`, `, "programs": {"registration": true, "max_programs": 7}`, "programs max_programs"},
+		{``, `, "redirect_uri": ["https://localhost/zoom_pkce/callback"]`, "the scheme of redirect_uri"},
+		{``, `, "cookie": {"name": "other"}`, "cookie name"},
+		{``, `, "cookie": {"domain": "localhost"}`, "cookie domain"},
+		{``, `, "cookie": {"same_site": "none"}`, "cookie same_site"},
+		{``, secret("a"), "cookie secret"},
+		{secret("a"), secret("b"), "cookie secret"},
+
+		{``, ``, ""},
+		{``, `, "programs": {"registration": true, "max_programs": 7}`, ""},
+		{`, "session": {"store": {"module": "caddy"}}`, ``, ""},
+		{`, "backend": {"secret": ["` + testCookieSecret + `"]}`, `, "backend": {"secret": ["` + testCookieSecret + `"]}`, ""},
+		{``, `, "unauthenticated": "page", "zak": {"disabled": true}`, ""},
 	} {
-		r := httptest.NewRequest(http.MethodGet, "/zoom_pkce/callback?"+query, nil)
-		got, _ := p.serve(r, cookies, nil)
-		text, _ := io.ReadAll(got.Body)
-		if codeOf(string(text)) != string(want) || cookiesOf(got) != "" {
-			t.Errorf("%s: got %s %s, cookies %q", query, got.Status, text, cookiesOf(got))
+		p := provision(t, test.one)
+		id := p.site.client.AppID()
+		h, err := p.load(test.other)
+		if test.option == "" {
+			if err != nil {
+				t.Errorf("%s and %s: %v", test.one, test.other, err)
+			} else if err := h.Cleanup(); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), " disagree on "+test.option+": ") || strings.Contains(err.Error(), testClientSecret) {
+			t.Errorf("%s and %s: %v, want %s", test.one, test.other, err, test.option)
+		} else if both := strings.Contains(err.Error(), ": both with redirect_uri http://localhost/zoom_pkce/callback;"); both == strings.Contains(test.other, "redirect_uri") {
+			t.Errorf("%s: %v", test.other, err)
+		}
+		if n, _ := states.References(id); n != 1 {
+			t.Errorf("%s: what was refused holds on: %d", test.other, n)
 		}
 	}
-	// The login is as good as before, in this browser only (RFC 6749, section 10.12).
-	if stray := p.open(back, ""); !strings.HasPrefix(stray.Header.Get("Location"), p.zoom.URL) {
-		t.Errorf("another browser is sent to %q", stray.Header.Get("Location"))
+	p := provision(t, `, "backend": {"secret": ["`+testCookieSecret+`"]}`)
+	another := `, "client_id": "` + testOtherApp + `", "backend": {"secret": ["%s", "` + strings.Repeat("b", 32) + `"]}`
+	if _, err := p.load(fmt.Sprintf(another, testCookieSecret)); err == nil || !strings.Contains(err.Error(), "backend secret: ") || strings.Contains(err.Error(), testCookieSecret) {
+		t.Errorf("two apps with one backend secret: %v", err)
 	}
-	if p.zoom.Count(zoomtest.CallCode) != 0 {
-		t.Error("a code was exchanged for a callback that was refused")
-	}
-	signedIn := p.open(back, cookies)
-	if signedIn.Header.Get("Location") != "/" {
-		t.Fatalf("the callback: %s to %q", signedIn.Status, signedIn.Header.Get("Location"))
-	}
-	if dropped := strings.Count(strings.Join(signedIn.Header["Set-Cookie"], "\n"), "Max-Age=0"); dropped != 1 {
-		t.Errorf("%d cookies were dropped, want that of the login: %q", dropped, signedIn.Header["Set-Cookie"])
-	}
-	// A reload of the callback, and another tab that was slower.
-	if again := p.open(back, cookiesOf(signedIn)); again.Header.Get("Location") != "/" {
-		t.Errorf("a reload is sent to %q", again.Header.Get("Location"))
-	}
-	if slower := p.open(back, cookies+"; "+cookiesOf(signedIn)); slower.Header.Get("Location") != "/" || p.zoom.Count(zoomtest.CallCode) != 1 {
-		t.Errorf("a slower tab is sent to %q", slower.Header.Get("Location"))
+	for _, options := range []string{fmt.Sprintf(another, strings.Repeat("c", 32)), `, "client_id": "` + testOtherApp + `"`} {
+		if h, err := p.load(options); err != nil {
+			t.Errorf("two apps: %v", err)
+		} else if err := h.Cleanup(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
-// A code that Zoom refuses is worth one more try, and an error of Zoom's ends the login.
-func TestCallbackTriesAgainOnce(t *testing.T) {
-	bothWays(t, "", func(t *testing.T, p *provisioned) {
-		withCode := func(back, code string) string {
-			u, err := url.Parse(back)
-			if err != nil {
-				t.Fatal(err)
-			}
-			u.RawQuery = url.Values{"state": u.Query()["state"], code: {"access_denied"}}.Encode()
-			return u.String()
+// What cannot be loaded is named by its option.
+func TestProvisionRefuses(t *testing.T) {
+	p := provision(t, "")
+	for options, want := range map[string]string{
+		`, "protect": [{"path_regexp": {"pattern": "("}}]`:                              "protect: ",
+		`, "zak": {"match": [{"path_regexp": {"pattern": "("}}]}`:                       "zak match: ",
+		`, "headers": {"access_token": {"match": [{"path_regexp": {"pattern": "("}}]}}`: "headers access_token match: ",
+		`, "session": {"store": {"module": "none"}}`:                                    "session store: ",
+		`, "session": {"store": {"module": "golden"}}`:                                  "session store: *caddymodule.goldenStore is not a session store",
+		`, "cookie": {"same_site": "strict"}`:                                           "cookie same_site",
+	} {
+		if _, err := p.load(options); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", options, err, want)
 		}
-		back, cookies := p.approve("/notes")
-		again := p.open(withCode(back, "code"), cookies)
-		if !strings.HasPrefix(again.Header.Get("Location"), p.zoom.URL) {
-			t.Fatalf("%s to %q", again.Status, again.Header.Get("Location"))
-		}
-		authorize := again.Header.Get("Location")
-		back, err := p.zoom.SignIn(t.Context(), authorize, "ada")
-		if err != nil {
+	}
+	if n, _ := states.References(p.site.client.AppID()); n != 1 {
+		t.Errorf("what was refused holds on: %d", n)
+	}
+	second := p.beside("")
+	for range 2 {
+		if err := second.Cleanup(); err != nil {
 			t.Fatal(err)
 		}
-		if last := p.open(withCode(back, "code"), cookiesOf(again)); last.StatusCode != http.StatusBadGateway {
-			t.Errorf("the second code that Zoom refused: %s", last.Status)
-		}
-		// Not in this browser: it keeps no cookies.
-		if lost := p.open(back, ""); lost.StatusCode != http.StatusBadRequest {
-			t.Errorf("a second callback without its login: %s", lost.Status)
-		}
-		back, cookies = p.approve("/notes")
-		declined := p.open(withCode(back, "error"), cookies)
-		if dropped := strings.Count(strings.Join(declined.Header["Set-Cookie"], "\n"), "Max-Age=0"); declined.StatusCode != http.StatusForbidden || dropped != 1 {
-			t.Errorf("declined: %s, %d cookies dropped", declined.Status, dropped)
-		}
-	})
-}
-
-// A callback without a state begins a sign-in of this browser's own, once.
-func TestCallbackWithoutState(t *testing.T) {
-	bothWays(t, "", testCallbackWithoutState)
-}
-
-func testCallbackWithoutState(t *testing.T, p *provisioned) {
-	t.Helper()
-	first := p.open("/zoom_pkce/callback?code=x", "")
-	if !strings.HasPrefix(first.Header.Get("Location"), p.zoom.URL) || p.zoom.Count(zoomtest.CallCode) != 0 {
-		t.Fatalf("%s to %q", first.Status, first.Header.Get("Location"))
 	}
-	if second := p.open("/zoom_pkce/callback?code=x", cookiesOf(first)); second.StatusCode != http.StatusBadRequest {
-		t.Errorf("a second one gets %s", second.Status)
+	if n, known := states.References(p.site.client.AppID()); n != 1 || !known {
+		t.Errorf("cleaned up twice: %d, %v", n, known)
 	}
-	back, err := p.zoom.SignIn(t.Context(), first.Header.Get("Location"), "ada")
-	if err != nil {
+	if err := p.Cleanup(); err != nil {
 		t.Fatal(err)
 	}
-	signedIn := p.open(back, cookiesOf(first))
-	if dropped := strings.Count(strings.Join(signedIn.Header["Set-Cookie"], "\n"), "Max-Age=0"); signedIn.Header.Get("Location") != "/" || dropped != 2 {
-		t.Errorf("%s, %d cookies dropped: %q", signedIn.Status, dropped, signedIn.Header["Set-Cookie"])
+	if _, known := states.References(p.site.client.AppID()); known {
+		t.Error("what nobody needs is kept")
+	}
+	if err := new(Handler).Cleanup(); err != nil {
+		t.Error(err)
 	}
 }
