@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -8,7 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -262,5 +268,69 @@ func TestSignedOutMeanwhile(t *testing.T) {
 	}
 	if got := p.open(back, at.cookies); !strings.HasPrefix(got.Header.Get("Location"), p.zoom.URL) {
 		t.Errorf("%s to %q", got.Status, got.Header.Get("Location"))
+	}
+}
+
+// What the session manager tells is in the log, as loudly as it matters.
+func TestLogOfEvents(t *testing.T) {
+	p := provision(t, "")
+	unopenable := &zoompkce.StoreError{Err: &zoompkce.UnopenableError{}}
+	zoom := &zoomapi.Error{Kind: zoomapi.KindRateLimited, TrackingID: "the-tracking-id"}
+	for _, test := range []struct {
+		event  zoompkce.Event
+		level  zapcore.Level
+		says   string // a part of the message
+		advice string
+	}{
+		{zoompkce.Event{Kind: zoompkce.EventSignedIn, UserID: "ada"}, zap.InfoLevel, "signed in", ""},
+		{zoompkce.Event{Kind: zoompkce.EventSignedIn, Outcome: "no_profile"}, zap.WarnLevel, "user:read:user", ""},
+		{zoompkce.Event{Kind: zoompkce.EventSignedOut}, zap.InfoLevel, "signed out", ""},
+		{zoompkce.Event{Kind: zoompkce.EventUserEnded}, zap.InfoLevel, "ended all sessions", ""},
+		{zoompkce.Event{Kind: zoompkce.EventRefresh, Outcome: "ok"}, zap.DebugLevel, "refreshed a grant", ""},
+		{zoompkce.Event{Kind: zoompkce.EventRefresh, Err: zoom}, zap.WarnLevel, "refreshing a grant failed", "fewer requests"},
+		{zoompkce.Event{Kind: zoompkce.EventRefresh, Err: &zoomapi.Error{Kind: zoomapi.KindInvalidGrant}}, zap.WarnLevel, "refreshing a grant failed", "do not share their session store"},
+		{zoompkce.Event{Kind: zoompkce.EventRefresh, Err: context.Canceled}, zap.DebugLevel, "refreshing a grant failed", ""},
+		{zoompkce.Event{Kind: zoompkce.EventZAK, Outcome: "ok"}, zap.DebugLevel, "fetched a zak token", ""},
+		{zoompkce.Event{Kind: zoompkce.EventZAK, Outcome: "failed", Err: zoom}, zap.WarnLevel, "fetching a zak token failed", "fewer requests"},
+		{zoompkce.Event{Kind: zoompkce.EventOBF, Outcome: "failed", Err: zoom}, zap.WarnLevel, "fetching a obf token failed", "fewer requests"},
+		{zoompkce.Event{Kind: zoompkce.EventStoreError, Outcome: "reading", Err: errBroken}, zap.ErrorLevel, "session store is in trouble", ""},
+		{zoompkce.Event{Kind: zoompkce.EventStoreError, Outcome: "reading", Err: unopenable}, zap.ErrorLevel, "DELETE /zoom_pkce/apps/", ""},
+		{zoompkce.Event{Kind: zoompkce.EventCookieRejected, Outcome: "ended"}, zap.DebugLevel, "worth nothing", ""},
+		{zoompkce.Event{Kind: zoompkce.EventProgramAllowed}, zap.InfoLevel, "a program may use the site", ""},
+		{zoompkce.Event{Kind: zoompkce.EventProgramEnded, Outcome: "revoked"}, zap.InfoLevel, "ended a program", ""},
+		{zoompkce.Event{Kind: zoompkce.EventProgramEnded, Outcome: "code_replayed"}, zap.WarnLevel, "came twice", ""},
+		{zoompkce.Event{Kind: zoompkce.EventProgramRefresh, Outcome: "ok"}, zap.DebugLevel, "new tokens", ""},
+		{zoompkce.Event{Kind: zoompkce.EventTokenRejected, Outcome: "expired"}, zap.DebugLevel, "token of a program is worth nothing", ""},
+		{zoompkce.Event{Kind: zoompkce.EventPanic, Err: errBroken}, zap.ErrorLevel, "please report this", ""},
+		{zoompkce.Event{Kind: zoompkce.EventRevokeFailed, Err: zoom}, zap.WarnLevel, "stays valid until it expires", ""},
+		{zoompkce.Event{Kind: "another"}, zap.DebugLevel, "another", ""},
+	} {
+		p.logs.TakeAll()
+		p.site.observe(test.event)
+		lines := p.logs.All()
+		if len(lines) != 1 || lines[0].Level != test.level || !strings.Contains(lines[0].Message, test.says) {
+			t.Errorf("%+v: %v", test.event, lines)
+			continue
+		}
+		fields := lines[0].ContextMap()
+		if advice, _ := fields["advice"].(string); (advice == "") != (test.advice == "") || !strings.Contains(advice, test.advice) {
+			t.Errorf("%+v: the advice is %q", test.event, advice)
+		}
+		for name, want := range map[string]string{"user_id": test.event.UserID, "outcome": test.event.Outcome} {
+			if got, said := fields[name]; said != (want != "") || said && got != want {
+				t.Errorf("%+v: %s is %v", test.event, name, got)
+			}
+		}
+		if tracked := fields["zoom_tracking_id"] == "the-tracking-id"; tracked != (test.event.Err == error(zoom)) {
+			t.Errorf("%+v: %v", test.event, fields)
+		}
+	}
+	// Each request may be one that the store has no answer for.
+	p.logs.TakeAll()
+	for range 100 {
+		p.site.observe(zoompkce.Event{Kind: zoompkce.EventStoreError, Outcome: "writing", Err: errBroken})
+	}
+	if n := p.logs.Len(); n == 0 || n > 30 {
+		t.Errorf("%d of 100 lines", n)
 	}
 }

@@ -133,38 +133,6 @@ func TestOnlyEventsAreHandedOn(t *testing.T) {
 		})
 }
 
-// With cookies that travel everywhere, no page of another site may act as the visitor.
-func TestForeignPages(t *testing.T) {
-	for _, sameSite := range []string{"lax", "none"} {
-		p := provision(t, `, "cookie": {"same_site": "`+sameSite+`"}`)
-		cookies := p.signIn()
-		for name, test := range map[string]struct {
-			method  string
-			headers []string
-			foreign bool
-		}{
-			"a form of another site":     {"POST", []string{"Sec-Fetch-Site", "cross-site"}, true},
-			"a socket of another site":   {"GET", []string{"Sec-Fetch-Site", "cross-site", "Upgrade", "websocket"}, true},
-			"an image on another site":   {"GET", []string{"Sec-Fetch-Site", "cross-site"}, false},
-			"a form of ours":             {"POST", []string{"Sec-Fetch-Site", "same-origin"}, false},
-			"a socket of ours":           {"GET", []string{"Sec-Fetch-Site", "same-origin", "Upgrade", "websocket"}, false},
-			"a form of an older browser": {"POST", []string{"Origin", "https://evil.example"}, true},
-		} {
-			r := httptest.NewRequest(test.method, "/", nil)
-			for i := 0; i < len(test.headers); i += 2 {
-				r.Header.Set(test.headers[i], test.headers[i+1])
-			}
-			want := passed
-			if test.foreign && sameSite == "none" {
-				want = http.StatusForbidden
-			}
-			if got, _ := p.serve(r, cookies, nil); got.StatusCode != want {
-				t.Errorf("same_site %s, %s: %s", sameSite, name, got.Status)
-			}
-		}
-	}
-}
-
 // What went wrong decides whether a visitor is signed out, kept out, or asked to wait.
 func TestRefusalOf(t *testing.T) {
 	zoom := func(kind zoomapi.Kind) error { return &zoomapi.Error{Kind: kind} }
