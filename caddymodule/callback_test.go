@@ -63,8 +63,15 @@ func testCallbackRefuses(t *testing.T, p *provisioned) {
 	if again := p.open(back, cookiesOf(signedIn)); again.Header.Get("Location") != "/" {
 		t.Errorf("a reload is sent to %q", again.Header.Get("Location"))
 	}
-	if slower := p.open(back, cookies+"; "+cookiesOf(signedIn)); slower.Header.Get("Location") != "/" || p.zoom.Count(zoomtest.CallCode) != 1 {
-		t.Errorf("a slower tab is sent to %q", slower.Header.Get("Location"))
+	start := cookiesOf(p.open("/zoom_pkce/callback?code=x", ""))
+	if slower := p.open(back, cookies+"; "+cookiesOf(signedIn)+"; "+start); slower.Header.Get("Location") != "/" || p.zoom.Count(zoomtest.CallCode) != 1 || dropped(slower) != 2 {
+		t.Errorf("a slower tab is sent to %q, %d cookies dropped", slower.Header.Get("Location"), dropped(slower))
+	}
+	// Who was signed in before this login began may sign in as somebody else.
+	to := p.open("/zoom_pkce/login", cookiesOf(signedIn))
+	bob := p.open(p.allowed(to.Header.Get("Location"), "bob"), cookiesOf(to)+"; "+cookiesOf(signedIn))
+	if _, headers := p.fetch("/", cookiesOf(bob)); headers.Get(standardUserIDHeader) != "bob" {
+		t.Errorf("signed in as %q", headers.Get(standardUserIDHeader))
 	}
 }
 
@@ -122,6 +129,9 @@ func testCallbackWithoutState(t *testing.T, p *provisioned) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if lost := p.open(back, ""); lost.StatusCode != http.StatusBadRequest {
+		t.Errorf("a browser that keeps nothing gets %s", lost.Status)
+	}
 	signedIn := p.open(back, cookiesOf(first))
 	if n := dropped(signedIn); signedIn.Header.Get("Location") != "/" || n != 2 {
 		t.Errorf("%s, %d cookies dropped: %q", signedIn.Status, n, signedIn.Header["Set-Cookie"])
@@ -146,11 +156,15 @@ func TestCallbackOnAnotherHost(t *testing.T) {
 	if !strings.HasPrefix(got.Header.Get("Location"), p.zoom.URL) || dropped(got) != 1 || p.zoom.Count(zoomtest.CallCode) != 0 {
 		t.Errorf("%s to %q, %d cookies dropped", got.Status, got.Header.Get("Location"), dropped(got))
 	}
+	again := strings.Replace(p.allowed(got.Header.Get("Location"), "ada"), "localhost", "127.0.0.1", 1)
+	if got := p.open(again, cookiesOf(got)); got.Header.Get("Location") != "/notes" {
+		t.Errorf("the one that began there leads to %q", got.Header.Get("Location"))
+	}
 }
 
 // In trouble with the store, a login is kept for when it is over, and nobody is signed out.
 func TestCallbackWithTheStoreInTrouble(t *testing.T) {
-	p := provision(t, "")
+	p := provision(t, `, "cookie": {"secret": ["`+testCookieSecret+`"]}`)
 	p.signIn()
 	back, cookies := p.approve("/notes")
 	calls := p.zoom.Count(zoomtest.CallCode)

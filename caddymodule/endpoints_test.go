@@ -248,7 +248,7 @@ func TestRefusalsAreTold(t *testing.T) {
 			r, _ := ask(p)
 			p.restarted()
 			p.site.store = &brokenStore{Store: p.site.store, reads: true}
-			return r, cookies
+			return r, cookies + "; " + r.Header.Get("Cookie")
 		}
 	}
 	barred := func(ask func(*provisioned) (*http.Request, string)) func(*provisioned) (*http.Request, string) {
@@ -339,7 +339,11 @@ func TestRefusalsAreTold(t *testing.T) {
 		{"a back end without credentials", `, "backend": {"secret": ["` + testCookieSecret + `"]}`, get("/zoom_pkce/backend/token?user_id=ada"), outcome.SignInRequired, false},
 	} {
 		for _, pages := range []string{"true", "false"} {
-			p := provision(t, test.options+`, "error_pages": `+pages)
+			options := test.options + `, "error_pages": ` + pages
+			if !strings.HasPrefix(test.name, "no keys") {
+				options += `, "cookie": {"secret": ["` + testCookieSecret + `"]}`
+			}
+			p := provision(t, options)
 			r, cookies := test.ask(p)
 			p.logs.TakeAll()
 			before := counts(t)

@@ -356,3 +356,42 @@ func testSignatureOnlyForVisitors(t *testing.T, p *provisioned) {
 		}
 	}
 }
+
+// A session lives on while its visitor is there: by page loads and requests of its pages.
+func TestSessionsLiveOn(t *testing.T) {
+	p := provision(t, `, "session": {"idle_timeout": "2s"}`)
+	barred := p.beside(`, "session": {"idle_timeout": "2s"}, "allow": {"user_id": ["bob"]}`)
+	ada := p.signIn()
+	renewed := func(got *http.Response) bool {
+		return strings.Contains(cookiesOf(got), p.site.manager.SessionCookieName()+"=")
+	}
+	first, _ := p.fetch("/zoom_pkce/session", ada)
+	if renewed(first) {
+		t.Error("renewed at once")
+	}
+	var answer sessionAnswer
+	if err := json.Unmarshal([]byte(bodyOf(first)), &answer); err != nil || !answer.Authenticated || answer.User != (sessionUser{"ada", "account", "ada@example.com", "Ada Løvelace"}) ||
+		time.Until(answer.ExpiresAt) > 2*time.Second || time.Until(answer.ExpiresAt) < 0 {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	time.Sleep(250 * time.Millisecond)
+	for name, test := range map[string]struct {
+		target  string
+		headers []string
+		want    bool
+	}{
+		"a page load":         {"/", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, true},
+		"a script":            {"/", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-origin"}, true},
+		"an image elsewhere":  {"/", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "cross-site"}, false},
+		"the session's state": {"/zoom_pkce/session", nil, true},
+	} {
+		if got, _ := p.fetch(test.target, ada, test.headers...); renewed(got) != test.want {
+			t.Errorf("%s: renewed is %v", name, !test.want)
+		}
+	}
+	for _, target := range []string{"/", "/zoom_pkce/session"} {
+		if got := barred.open(target, ada); got.StatusCode != http.StatusForbidden || renewed(got) {
+			t.Errorf("who may not be here: %s", got.Status)
+		}
+	}
+}

@@ -207,6 +207,11 @@ func TestHandlersOfAnAppAgree(t *testing.T) {
 			t.Errorf("%s: what was refused holds on: %d", test.other, n)
 		}
 	}
+	three := provision(t, "")
+	three.beside(`, "programs": {"registration": true, "max_programs": 7}`)
+	if _, err := three.load(`, "programs": {"registration": true, "max_programs": 8}`); err == nil {
+		t.Error("the second and the third of an app disagree")
+	}
 	p := provision(t, `, "backend": {"secret": ["`+testCookieSecret+`"]}`)
 	another := `, "client_id": "` + testOtherApp + `", "backend": {"secret": ["%s", "` + strings.Repeat("b", 32) + `"]}`
 	if _, err := p.load(fmt.Sprintf(another, testCookieSecret)); err == nil || !strings.Contains(err.Error(), "backend secret: ") || strings.Contains(err.Error(), testCookieSecret) {
