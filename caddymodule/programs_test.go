@@ -333,7 +333,9 @@ func TestProgramsRefused(t *testing.T) {
 		t.Errorf("a refresh: %d", status)
 	}
 	// Trouble with the store is told as such, and leads back to the request.
-	fresh := p.restarted()
+	fresh := provision(t, programOptions)
+	ada = fresh.signIn()
+	fresh.restarted()
 	fresh.site.store = &brokenStore{Store: fresh.site.store, reads: true}
 	if got := fresh.open(cli.request(), ada); got.StatusCode != http.StatusServiceUnavailable || !strings.Contains(bodyOf(got), html.EscapeString(cli.request())) {
 		t.Errorf("the store in trouble: %s", got.Status)
