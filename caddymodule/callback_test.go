@@ -164,7 +164,7 @@ func TestCallbackOnAnotherHost(t *testing.T) {
 
 // In trouble with the store, a login is kept for when it is over, and nobody is signed out.
 func TestCallbackWithTheStoreInTrouble(t *testing.T) {
-	p := provision(t, `, "cookie": {"secret": ["`+testCookieSecret+`"]}`)
+	p := provision(t, withSecret)
 	p.signIn()
 	back, cookies := p.approve("/notes")
 	calls := p.zoom.Count(zoomtest.CallCode)

@@ -222,6 +222,9 @@ func counts(t *testing.T) map[string]float64 {
 	return counted
 }
 
+// withSecret is an option without which a broken store has no keys.
+const withSecret = `, "cookie": {"secret": ["` + testCookieSecret + `"]}`
+
 // Whatever is refused is told to the client, to handle_errors where the site wants that, to the
 // log and to the metrics; a refusal that ends a sign-in is counted as such, too.
 func TestRefusalsAreTold(t *testing.T) {
@@ -301,6 +304,15 @@ func TestRefusalsAreTold(t *testing.T) {
 			p.site.store = &brokenStore{Store: p.site.store, reads: true}
 			return get("/zoom_pkce/callback?state=x&code=y")(p)
 		}, outcome.StoreUnavailable, true},
+		{"no keys for one without a state", ``, func(p *provisioned) (*http.Request, string) {
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			return get("/zoom_pkce/callback?code=y")(p)
+		}, outcome.StoreUnavailable, false},
+		{"a program that is gone", `, "programs": {"registration": true}`, func(p *provisioned) (*http.Request, string) {
+			cli := &program{provisioned: p.beside(`, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}` + withSecret), id: "cli"}
+			at := cli.start(cli.request())
+			return request(http.MethodGet, strings.Replace(p.allowed(at.authorize, "ada"), "code=", "error=access_denied&x=", 1), ""), at.cookies
+		}, outcome.BadClient, false},
 		{"a broken query", ``, get("/zoom_pkce/callback?%zz"), outcome.BadCallback, true},
 		{"two codes", ``, get("/zoom_pkce/callback?code=x&code=y&state=z"), outcome.BadCallback, true},
 		{"no code", ``, get("/zoom_pkce/callback?state=z"), outcome.BadCallback, true},
@@ -341,7 +353,7 @@ func TestRefusalsAreTold(t *testing.T) {
 		for _, pages := range []string{"true", "false"} {
 			options := test.options + `, "error_pages": ` + pages
 			if !strings.HasPrefix(test.name, "no keys") {
-				options += `, "cookie": {"secret": ["` + testCookieSecret + `"]}`
+				options += withSecret
 			}
 			p := provision(t, options)
 			r, cookies := test.ask(p)
