@@ -106,6 +106,42 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// The choice is one by chance that stays what it is while other code comes and goes.
+func TestChoice(t *testing.T) {
+	var all []*fault
+	for n := range 100 {
+		all = append(all, &fault{room: "r", function: "F", what: fmt.Sprint("turned: ", n), file: &source{name: "r.go"}, number: n})
+	}
+	numbers := func(o options, faults []*fault) (numbers []int) {
+		for _, f := range choose(faults, o) {
+			numbers = append(numbers, f.number)
+		}
+		return numbers
+	}
+	some := numbers(options{count: 10, seed: 1}, all)
+	if len(some) != 10 || !slices.IsSorted(some) || slices.Equal(some, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}) {
+		t.Errorf("chose %d", some)
+	}
+	if again := numbers(options{count: 10, seed: 1}, all); !slices.Equal(again, some) {
+		t.Errorf("chose %d, then %d", some, again)
+	}
+	if other := numbers(options{count: 10, seed: 2}, all); slices.Equal(other, some) {
+		t.Errorf("another seed chose %d, too", other)
+	}
+	fewer := slices.DeleteFunc(slices.Clone(all), func(f *fault) bool { return f.number%2 == 0 && !slices.Contains(some, f.number) })
+	if got := numbers(options{count: 10, seed: 1}, fewer); !slices.Equal(got, some) {
+		t.Errorf("without others: %d, want %d", got, some)
+	}
+	for _, o := range []options{{count: 0}, {count: -1}, {count: 100}, {count: 101}} {
+		if got := numbers(o, all); len(got) != 100 {
+			t.Errorf("%d of %d are %d", o.count, len(all), len(got))
+		}
+	}
+	if got := numbers(options{only: regexp.MustCompile("turned: 7$")}, all); !slices.Equal(got, []int{7}) {
+		t.Errorf("only number 7 are %d", got)
+	}
+}
+
 // Of the tests that pass a fault the quick ones come first, and one that fails ends it.
 func TestOrderOfTests(t *testing.T) {
 	folder := t.TempDir()
