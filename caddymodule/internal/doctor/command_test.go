@@ -61,6 +61,28 @@ func TestDoctorCommand(t *testing.T) {
 	}
 }
 
+// A configuration that is none is told as such, by what is wrong with it.
+func TestDoctorOnOtherConfigurations(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for text, want := range map[string]string{
+		"":                                   "there is no Caddyfile in this directory",
+		`{"@id": "top", "apps": {}}`:         "the configuration has no zoom_pkce directive",
+		`{"nonsense": 1}`:                    "decoding config: ",
+		`{"storage": {"module": "nowhere"}}`: "nowhere",
+	} {
+		args := []string{"doctor", "--json"}
+		if text != "" {
+			writeFile(t, "caddy.json", text)
+			args = append(args, "--config", "caddy.json")
+		}
+		out, err := run(t, args...)
+		var found diagnosis
+		if json.Unmarshal([]byte(out), &found) != nil || err == nil || len(found.Checks) != 1 || !strings.Contains(found.Checks[0].Message, want) {
+			t.Errorf("%s: %v\n%s", text, err, out)
+		}
+	}
+}
+
 func TestMisspelledCommand(t *testing.T) {
 	for args, want := range map[string]string{
 		"docter":                  `unknown command "docter" for "caddy zoom-pkce"; did you mean "doctor"?`,
