@@ -27,7 +27,7 @@ func TestDoctorFindsWhatIsInTheWayOfPrograms(t *testing.T) {
 			text = strings.TrimSuffix(text, "}\n") + "}\n}\n"
 		}
 		// One without programs stands before it.
-		p.file = strings.Replace(text, "http://127.0.0.1:8080 {\n", "http://localhost:8080 {\nzoom_pkce {\nclient_id "+testClientID+
+		p.file = strings.Replace(text, "http://127.0.0.1:8080 {\n", "http://localhost:8080 {\n"+gate+"zoom_pkce {\nclient_id "+testClientID+
 			"\nclient_secret {env.DOCTOR_CLIENT_SECRET}\nredirect_uri http://localhost:8080/zoom_pkce/callback\noauth_url "+p.zoom.URL+"\napi_url "+p.zoom.URL+
 			"\ncookie {\nsecret {env.DOCTOR_COOKIE_SECRET}\n}\n}\n}\nhttp://127.0.0.1:8080 {\n", 1)
 		found, _ := p.examine(t)
