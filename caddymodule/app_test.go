@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,13 +14,10 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -133,63 +129,6 @@ func TestAppTellsAtItsStart(t *testing.T) {
 	}
 	if err := cleaned(app); err != nil {
 		t.Error(err)
-	}
-}
-
-// eventsOf takes the events of an app.
-type eventsOf chan caddy.Event
-
-func (c eventsOf) Handle(_ context.Context, e caddy.Event) error { c <- e; return nil }
-
-// Events tell of a user and the app, not inside the request.
-func TestEventsForCaddy(t *testing.T) {
-	p := provision(t, `, "webhook": {"secret_token": ["`+testWebhookSecret+`"]}`+strings.Replace(programOptions, `"protect": [{"path": ["/private/*"]}], `, "", 1))
-	module, err := p.ctx.App("events")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := make(eventsOf, 100)
-	if err := module.(*caddyevents.App).On("", got); err != nil {
-		t.Fatal(err)
-	}
-	p.site.app.events.Start()
-	next := func(name string, want map[string]any) {
-		t.Helper()
-		want["client_id"] = testClientID
-		select {
-		case e := <-got:
-			if e.Name() != "zoom_pkce."+name || fmt.Sprint(e.Data) != fmt.Sprint(want) {
-				t.Errorf("got %s of %v, want %s of %v", e.Name(), e.Data, name, want)
-			}
-		case <-time.After(10 * time.Second):
-			t.Fatalf("no event %s", name)
-		}
-	}
-	ada := p.signIn()
-	next("signed_in", map[string]any{"user_id": "ada"})
-	cli := p.program(ada, nil)
-	next("program_allowed", map[string]any{"user_id": "ada", "program": "cli", "outcome": ""})
-	timestamp, body := fmt.Sprint(time.Now().Unix()), `{"event": "user.updated", "event_ts": 1, "payload": {"object": {"id": "ada"}}}`
-	p.post("/zoom_pkce/webhook", body, "", "X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(body)))
-	next("webhook", map[string]any{"user_id": "", "event": "user.updated"})
-	p.form("oauth/revoke", url.Values{"token": {cli.refresh}, "client_id": {"cli"}}, "")
-	next("program_ended", map[string]any{"user_id": "ada", "program": "cli", "outcome": "revoked"})
-	p.post("/zoom_pkce/logout", "", ada)
-	next("signed_out", map[string]any{"user_id": "ada"})
-	p.signIn()
-	next("signed_in", map[string]any{"user_id": "ada"})
-	if _, err := p.site.manager.EndUser(t.Context(), "ada", time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	next("deauthorized", map[string]any{"user_id": "ada"})
-	p.site.observe(zoompkce.Event{Kind: zoompkce.EventRefresh, UserID: "ada", Outcome: "failed", Err: errBroken})
-	next("refresh_failed", map[string]any{"user_id": "ada", "outcome": "failed"})
-	p.site.observe(zoompkce.Event{Kind: zoompkce.EventRefresh, UserID: "ada", Outcome: "ok"})
-	p.site.app.events.Close()
-	select {
-	case e := <-got:
-		t.Errorf("an event %s", e.Name())
-	default:
 	}
 }
 
@@ -408,44 +347,5 @@ func TestAdminAndALostSecret(t *testing.T) {
 	}
 	if status, answer := admin(t, "DELETE", app+"/users/ada"); status != http.StatusNoContent {
 		t.Errorf("%d %s", status, answer)
-	}
-}
-
-// A request that Caddy makes of one it is serving is the same visitor's, where a site has
-// templates; what it carries is worth nothing on a visitor's own.
-func TestRequestsThatCaddyMakes(t *testing.T) {
-	zoom := newZoom(t)
-	for _, templates := range []bool{true, false} {
-		config := siteConfig(t, handlerJSON(zoom, ""))
-		if templates {
-			config.AppsRaw["http"] = bytes.Replace(config.AppsRaw["http"], []byte(`"handle":[`), []byte(`"handle":[{"handler":"templates"},`), 1)
-		}
-		app, _ := started(t, config)
-		for _, sites := range app.sites() {
-			p := &provisioned{Handler: &Handler{site: sites[0]}, t: t, zoom: zoom}
-			cookies := p.signIn()
-			var inner int
-			var user, key string
-			p.app = func(w http.ResponseWriter, r *http.Request) {
-				made := httptest.NewRequest(http.MethodGet, "/part", nil)
-				made.Host, made.Header = "localhost", r.Header.Clone()
-				key = made.Header.Get("X-Zoom-Pkce-Include")
-				made.Header.Set("Caddy-Templates-Include", "1")
-				answer := httptest.NewRecorder()
-				made = caddyhttp.PrepareRequest(made, caddy.NewReplacer(), answer, nil)
-				if err := p.through(answer, made, func(w http.ResponseWriter, r *http.Request) { user = r.Header.Get(standardUserIDHeader) }); err != nil {
-					t.Error(err)
-				}
-				inner = answer.Code
-			}
-			p.open("/", cookies)
-			if templates && (inner != http.StatusOK || user != "ada" || key == "") || !templates && (inner != http.StatusUnauthorized || key != "") {
-				t.Errorf("templates %v: %d, the user %q", templates, inner, user)
-			}
-			p.app = nil
-			if got, _ := p.fetch("/", "", "X-Zoom-Pkce-Include", key); got.StatusCode != http.StatusUnauthorized {
-				t.Errorf("a key that was shown opens the site: %s", got.Status)
-			}
-		}
 	}
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -8,7 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -57,8 +63,15 @@ func testCallbackRefuses(t *testing.T, p *provisioned) {
 	if again := p.open(back, cookiesOf(signedIn)); again.Header.Get("Location") != "/" {
 		t.Errorf("a reload is sent to %q", again.Header.Get("Location"))
 	}
-	if slower := p.open(back, cookies+"; "+cookiesOf(signedIn)); slower.Header.Get("Location") != "/" || p.zoom.Count(zoomtest.CallCode) != 1 {
-		t.Errorf("a slower tab is sent to %q", slower.Header.Get("Location"))
+	start := cookiesOf(p.open("/zoom_pkce/callback?code=x", ""))
+	if slower := p.open(back, cookies+"; "+cookiesOf(signedIn)+"; "+start); slower.Header.Get("Location") != "/" || p.zoom.Count(zoomtest.CallCode) != 1 || dropped(slower) != 2 {
+		t.Errorf("a slower tab is sent to %q, %d cookies dropped", slower.Header.Get("Location"), dropped(slower))
+	}
+	// Who was signed in before this login began may sign in as somebody else.
+	to := p.open("/zoom_pkce/login", cookiesOf(signedIn))
+	bob := p.open(p.allowed(to.Header.Get("Location"), "bob"), cookiesOf(to)+"; "+cookiesOf(signedIn))
+	if _, headers := p.fetch("/", cookiesOf(bob)); headers.Get(standardUserIDHeader) != "bob" {
+		t.Errorf("signed in as %q", headers.Get(standardUserIDHeader))
 	}
 }
 
@@ -116,6 +129,9 @@ func testCallbackWithoutState(t *testing.T, p *provisioned) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if lost := p.open(back, ""); lost.StatusCode != http.StatusBadRequest {
+		t.Errorf("a browser that keeps nothing gets %s", lost.Status)
+	}
 	signedIn := p.open(back, cookiesOf(first))
 	if n := dropped(signedIn); signedIn.Header.Get("Location") != "/" || n != 2 {
 		t.Errorf("%s, %d cookies dropped: %q", signedIn.Status, n, signedIn.Header["Set-Cookie"])
@@ -140,11 +156,15 @@ func TestCallbackOnAnotherHost(t *testing.T) {
 	if !strings.HasPrefix(got.Header.Get("Location"), p.zoom.URL) || dropped(got) != 1 || p.zoom.Count(zoomtest.CallCode) != 0 {
 		t.Errorf("%s to %q, %d cookies dropped", got.Status, got.Header.Get("Location"), dropped(got))
 	}
+	again := strings.Replace(p.allowed(got.Header.Get("Location"), "ada"), "localhost", "127.0.0.1", 1)
+	if got := p.open(again, cookiesOf(got)); got.Header.Get("Location") != "/notes" {
+		t.Errorf("the one that began there leads to %q", got.Header.Get("Location"))
+	}
 }
 
 // In trouble with the store, a login is kept for when it is over, and nobody is signed out.
 func TestCallbackWithTheStoreInTrouble(t *testing.T) {
-	p := provision(t, "")
+	p := provision(t, withSecret)
 	p.signIn()
 	back, cookies := p.approve("/notes")
 	calls := p.zoom.Count(zoomtest.CallCode)
@@ -262,5 +282,69 @@ func TestSignedOutMeanwhile(t *testing.T) {
 	}
 	if got := p.open(back, at.cookies); !strings.HasPrefix(got.Header.Get("Location"), p.zoom.URL) {
 		t.Errorf("%s to %q", got.Status, got.Header.Get("Location"))
+	}
+}
+
+// What the session manager tells is in the log, as loudly as it matters.
+func TestLogOfEvents(t *testing.T) {
+	p := provision(t, "")
+	unopenable := &zoompkce.StoreError{Err: &zoompkce.UnopenableError{}}
+	zoom := &zoomapi.Error{Kind: zoomapi.KindRateLimited, TrackingID: "the-tracking-id"}
+	for _, test := range []struct {
+		event  zoompkce.Event
+		level  zapcore.Level
+		says   string // a part of the message
+		advice string
+	}{
+		{zoompkce.Event{Kind: zoompkce.EventSignedIn, UserID: "ada"}, zap.InfoLevel, "signed in", ""},
+		{zoompkce.Event{Kind: zoompkce.EventSignedIn, Outcome: "no_profile"}, zap.WarnLevel, "user:read:user", ""},
+		{zoompkce.Event{Kind: zoompkce.EventSignedOut}, zap.InfoLevel, "signed out", ""},
+		{zoompkce.Event{Kind: zoompkce.EventUserEnded}, zap.InfoLevel, "ended all sessions", ""},
+		{zoompkce.Event{Kind: zoompkce.EventRefresh, Outcome: "ok"}, zap.DebugLevel, "refreshed a grant", ""},
+		{zoompkce.Event{Kind: zoompkce.EventRefresh, Err: zoom}, zap.WarnLevel, "refreshing a grant failed", "fewer requests"},
+		{zoompkce.Event{Kind: zoompkce.EventRefresh, Err: &zoomapi.Error{Kind: zoomapi.KindInvalidGrant}}, zap.WarnLevel, "refreshing a grant failed", "do not share their session store"},
+		{zoompkce.Event{Kind: zoompkce.EventRefresh, Err: context.Canceled}, zap.DebugLevel, "refreshing a grant failed", ""},
+		{zoompkce.Event{Kind: zoompkce.EventZAK, Outcome: "ok"}, zap.DebugLevel, "fetched a zak token", ""},
+		{zoompkce.Event{Kind: zoompkce.EventZAK, Outcome: "failed", Err: zoom}, zap.WarnLevel, "fetching a zak token failed", "fewer requests"},
+		{zoompkce.Event{Kind: zoompkce.EventOBF, Outcome: "failed", Err: zoom}, zap.WarnLevel, "fetching a obf token failed", "fewer requests"},
+		{zoompkce.Event{Kind: zoompkce.EventStoreError, Outcome: "reading", Err: errBroken}, zap.ErrorLevel, "session store is in trouble", ""},
+		{zoompkce.Event{Kind: zoompkce.EventStoreError, Outcome: "reading", Err: unopenable}, zap.ErrorLevel, "DELETE /zoom_pkce/apps/", ""},
+		{zoompkce.Event{Kind: zoompkce.EventCookieRejected, Outcome: "ended"}, zap.DebugLevel, "worth nothing", ""},
+		{zoompkce.Event{Kind: zoompkce.EventProgramAllowed}, zap.InfoLevel, "a program may use the site", ""},
+		{zoompkce.Event{Kind: zoompkce.EventProgramEnded, Outcome: "revoked"}, zap.InfoLevel, "ended a program", ""},
+		{zoompkce.Event{Kind: zoompkce.EventProgramEnded, Outcome: "code_replayed"}, zap.WarnLevel, "came twice", ""},
+		{zoompkce.Event{Kind: zoompkce.EventProgramRefresh, Outcome: "ok"}, zap.DebugLevel, "new tokens", ""},
+		{zoompkce.Event{Kind: zoompkce.EventTokenRejected, Outcome: "expired"}, zap.DebugLevel, "token of a program is worth nothing", ""},
+		{zoompkce.Event{Kind: zoompkce.EventPanic, Err: errBroken}, zap.ErrorLevel, "please report this", ""},
+		{zoompkce.Event{Kind: zoompkce.EventRevokeFailed, Err: zoom}, zap.WarnLevel, "stays valid until it expires", ""},
+		{zoompkce.Event{Kind: "another"}, zap.DebugLevel, "another", ""},
+	} {
+		p.logs.TakeAll()
+		p.site.observe(test.event)
+		lines := p.logs.All()
+		if len(lines) != 1 || lines[0].Level != test.level || !strings.Contains(lines[0].Message, test.says) {
+			t.Errorf("%+v: %v", test.event, lines)
+			continue
+		}
+		fields := lines[0].ContextMap()
+		if advice, _ := fields["advice"].(string); (advice == "") != (test.advice == "") || !strings.Contains(advice, test.advice) {
+			t.Errorf("%+v: the advice is %q", test.event, advice)
+		}
+		for name, want := range map[string]string{"user_id": test.event.UserID, "outcome": test.event.Outcome} {
+			if got, said := fields[name]; said != (want != "") || said && got != want {
+				t.Errorf("%+v: %s is %v", test.event, name, got)
+			}
+		}
+		if tracked := fields["zoom_tracking_id"] == "the-tracking-id"; tracked != (test.event.Err == error(zoom)) {
+			t.Errorf("%+v: %v", test.event, fields)
+		}
+	}
+	// Each request may be one that the store has no answer for.
+	p.logs.TakeAll()
+	for range 100 {
+		p.site.observe(zoompkce.Event{Kind: zoompkce.EventStoreError, Outcome: "writing", Err: errBroken})
+	}
+	if n := p.logs.Len(); n == 0 || n > 30 {
+		t.Errorf("%d of 100 lines", n)
 	}
 }

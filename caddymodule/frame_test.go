@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // A frame's session comes from its own window, once, and from nowhere else.
@@ -73,6 +77,14 @@ func testFrameTickets(t *testing.T, p *provisioned) {
 	got, _ := p.serve(r, "", nil)
 	if status, answer := p.post("/zoom_pkce/frame/ticket", "", cookiesOf(got)); status != http.StatusForbidden || codeOf(answer) != "not_allowed" {
 		t.Errorf("a frame's session: %d %s", status, answer)
+	}
+	var status int
+	var answer string
+	for range 30 { // each of which the store has to remember
+		status, answer = p.post("/zoom_pkce/frame/redeem", quoted(first(ask(cookies, ""))), "")
+	}
+	if status != http.StatusTooManyRequests || codeOf(answer) != "too_many_logins" {
+		t.Errorf("one frame after the other: %d %s", status, answer)
 	}
 }
 
@@ -224,6 +236,77 @@ func TestFramedPages(t *testing.T) {
 				if scripted := strings.Contains(text, "/zoom_pkce/frame/redeem"); scripted != (sameSite == "none") {
 					t.Errorf("same_site %s, %s, %s: a script is there: %v", sameSite, target, mode, scripted)
 				}
+			}
+		}
+	}
+}
+
+// A request that Caddy makes of one it is serving is the same visitor's, where a site has
+// templates; what it carries is worth nothing on a visitor's own.
+func TestRequestsThatCaddyMakes(t *testing.T) {
+	zoom := newZoom(t)
+	for _, templates := range []bool{true, false} {
+		config := siteConfig(t, handlerJSON(zoom, ""))
+		if templates {
+			config.AppsRaw["http"] = bytes.Replace(config.AppsRaw["http"], []byte(`"handle":[`), []byte(`"handle":[{"handler":"templates"},`), 1)
+		}
+		app, _ := started(t, config)
+		for _, sites := range app.sites() {
+			p := &provisioned{Handler: &Handler{site: sites[0]}, t: t, zoom: zoom}
+			cookies := p.signIn()
+			var inner int
+			var user, key string
+			p.app = func(w http.ResponseWriter, r *http.Request) {
+				made := httptest.NewRequest(http.MethodGet, "/part", nil)
+				made.Host, made.Header = "localhost", r.Header.Clone()
+				key = made.Header.Get("X-Zoom-Pkce-Include")
+				made.Header.Set("Caddy-Templates-Include", "1")
+				answer := httptest.NewRecorder()
+				made = caddyhttp.PrepareRequest(made, caddy.NewReplacer(), answer, nil)
+				if err := p.through(answer, made, func(w http.ResponseWriter, r *http.Request) { user = r.Header.Get(standardUserIDHeader) }); err != nil {
+					t.Error(err)
+				}
+				inner = answer.Code
+			}
+			p.open("/", cookies)
+			if templates && (inner != http.StatusOK || user != "ada" || key == "") || !templates && (inner != http.StatusUnauthorized || key != "") {
+				t.Errorf("templates %v: %d, the user %q", templates, inner, user)
+			}
+			p.app = nil
+			if got, _ := p.fetch("/", "", "X-Zoom-Pkce-Include", key); got.StatusCode != http.StatusUnauthorized {
+				t.Errorf("a key that was shown opens the site: %s", got.Status)
+			}
+		}
+	}
+}
+
+// With cookies that travel everywhere, no page of another site may act as the visitor.
+func TestForeignPages(t *testing.T) {
+	for _, sameSite := range []string{"lax", "none"} {
+		p := provision(t, `, "cookie": {"same_site": "`+sameSite+`"}`)
+		cookies := p.signIn()
+		for name, test := range map[string]struct {
+			method  string
+			headers []string
+			foreign bool
+		}{
+			"a form of another site":     {"POST", []string{"Sec-Fetch-Site", "cross-site"}, true},
+			"a socket of another site":   {"GET", []string{"Sec-Fetch-Site", "cross-site", "Upgrade", "websocket"}, true},
+			"an image on another site":   {"GET", []string{"Sec-Fetch-Site", "cross-site"}, false},
+			"a form of ours":             {"POST", []string{"Sec-Fetch-Site", "same-origin"}, false},
+			"a socket of ours":           {"GET", []string{"Sec-Fetch-Site", "same-origin", "Upgrade", "websocket"}, false},
+			"a form of an older browser": {"POST", []string{"Origin", "https://evil.example"}, true},
+		} {
+			r := httptest.NewRequest(test.method, "/", nil)
+			for i := 0; i < len(test.headers); i += 2 {
+				r.Header.Set(test.headers[i], test.headers[i+1])
+			}
+			want := passed
+			if test.foreign && sameSite == "none" {
+				want = http.StatusForbidden
+			}
+			if got, _ := p.serve(r, cookies, nil); got.StatusCode != want {
+				t.Errorf("same_site %s, %s: %s", sameSite, name, got.Status)
 			}
 		}
 	}

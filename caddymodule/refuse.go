@@ -41,6 +41,10 @@ func refusalOf(err error) refusal {
 		f.code = outcome.SignInRequired
 		return f
 	}
+	if errors.Is(err, zoompkce.ErrLongLogin) {
+		f.code = outcome.BadRequest
+		return f
+	}
 	if errors.Is(err, errNotAllowed) || errors.Is(err, errNoKeys) {
 		f.code = outcome.NotAllowed
 		return f

@@ -273,26 +273,6 @@ func TestEncodeHeaderText(t *testing.T) {
 	}
 }
 
-// A ZAK goes where it is wanted, and nowhere else.
-func TestZAKIsGivenWhereItIsWanted(t *testing.T) {
-	p := provision(t, `, "zak": {"match": [{"path": ["/join"]}]}`)
-	cookies := p.signIn()
-	get := func(page string) http.Header {
-		t.Helper()
-		got, headers := p.serve(httptest.NewRequest(http.MethodGet, page, nil), cookies, nil)
-		if got.StatusCode != passed {
-			t.Fatalf("%s: %s", page, got.Status)
-		}
-		return headers
-	}
-	if user, _, ok := p.zoom.ValidateZAK(get("/join").Get(standardZAKHeader)); !ok || user != "ada" {
-		t.Errorf("the app got a ZAK of %q, %v", user, ok)
-	}
-	if headers := get("/other"); headers.Get(standardZAKHeader)+headers.Get(standardZAKHeader+zakErrorSuffix) != "" {
-		t.Errorf("a page that wants none got %v", headers)
-	}
-}
-
 // A sign-in leads back to where it began; the window of a frame begins its own.
 func TestLoginURL(t *testing.T) {
 	for _, test := range []struct{ sameSite, to, want string }{

@@ -342,3 +342,58 @@ func TestWhoIsKeptOut(t *testing.T) {
 		t.Errorf("the log has %v", line)
 	}
 }
+
+// What becomes of a request is counted, whatever it is.
+func TestRequestsAreCounted(t *testing.T) {
+	load := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+	session := func(p *provisioned) string { return p.signIn() }
+	for decision, test := range map[string]struct {
+		options, target string
+		cookies         func(*provisioned) string
+	}{
+		"unprotected":   {`, "protect": [{"path": ["/private"]}]`, "/", nil},
+		"signed_in":     {``, "/", session},
+		"anonymous":     {`, "unauthenticated": "pass"`, "/", nil},
+		"login_started": {``, "/", nil},
+		"endpoint":      {``, "/zoom_pkce/session", session},
+		"other_host":    {``, "http://foreign.example/", nil},
+		"fragment_page": {`, "keep_fragment": true`, "/", nil},
+	} {
+		p := provision(t, test.options)
+		cookies := ""
+		if test.cookies != nil {
+			cookies = test.cookies(p)
+		}
+		before := counts(t)
+		p.serve(request(http.MethodGet, test.target, "", load...), cookies, nil)
+		for name, n := range counts(t) {
+			if counted := n - before[name]; strings.HasPrefix(name, "requests_total ") && (counted != 0) != (name == "requests_total "+decision) {
+				t.Errorf("%s: %s is counted %v times", decision, name, counted)
+			}
+		}
+	}
+	// Steps that nobody sees are in the log, and a sign-in that came to nothing is counted.
+	p := provision(t, `, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}`)
+	lost := p.start("/zoom_pkce/login")
+	failed := p.start("/zoom_pkce/login")
+	declined := p.start((&program{provisioned: p, id: "cli"}).request())
+	for message, test := range map[string]struct {
+		target, cookies string
+		login           outcome.Code
+	}{
+		"a sign-in was begun at Zoom and begins once more here":                    {"/zoom_pkce/callback?code=x", "", ""},
+		"a callback belongs to no sign-in of this browser, which begins once more": {p.allowed(lost.authorize, "ada"), "", outcome.LoginExpired},
+		"a sign-in failed and begins once more":                                    {strings.Replace(p.allowed(failed.authorize, "ada"), "code=", "code=x", 1), failed.cookies, outcome.CodeRefused},
+		"a sign-in for a program was declined":                                     {strings.Replace(p.allowed(declined.authorize, "ada"), "code=", "error=access_denied&x=", 1), declined.cookies, outcome.Declined},
+	} {
+		before := counts(t)
+		p.logs.TakeAll()
+		p.open(test.target, test.cookies)
+		if n := p.logs.FilterMessage(message).Len(); n != 1 {
+			t.Errorf("%q is logged %d times", message, n)
+		}
+		if ended := "logins_total " + string(test.login); test.login != "" && counts(t)[ended] != before[ended]+1 {
+			t.Errorf("%q is not counted as %s", message, test.login)
+		}
+	}
+}

@@ -34,7 +34,7 @@ func (m *Manager) keysToLeave(ctx context.Context, cookies []string) (*keys, err
 		return nil, err
 	}
 	now := time.Now()
-	unopened := func(value string) bool { return len(value) > sessionCookieLen && m.openSession(k, value, now) == nil }
+	unopened := func(value string) bool { return mayHoldSession(value) && m.openSession(k, value, now) == nil }
 	if k.generated != nil || m.formerSought.Load() || !slices.ContainsFunc(cookieValues(nil, cookies, m.jar.base), unopened) {
 		return k, nil
 	}

@@ -130,6 +130,21 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			})
 		})
 	}
+	t.Run("who waits for another look is served by that of somebody else", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated, withPrograms)
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			p = w.process(own, withPrograms)
+			w.store.fail("load", 1)
+			p.storeTrouble(b)
+			time.Sleep(500 * time.Millisecond)
+			refreshed := async(func() error { _, err := p.refreshProgram(tokens); return err })
+			time.Sleep(500 * time.Millisecond)
+			p.works(b)
+			w.must(<-refreshed)
+		})
+	})
 	t.Run("nothing is refused for good while the store is away, however many ask", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process(generated, withPrograms)

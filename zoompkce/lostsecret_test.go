@@ -271,7 +271,11 @@ func TestGeneratedSecretThatMayBeLost(t *testing.T) {
 		p := w.process(secrets())
 		w.store.fail("swap", 1)
 		req := zoompkce.LoginRequest{RedirectURI: callbackURI}
-		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) {
+		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) || !errors.Is(err, errStoreDown) {
+			w.Errorf("%v", err)
+		}
+		w.store.add(storeRule{op: "swap", times: 3, err: zoompkce.ErrConflict}) // with a secret that nobody finds
+		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) || !errors.Is(err, zoompkce.ErrConflict) {
 			w.Errorf("%v", err)
 		}
 		p.works(p.signIn("ada"))

@@ -22,8 +22,8 @@ const (
 )
 
 // presentedOnce is invariant 1: no refresh token is presented again once Zoom
-// has taken it, except where nobody has the answer, or nobody could save it for
-// as long as a lease lasts.
+// has taken it, except where nobody has the answer, or who has it could not save it until its
+// lease was over.
 func (w *world) presentedOnce(c *call, spent token) {
 	const invariant = "1: a refresh token is presented once"
 	by, g, next := c.by, spent.grant, spent.serial+1
@@ -33,12 +33,12 @@ func (w *world) presentedOnce(c *call, spent token) {
 	case c.gone.Load(): // it was presented long ago, and got there late
 	case g.over != "": // who ends a grant may have to refresh it to revoke it
 	case after.lost: // whoever was to get it cannot tell that it was spent, and gives the lease back
-	case after.to.killed.Load() && time.Since(after.at) >= leaseLife-zoomTimeout: // it was taken before the token was presented
 	case g.user.wentBack.After(after.at.Add(-zoomTimeout)): // the lease was forgotten
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)
-	case g.saved < next && time.Since(after.at) >= leaseLife:
-	case w.plan.skewed && after.at.Sub(c.made).Abs() >= leaseDoubt: // the lease is over by another clock, while it was on its way or after
+	case (after.to.killed.Load() || g.saved < next) && !c.made.Before(after.leased):
+	case w.plan.skewed && c.made.Sub(after.leased) >= leaseDoubt-leaseLife: // the lease was over by another clock
+	case w.plan.skewed && c.made.Sub(knows.leased) < zoomTimeout && after.at.Sub(knows.leased) >= leaseDoubt: // so was its own, on the way
 	case g.saved >= next && g.user.wentBack.After(after.savedAt):
 	default:
 		w.breaks(invariant, "%s presents the refresh token of %s, which %s has spent", by, spent, after.to)

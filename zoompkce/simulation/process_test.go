@@ -32,7 +32,7 @@ type incarnation struct {
 	killed  atomic.Bool
 	state   *zoompkce.Memory
 	manager *served
-	owner   string // how it signs leases, "" before the first
+	owner   string // how it signs leases
 
 	known map[*user]knowledge
 }
@@ -46,6 +46,8 @@ type knowledge struct {
 	failed    time.Time // when a reading was last not answered
 	refused   time.Time // when a write was last not taken, or what a write needs had no answer
 	foundNone time.Time // when the last reading that found no grant began
+
+	leased time.Time // when it last took the lease
 
 	last      *view     // the record that was last heard of
 	seq       uint64    // the highest number of one

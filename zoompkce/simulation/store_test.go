@@ -208,6 +208,9 @@ func (s *store) fallBack(writes int) {
 			s.note("the store goes back: %s had %s, now %s", u.name, s.describe(is.view), s.describe(was.view))
 			u.wentBack = time.Now()
 			u.doom("the store went back")
+			for _, x := range u.sessions {
+				x.dropped = false // they may be in the record again
+			}
 		}
 	}
 	if past[s.secret].version != s.records[s.secret].version {
