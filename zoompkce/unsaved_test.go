@@ -103,6 +103,30 @@ func TestUnsavedGrantIsSuperseded(t *testing.T) {
 			}
 		})
 	})
+	t.Run("by a sign-in that another clock calls older, when neither access token can tell any more", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			fresh := newBrowser()
+			l, code := p.begin(fresh, "ada")
+			gate := w.zoom.Hold(zoomtest.CallMe, zoomtest.After)
+			done := async(func() error { return p.finish(fresh, l, code) })
+			<-gate.Arrived()
+			b := q.signIn("ada")
+			q.ahead(-time.Minute)
+			w.store.fail("load", -1)
+			gate.Release()
+			if err := <-done; err == nil {
+				w.Fatal("signed in")
+			}
+			time.Sleep(2 * time.Hour)
+			w.store.heal()
+			time.Sleep(time.Minute)
+			q.works(b)
+			if n := p.state.UnsavedUsers(); n != 0 {
+				w.Errorf("%d users have unsaved tokens", n)
+			}
+		})
+	})
 	t.Run("by a sign-out", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p, q := w.process(), w.process()

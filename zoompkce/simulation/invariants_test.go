@@ -66,8 +66,6 @@ func (w *world) newestGrantKept(u *user) {
 			return
 		case stored == t:
 			w.breaks(invariant, "%s is marked as dead, and Zoom takes it", t)
-		case w.plan.skewed && stored.grant != t.grant && time.Now().After(is.expires):
-			return // Zoom cannot be asked any more, and clocks decide
 		}
 	} else if is.to.known[u].foundNone.After(is.heard) {
 		return // nobody has a session that lives by it: it is revoked, if Zoom can be reached
