@@ -118,8 +118,8 @@ var (
 	errSuperseded = errors.New("the grant was replaced by a later sign-in")
 	// errAsk means that only Zoom can tell which of two grants is the newer one.
 	errAsk = errors.New("which grant is the newer one has to be asked")
-	// errRefused means that Zoom does not take an access token whose time is not over:
-	// only the refresh token beside it can tell whether the grant has ended.
+	// errRefused means that no access token tells which of two grants is the newer one: only the
+	// refresh token can tell whether it has ended.
 	errRefused = errors.New("the access token is refused")
 )
 
@@ -228,7 +228,10 @@ func (m *Manager) superseded(ctx context.Context, g, other *grant) (bool, error)
 	}
 	// Our token says nothing. That of the other may.
 	taken, err := m.takes(ctx, other)
-	return taken || apart > 0, err
+	if !taken && err == nil {
+		err = errRefused
+	}
+	return taken, err
 }
 
 // takes asks Zoom whether it takes the access token of a grant.
