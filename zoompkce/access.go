@@ -27,7 +27,7 @@ func (m *Manager) AccessToken(ctx context.Context, s *Session) (string, error) {
 // validGrant returns g if its access token has not expired, else the one that
 // follows it.
 func (m *Manager) validGrant(ctx context.Context, u *user, g *grant) (*grant, error) {
-	if g == nil || g.dead() {
+	if !g.lives() {
 		return nil, errGrantDying
 	}
 	now := time.Now()
@@ -75,7 +75,7 @@ const tokenTrialPause = 30 * time.Second
 func (m *Manager) TokenRejected(s *Session, token string) {
 	u, now := s.user, time.Now()
 	g := u.newest()
-	if g == nil || g.dead() || !now.Before(g.Expiry) ||
+	if !g.lives() || !now.Before(g.Expiry) ||
 		subtle.ConstantTimeCompare([]byte(g.AccessToken), []byte(token)) != 1 {
 		return
 	}
@@ -148,7 +148,7 @@ func (m *Manager) keepProfile(ctx context.Context, u *user, p zoomapi.Profile) e
 		return &zoomapi.Error{Call: zoomapi.CallMe, Kind: zoomapi.KindNonsense, Err: errors.New("the token's owner has changed")}
 	}
 	_, _ = m.change(ctx, storeTimeout, u, "saving a profile", func(r *record) error {
-		if r.Grant == nil || r.Grant.dead() {
+		if !r.Grant.lives() {
 			return errUnchanged
 		}
 		r.Grant.Profile, r.Grant.ProfileAt = p, time.Now()

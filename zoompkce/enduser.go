@@ -183,10 +183,7 @@ func (m *Manager) endFound(ctx context.Context, found *foundRecord) (bool, error
 // are revoked at Zoom if Zoom can be reached. A cookie whose session has ended has
 // no say. A failed read or write is a [*StoreError].
 func (m *Manager) Disconnect(ctx context.Context, cookies []string) error {
-	k, err := m.loadKeys(ctx)
-	if err == nil {
-		k, err = m.keysFor(ctx, k, cookies)
-	}
+	k, err := m.keysToLeave(ctx, cookies)
 	if err != nil {
 		return err
 	}

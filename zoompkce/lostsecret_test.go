@@ -2,6 +2,7 @@ package zoompkce_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,32 @@ func TestGeneratedSecretVanishes(t *testing.T) {
 	})
 }
 
+// A process that has not heard of the new secret yet ends sessions under it all the same,
+// however a browser gives them up.
+func TestLeavingUnderASecretOfOthers(t *testing.T) {
+	for name, leave := range map[string]func(*process, *browser) error{
+		"signing out":   func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) },
+		"disconnecting": func(p *process, b *browser) error { return p.Disconnect(ctx, b.header()) },
+		"signing in anew": func(p *process, b *browser) error {
+			l, code := p.begin(b, "bob")
+			return p.finish(&browser{maps.Clone(b.cookies)}, l, code)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(secrets())
+				p.signIn("bob")
+				w.wipe("/secret")
+				q := w.process(secrets())
+				b := q.signIn("ada")
+				w.must(leave(p, b))
+				time.Sleep(time.Minute)
+				q.signedOut(b)
+			})
+		})
+	}
+}
+
 // Tokens and codes of programs are sealed under the secret, too, and a client takes their refusal for
 // final: so a process that has the former secret looks for the new one first.
 func TestGeneratedSecretOfPrograms(t *testing.T) {
@@ -244,7 +271,11 @@ func TestGeneratedSecretThatMayBeLost(t *testing.T) {
 		p := w.process(secrets())
 		w.store.fail("swap", 1)
 		req := zoompkce.LoginRequest{RedirectURI: callbackURI}
-		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) {
+		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) || !errors.Is(err, errStoreDown) {
+			w.Errorf("%v", err)
+		}
+		w.store.add(storeRule{op: "swap", times: 3, err: zoompkce.ErrConflict}) // with a secret that nobody finds
+		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) || !errors.Is(err, zoompkce.ErrConflict) {
 			w.Errorf("%v", err)
 		}
 		p.works(p.signIn("ada"))

@@ -84,7 +84,7 @@ func (m *Manager) noteRefresh(u *user, of *grant, err error) error {
 func refreshOf(u *user, g *grant) string { return "refresh" + string(u.key[:]) + g.id() }
 
 func alive(g *grant) (*grant, error) {
-	if g == nil || g.dead() {
+	if !g.lives() {
 		return nil, errGrantDying
 	}
 	return g, nil
@@ -127,8 +127,7 @@ func (m *Manager) refreshOnce(
 // spend presents the refresh token of a grant. From then on it is spent, and the
 // grant that comes is all there is, whether it can be saved or not.
 func (m *Manager) spend(ctx context.Context, u *user, base *grant) (*grant, error) {
-	u.spending.Store(true)
-	defer u.spending.Store(false)
+	defer u.spending.Add(-1)
 	token, err := m.client.Refresh(ctx, base.RefreshToken)
 	m.noteClient(err)
 	if err != nil {

@@ -107,7 +107,7 @@ func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looke
 	if now := m.keys.Load(); now != k {
 		return now, true, nil
 	}
-	if k.generated == nil && m.formerSought.Load() {
+	if m.formerSought.Load() {
 		return nil, true, nil
 	}
 	if time.Now().UnixNano()-m.secretSeen.Load() < int64(secretPause) {

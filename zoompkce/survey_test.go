@@ -89,6 +89,14 @@ func TestSurvey(t *testing.T) {
 			}
 		})
 	})
+	t.Run("what lies in its place is none", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			w.plant([]byte("short"))
+			if s, err := w.process(generated).Survey(ctx, 100); !errors.As(err, new(*zoompkce.StoreError)) {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	})
 	t.Run("the generated secret opens beside an own one", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process(generated)

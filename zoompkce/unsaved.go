@@ -180,9 +180,7 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 				return errSuperseded
 			}
 			r.saveGrant(fresh, time.Now())
-			if !u.spending.Load() && !u.unsaved.Load().succeeds(fresh) {
-				m.memory.giveBack(r)
-			}
+			m.giveBack(u, r)
 			return nil
 		})
 		if !errors.Is(err, errAsk) {

@@ -30,7 +30,10 @@ func TestRedisDownAndBack(t *testing.T) {
 	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
 		t.Errorf("swap: %v", err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if keys, _, err := store.List(t.Context(), storebench.App, ""); err == nil {
+		t.Errorf("list: %q", keys)
+	}
+	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("it took %v to see that nobody listens", took)
 	}
 	server.Restart(t)
@@ -87,6 +90,31 @@ func TestRedisThatHangs(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
+	}
+}
+
+// A user waits for three tries, each on a connection of its own.
+func TestRedisThatHangsUp(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var tries atomic.Int32
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			tries.Add(1)
+			_, _ = conn.Read(make([]byte, 1))
+			conn.Close()
+		}
+	}()
+	store := openRedis(t, &Store{URLs: []string{"redis://" + listener.Addr().String()}})
+	if _, _, err := store.Load(t.Context(), storebench.Key(1)); err == nil || tries.Load() != 3 {
+		t.Errorf("%v after %d tries", err, tries.Load())
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/storetest"
 )
@@ -123,7 +124,7 @@ func loadVersion(t *testing.T, store zoompkce.Store) string {
 func TestRedisOverTLS(t *testing.T) {
 	ca, cert, key := testCertificate(t)
 	server := redistest.Start(t, "--tls-cert-file", cert, "--tls-key-file", key,
-		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no")
+		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no", "--tls-protocols", "TLSv1.2")
 	url := "rediss://127.0.0.1:" + server.Port
 	storebench.Works(t, openRedis(t, &Store{URLs: []string{url}, TLSCA: ca}))
 
@@ -159,6 +160,21 @@ func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
 	}
 	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
 		t.Errorf("swap: %v", err)
+	}
+}
+
+func TestRedisDamagedRecord(t *testing.T) {
+	server := redistest.Start(t)
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
+	version := storecall.NewVersion()
+	for _, damaged := range []string{"zoom_pkce/1 garbage", "zoom_pkce/2 " + version + "\nx", "zoom_pkce/1 " + version + " x"} {
+		server.Do(t, "set", storebench.Key(1), damaged)
+		if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, storecall.ErrDamaged) {
+			t.Errorf("load of %q: %v", damaged, err)
+		}
+		if _, err := store.Swap(t.Context(), storebench.Key(1), version, nil, time.Time{}); !errors.Is(err, storecall.ErrDamaged) {
+			t.Errorf("swap of %q: %v", damaged, err)
+		}
 	}
 }
 
