@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -203,7 +204,7 @@ func (s scanned) List(ctx context.Context, prefix, cursor string) (page []string
 	keys, _, err := s.Store.List(ctx, prefix, "")
 	place := func(key string) string {
 		sum := sha256.Sum256([]byte(key))
-		return string(sum[:])
+		return hex.EncodeToString(sum[:])
 	}
 	slices.SortFunc(keys, func(a, b string) int { return strings.Compare(place(a), place(b)) })
 	for _, key := range keys {

@@ -299,6 +299,37 @@ func TestPanicsAreErrors(t *testing.T) {
 	})
 }
 
+// Two sign-ins cross, and the one that Zoom took for the earlier has the later time here. When nobody has
+// used them until their access tokens are over, the refresh token tells which of them has ended.
+func TestUnsavedGrantWhenAllTokensAreOver(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		old, lost := p.signIn("ada"), newBrowser()
+		gate := w.zoom.Hold(zoomtest.CallCode, zoomtest.After)
+		l, code := q.begin(lost, "ada")
+		done := async(func() error { return q.finish(lost, l, code) })
+		<-gate.Arrived()
+		b := p.signIn("ada")
+		time.Sleep(time.Second)
+		w.store.fail("any", -1)
+		w.zoom.Fail(zoomtest.CallMe, 2, zoomtest.Status(503, ""))
+		gate.Release()
+		if err := <-done; err == nil {
+			w.Error("signed in")
+		}
+		toExpiry()
+		w.store.heal()
+		time.Sleep(time.Minute)
+		if n := q.state.UnsavedUsers(); n != 0 {
+			w.Errorf("tokens of %d users are not saved", n)
+		}
+		for _, at := range []*process{p, q} {
+			at.works(b)
+			at.works(old)
+		}
+	})
+}
+
 // While Zoom refuses the app itself one asks for all whose unsaved tokens only Zoom can judge, now and
 // then. Once the app is taken again nothing is lost.
 func TestUnsavedGrantsOfARefusedApp(t *testing.T) {
