@@ -124,7 +124,7 @@ func (s *settings) scrubbedNames() []string {
 
 var standardHeaders = [...]string{
 	standardTokenHeader, standardUserIDHeader, standardAccountIDHeader, standardEmailHeader, standardNameHeader,
-	standardZAKHeader, standardZAKHeader + zakErrorSuffix, standardOBFHeader, include.Header,
+	standardZAKHeader, standardZAKHeader + zakErrorSuffix, standardOBFHeader, standardClientHeader, include.Header,
 }
 
 // hiddenInLogs are the names under which requests and answers carry credentials.

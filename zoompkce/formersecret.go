@@ -34,7 +34,7 @@ func (m *Manager) keysToLeave(ctx context.Context, cookies []string) (*keys, err
 		return nil, err
 	}
 	now := time.Now()
-	unopened := func(value string) bool { return len(value) > sessionCookieLen && m.openSession(k, value, now) == nil }
+	unopened := func(value string) bool { return mayHoldSession(value) && m.openSession(k, value, now) == nil }
 	if k.generated != nil || m.formerSought.Load() || !slices.ContainsFunc(cookieValues(nil, cookies, m.jar.base), unopened) {
 		return k, nil
 	}
@@ -48,8 +48,8 @@ func (m *Manager) keysToLeave(ctx context.Context, cookies []string) (*keys, err
 // it, or only to know; after trouble not at once again. Who comes meanwhile waits.
 func (m *Manager) withFormer(ctx context.Context, k *keys, adopt bool) (*keys, error) {
 	return share(ctx, m, "former"+strconv.FormatBool(adopt)+m.trial.name, storePatience, func(ctx context.Context) (*keys, error) {
-		if now := m.keys.Load(); now != k || m.formerSought.Load() {
-			return now, nil
+		if m.formerSought.Load() {
+			return m.keys.Load(), nil
 		}
 		ctx, cancel := context.WithTimeout(ctx, formerTimeout)
 		defer cancel()
@@ -125,14 +125,16 @@ func (m *Manager) isFormer(ctx context.Context, k *keys, id keyID, adopt bool) (
 	if err == nil {
 		sealed, _ := base64.RawStdEncoding.AppendDecode(nil, text)
 		noted, by, err := k.openRecord(purposeFormer, key, sealed)
-		same := err == nil && subtle.ConstantTimeCompare(noted, id[:]) == 1
-		if same && adopt && by != k.list[0].id { // which may be withdrawn next
+		if err != nil || subtle.ConstantTimeCompare(noted, id[:]) == 0 {
+			return false, nil
+		}
+		if adopt && by != k.list[0].id { // which may be withdrawn next
 			_, err = m.store.Swap(ctx, key, version, note(), time.Time{})
 		}
-		if !same || errors.Is(err, ErrConflict) {
+		if errors.Is(err, ErrConflict) { // another process has done that
 			err = nil
 		}
-		return same, err
+		return true, err
 	}
 	if !errors.Is(err, ErrNotFound) {
 		return false, err

@@ -163,7 +163,7 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 	}
 	frame := sessionCookie{user: u.key, id: t.frame, created: issuedTo.created, framed: true}
 	snap, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
-		if r.session(issuedTo.id) == nil || r.Grant == nil || r.Grant.dead() {
+		if r.session(issuedTo.id) == nil || !r.Grant.lives() {
 			return errEnded
 		}
 		for _, id := range replaced {

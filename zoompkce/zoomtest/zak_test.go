@@ -46,6 +46,7 @@ func TestUserToken(t *testing.T) {
 	tk := w.signIn(w.app)
 	for query, want := range map[string]time.Duration{
 		"?type=zak":                            2 * time.Hour,
+		"?type=zak&ttl=1":                      time.Second,
 		"?type=zak&ttl=60":                     time.Minute,
 		"?type=zak&ttl=31536000":               365 * 24 * time.Hour,
 		"?type=onbehalf":                       2 * time.Hour,
