@@ -102,7 +102,7 @@ func (s *site) wishedReturnURL(wish string) string {
 	}
 	if u, err := url.Parse(to); err != nil {
 		return "/"
-	} else if !s.isDestination(u.EscapedPath()) {
+	} else if !s.isDestination(u) {
 		return "/"
 	}
 	if s.keepFragment && fragment != "" {

@@ -192,7 +192,10 @@ func TestCallbacksThatSignNobodyIn(t *testing.T) {
 	} {
 		b.open("/zoom/callback?"+query).wants(t, http.StatusBadRequest)
 	}
-	b.do(http.MethodPost, "/zoom/callback?"+state+"&code=x").wants(t, http.StatusMethodNotAllowed)
+	posted := b.do(http.MethodPost, "/zoom/callback?"+state+"&code=x")
+	if posted.wants(t, http.StatusMethodNotAllowed); posted.Header.Get("Allow") != http.MethodGet {
+		t.Errorf("the callback allows %q", posted.Header.Get("Allow"))
+	}
 	b.open("/zoom/callback?"+state+"&error=access_denied").wants(t, http.StatusForbidden)
 	b.open("/zoom/callback?"+state+"&code=x").wants(t, http.StatusSeeOther) // that login is over: another one begins
 	b.atZoom("/")

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecheck"
@@ -28,13 +29,17 @@ func secretFinding(sites []*Site) finding {
 	return f
 }
 
-// weak tells which of the secrets can be guessed, and why.
-func (s *Site) weak(secrets [][]byte) string {
+// weak tells which of the secrets can be guessed, or are known to those who know others,
+// and why.
+func (s *Site) weak(secrets [][]byte, others ...[]byte) string {
 	var weak []string
 	for i, secret := range secrets {
 		reason := weakness(secret)
-		if string(secret) == s.Zoom.ClientSecret {
+		switch {
+		case string(secret) == s.Zoom.ClientSecret:
 			reason = "is the client_secret"
+		case slices.ContainsFunc(others, func(other []byte) bool { return bytes.Equal(other, secret) }):
+			reason = "is a cookie secret, too"
 		}
 		if reason != "" {
 			weak = append(weak, fmt.Sprintf("number %d %s", i+1, reason))
