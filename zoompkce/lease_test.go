@@ -1,7 +1,6 @@
 package zoompkce_test
 
 import (
-	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -23,7 +22,11 @@ func TestLease(t *testing.T) {
 			first := p.refreshing(b)
 			<-gate.Arrived()
 			second := q.refreshing(b)
+			swaps := w.store.counted("swap")
 			time.Sleep(5 * time.Second)
+			if n := w.store.counted("swap") - swaps; n != 0 {
+				w.Errorf("%d writes while waiting", n)
+			}
 			gate.Release()
 			w.must(<-first)
 			w.must(<-second)
@@ -41,7 +44,7 @@ func TestLease(t *testing.T) {
 			w.store.fail("swap", -1) // p cannot give the lease back, as if it had been killed
 			time.Sleep(time.Second)
 			w.took(11*time.Second, func() {
-				if _, err := q.token(b); err == nil || errors.As(err, new(*zoompkce.NoSessionError)) {
+				if _, err := q.token(b); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 					w.Errorf("waiting for the lease ended in %v", err)
 				}
 			})
@@ -104,6 +107,38 @@ func TestLease(t *testing.T) {
 			w.calls(zoomtest.CallRefresh, 0)
 			time.Sleep(6 * time.Second)
 			p.works(b)
+			w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
+			w.took(time.Second, func() { w.process().hasZAK(b, minute) }) // nor to others, when it has been used
+		})
+	})
+	t.Run("is worth nothing when a sign-in comes before the store's answer", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			b := p.signIn("ada")
+			toExpiry()
+			swap := w.store.hold("swap", true)
+			refreshed := p.refreshing(b)
+			<-swap.arrived
+			other := q.signIn("ada")
+			p.works(other)
+			close(swap.release)
+			w.must(<-refreshed)
+			w.calls(zoomtest.CallRefresh, 0)
+			q.works(b)
+		})
+	})
+	t.Run("of a process that is gone ends with a sign-in", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			b := p.signIn("ada")
+			toExpiry()
+			gate := w.zoom.Hold(zoomtest.CallRefresh, zoomtest.Before)
+			go func() { _, _ = p.token(b) }()
+			<-gate.Arrived()
+			fresh := q.signIn("ada")
+			w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
+			w.took(time.Second, func() { q.hasZAK(fresh, minute) })
+			gate.Release()
 		})
 	})
 }
