@@ -1,8 +1,11 @@
 package zoompkce_test
 
 import (
+	"errors"
+	"net/http"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -158,6 +161,9 @@ func TestInvalidGrant(t *testing.T) {
 			})
 			w.took(0, func() { p.signedOut(b) })
 			w.calls(zoomtest.CallRefresh, 1)
+			if n := w.store.counted("swap"); n != 3 { // a sign-in, a lease, and the end, which gives it back
+				w.Errorf("%d writes", n)
+			}
 			if q.signedOut(b).Clear {
 				w.Error("another process clears the cookies")
 			}
@@ -200,6 +206,78 @@ func TestInvalidGrant(t *testing.T) {
 			})
 		})
 	}
+	t.Run("a slow refusal is waited for", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			toExpiry()
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			inner := w.zoom.Client().Transport
+			w.through(func(r *http.Request) (*http.Response, error) {
+				time.Sleep(9 * time.Second)
+				return inner.RoundTrip(r)
+			})
+			w.took(20*time.Second, func() { p.signedOut(b) })
+		})
+	})
+	watched := func(t *testing.T, meanwhile func(w *world, q *process), ends func(w *world, p *process, b *browser, err error)) {
+		t.Helper()
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			b := p.signIn("ada")
+			toExpiry()
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			p.session(b)
+			done := p.refreshing(b)
+			time.Sleep(9900 * time.Millisecond) // one look is left
+			meanwhile(w, q)
+			err := <-done
+			synctest.Wait()
+			ends(w, p, b, err)
+		})
+	}
+	t.Run("counts as overtaken up to the last look", func(t *testing.T) {
+		watched(t, func(w *world, q *process) {
+			last := w.store.hold("load", false)
+			<-last.arrived
+			q.signIn("ada")
+			close(last.release)
+		}, func(w *world, p *process, b *browser, err error) {
+			w.must(err)
+			p.works(b)
+			if n := w.store.counted("swap"); n != 3 { // two sign-ins, and a lease
+				w.Errorf("%d writes", n)
+			}
+			if got := p.outcomes(zoompkce.EventRefresh); !slices.Equal(got, []string{"superseded"}) {
+				w.Errorf("told of %q", got)
+			}
+		})
+	})
+	t.Run("is no verdict while the store is in trouble", func(t *testing.T) {
+		watched(t, func(w *world, q *process) { w.store.fail("any", -1) }, func(w *world, p *process, b *browser, err error) {
+			if !errors.As(err, new(*zoompkce.StoreError)) {
+				w.Errorf("%v", err)
+			}
+			w.store.heal()
+			time.Sleep(30 * time.Second)
+			p.signedOut(b)
+		})
+	})
+	t.Run("nor is a look that fails", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			b := p.signIn("ada")
+			toExpiry()
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			done := p.refreshing(b)
+			time.Sleep(time.Second)
+			w.store.fail("load", 3)
+			time.Sleep(2 * time.Second)
+			q.signIn("ada")
+			w.must(<-done)
+			p.works(b)
+		})
+	})
 	t.Run("a manager that is drained leaves it to the next", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process()
