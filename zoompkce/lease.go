@@ -61,9 +61,7 @@ func (m *Manager) takeLease(
 		case time.Since(began) > m.timeout:
 			return nil, false, &zoomapi.Error{Call: zoomapi.CallRefresh, Kind: zoomapi.KindUnavailable, Err: errWait}
 		}
-		if err := sleep(ctx, pause); err != nil {
-			return nil, false, err
-		}
+		time.Sleep(pause)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 // wipe empties the store, as FLUSHALL does, or takes out what has a name.
@@ -84,6 +85,21 @@ func TestGeneratedSecretVanishes(t *testing.T) {
 			b := p.signIn("ada")
 			w.wipe("/secret")
 			toExpiry()
+			p.works(b)
+			w.process(generated).works(b)
+		})
+	})
+	t.Run("alone, then a refresh while the store is in trouble", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated)
+			b := p.signIn("ada")
+			w.wipe("/secret")
+			toExpiry()
+			p.session(b)
+			w.store.fail("load", 1)
+			p.storeTrouble(b)
+			w.calls(zoomtest.CallRefresh, 0)
+			time.Sleep(6 * time.Second)
 			p.works(b)
 			w.process(generated).works(b)
 		})

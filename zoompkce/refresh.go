@@ -36,9 +36,6 @@ func (m *Manager) refresh(ctx context.Context, u *user, from *grant) (*grant, er
 func (m *Manager) refreshWithin(
 	ctx context.Context, u *user, from *grant, patience time.Duration,
 ) (*grant, error) {
-	if err := m.refreshFailed(u, from, time.Now()); err != nil {
-		return nil, err
-	}
 	// The call to Zoom may take one timeout, watching what its refusal means another one.
 	wait := 2*m.timeout + 2*storePatience
 	g, err := share(ctx, m, refreshOf(u, from), wait, func(ctx context.Context) (*grant, error) {
@@ -197,9 +194,8 @@ func (m *Manager) revive(ctx context.Context, fresh *grant) (alive bool, err err
 
 // reviveUnsaved is revive of a grant that is not saved yet. Others may be refreshing
 // it, and after the store went back even other processes, so it takes the lease.
-func (m *Manager) reviveUnsaved(u *user, g *grant) error {
-	_, err := share(context.Background(), m, refreshOf(u, g), 2*m.timeout+storeTimeout, func(ctx context.Context) (*grant, error) {
+func (m *Manager) reviveUnsaved(u *user, g *grant) {
+	_, _ = share(context.Background(), m, refreshOf(u, g), 2*m.timeout+storeTimeout, func(ctx context.Context) (*grant, error) {
 		return m.tryRefresh(ctx, u, g, storeTimeout)
 	})
-	return err
 }

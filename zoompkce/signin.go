@@ -161,7 +161,6 @@ func (m *Manager) addSession(
 		})
 		if err == nil {
 			m.memory.users.end(u, time.Time{}, replaced...)
-			u.refreshFailure.Store(nil)
 			u.refreshUseless.Store(nil)
 		}
 		if !errors.Is(err, errAsk) {

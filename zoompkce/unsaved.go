@@ -40,7 +40,7 @@ func (m *Manager) saveInBackground(u *user) {
 	begun := m.run(func(ctx context.Context) {
 		for pause := firstSavePause; ; pause = min(2*pause, maxSavePause) {
 			drained := sleep(ctx, pause) != nil
-			if m.trySaving(u) && m.memory.settled(u) {
+			if m.trySaving(u); m.memory.settled(u) {
 				return
 			}
 			if drained {
@@ -54,16 +54,15 @@ func (m *Manager) saveInBackground(u *user) {
 	}
 }
 
-func (m *Manager) trySaving(u *user) bool {
+// trySaving may fail: what is not saved then is unsaved still.
+func (m *Manager) trySaving(u *user) {
 	fresh := u.unsaved.Load()
 	if fresh == nil {
-		return true
+		return
 	}
-	_, err := m.saveGrant(context.Background(), u, fresh)
-	if errors.Is(err, errRefused) {
-		err = m.reviveUnsaved(u, fresh)
+	if _, err := m.saveGrant(context.Background(), u, fresh); errors.Is(err, errRefused) {
+		m.reviveUnsaved(u, fresh)
 	}
-	return err == nil
 }
 
 // keepUnsaved makes g the grant that is to be saved. It reports false where that of
