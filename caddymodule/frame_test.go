@@ -131,7 +131,11 @@ func TestFrameWindow(t *testing.T) {
 		t.Errorf("the sign-in leads to %q", back.Header.Get("Location"))
 	}
 	ada := p.signIn()
+	before := counts(t)
 	shown := p.open(frameWindowURL(), ada)
+	if n := counts(t)["requests_total endpoint"] - before["requests_total endpoint"]; n != 1 {
+		t.Errorf("counted %v times", n)
+	}
 	text := bodyOf(shown)
 	for _, want := range []string{"https://outer.example", "Ada Løvelace", "ada@example.com", "/zoom_pkce/frame/ticket", strings.Repeat("0f", 16)} {
 		if !strings.Contains(text, want) {
@@ -140,6 +144,10 @@ func TestFrameWindow(t *testing.T) {
 	}
 	if shown.StatusCode != http.StatusOK || !strings.Contains(shown.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
 		t.Errorf("%s with %v", shown.Status, shown.Header)
+	}
+	inside := p.beside(none + `, "zoom_app": {}`) // whose other pages Zoom may show
+	if got := inside.open(frameWindowURL(), ada); !strings.Contains(got.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+		t.Errorf("the window of a Zoom App: %v", got.Header)
 	}
 	if lost := p.open(frameWindowURL(), p.looped(1, 0)); !strings.HasPrefix(lost.Header.Get("Location"), p.zoom.URL) || len(lost.Cookies()) != 2 {
 		t.Errorf("a sign-in that was lost: %s, cookies %v", lost.Status, lost.Cookies())
