@@ -313,6 +313,11 @@ func TestRefusalsAreTold(t *testing.T) {
 			at := cli.start(cli.request())
 			return request(http.MethodGet, strings.Replace(p.allowed(at.authorize, "ada"), "code=", "error=access_denied&x=", 1), ""), at.cookies
 		}, outcome.BadClient, false},
+		{"the ticket of one who is barred", none + `, "allow": {"user_id": ["bob"]}`, func(p *provisioned) (*http.Request, string) {
+			open := p.beside(none + withSecret)
+			_, ticket := open.post("/zoom_pkce/frame/ticket", "", open.signIn())
+			return post("/zoom_pkce/frame/redeem", ticket)(p)
+		}, outcome.NotAllowed, false},
 		{"a broken query", ``, get("/zoom_pkce/callback?%zz"), outcome.BadCallback, true},
 		{"two codes", ``, get("/zoom_pkce/callback?code=x&code=y&state=z"), outcome.BadCallback, true},
 		{"no code", ``, get("/zoom_pkce/callback?state=z"), outcome.BadCallback, true},

@@ -97,6 +97,27 @@ func TestWithoutZAK(t *testing.T) {
 	}
 }
 
+// A token that has ended and cannot be refreshed lets nobody pass, whether the app gets it or not.
+func TestExpiredToken(t *testing.T) {
+	p := provision(t, `, "zak": {"disabled": true}`)
+	p.zoom.AccessTokenLifetime = time.Second
+	ada := p.signIn()
+	p.zoom.Fail(zoomtest.CallRefresh, -1, zoomtest.Status(503, ""))
+	time.Sleep(1100 * time.Millisecond)
+	for _, options := range []string{``, `, "unauthenticated": "pass"`, `, "headers": {"access_token": {"disabled": true}}`} {
+		if got, headers := p.beside(`, "zak": {"disabled": true}`+options).fetch("/", ada); got.StatusCode != 503 || headers != nil || len(got.Cookies()) > 0 {
+			t.Errorf("%s: %s, the app got %v", options, got.Status, headers)
+		}
+	}
+	p = provision(t, `, "headers": {"access_token": {"name": "Authorization", "scheme": "Bearer", "match": [{"path": ["/api/*"]}]}}`)
+	ada = p.signIn()
+	for target, given := range map[string]bool{"/api/x": true, "/other": false} {
+		if _, headers := p.fetch(target, ada, "Authorization", "Bearer eve"); strings.HasPrefix(headers.Get("Authorization"), "Bearer ey") != given || headers.Get("Authorization") == "Bearer eve" {
+			t.Errorf("%s: the app got %v", target, headers)
+		}
+	}
+}
+
 // An OBF token is for the meeting that the request names, and for nobody without one.
 func TestOBFForAMeeting(t *testing.T) {
 	const option = `, "zak": {"disabled": true}, "obf": {"meeting_id": "{http.request.uri.query.meeting}"`

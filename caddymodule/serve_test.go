@@ -80,6 +80,21 @@ func TestMatchersInTrouble(t *testing.T) {
 	}
 }
 
+// Nor does one that cannot tell who gets what.
+func TestMatchersOfKeysInTrouble(t *testing.T) {
+	for name, trouble := range map[string]func(*site, caddyhttp.MatcherSets){
+		"zak match":          func(s *site, m caddyhttp.MatcherSets) { s.zakFor = m },
+		"access_token match": func(s *site, m caddyhttp.MatcherSets) { s.tokenFor = m },
+	} {
+		p := provision(t, "")
+		ada := p.signIn()
+		trouble(p.site, caddyhttp.MatcherSets{{failingMatcher{errors.New("no answer"), "/notes"}}})
+		if got, headers := p.fetch("/notes", ada); got.StatusCode != http.StatusServiceUnavailable || headers != nil {
+			t.Errorf("%s: %s, the app got %v", name, got.Status, headers)
+		}
+	}
+}
+
 // failingMatcher matches nothing and cannot tell about one path.
 type failingMatcher struct {
 	trouble error

@@ -323,7 +323,7 @@ func TestWhereASignInLeads(t *testing.T) {
 
 // Who is kept out is told who they are; the log says what may be missing.
 func TestWhoIsKeptOut(t *testing.T) {
-	p := provision(t, `, "allow": {"email": ["bob@example.com"]}, "unauthenticated": "pass"`)
+	p := provision(t, `, "allow": {"email": ["bob@example.com"], "email_domain": ["example.org"]}, "unauthenticated": "pass"`)
 	for user, missing := range map[string]bool{"bob": true, "ada": false} { // Bob's address is not verified
 		cookies := p.signInAs(user)
 		p.logs.TakeAll()
