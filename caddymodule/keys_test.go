@@ -169,8 +169,14 @@ func TestSecondDirective(t *testing.T) {
 	if got, headers := p.fetch("/", p.signIn(), "X-Other-Id", "eve"); got.StatusCode != http.StatusForbidden || headers != nil {
 		t.Errorf("its allow: %s", got.Status)
 	}
-	if _, headers := p.fetch("/", p.signInAs("bob"), "X-Other-Id", "eve", standardUserIDHeader, "eve"); headers.Get("X-Other-Id") != "bob" || headers.Get(standardUserIDHeader) != "bob" {
+	_, headers := p.fetch("/", p.signInAs("bob"), "X-Other-Id", "eve", standardUserIDHeader, "eve")
+	if headers.Get("X-Other-Id") != "bob" || headers.Get(standardUserIDHeader) != "bob" {
 		t.Errorf("both: the app got %v", headers)
+	}
+	for name, values := range headers { // Bob has no verified address
+		if name == "" || strings.Join(values, "") == "" || name == standardEmailHeader {
+			t.Errorf("the app got %q of %q", name, values)
+		}
 	}
 }
 
