@@ -152,6 +152,7 @@ func TestSecondDirective(t *testing.T) {
 		"it wants a newer":     {`{"max_age": "1m"}`, `{"max_age": "0s"}`, 2},
 		"it wants a longer":    {`{"max_age": "0s"}`, `{"max_age": "0s", "lifetime": "1h"}`, 2},
 		"the first wants none": {`{"disabled": true}`, `{"max_age": "1m"}`, 1},
+		"it wants none":        {`{"max_age": "1m"}`, `{"disabled": true}`, 1},
 	} {
 		p := provision(t, `, "zak": `+test.first)
 		p.then = []*provisioned{p.beside(`, "zak": ` + test.second)}
