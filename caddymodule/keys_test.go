@@ -85,6 +85,11 @@ func TestWithoutZAK(t *testing.T) {
 			t.Errorf("%s, unauthenticated reject: sent to %q", test.name, got.Header.Get("Location"))
 		}
 	}
+	p := provision(t, `, "zak": {"on_error": "fail"}`)
+	p.zoom.Fail(zoomtest.CallZAK, -1, missing)
+	if got := p.open("/notes", p.signIn()); !strings.HasPrefix(got.Header.Get("Location"), p.zoom.URL) {
+		t.Errorf("a page load that finds out: %s to %q", got.Status, got.Header.Get("Location"))
+	}
 	for _, options := range []string{
 		`, "zak": {"max_age": "0s"}`, `, "zak": {"max_age": "0s", "on_error": "fail"}`, `, "obf": {"meeting_id": "123456789"}, "zak": {"disabled": true}`,
 	} {
