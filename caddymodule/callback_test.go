@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -347,5 +349,26 @@ func TestLogOfEvents(t *testing.T) {
 	}
 	if n := p.logs.Len(); n == 0 || n > 30 {
 		t.Errorf("%d of 100 lines", n)
+	}
+}
+
+// Whoever fills the memory for bodies leaves others theirs, and is asked to come again.
+func TestBodiesWhereMemoryIsShort(t *testing.T) {
+	p := provision(t, `, "meeting_sdk": {}, "page_tokens": true, "webhook": {"secret_token": ["`+testWebhookSecret+`"]}`)
+	ada := p.signIn()
+	for _, limits := range []*bodies.Limits{strangerBodies, visitorBodies, deliveries} {
+		all := limits.All
+		limits.All = 1
+		defer func() { limits.All = all }()
+	}
+	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+	for target, body := range map[string]string{"signature": `{}`, "obf": `{"meeting_id": 123456789}`, "logout": "disconnect=1", "webhook": `{"event": "x"}`} {
+		status, answer := p.post("/zoom_pkce/"+target, body, ada, "X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(body)))
+		if status != http.StatusServiceUnavailable || codeOf(answer) != "store_unavailable" {
+			t.Errorf("%s: %d %s", target, status, answer)
+		}
+	}
+	if lines := p.logs.FilterField(zap.String("advice", "somebody sends many large bodies at a time; Zoom repeats its deliveries")).All(); len(lines) != 4 {
+		t.Errorf("the log has %v", p.logs.All())
 	}
 }

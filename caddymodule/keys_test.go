@@ -351,45 +351,6 @@ func TestBackends(t *testing.T) {
 	}
 }
 
-func TestSignatureOnlyForVisitors(t *testing.T) {
-	bothWays(t, `, "meeting_sdk": {"roles": [0], "expires_in": "1h"}`, testSignatureOnlyForVisitors)
-}
-
-func testSignatureOnlyForVisitors(t *testing.T, p *provisioned) {
-	t.Helper()
-	cookies := p.signIn()
-	for name, test := range map[string]struct {
-		cookies, body, site string
-		status              int
-		says                string // a part of the answer
-	}{
-		"a participant":         {cookies, `{"meetingNumber": "123456789", "role": 0}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"of no meeting":         {cookies, `{}`, "same-origin", http.StatusOK, `"sdkKey":"` + testClientID},
-		"with a video mode":     {cookies, `{"videoWebRtcMode": 1}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"the shortest life":     {cookies, `{"expirationSeconds": 1800}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"the longest life":      {cookies, `{"expirationSeconds": 172800}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"a stranger":            {"", `{}`, "same-origin", http.StatusUnauthorized, "sign_in_required"},
-		"a page of others":      {cookies, `{}`, "cross-site", http.StatusForbidden, "cross_site"},
-		"the host":              {cookies, `{"meetingNumber": "123456789", "role": 1}`, "same-origin", http.StatusBadRequest, "role 1 is not given out here"},
-		"a strange role":        {cookies, `{"meetingNumber": "123456789", "role": 2}`, "same-origin", http.StatusBadRequest, "must be 0 (participant) or 1 (host)"},
-		"a role in words":       {cookies, `{"meetingNumber": "123456789", "role": "host"}`, "same-origin", http.StatusBadRequest, "must be 0 (participant)"},
-		"a role of no meeting":  {cookies, `{"role": 0}`, "same-origin", http.StatusBadRequest, "belong together"},
-		"a meeting, no role":    {cookies, `{"meetingNumber": "123456789"}`, "same-origin", http.StatusBadRequest, "belong together"},
-		"a strange meeting":     {cookies, `{"meetingNumber": "12345678", "role": 0}`, "same-origin", http.StatusBadRequest, "9 to 12 digits"},
-		"too short a life":      {cookies, `{"expirationSeconds": 1799}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
-		"too long a life":       {cookies, `{"expirationSeconds": 172801}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
-		"a life in words":       {cookies, `{"expirationSeconds": "long"}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
-		"a strange video mode":  {cookies, `{"videoWebRtcMode": 2}`, "same-origin", http.StatusBadRequest, "must be 0 or 1"},
-		"a video mode in words": {cookies, `{"videoWebRtcMode": "on"}`, "same-origin", http.StatusBadRequest, "must be 0 or 1"},
-		"no JSON":               {cookies, `{`, "same-origin", http.StatusBadRequest, "$body"},
-	} {
-		status, answer := p.post("/zoom_pkce/signature", test.body, test.cookies, "Sec-Fetch-Site", test.site)
-		if status != test.status || !strings.Contains(answer, test.says) {
-			t.Errorf("%s: %d %s", name, status, answer)
-		}
-	}
-}
-
 // A session lives on while its visitor is there: by page loads and requests of its pages.
 func TestSessionsLiveOn(t *testing.T) {
 	p := provision(t, `, "session": {"idle_timeout": "2s"}`)

@@ -112,7 +112,7 @@ func (m failingMatcher) MatchWithError(r *http.Request) (bool, error) {
 func TestErrorsOfTheApp(t *testing.T) {
 	p := provision(t, `, "protect": [{"path": ["/private"]}]`)
 	cookies := p.signIn()
-	for _, page := range []string{"/private", "/public"} {
+	for page, private := range map[string]string{"/private": "private", "/public": ""} {
 		trouble := errors.New("the app has failed")
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("GET", page, nil)
@@ -120,6 +120,9 @@ func TestErrorsOfTheApp(t *testing.T) {
 		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
 		if err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return trouble })); !errors.Is(err, trouble) {
 			t.Errorf("%s: the error is %v", page, err)
+		}
+		if got := w.Header().Get("Cache-Control"); got != private {
+			t.Errorf("%s: what is answered then is %q", page, got)
 		}
 	}
 }
