@@ -87,7 +87,7 @@ func testWebhookRefuses(t *testing.T, p *provisioned) {
 		"by the other secret token": {"another-token-of-the-tests", 0, event("user.updated", testClientID, "ada"), ""},
 	} {
 		timestamp := strconv.FormatInt(time.Now().Add(-test.sent).Unix(), 10)
-		status, answer := p.post("/zoom_pkce/webhook", test.body, "",
+		status, answer := p.post("/zoom_pkce/webhook", test.body, "", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document",
 			"X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(test.secret, timestamp, []byte(test.body)))
 		if got := codeOf(answer); got != test.code || test.code == "" && status != http.StatusOK {
 			t.Errorf("%s: %d %s", name, status, answer)
@@ -206,7 +206,8 @@ func TestRefusedBodyIsKept(t *testing.T) {
 	}
 }
 
-// counts are the numbers of requests and sign-ins so far, by what became of them.
+// counts are the numbers of requests and sign-ins so far, by what became of them, and of
+// ages of ZAKs.
 func counts(t *testing.T) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -220,6 +221,9 @@ func counts(t *testing.T) map[string]float64 {
 	counted := make(map[string]float64)
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
+			if histogram := metric.GetHistogram(); histogram != nil && len(metric.GetLabel()) == 0 {
+				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")] = float64(histogram.GetSampleCount())
+			}
 			if metric.GetCounter() != nil && len(metric.GetLabel()) == 1 {
 				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")+" "+metric.GetLabel()[0].GetValue()] = metric.GetCounter().GetValue()
 			}

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -248,39 +247,64 @@ func TestFramedPages(t *testing.T) {
 // A request that Caddy makes of one it is serving is the same visitor's, where a site has
 // templates; what it carries is worth nothing on a visitor's own.
 func TestRequestsThatCaddyMakes(t *testing.T) {
-	zoom := newZoom(t)
-	for _, templates := range []bool{true, false} {
-		config := siteConfig(t, handlerJSON(zoom, ""))
-		if templates {
-			config.AppsRaw["http"] = bytes.Replace(config.AppsRaw["http"], []byte(`"handle":[`), []byte(`"handle":[{"handler":"templates"},`), 1)
+	const private = `, "protect": [{"path": ["/private"]}]`
+	type outer struct{ cookies, context string }
+	for name, test := range map[string]struct {
+		first, second string // directives of the site
+		who           func(*provisioned) outer
+		want          string // the user that a part of the page is for
+	}{
+		"a protected page": {``, ``, func(p *provisioned) outer { return outer{cookies: p.signIn()} }, "ada"},
+		"a public page":    {private, private, func(p *provisioned) outer { return outer{cookies: p.signIn()} }, "ada"},
+		"nobody":           {private, private, func(*provisioned) outer { return outer{} }, ""},
+		"who comes with a context": {private, zoomAppOptions, func(p *provisioned) outer {
+			p.signIn()
+			return outer{context: p.zoom.AppContext(testClientID, zoomtest.AppContext{UID: "ada"})}
+		}, "ada"},
+	} {
+		p := provision(t, test.first)
+		p.site.app.includes = func() bool { return true }
+		p.then = []*provisioned{p.beside(test.second)}
+		who := test.who(p)
+		var parts []string
+		var keys []string
+		p.app = func(_ http.ResponseWriter, r *http.Request) {
+			made := request(http.MethodGet, "/private", "")
+			made.Host, made.Header = "localhost", r.Header.Clone()
+			keys = append(keys, made.Header.Get("X-Zoom-Pkce-Include"))
+			made.Header.Set("Caddy-Templates-Include", "1")
+			answer := httptest.NewRecorder()
+			made = caddyhttp.PrepareRequest(made, caddy.NewReplacer(), answer, nil)
+			user := ""
+			if err := p.through(answer, made, func(_ http.ResponseWriter, r *http.Request) { user = r.Header.Get(standardUserIDHeader) }); err != nil {
+				t.Error(err)
+			}
+			if user == "" && (answer.Code != http.StatusUnauthorized || len(answer.Result().Cookies()) > 0) {
+				t.Errorf("%s: %d", name, answer.Code)
+			}
+			parts = append(parts, user)
 		}
-		app, _ := started(t, config)
-		for _, sites := range app.sites() {
-			p := &provisioned{Handler: &Handler{site: sites[0]}, t: t, zoom: zoom}
-			cookies := p.signIn()
-			var inner int
-			var user, key string
-			p.app = func(w http.ResponseWriter, r *http.Request) {
-				made := httptest.NewRequest(http.MethodGet, "/part", nil)
-				made.Host, made.Header = "localhost", r.Header.Clone()
-				key = made.Header.Get("X-Zoom-Pkce-Include")
-				made.Header.Set("Caddy-Templates-Include", "1")
-				answer := httptest.NewRecorder()
-				made = caddyhttp.PrepareRequest(made, caddy.NewReplacer(), answer, nil)
-				if err := p.through(answer, made, func(w http.ResponseWriter, r *http.Request) { user = r.Header.Get(standardUserIDHeader) }); err != nil {
-					t.Error(err)
-				}
-				inner = answer.Code
-			}
-			p.open("/", cookies)
-			if templates && (inner != http.StatusOK || user != "ada" || key == "") || !templates && (inner != http.StatusUnauthorized || key != "") {
-				t.Errorf("templates %v: %d, the user %q", templates, inner, user)
-			}
-			p.app = nil
-			if got, _ := p.fetch("/", "", "X-Zoom-Pkce-Include", key); got.StatusCode != http.StatusUnauthorized {
-				t.Errorf("a key that was shown opens the site: %s", got.Status)
-			}
+		headers := []string{"Accept", "text/html"}
+		if who.context != "" {
+			headers = append(headers, appContextHeader, who.context)
 		}
+		p.open("/", who.cookies, headers...)
+		if len(parts) != 1 || parts[0] != test.want || keys[0] == "" {
+			t.Errorf("%s: for %q", name, parts)
+		}
+		p.app = nil
+		if got, headers := p.fetch("/private", "", "X-Zoom-Pkce-Include", keys[0]); got.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: a key that was shown opens the site for %v", name, headers)
+		}
+	}
+	p := provision(t, private)
+	p.site.app.includes = func() bool { return true }
+	trouble := errors.New("the app has failed")
+	w := httptest.NewRecorder()
+	r := caddyhttp.PrepareRequest(request(http.MethodGet, "/", ""), caddy.NewReplacer(), w, nil)
+	r.Host = "localhost"
+	if err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return trouble })); !errors.Is(err, trouble) {
+		t.Errorf("the error is %v", err)
 	}
 }
 

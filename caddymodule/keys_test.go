@@ -171,16 +171,21 @@ func TestSecondDirective(t *testing.T) {
 		}
 	}
 	p := provision(t, "")
-	p.then = []*provisioned{p.beside(`, "allow": {"user_id": ["bob"]}, "headers": {"user_id": {"name": "X-Other-Id"}}`)}
+	p.then = []*provisioned{p.beside(`, "allow": {"user_id": ["bob"]}, "headers": {"user_id": {"name": "X-Other-Id"}, "email": {"name": "X-Other-Mail"}}`)}
 	if got, headers := p.fetch("/", p.signIn(), "X-Other-Id", "eve"); got.StatusCode != http.StatusForbidden || headers != nil {
 		t.Errorf("its allow: %s", got.Status)
 	}
-	_, headers := p.fetch("/", p.signInAs("bob"), "X-Other-Id", "eve", standardUserIDHeader, "eve")
+	_, headers := p.fetch("/", p.signInAs("bob"), "X-Other-Id", "eve", standardUserIDHeader, "eve", "X-Other-Mail", "eve")
 	if headers.Get("X-Other-Id") != "bob" || headers.Get(standardUserIDHeader) != "bob" {
 		t.Errorf("both: the app got %v", headers)
 	}
+	first := p.beside(`, "unauthenticated": "pass"`)
+	first.then = []*provisioned{p.beside("")}
+	if got, _ := first.fetch("/", ""); got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("who is nobody for the first: %s", got.Status)
+	}
 	for name, values := range headers { // Bob has no verified address
-		if name == "" || strings.Join(values, "") == "" || name == standardEmailHeader {
+		if name == "" || strings.Join(values, "") == "" || name == standardEmailHeader || name == "X-Other-Mail" {
 			t.Errorf("the app got %q of %q", name, values)
 		}
 	}
@@ -261,8 +266,12 @@ func TestPageTokens(t *testing.T) {
 	if got, _ := p.fetch("/zoom_pkce/zak", ada); got.StatusCode != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "POST" {
 		t.Errorf("GET: %s, Allow %q", got.Status, got.Header.Get("Allow"))
 	}
-	calls := p.zoom.Count(zoomtest.CallZAK)
+	calls, aged := p.zoom.Count(zoomtest.CallZAK), counts(t)["zak_age_seconds"]
 	p.post("/zoom_pkce/zak", "", ada)
+	p.fetch("/", ada)
+	if n := counts(t)["zak_age_seconds"] - aged; n != 2 {
+		t.Errorf("%v ages were observed", n)
+	}
 	if n := p.zoom.Count(zoomtest.CallZAK) - calls; n != 0 {
 		t.Errorf("%d calls for one that is new enough", n)
 	}
