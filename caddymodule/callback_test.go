@@ -2,9 +2,12 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -311,6 +315,7 @@ func TestLogOfEvents(t *testing.T) {
 		{zoompkce.Event{Kind: zoompkce.EventStoreError, Outcome: "reading", Err: unopenable}, zap.ErrorLevel, "DELETE /zoom_pkce/apps/", ""},
 		{zoompkce.Event{Kind: zoompkce.EventCookieRejected, Outcome: "ended"}, zap.DebugLevel, "worth nothing", ""},
 		{zoompkce.Event{Kind: zoompkce.EventProgramAllowed}, zap.InfoLevel, "a program may use the site", ""},
+		{zoompkce.Event{Kind: zoompkce.EventProgramEnded, Client: new(zoompkce.ProgramClient)}, zap.InfoLevel, "ended a program", ""},
 		{zoompkce.Event{Kind: zoompkce.EventProgramEnded, Outcome: "revoked"}, zap.InfoLevel, "ended a program", ""},
 		{zoompkce.Event{Kind: zoompkce.EventProgramEnded, Outcome: "code_replayed"}, zap.WarnLevel, "came twice", ""},
 		{zoompkce.Event{Kind: zoompkce.EventProgramRefresh, Outcome: "ok"}, zap.DebugLevel, "new tokens", ""},
@@ -346,5 +351,100 @@ func TestLogOfEvents(t *testing.T) {
 	}
 	if n := p.logs.Len(); n == 0 || n > 30 {
 		t.Errorf("%d of 100 lines", n)
+	}
+}
+
+// Whoever fills the memory for bodies leaves others theirs, and is asked to come again.
+func TestBodiesWhereMemoryIsShort(t *testing.T) {
+	p := provision(t, `, "meeting_sdk": {}, "page_tokens": true, "webhook": {"secret_token": ["`+testWebhookSecret+`"]}`)
+	ada := p.signIn()
+	for _, limits := range []*bodies.Limits{strangerBodies, visitorBodies, deliveries} {
+		all := limits.All
+		limits.All = 1
+		defer func() { limits.All = all }()
+	}
+	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+	navigates := map[string]string{"webhook": "navigate"} // which gets JSON all the same
+	for target, body := range map[string]string{"signature": `{}`, "obf": `{"meeting_id": 123456789}`, "logout": "disconnect=1", "webhook": `{"event": "x"}`} {
+		status, answer := p.post("/zoom_pkce/"+target, body, ada, "Sec-Fetch-Mode", navigates[target], "Sec-Fetch-Dest", "document", "X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(body)))
+		if status != http.StatusServiceUnavailable || codeOf(answer) != "store_unavailable" {
+			t.Errorf("%s: %d %s", target, status, answer)
+		}
+	}
+	if lines := p.logs.FilterField(zap.String("advice", "somebody sends many large bodies at a time; Zoom repeats its deliveries")).All(); len(lines) != 4 {
+		t.Errorf("the log has %v", p.logs.All())
+	}
+}
+
+// A delivery is answered when it is stored what it tells, and goes on as it came where the
+// app wants it.
+func TestDeliveries(t *testing.T) {
+	const webhook = `, "webhook": {"secret_token": ["` + testWebhookSecret + `"]}`
+	p := provision(t, webhook+withSecret)
+	deliver := func(to *provisioned, target, body string) (int, string) {
+		timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+		return to.post(target, body, "", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", standardUserIDHeader, "eve",
+			"X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(body)))
+	}
+	gone := func(event string) string {
+		return fmt.Sprintf(`{"event": %q, "event_ts": %d, "payload": {"user_id": "ada", "object": {"id": "ada"}}}`, event, time.Now().Add(time.Minute).UnixMilli())
+	}
+	for _, event := range []string{zoomapi.EventDeauthorized, zoomapi.EventUserDeactivated, zoomapi.EventUserDeleted} {
+		ada := p.signIn()
+		p.logs.TakeAll()
+		if status, answer := deliver(p, "/zoom_pkce/webhook", gone(event)); status != http.StatusOK || strings.TrimSpace(answer) != "{}" {
+			t.Errorf("%s: %d %s", event, status, answer)
+		}
+		if got, _ := p.fetch("/", ada); got.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: the session goes on: %s", event, got.Status)
+		}
+		if lines := p.logs.FilterField(zap.String("event", event)).All(); len(lines) != 1 || lines[0].ContextMap()["user_id"] != "ada" || lines[0].ContextMap()["had_sessions"] != true {
+			t.Errorf("%s: the log has %v", event, p.logs.All())
+		}
+	}
+	for name, body := range map[string]string{"without a user": `{"event": "user.deleted", "event_ts": 1, "payload": {}}`, "longer than 1 MiB": gone("x") + strings.Repeat(" ", 1<<20)} {
+		p.logs.TakeAll()
+		if status, answer := deliver(p, "/zoom_pkce/webhook", body); status != http.StatusBadRequest || codeOf(answer) != "bad_request" {
+			t.Errorf("%s: %d %s", name, status, answer)
+		}
+		if lines := p.logs.FilterMessage("refused a request").All(); len(lines) != 1 || strings.Contains(fmt.Sprint(lines[0].ContextMap()["error"]), "1 MiB") != (name == "longer than 1 MiB") {
+			t.Errorf("%s: the log has %v", name, lines)
+		}
+	}
+	// Memory for a body is free again when it has been answered.
+	all := deliveries.All
+	deliveries.All = 6 << 10
+	for range 3 {
+		if status, answer := deliver(p, "/zoom_pkce/webhook", `{"event": "x", "event_ts": 1, "payload": {}}`); status != http.StatusOK {
+			t.Errorf("one after the other: %d %s", status, answer)
+		}
+	}
+	deliveries.All = all
+	unsigned, _ := p.serve(request(http.MethodPost, "/zoom_pkce/webhook", "x"), "", nil)
+	if unsigned.Header.Get("Connection") != "close" {
+		t.Errorf("a body that is not read: %v", unsigned.Header)
+	}
+	p.site.store = &brokenStore{Store: p.site.store, reads: true, writes: true}
+	if status, answer := deliver(p, "/zoom_pkce/webhook", gone(zoomapi.EventUserDeleted)); status != http.StatusServiceUnavailable || codeOf(answer) != "store_unavailable" {
+		t.Errorf("the store in trouble: %d %s", status, answer)
+	}
+
+	on := provision(t, strings.Replace(webhook, `"secret_token"`, `"hand_on": true, "secret_token"`, 1))
+	on.then = []*provisioned{on.beside("")}
+	event := `{"event": "recording.completed",  "event_ts": 1, "payload": {}}`
+	before := counts(t)
+	var got []string
+	on.app = func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		got = append(got, r.URL.String()+" "+r.RequestURI+" "+string(text)+" "+fmt.Sprint(r.ContentLength)+" "+r.Header.Get(standardUserIDHeader))
+		w.WriteHeader(passed)
+	}
+	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+	r := request(http.MethodPost, "/zoom_pkce/webhook?a=b", event, standardUserIDHeader, "eve", "X-Zm-Request-Timestamp", timestamp,
+		"X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(event)))
+	answer, _ := on.serve(r, "", func(r *http.Request) { r.URL.Path, r.RequestURI = "/rewritten", "/rewritten" })
+	want := "/zoom_pkce/webhook?a=b /zoom_pkce/webhook?a=b " + event + " " + fmt.Sprint(len(event)) + " "
+	if len(got) != 1 || got[0] != want || answer.StatusCode != passed || counts(t)["requests_total endpoint"] != before["requests_total endpoint"]+1 {
+		t.Errorf("%s, the app got %q", answer.Status, got)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
@@ -86,7 +88,7 @@ func testWebhookRefuses(t *testing.T, p *provisioned) {
 		"by the other secret token": {"another-token-of-the-tests", 0, event("user.updated", testClientID, "ada"), ""},
 	} {
 		timestamp := strconv.FormatInt(time.Now().Add(-test.sent).Unix(), 10)
-		status, answer := p.post("/zoom_pkce/webhook", test.body, "",
+		status, answer := p.post("/zoom_pkce/webhook", test.body, "", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document",
 			"X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(test.secret, timestamp, []byte(test.body)))
 		if got := codeOf(answer); got != test.code || test.code == "" && status != http.StatusOK {
 			t.Errorf("%s: %d %s", name, status, answer)
@@ -175,13 +177,17 @@ func TestRefusalOf(t *testing.T) {
 	}
 }
 
-// Where the site handles errors, it knows how long to wait, and no cache keeps them.
+// Where the site handles errors, it knows what is wrong, and no cache keeps them.
 func TestRefusalsForHandleErrors(t *testing.T) {
 	p := provision(t, `, "error_pages": false`)
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	got, _ := p.serve(r, "", nil)
-	if got.StatusCode != http.StatusUnauthorized || got.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%s with %v", got.Status, got.Header)
+	for target, cause := range map[string]string{"/zoom_pkce/none": "not_found", "/zoom_pkce/callback?%zz": "the query cannot be read"} {
+		w := httptest.NewRecorder()
+		w.Header().Set("CDN-Cache-Control", "max-age=60")
+		r := caddyhttp.PrepareRequest(request(http.MethodGet, target, ""), caddy.NewReplacer(), w, nil)
+		failed, ok := errors.AsType[caddyhttp.HandlerError](p.through(w, r, nil))
+		if !ok || failed.Err.Error() != cause || w.Header().Get("CDN-Cache-Control") != "" || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v with %v", target, failed, w.Header())
+		}
 	}
 }
 
@@ -203,7 +209,8 @@ func TestRefusedBodyIsKept(t *testing.T) {
 	}
 }
 
-// counts are the numbers of requests and sign-ins so far, by what became of them.
+// counts are the numbers of requests and sign-ins so far, by what became of them, and of
+// ages of ZAKs.
 func counts(t *testing.T) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -217,6 +224,9 @@ func counts(t *testing.T) map[string]float64 {
 	counted := make(map[string]float64)
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
+			if histogram := metric.GetHistogram(); histogram != nil && len(metric.GetLabel()) == 0 {
+				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")] = float64(histogram.GetSampleCount())
+			}
 			if metric.GetCounter() != nil && len(metric.GetLabel()) == 1 {
 				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")+" "+metric.GetLabel()[0].GetValue()] = metric.GetCounter().GetValue()
 			}
@@ -260,6 +270,8 @@ func TestRefusalsAreTold(t *testing.T) {
 	barred := func(ask func(*provisioned) (*http.Request, string)) func(*provisioned) (*http.Request, string) {
 		return as((*provisioned).signIn, ask)
 	}
+	const withPrograms = `, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}`
+	form := []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"}
 	load := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
 	framed := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}
 	for _, test := range []struct {
@@ -316,6 +328,25 @@ func TestRefusalsAreTold(t *testing.T) {
 			at := cli.start(cli.request())
 			return request(http.MethodGet, strings.Replace(p.allowed(at.authorize, "ada"), "code=", "error=access_denied&x=", 1), ""), at.cookies
 		}, outcome.BadClient, false},
+		{"the ticket of one who is barred", none + `, "allow": {"user_id": ["bob"]}`, func(p *provisioned) (*http.Request, string) {
+			open := p.beside(none + withSecret)
+			_, ticket := open.post("/zoom_pkce/frame/ticket", "", open.signIn())
+			return post("/zoom_pkce/frame/redeem", ticket)(p)
+		}, outcome.NotAllowed, false},
+		{"a stranger's programs", withPrograms, get("/zoom_pkce/programs"), outcome.SignInRequired, false},
+		{"a stranger ends a program", withPrograms, post("/zoom_pkce/programs/end", "", form...), outcome.SignInRequired, false},
+		{"a stranger allows one", withPrograms, post("/zoom_pkce/oauth/consent", "", form...), outcome.SignInRequired, false},
+		{"a form that is none", withPrograms, barred(post("/zoom_pkce/oauth/consent", "{}")), outcome.BadRequest, false},
+		{"a script asks for a program", withPrograms, get((&program{id: "cli"}).request(), "Sec-Fetch-Mode", "cors"), outcome.BadRequest, false},
+		{"who is barred asks for one", withPrograms + `, "allow": {"user_id": ["bob"]}`, barred(get((&program{id: "cli"}).request(), load...)), outcome.NotAllowed, false},
+		{"no keys for a program's", withPrograms, func(p *provisioned) (*http.Request, string) {
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			return get((&program{id: "cli"}).request(), load...)(p)
+		}, outcome.StoreUnavailable, false},
+		{"a program by its document, declined", `, "programs": {"client_documents": ["client.example"]}`, func(p *provisioned) (*http.Request, string) {
+			at := p.start((&program{id: "https://client.example/c.json"}).request())
+			return request(http.MethodGet, strings.Replace(p.allowed(at.authorize, "ada"), "code=", "error=access_denied&x=", 1), ""), at.cookies
+		}, outcome.Declined, true},
 		{"a broken query", ``, get("/zoom_pkce/callback?%zz"), outcome.BadCallback, true},
 		{"two codes", ``, get("/zoom_pkce/callback?code=x&code=y&state=z"), outcome.BadCallback, true},
 		{"no code", ``, get("/zoom_pkce/callback?state=z"), outcome.BadCallback, true},

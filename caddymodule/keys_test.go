@@ -85,6 +85,11 @@ func TestWithoutZAK(t *testing.T) {
 			t.Errorf("%s, unauthenticated reject: sent to %q", test.name, got.Header.Get("Location"))
 		}
 	}
+	p := provision(t, `, "zak": {"on_error": "fail"}`)
+	p.zoom.Fail(zoomtest.CallZAK, -1, missing)
+	if got := p.open("/notes", p.signIn()); !strings.HasPrefix(got.Header.Get("Location"), p.zoom.URL) {
+		t.Errorf("a page load that finds out: %s to %q", got.Status, got.Header.Get("Location"))
+	}
 	for _, options := range []string{
 		`, "zak": {"max_age": "0s"}`, `, "zak": {"max_age": "0s", "on_error": "fail"}`, `, "obf": {"meeting_id": "123456789"}, "zak": {"disabled": true}`,
 	} {
@@ -93,6 +98,27 @@ func TestWithoutZAK(t *testing.T) {
 		p.zoom.RevokeUser(testClientID, "ada")
 		if got, _ := p.fetch("/", ada); got.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: a grant that has ended: %s", options, got.Status)
+		}
+	}
+}
+
+// A token that has ended and cannot be refreshed lets nobody pass, whether the app gets it or not.
+func TestExpiredToken(t *testing.T) {
+	p := provision(t, `, "zak": {"disabled": true}`)
+	p.zoom.AccessTokenLifetime = time.Second
+	ada := p.signIn()
+	p.zoom.Fail(zoomtest.CallRefresh, -1, zoomtest.Status(503, ""))
+	time.Sleep(1100 * time.Millisecond)
+	for _, options := range []string{``, `, "unauthenticated": "pass"`, `, "headers": {"access_token": {"disabled": true}}`} {
+		if got, headers := p.beside(`, "zak": {"disabled": true}`+options).fetch("/", ada); got.StatusCode != 503 || headers != nil || len(got.Cookies()) > 0 {
+			t.Errorf("%s: %s, the app got %v", options, got.Status, headers)
+		}
+	}
+	p = provision(t, `, "headers": {"access_token": {"name": "Authorization", "scheme": "Bearer", "match": [{"path": ["/api/*"]}]}}`)
+	ada = p.signIn()
+	for target, given := range map[string]bool{"/api/x": true, "/other": false} {
+		if _, headers := p.fetch(target, ada, "Authorization", "Bearer eve"); strings.HasPrefix(headers.Get("Authorization"), "Bearer ey") != given || headers.Get("Authorization") == "Bearer eve" {
+			t.Errorf("%s: the app got %v", target, headers)
 		}
 	}
 }
@@ -131,6 +157,7 @@ func TestSecondDirective(t *testing.T) {
 		"it wants a newer":     {`{"max_age": "1m"}`, `{"max_age": "0s"}`, 2},
 		"it wants a longer":    {`{"max_age": "0s"}`, `{"max_age": "0s", "lifetime": "1h"}`, 2},
 		"the first wants none": {`{"disabled": true}`, `{"max_age": "1m"}`, 1},
+		"it wants none":        {`{"max_age": "1m"}`, `{"disabled": true}`, 1},
 	} {
 		p := provision(t, `, "zak": `+test.first)
 		p.then = []*provisioned{p.beside(`, "zak": ` + test.second)}
@@ -144,12 +171,28 @@ func TestSecondDirective(t *testing.T) {
 		}
 	}
 	p := provision(t, "")
-	p.then = []*provisioned{p.beside(`, "allow": {"user_id": ["bob"]}, "headers": {"user_id": {"name": "X-Other-Id"}}`)}
+	p.then = []*provisioned{p.beside(`, "allow": {"user_id": ["bob"]}, "headers": {"user_id": {"name": "X-Other-Id"}, "email": {"name": "X-Other-Mail"}}`)}
 	if got, headers := p.fetch("/", p.signIn(), "X-Other-Id", "eve"); got.StatusCode != http.StatusForbidden || headers != nil {
 		t.Errorf("its allow: %s", got.Status)
 	}
-	if _, headers := p.fetch("/", p.signInAs("bob"), "X-Other-Id", "eve", standardUserIDHeader, "eve"); headers.Get("X-Other-Id") != "bob" || headers.Get(standardUserIDHeader) != "bob" {
+	_, headers := p.fetch("/", p.signInAs("bob"), "X-Other-Id", "eve", standardUserIDHeader, "eve", "X-Other-Mail", "eve")
+	if headers.Get("X-Other-Id") != "bob" || headers.Get(standardUserIDHeader) != "bob" {
 		t.Errorf("both: the app got %v", headers)
+	}
+	p.then = []*provisioned{p.beside(`, "headers": {"access_token": {"disabled": true}, "user_id": {"name": "X-Other-Id"}}`)}
+	_, both := p.fetch("/", p.signInAs("bob"))
+	if _, user, ok := p.zoom.ValidateAccessToken(both.Get(standardTokenHeader)); !ok || user != "bob" || both.Get("X-Other-Id") != "bob" {
+		t.Errorf("what the first has set became %v", both)
+	}
+	first := p.beside(`, "unauthenticated": "pass"`)
+	first.then = []*provisioned{p.beside("")}
+	if got, _ := first.fetch("/", ""); got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("who is nobody for the first: %s", got.Status)
+	}
+	for name, values := range headers { // Bob has no verified address
+		if name == "" || strings.Join(values, "") == "" || name == standardEmailHeader || name == "X-Other-Mail" {
+			t.Errorf("the app got %q of %q", name, values)
+		}
 	}
 }
 
@@ -228,8 +271,12 @@ func TestPageTokens(t *testing.T) {
 	if got, _ := p.fetch("/zoom_pkce/zak", ada); got.StatusCode != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "POST" {
 		t.Errorf("GET: %s, Allow %q", got.Status, got.Header.Get("Allow"))
 	}
-	calls := p.zoom.Count(zoomtest.CallZAK)
+	calls, aged := p.zoom.Count(zoomtest.CallZAK), counts(t)["zak_age_seconds"]
 	p.post("/zoom_pkce/zak", "", ada)
+	p.fetch("/", ada)
+	if n := counts(t)["zak_age_seconds"] - aged; n != 2 {
+		t.Errorf("%v ages were observed", n)
+	}
 	if n := p.zoom.Count(zoomtest.CallZAK) - calls; n != 0 {
 		t.Errorf("%d calls for one that is new enough", n)
 	}
@@ -314,45 +361,6 @@ func TestBackends(t *testing.T) {
 	for _, kind := range []string{"zak", "obf"} {
 		if status, answer, _ := ask(p, kind+"?meeting_id=123456780&user_id=ada", entitled...); status != http.StatusServiceUnavailable || codeOf(answer) != string(outcome.ZAKUnavailable) {
 			t.Errorf("%s, Zoom is away: %d %s", kind, status, answer)
-		}
-	}
-}
-
-func TestSignatureOnlyForVisitors(t *testing.T) {
-	bothWays(t, `, "meeting_sdk": {"roles": [0], "expires_in": "1h"}`, testSignatureOnlyForVisitors)
-}
-
-func testSignatureOnlyForVisitors(t *testing.T, p *provisioned) {
-	t.Helper()
-	cookies := p.signIn()
-	for name, test := range map[string]struct {
-		cookies, body, site string
-		status              int
-		says                string // a part of the answer
-	}{
-		"a participant":         {cookies, `{"meetingNumber": "123456789", "role": 0}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"of no meeting":         {cookies, `{}`, "same-origin", http.StatusOK, `"sdkKey":"` + testClientID},
-		"with a video mode":     {cookies, `{"videoWebRtcMode": 1}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"the shortest life":     {cookies, `{"expirationSeconds": 1800}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"the longest life":      {cookies, `{"expirationSeconds": 172800}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"a stranger":            {"", `{}`, "same-origin", http.StatusUnauthorized, "sign_in_required"},
-		"a page of others":      {cookies, `{}`, "cross-site", http.StatusForbidden, "cross_site"},
-		"the host":              {cookies, `{"meetingNumber": "123456789", "role": 1}`, "same-origin", http.StatusBadRequest, "role 1 is not given out here"},
-		"a strange role":        {cookies, `{"meetingNumber": "123456789", "role": 2}`, "same-origin", http.StatusBadRequest, "must be 0 (participant) or 1 (host)"},
-		"a role in words":       {cookies, `{"meetingNumber": "123456789", "role": "host"}`, "same-origin", http.StatusBadRequest, "must be 0 (participant)"},
-		"a role of no meeting":  {cookies, `{"role": 0}`, "same-origin", http.StatusBadRequest, "belong together"},
-		"a meeting, no role":    {cookies, `{"meetingNumber": "123456789"}`, "same-origin", http.StatusBadRequest, "belong together"},
-		"a strange meeting":     {cookies, `{"meetingNumber": "12345678", "role": 0}`, "same-origin", http.StatusBadRequest, "9 to 12 digits"},
-		"too short a life":      {cookies, `{"expirationSeconds": 1799}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
-		"too long a life":       {cookies, `{"expirationSeconds": 172801}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
-		"a life in words":       {cookies, `{"expirationSeconds": "long"}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
-		"a strange video mode":  {cookies, `{"videoWebRtcMode": 2}`, "same-origin", http.StatusBadRequest, "must be 0 or 1"},
-		"a video mode in words": {cookies, `{"videoWebRtcMode": "on"}`, "same-origin", http.StatusBadRequest, "must be 0 or 1"},
-		"no JSON":               {cookies, `{`, "same-origin", http.StatusBadRequest, "$body"},
-	} {
-		status, answer := p.post("/zoom_pkce/signature", test.body, test.cookies, "Sec-Fetch-Site", test.site)
-		if status != test.status || !strings.Contains(answer, test.says) {
-			t.Errorf("%s: %d %s", name, status, answer)
 		}
 	}
 }

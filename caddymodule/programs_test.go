@@ -356,6 +356,9 @@ func TestEndpointsOfPrograms(t *testing.T) {
 	if status := cli.token(refresh, "Authorization", basic("cli")); status != http.StatusOK {
 		t.Errorf("a client that names itself in a header: %d", status)
 	}
+	if status := cli.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {cli.refresh}, "client_id": {"cli"}}, cli.bearer()...); status != http.StatusOK {
+		t.Errorf("a client that sends its token along: %d", status)
+	}
 	for _, target := range []string{"/zoom_pkce/oauth/token", "/zoom_pkce/oauth/revoke", "/zoom_pkce/oauth/register", "/private/x", "/.well-known/oauth-authorization-server"} {
 		got, _ := p.serve(request(http.MethodOptions, target, "", "Origin", "https://page.example", "Access-Control-Request-Method", "POST"), "", nil)
 		if got.StatusCode != http.StatusNoContent || got.Header.Get("Access-Control-Allow-Origin") != "*" || got.Header.Get("Cache-Control") != "no-store" {

@@ -80,6 +80,21 @@ func TestMatchersInTrouble(t *testing.T) {
 	}
 }
 
+// Nor does one that cannot tell who gets what.
+func TestMatchersOfKeysInTrouble(t *testing.T) {
+	for name, trouble := range map[string]func(*site, caddyhttp.MatcherSets){
+		"zak match":          func(s *site, m caddyhttp.MatcherSets) { s.zakFor = m },
+		"access_token match": func(s *site, m caddyhttp.MatcherSets) { s.tokenFor = m },
+	} {
+		p := provision(t, "")
+		ada := p.signIn()
+		trouble(p.site, caddyhttp.MatcherSets{{failingMatcher{errors.New("no answer"), "/notes"}}})
+		if got, headers := p.fetch("/notes", ada); got.StatusCode != http.StatusServiceUnavailable || headers != nil {
+			t.Errorf("%s: %s, the app got %v", name, got.Status, headers)
+		}
+	}
+}
+
 // failingMatcher matches nothing and cannot tell about one path.
 type failingMatcher struct {
 	trouble error
@@ -97,7 +112,7 @@ func (m failingMatcher) MatchWithError(r *http.Request) (bool, error) {
 func TestErrorsOfTheApp(t *testing.T) {
 	p := provision(t, `, "protect": [{"path": ["/private"]}]`)
 	cookies := p.signIn()
-	for _, page := range []string{"/private", "/public"} {
+	for page, private := range map[string]string{"/private": "private", "/public": ""} {
 		trouble := errors.New("the app has failed")
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("GET", page, nil)
@@ -105,6 +120,9 @@ func TestErrorsOfTheApp(t *testing.T) {
 		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
 		if err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return trouble })); !errors.Is(err, trouble) {
 			t.Errorf("%s: the error is %v", page, err)
+		}
+		if got := w.Header().Get("Cache-Control"); got != private {
+			t.Errorf("%s: what is answered then is %q", page, got)
 		}
 	}
 }

@@ -323,17 +323,19 @@ func TestWhereASignInLeads(t *testing.T) {
 
 // Who is kept out is told who they are; the log says what may be missing.
 func TestWhoIsKeptOut(t *testing.T) {
-	p := provision(t, `, "allow": {"email": ["bob@example.com"]}, "unauthenticated": "pass"`)
+	p := provision(t, `, "allow": {"email": ["bob@example.com"], "email_domain": ["example.org"]}, "unauthenticated": "pass"`)
 	for user, missing := range map[string]bool{"bob": true, "ada": false} { // Bob's address is not verified
 		cookies := p.signInAs(user)
 		p.logs.TakeAll()
 		got := p.open("/", cookies)
-		if text := bodyOf(got); got.StatusCode != http.StatusForbidden || !strings.Contains(text, p.zoom.URL+"/logout") || !strings.Contains(text, `"/zoom_pkce/login"`) {
+		text := bodyOf(got)
+		if got.StatusCode != http.StatusForbidden || !strings.Contains(text, p.zoom.URL+"/logout") || !strings.Contains(text, `"/zoom_pkce/login"`) {
 			t.Errorf("%s: %s\n%s", user, got.Status, text)
 		}
 		line := p.logs.FilterField(zap.String("code", "not_allowed")).All()
-		if len(line) != 1 || line[0].Level != zap.WarnLevel || strings.Contains(fmt.Sprint(line[0].ContextMap()["error"]), "user:read:user") != missing {
-			t.Errorf("%s: the log has %v", user, line)
+		if len(line) != 1 || line[0].Level != zap.WarnLevel || strings.Contains(fmt.Sprint(line[0].ContextMap()["error"]), "user:read:user") != missing ||
+			!strings.Contains(text, line[0].ContextMap()["request_id"].(string)) {
+			t.Errorf("%s: the log has %v, the page\n%s", user, line, text)
 		}
 	}
 	ids := p.beside(`, "allow": {"user_id": ["eve"]}`)
@@ -345,19 +347,23 @@ func TestWhoIsKeptOut(t *testing.T) {
 
 // What becomes of a request is counted, whatever it is.
 func TestRequestsAreCounted(t *testing.T) {
-	load := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
 	session := func(p *provisioned) string { return p.signIn() }
-	for decision, test := range map[string]struct {
-		options, target string
-		cookies         func(*provisioned) string
+	for _, test := range []struct {
+		decision, options, target string
+		cookies                   func(*provisioned) string
 	}{
-		"unprotected":   {`, "protect": [{"path": ["/private"]}]`, "/", nil},
-		"signed_in":     {``, "/", session},
-		"anonymous":     {`, "unauthenticated": "pass"`, "/", nil},
-		"login_started": {``, "/", nil},
-		"endpoint":      {``, "/zoom_pkce/session", session},
-		"other_host":    {``, "http://foreign.example/", nil},
-		"fragment_page": {`, "keep_fragment": true`, "/", nil},
+		{"unprotected", `, "protect": [{"path": ["/private"]}]`, "/", nil},
+		{"signed_in", ``, "/", session},
+		{"anonymous", `, "unauthenticated": "pass"`, "/", nil},
+		{"login_started", ``, "/", nil},
+		{"login_started", `, "zoom_app": {}`, "/", nil},
+		{"endpoint", ``, "/zoom_pkce/session", session},
+		{"endpoint", ``, "/zoom_pkce/logout", session},
+		{"endpoint", ``, "/zoom_pkce/logout", nil},
+		{"endpoint", `, "programs": {"registration": true}`, "/zoom_pkce/programs", session},
+		{"endpoint", `, "programs": {"registration": true}`, "/.well-known/oauth-authorization-server", nil},
+		{"other_host", ``, "http://foreign.example/", nil},
+		{"fragment_page", `, "keep_fragment": true`, "/", nil},
 	} {
 		p := provision(t, test.options)
 		cookies := ""
@@ -365,10 +371,10 @@ func TestRequestsAreCounted(t *testing.T) {
 			cookies = test.cookies(p)
 		}
 		before := counts(t)
-		p.serve(request(http.MethodGet, test.target, "", load...), cookies, nil)
+		p.open(test.target, cookies)
 		for name, n := range counts(t) {
-			if counted := n - before[name]; strings.HasPrefix(name, "requests_total ") && (counted != 0) != (name == "requests_total "+decision) {
-				t.Errorf("%s: %s is counted %v times", decision, name, counted)
+			if counted := n - before[name]; strings.HasPrefix(name, "requests_total ") && (counted != 0) != (name == "requests_total "+test.decision) {
+				t.Errorf("%+v: %s is counted %v times", test, name, counted)
 			}
 		}
 	}
