@@ -15,7 +15,7 @@ import (
 // serveUser shows what is known of a user, or ends the user's sessions.
 func serveUser(w http.ResponseWriter, r *http.Request, apps []*site, userID string) error {
 	if userID == "" {
-		return adminError(http.StatusBadRequest, "an id in the path cannot be read")
+		return adminError(http.StatusBadRequest, "there is no user id in the path")
 	}
 	var managers []*zoompkce.Manager
 	for _, s := range apps {

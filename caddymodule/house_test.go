@@ -1,11 +1,14 @@
 package caddymodule
 
 import (
+	"encoding/json"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,4 +91,220 @@ func TestArrowsGoDown(t *testing.T) {
 			t.Errorf("%s has %d source files, want 1 to 40", room, n)
 		}
 	}
+}
+
+// jsonPaths lists all JSON keys of a struct with their nesting: "zak.max_age".
+func jsonPaths(structure reflect.Type, prefix string) []string {
+	var paths []string
+	for field := range structure.Fields() {
+		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if key == "" || key == "-" {
+			continue
+		}
+		path := prefix + key
+		kind := field.Type
+		for kind.Kind() == reflect.Pointer || kind.Kind() == reflect.Slice {
+			kind = kind.Elem()
+		}
+		paths = append(paths, path)
+		if kind.Kind() == reflect.Struct {
+			paths = append(paths, jsonPaths(kind, path+".")...)
+		}
+	}
+	return paths
+}
+
+func TestEveryFieldIsExportedWithJSONKey(t *testing.T) {
+	var check func(structure reflect.Type)
+	check = func(structure reflect.Type) {
+		for field := range structure.Fields() {
+			if !field.IsExported() {
+				continue
+			}
+			if field.Tag.Get("json") == "" {
+				t.Errorf("%s.%s has no JSON key", structure.Name(), field.Name)
+			}
+			if !strings.Contains(field.Tag.Get("json"), ",omitempty") {
+				t.Errorf("%s.%s is not omitted when unset", structure.Name(), field.Name)
+			}
+			if field.Type.Kind() == reflect.Pointer && field.Type.Elem().Kind() == reflect.Struct {
+				check(field.Type.Elem())
+			}
+		}
+	}
+	check(reflect.TypeFor[Handler]())
+}
+
+// The full golden file uses every field, so the Caddyfile can express whatever
+// JSON can.
+func TestFullGoldenFileHasEveryField(t *testing.T) {
+	_, golden := readGolden(t, "testdata/adapt/full.caddyfiletest")
+	var config any
+	if err := json.Unmarshal([]byte(golden), &config); err != nil {
+		t.Fatal(err)
+	}
+	used := make(map[string]bool)
+	forEachHandler(config, func(handler map[string]any) { collectPaths(handler, "", used) })
+	if len(used) == 0 {
+		t.Fatal("no zoom_pkce handler in the golden file")
+	}
+	for _, path := range jsonPaths(reflect.TypeFor[Handler](), "") {
+		if !used[path] {
+			t.Errorf("full.caddyfiletest does not use %s", path)
+		}
+	}
+}
+
+// forEachHandler finds the zoom_pkce handlers anywhere in a configuration.
+func forEachHandler(config any, do func(map[string]any)) {
+	switch node := config.(type) {
+	case map[string]any:
+		if node["handler"] == directive {
+			do(node)
+			return
+		}
+		for _, child := range node {
+			forEachHandler(child, do)
+		}
+	case []any:
+		for _, child := range node {
+			forEachHandler(child, do)
+		}
+	}
+}
+
+func collectPaths(object map[string]any, prefix string, into map[string]bool) {
+	for key, child := range object {
+		into[prefix+key] = true
+		list, ok := child.([]any)
+		if !ok {
+			list = []any{child}
+		}
+		for _, element := range list {
+			if nested, ok := element.(map[string]any); ok {
+				collectPaths(nested, prefix+key+".", into)
+			}
+		}
+	}
+}
+
+// caddyfileForm names the lines of the Syntax comment for fields that are
+// written in a form of their own in Caddyfiles.
+func caddyfileForm(path string) (line, word string) {
+	parent, key, _ := cutLast(path)
+	switch {
+	case path == "protect":
+		return directive, "[<matcher>]"
+	case path == "client_key_id":
+		return "client_key", "[<" + key + ">]"
+	case path == "programs.client.id":
+		return parent, "<id>"
+	case key == "disabled":
+		return parent, "off"
+	case key == "match":
+		return path, ""
+	case strings.HasPrefix(parent, "headers."):
+		return parent, "<" + key + ">"
+	default:
+		return path, ""
+	}
+}
+
+func cutLast(path string) (parent, key string, found bool) {
+	i := strings.LastIndexByte(path, '.')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
+}
+
+func TestSyntaxCommentHasEveryField(t *testing.T) {
+	lines := syntaxLines(t)
+	fields := jsonPaths(reflect.TypeFor[Handler](), "")
+	for _, path := range fields {
+		line, word := caddyfileForm(path)
+		if _, ok := lines[line]; !ok {
+			t.Errorf("the Syntax comment has no line for %s", path)
+		} else if !strings.Contains(lines[line], word) {
+			t.Errorf("the Syntax comment does not show %s for %s: %s", word, path, lines[line])
+		}
+	}
+	for _, path := range syntaxPaths(t) {
+		if !slices.Contains(fields, path) {
+			t.Errorf("the Syntax comment shows %s, which is no field", path)
+		}
+	}
+}
+
+// The table of the reference names every JSON key with its nesting, as in
+// `zak.max_age`.
+func TestReferenceHasEveryField(t *testing.T) {
+	reference, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range jsonPaths(reflect.TypeFor[Handler](), "") {
+		if !strings.Contains(string(reference), "`"+path+"`") {
+			t.Errorf("caddymodule/README.md does not describe `%s`", path)
+		}
+	}
+}
+
+// syntaxPaths lists the subdirectives of the Syntax comment with their nesting.
+func syntaxPaths(t *testing.T) []string {
+	t.Helper()
+	var paths []string
+	for path := range syntaxLines(t) {
+		if path != directive {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// syntaxLines reads the Syntax comment: subdirective with nesting to its lines.
+func syntaxLines(t *testing.T) map[string]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "caddyfile.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := ""
+	for _, declaration := range file.Decls {
+		if function, ok := declaration.(*ast.FuncDecl); ok && function.Name.Name == "unmarshalCaddyfile" {
+			doc = function.Doc.Text()
+		}
+	}
+	_, syntax, found := strings.Cut(doc, "Syntax:\n")
+	if !found {
+		t.Fatal("unmarshalCaddyfile has no Syntax comment")
+	}
+	lines := make(map[string]string)
+	var blocks []string
+	for line := range strings.Lines(syntax) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0 || words[0] == "...":
+			continue
+		case words[0] == "}":
+			blocks = blocks[:len(blocks)-1]
+			if len(blocks) == 0 {
+				return lines
+			}
+			continue
+		}
+		var path string
+		if len(blocks) == 0 {
+			path = words[0]
+		} else {
+			path = strings.Join(append(slices.Clone(blocks[1:]), words[0]), ".")
+		}
+		lines[path] += line
+		if words[len(words)-1] == "{" {
+			blocks = append(blocks, words[0])
+		}
+	}
+	t.Fatal("the Syntax comment does not end")
+	return nil
 }

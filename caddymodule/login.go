@@ -106,8 +106,8 @@ func (s *site) wishedReturnURL(wish string) string {
 		return "/"
 	}
 	if s.keepFragment && fragment != "" {
-		if escaped := escapeFragment(fragment); len(to)+len(escaped) < maxFragmentURL {
-			to += "#" + escaped
+		if whole := to + "#" + escapeFragment(fragment); returnurl.Size(whole) <= maxFragmentURL {
+			to = whole
 		}
 	}
 	return to

@@ -176,10 +176,7 @@ func (s programSite) Protects(r *http.Request, path string) bool {
 	if len(s.protect) == 0 || !lookAtPaths(s.protect) {
 		return true
 	}
-	plain, err := url.PathUnescape(path)
-	if err != nil {
-		return false
-	}
+	plain, _ := url.PathUnescape(path) // a part of a URL that was read
 	target := url.URL{Path: plain, RawPath: path}
 	if match, err := matchAs(s.protect, r, target, http.MethodGet); match || err != nil {
 		return match

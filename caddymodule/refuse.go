@@ -41,11 +41,17 @@ func refusalOf(err error) refusal {
 		f.code = outcome.SignInRequired
 		return f
 	}
+	if errors.Is(err, zoompkce.ErrLongLogin) {
+		f.code = outcome.BadRequest
+		return f
+	}
 	if errors.Is(err, errNotAllowed) || errors.Is(err, errNoKeys) {
 		f.code = outcome.NotAllowed
 		return f
 	}
-	if errors.As(err, new(*zoompkce.StoreError)) {
+	// There is no code for want of memory; what is there to do is the same as for want of
+	// the store.
+	if errors.As(err, new(*zoompkce.StoreError)) || errors.Is(err, bodies.ErrBusy) {
 		f.code = outcome.StoreUnavailable
 		return f
 	}
@@ -204,11 +210,9 @@ func (s *site) redirectURIOf(r *http.Request) *redirectURI {
 }
 
 // bodyRefusal is the answer to a body that could not be read, or makes no sense.
-// There is no code for want of memory; what is there to do is the same as for
-// want of the store.
 func bodyRefusal(err error) refusal {
 	if errors.Is(err, bodies.ErrBusy) {
-		return refusal{code: outcome.StoreUnavailable, err: err}
+		return refusalOf(err)
 	}
 	return refusal{code: outcome.BadRequest, err: err}
 }

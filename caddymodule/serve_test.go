@@ -2,12 +2,13 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -272,60 +273,6 @@ func TestEncodeHeaderText(t *testing.T) {
 	}
 }
 
-func TestFrameWindowAt(t *testing.T) {
-	key := strings.Repeat("0f", 16)
-	most := "https://" + strings.Repeat("a", maxAncestors-len("https://"))
-	for _, test := range []struct {
-		sameSite, key, by string
-		want              int // origins, 0: no window of a frame
-	}{
-		{"none", key, "https://a.example", 1},
-		{"none", key, "https://a.example,http://b.example:8080", 2},
-		{"none", key, most, 1},
-		{"none", key, most + "a", 0},
-		{"none", key, "", 0},
-		{"none", key, "null", 0},
-		{"none", key, "https://a.example,", 0},
-		{"none", key, "https://a.example/", 0},
-		{"none", key, "https://eve@a.example", 0},
-		{"none", key, "https://", 0},
-		{"none", key, "https://a.example:x", 0},
-		{"none", key[1:], "https://a.example", 0},
-		{"none", key + "0", "https://a.example", 0},
-		{"none", strings.ToUpper(key), "https://a.example", 0},
-		{"none", "", "https://a.example", 0},
-		{"lax", key, "https://a.example", 0},
-	} {
-		h := minimalHandler()
-		h.Cookie = &Cookie{SameSite: test.sameSite}
-		s := &site{settings: mustResolve(t, h)}
-		window, ok := s.frameWindowAt(url.Values{"frame": {test.key}, "by": {test.by}})
-		if ok != (test.want > 0) || len(window.by) != test.want {
-			t.Errorf("%+v: %+v, %v", test, window, ok)
-		}
-	}
-}
-
-// A ZAK goes where it is wanted, and nowhere else.
-func TestZAKIsGivenWhereItIsWanted(t *testing.T) {
-	p := provision(t, `, "zak": {"match": [{"path": ["/join"]}]}`)
-	cookies := p.signIn()
-	get := func(page string) http.Header {
-		t.Helper()
-		got, headers := p.serve(httptest.NewRequest(http.MethodGet, page, nil), cookies, nil)
-		if got.StatusCode != passed {
-			t.Fatalf("%s: %s", page, got.Status)
-		}
-		return headers
-	}
-	if user, _, ok := p.zoom.ValidateZAK(get("/join").Get(standardZAKHeader)); !ok || user != "ada" {
-		t.Errorf("the app got a ZAK of %q, %v", user, ok)
-	}
-	if headers := get("/other"); headers.Get(standardZAKHeader)+headers.Get(standardZAKHeader+zakErrorSuffix) != "" {
-		t.Errorf("a page that wants none got %v", headers)
-	}
-}
-
 // A sign-in leads back to where it began; the window of a frame begins its own.
 func TestLoginURL(t *testing.T) {
 	for _, test := range []struct{ sameSite, to, want string }{
@@ -341,6 +288,66 @@ func TestLoginURL(t *testing.T) {
 		s := &site{settings: mustResolve(t, h)}
 		if got := s.loginURL(test.to); got != test.want {
 			t.Errorf("same_site %s, to %q: %q, want %q", test.sameSite, test.to, got, test.want)
+		}
+	}
+}
+
+// controlled is a response writer with everything that
+// http.ResponseController knows.
+type controlled struct {
+	http.ResponseWriter
+	calls []string
+}
+
+func (c *controlled) called(name string) error { c.calls = append(c.calls, name); return nil }
+
+func (c *controlled) FlushError() error { return c.called("flush") }
+
+func (c *controlled) SetReadDeadline(time.Time) error { return c.called("read deadline") }
+
+func (c *controlled) SetWriteDeadline(time.Time) error { return c.called("write deadline") }
+
+func (c *controlled) EnableFullDuplex() error { return c.called("full duplex") }
+
+func TestResponseControllerReachesTheConnection(t *testing.T) {
+	inner := &controlled{ResponseWriter: httptest.NewRecorder()}
+	rc := http.NewResponseController(newPrivateWriter(inner))
+	for name, err := range map[string]error{
+		"flush": rc.Flush(), "read deadline": rc.SetReadDeadline(time.Time{}),
+		"write deadline": rc.SetWriteDeadline(time.Time{}), "full duplex": rc.EnableFullDuplex(),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(inner.calls) != 4 {
+		t.Errorf("reached: %q", inner.calls)
+	}
+	if got := inner.Header().Get("Cache-Control"); got != "private" {
+		t.Errorf("flushed with Cache-Control %q", got)
+	}
+}
+
+func TestAnswersArePrivate(t *testing.T) {
+	for name, tt := range map[string]struct {
+		upstream []string
+		want     string
+	}{
+		"nothing said":         {nil, "private"},
+		"public":               {[]string{"public, max-age=60"}, "public, max-age=60|private"},
+		"no-store":             {[]string{"no-store"}, "no-store"},
+		"private":              {[]string{"max-age=1, Private"}, "max-age=1, Private"},
+		"private fields only":  {[]string{`private="set-cookie"`}, `private="set-cookie"|private`},
+		"in the second line":   {[]string{"max-age=1", "no-store"}, "max-age=1|no-store"},
+		"a word that holds it": {[]string{"x-private"}, "x-private|private"},
+	} {
+		rec := httptest.NewRecorder()
+		w := newPrivateWriter(rec)
+		w.Header()["Cache-Control"] = tt.upstream
+		w.WriteHeader(http.StatusEarlyHints)
+		fmt.Fprint(w, "body")
+		if got := strings.Join(rec.Header()["Cache-Control"], "|"); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
 }

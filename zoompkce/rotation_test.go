@@ -156,6 +156,10 @@ func TestGeneratedSecret(t *testing.T) {
 			if len(got) != 1 {
 				w.Errorf("%d secrets", len(got))
 			}
+			other, err := zoompkce.GeneratedSecret(ctx, w.store, "another")
+			if err != nil || got[string(other)] > 0 {
+				w.Errorf("the secret of another app: %v", err)
+			}
 			for secret := range got {
 				if len(secret) < zoompkce.MinSecretLen {
 					w.Errorf("%d bytes", len(secret))

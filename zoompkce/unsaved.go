@@ -180,17 +180,20 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 				return errSuperseded
 			}
 			r.saveGrant(fresh, time.Now())
-			if !u.spending.Load() && !u.unsaved.Load().succeeds(fresh) {
-				m.memory.giveBack(r)
-			}
+			m.giveBack(u, r)
 			return nil
 		})
 		if !errors.Is(err, errAsk) {
 			return snap, err
 		}
-		if superseded, err := m.superseded(ctx, fresh, stored); err != nil {
+		if err := m.mayAsk(u, fresh); err != nil {
 			return nil, err
-		} else if superseded {
+		}
+		superseded, err := m.superseded(ctx, fresh, stored)
+		switch m.noteClient(err); {
+		case err != nil:
+			return nil, err
+		case superseded:
 			return snap, errSuperseded
 		}
 		asked = stored.SignIn

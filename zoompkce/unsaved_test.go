@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -271,5 +272,41 @@ func TestPanicsAreErrors(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(10 * time.Second)
 		p.works(b)
+	})
+}
+
+// While Zoom refuses the app itself one asks for all whose unsaved tokens only Zoom can judge, now and
+// then. Once the app is taken again nothing is lost.
+func TestUnsavedGrantsOfARefusedApp(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		var old []*browser
+		for i := range 20 {
+			id := "user" + strconv.Itoa(i)
+			w.zoom.AddUser(zoomtest.User{ID: id, AccountID: "acc"})
+			old = append(old, p.signIn(id))
+			b := newBrowser()
+			l, code := q.begin(b, id)
+			w.store.fail("swap", 1)
+			if q.finish(b, l, code) == nil {
+				w.Fatal("signed in")
+			}
+			w.zoom.RevokeAccessTokens(w.app.ClientID, id)
+		}
+		w.zoom.Fail(zoomtest.CallRefresh, -1, zoomtest.Status(400, `{"error":"invalid_client"}`))
+		time.Sleep(time.Minute)
+		w.zoom.ResetCounts()
+		time.Sleep(10 * time.Minute)
+		if n := w.zoom.Count(zoomtest.CallAny); n == 0 || n > 2*21 {
+			w.Errorf("%d calls in ten minutes", n)
+		}
+		w.zoom.Restore(zoomtest.CallRefresh)
+		time.Sleep(2 * time.Minute)
+		if n := q.state.UnsavedUsers(); n != 0 {
+			w.Errorf("tokens of %d users are not saved", n)
+		}
+		for _, b := range old {
+			p.served(b)
+		}
 	})
 }

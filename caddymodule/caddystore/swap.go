@@ -29,7 +29,7 @@ func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires
 	next := newEnvelope(value, expires)
 	err := s.change(ctx, key,
 		func(stored envelope) bool { return stored.live() == old },
-		func(ctx context.Context) error { return s.storage.Store(ctx, key, next.marshal()) })
+		func(ctx context.Context) error { return storecall.Sent(s.storage.Store(ctx, key, next.marshal())) })
 	if err != nil {
 		return "", fmt.Errorf("saving %s: %w", key, err)
 	}

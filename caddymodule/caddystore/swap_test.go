@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -85,6 +87,22 @@ func TestFailedSaveReleasesTheLock(t *testing.T) {
 	storage.before = nil
 	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A storage that tries again by itself tells how its last try has failed. The first may have done it.
+func TestSaveThatMayBeDone(t *testing.T) {
+	storage := newMemStorage()
+	store := newOtherProcess(storage)
+	storage.before = func(operation, _ string) error {
+		if operation == "store" {
+			return &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+		}
+		return nil
+	}
+	_, err := store.Swap(t.Context(), storebench.Key(1), "", []byte{0}, time.Time{})
+	if err == nil || errors.As(err, new(*net.OpError)) || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -130,6 +130,7 @@ func (h *handle) Load(ctx context.Context, key string) ([]byte, string, error) {
 			}
 			h.by.hasRead(u, r.view, c)
 		}
+		c.left = func(*call) { h.by.hasNotSaved(u) }
 	}
 	if err := h.wait(ctx, c); err != nil {
 		return nil, "", err
@@ -178,6 +179,7 @@ func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expire
 	}
 	if u != nil {
 		c.heard = func(c *call) { h.by.hasWritten(u, written, c) }
+		c.left = func(*call) { h.by.hasNotSaved(u) }
 	}
 	if err := h.wait(ctx, c); err != nil {
 		return "", err
@@ -206,6 +208,9 @@ func (s *store) fallBack(writes int) {
 			s.note("the store goes back: %s had %s, now %s", u.name, s.describe(is.view), s.describe(was.view))
 			u.wentBack = time.Now()
 			u.doom("the store went back")
+			for _, x := range u.sessions {
+				x.dropped = false // they may be in the record again
+			}
 		}
 	}
 	if past[s.secret].version != s.records[s.secret].version {

@@ -52,7 +52,7 @@ func clientKeyFindings(s *Site) []finding {
 	return []finding{{
 		ClientID: s.Zoom.ClientID, Check: "client_key", Status: verdictOK,
 		Message: "the app's credentials at Zoom have to be this public key", Values: []string{jwk},
-		Advice: "under App Credentials at marketplace.zoom.us it stands in the place of the client secret",
+		Advice: "under App Credentials at " + s.marketplace() + " it stands in the place of the client secret",
 	}}
 }
 

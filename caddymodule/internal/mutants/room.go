@@ -37,6 +37,8 @@ type room struct {
 	info   *types.Info
 	pkg    *types.Package
 	faults []*fault
+
+	infallible map[types.Object]bool
 }
 
 type source struct {
@@ -105,6 +107,7 @@ func (r *room) plant() error {
 	if errs := r.check(texts); errs != nil {
 		return errs[0]
 	}
+	r.findInfallible()
 	for _, s := range r.sources {
 		p := &planter{room: r, file: s}
 		ast.PreorderStack(s.syntax, nil, p.visit)
@@ -128,7 +131,8 @@ func (r *room) plant() error {
 func (r *room) check(texts map[string]string) []types.Error {
 	r.fset = token.NewFileSet()
 	r.info = &types.Info{
-		Types: make(map[ast.Expr]types.TypeAndValue), Defs: make(map[*ast.Ident]types.Object), Implicits: make(map[ast.Node]types.Object),
+		Types: make(map[ast.Expr]types.TypeAndValue), Defs: make(map[*ast.Ident]types.Object), Uses: make(map[*ast.Ident]types.Object),
+		Implicits: make(map[ast.Node]types.Object),
 	}
 	var errs []types.Error
 	var files []*ast.File
