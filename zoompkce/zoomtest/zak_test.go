@@ -67,6 +67,9 @@ func TestUserToken(t *testing.T) {
 			t.Errorf("OBF token of %s for %q", user, meeting)
 		}
 	}
+	if status, body := w.get(tk.Access, "/v2/users/ada/token?type=zak"); status != 200 {
+		t.Errorf("by one's own id: %d %s", status, body)
+	}
 	for _, query := range []string{
 		"?type=tk", "?type=obf", "?type=zak&ttl=0", "?type=zak&ttl=31536001", "?type=zak&ttl=1h", "?type=zak&ttl=",
 		"?type=onbehalf&meeting_id=12a", "?type=onbehalf&meeting_id=", "?type=zak&type=zak",
