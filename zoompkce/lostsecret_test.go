@@ -167,9 +167,9 @@ func TestLeavingUnderASecretOfOthers(t *testing.T) {
 	}
 }
 
-// Tokens and codes of programs are sealed under the secret, too, and a client takes their refusal for
-// final: so a process that has the former secret looks for the new one first.
-func TestGeneratedSecretOfPrograms(t *testing.T) {
+// Tokens and codes of programs are sealed under the secret, too, as are tickets for frames, and a client
+// takes their refusal for final: so a process that has the former secret looks for the new one first.
+func TestGeneratedSecretOfTokens(t *testing.T) {
 	generated := secrets()
 	clientID := func(p, q *process, _ *browser) {
 		id, err := p.SealClientID(ctx, issuer, []byte("app"))
@@ -177,6 +177,11 @@ func TestGeneratedSecretOfPrograms(t *testing.T) {
 			_, err = q.OpenClientID(ctx, issuer, id)
 		}
 		if err != nil {
+			q.Error(err)
+		}
+	}
+	ticket := func(p, q *process, b *browser) {
+		if _, err := q.OpenFrameTicket(ctx, p.ticket(b)); err != nil {
 			q.Error(err)
 		}
 	}
@@ -189,6 +194,8 @@ func TestGeneratedSecretOfPrograms(t *testing.T) {
 			time.Sleep(time.Minute)
 			p.out(tokens)
 		},
+		"a ticket":              ticket,
+		"a ticket, too soon":    ticket,
 		"a client id":           clientID,
 		"a client id, too soon": clientID,
 		"a code":                func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
