@@ -232,7 +232,7 @@ func (w *world) answeredInTime(o *op, now time.Time) {
 func (w *world) nothingIsLeft() {
 	const invariant = "6: everything ends"
 	for _, p := range w.processes {
-		locked := slices.ContainsFunc(w.users, func(u *user) bool { return u.locked })
+		locked := slices.ContainsFunc(w.users, func(u *user) bool { return u.locked || w.store.underLostSecret(u) })
 		if n := p.state.UnsavedUsers(); n > 0 && !locked {
 			w.breaks(invariant, "%s still has unsaved tokens of %d users", p.incarnation, n)
 		}
