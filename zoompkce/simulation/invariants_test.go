@@ -72,6 +72,10 @@ func (w *world) newestGrantKept(u *user) {
 	}
 	by := is.to
 	if t.grant.saved >= t.serial {
+		if !u.wentBack.After(is.savedAt) {
+			w.breaks(invariant, "%s was saved, and the store has %s", t, w.describe(v))
+			return
+		}
 		// It was there. Only who has seen it can put it back, when they look at the store again.
 		if by = w.whoKnows(t); by == nil || by.forgotten(t) {
 			return
@@ -162,7 +166,7 @@ func (w *world) overIsOver(o *op) {
 		return
 	}
 	k := o.by.known[s.user]
-	forgot := !s.user.wentBack.Before(s.born) // and whoever remembers may have put it back
+	forgot := !s.user.wentBack.Before(s.born) // and whoever remembers may put it back, even when it was ended where the store had forgotten it
 	switch {
 	case forgot:
 	case k.readFrom.After(s.ended) && o.began.After(k.readAt):
@@ -201,8 +205,7 @@ func (w *world) endsForAReason(o *op, none *zoompkce.NoSessionError) {
 // the last tombstone.
 func (w *world) orderObeyed(o *op, l *login) {
 	refused := o.grant.dead || o.grant.issues[0].refused // Zoom's word stands against it
-	jumped := o.by.process.jumped.After(l.began)         // the world translates the login, not what is in memory
-	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !refused && !jumped {
+	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !refused {
 		w.breaks("5: who came after a tombstone is let in", "%s turns %s away, who came %v after the tombstone",
 			o.by, l.browser.name, l.began.Sub(u.ended))
 	}
@@ -229,7 +232,7 @@ func (w *world) answeredInTime(o *op, now time.Time) {
 func (w *world) nothingIsLeft() {
 	const invariant = "6: everything ends"
 	for _, p := range w.processes {
-		locked := slices.ContainsFunc(w.users, func(u *user) bool { return u.locked })
+		locked := slices.ContainsFunc(w.users, func(u *user) bool { return u.locked || w.store.underLostSecret(u) })
 		if n := p.state.UnsavedUsers(); n > 0 && !locked {
 			w.breaks(invariant, "%s still has unsaved tokens of %d users", p.incarnation, n)
 		}

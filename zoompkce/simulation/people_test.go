@@ -42,7 +42,8 @@ type session struct {
 	doomed  string    // why it may end or have ended
 	ended   time.Time // when it was over for good, zero while it is not
 	endedBy *incarnation
-	dropped bool // with its dead grant: who ends the user then does not see it
+	dropped bool      // with its dead grant: who ends the user then does not see it
+	coded   time.Time // when it began as a code that nobody has redeemed: one that is over is not seen either
 }
 
 // doom notes that the world did what may end all sessions of the user that were
@@ -93,7 +94,7 @@ func (u *user) endSessions(by *incarnation, before time.Time) {
 	for _, s := range u.sessions {
 		switch {
 		case !s.opened.Before(before):
-		case s.dropped:
+		case s.dropped, !s.coded.IsZero() && (u.plan.skewed || time.Since(s.coded) >= codeGood): // by another clock a code may be over at once
 			s.end(nil)
 		default:
 			s.end(by)

@@ -16,10 +16,9 @@ import (
 // process is one of the servers. It is killed and comes back as another
 // incarnation.
 type process struct {
-	name   string
-	ahead  time.Duration // of true time; the world translates what it writes and reads
-	jumped time.Time     // when that changed; what is in its memory is of the clock before
-	stage  int           // of the rotation of secrets
+	name  string
+	ahead time.Duration // of true time; the world translates what it writes and reads
+	stage int           // of the rotation of secrets
 	*incarnation
 }
 

@@ -267,3 +267,10 @@ func (s *store) loseSecret() {
 		u.doom("the generated secret was lost")
 	}
 }
+
+// underLostSecret reports whether a record opens only where the secret before the stored one is
+// remembered: tokens for it are kept until it ends, or an operator ends it.
+func (s *store) underLostSecret(u *user) bool {
+	r, ok := s.get(u.key)
+	return ok && s.plan.generated && !deriveRecordKey(s.app, s.records[s.secret].value).sealed(r.value)
+}
