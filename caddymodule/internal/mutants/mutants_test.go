@@ -53,7 +53,7 @@ func TestTiny(t *testing.T) {
 		t.Fatal(err)
 	}
 	var report, notes strings.Builder
-	err := run([]string{"-n", "0", "-j", "2", "-patience", "3s", "-min", "0.99", "-list", list, "./testdata/tiny+./testdata/user"}, &report, &notes)
+	err := run([]string{"-n", "0", "-j", "2", "-patience", "3s", "-min", "0.99", "-list", list, "./testdata/tiny+./testdata/planted+./testdata/user"}, &report, &notes)
 	noted := regexp.MustCompile(`took \d+s`).ReplaceAllString(notes.String(), "took a while")
 	golden(t, "tiny.txt", report.String()+"\n"+noted+"\n"+strings.ReplaceAll(fmt.Sprint(err), list, "list.tsv")+"\n")
 }
@@ -66,14 +66,43 @@ func TestSomeFaults(t *testing.T) {
 	}
 	t.Setenv("TMPDIR", t.TempDir())
 	var report strings.Builder
-	if err := run([]string{"-only", "Allowed\t", "-min", "1", "-list", list, "./testdata/tiny"}, &report, io.Discard); err != nil {
+	if err := run([]string{"-only", "Allowed\tturned", "-min", "1", "-list", list, "./testdata/tiny"}, &report, io.Discard); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Fields(report.String()); !slices.Equal(got[len(got)-7:], []string{"./testdata/tiny", "26", "3", "3", "0", "1.000", "1.000"}) {
+	if got := strings.Fields(report.String()); !slices.Equal(got[len(got)-7:], []string{"./testdata/tiny", "26", "1", "1", "0", "1.000", "1.000"}) {
 		t.Errorf("got %s", report.String())
 	}
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "mutants*")); len(left) > 0 {
 		t.Errorf("%q is left", left)
+	}
+}
+
+// TestCommandChild is the program, for TestCommand.
+func TestCommandChild(t *testing.T) {
+	arguments := os.Getenv("MUTANTS_TEST_ARGUMENTS")
+	if arguments == "" {
+		t.Skip("runs as a child of TestCommand")
+	}
+	os.Args = append(os.Args[:1], strings.Fields(arguments)...)
+	main()
+}
+
+// What goes wrong is said, and scripts see that it did.
+func TestCommand(t *testing.T) {
+	for arguments, want := range map[string]string{"-list /dev/null": "", "-list /nonexistent/list": "mutants: open /nonexistent/list"} {
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCommandChild$")
+		child.Env = append(os.Environ(), "MUTANTS_TEST_ARGUMENTS="+arguments)
+		out, err := child.CombinedOutput()
+		if child.ProcessState == nil {
+			t.Fatal(err)
+		}
+		code := 0
+		if want != "" {
+			code = 1
+		}
+		if got := child.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), want) || (want == "") != !strings.Contains(string(out), "mutants:") {
+			t.Errorf("%s: exit code %d\n%s", arguments, got, out)
+		}
 	}
 }
 

@@ -40,6 +40,9 @@ func Numbers(a, b int, f float64) int {
 		return unplanted
 	}
 	letter := 'a' + 1
+	if letter == 'b' {
+		return 0
+	}
 	return int(letter) ^ 1
 }
 
@@ -59,7 +62,7 @@ func (p pair) word() string { return "" }
 
 // Room makes things of a size.
 func Room(n int) int {
-	slice := make([]int, 3, 4)
+	slice := append(make([]int, 3, 4), make([]int, n)...)
 	lists := make(map[int]int, 5)
 	places := make(chan int, 6)
 	return len(slice) + len(lists) + cap(places)
