@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -340,7 +341,7 @@ func TestLogOfEvents(t *testing.T) {
 				t.Errorf("%+v: %s is %v", test.event, name, got)
 			}
 		}
-		if tracked := fields["zoom_tracking_id"] == "the-tracking-id"; tracked != (test.event.Err == error(zoom)) {
+		if tracked := fields["zoom_tracking_id"] == "the-tracking-id"; tracked != errors.Is(test.event.Err, zoom) {
 			t.Errorf("%+v: %v", test.event, fields)
 		}
 	}
