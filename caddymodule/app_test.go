@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/doctor"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -118,6 +119,13 @@ func TestAppTellsAtItsStart(t *testing.T) {
 	if len(line) != 1 || strings.Count(fmt.Sprint(line[0].ContextMap()["redirect_uris"]), " ") != 2 { // those of both
 		t.Errorf("%v", line)
 	}
+	for match, warning := range map[string]string{`{"host":["other.example"]}`: routes.StrayByHost, `{"path":["/app/*"]}`: routes.StrayByPath, `{"path":["/zoom_pkce/*"]}`: routes.StrayMetadata} {
+		stray := siteConfig(t, handlerJSON(zoom, `, "programs": {"registration": true}`))
+		stray.AppsRaw["http"] = bytes.Replace(stray.AppsRaw["http"], []byte(`"handle":`), []byte(`"match":[`+match+`],"handle":`), 1)
+		if _, logs := started(t, stray); count(logs, warning) == 0 {
+			t.Errorf("%s: not a word of %q", match, warning)
+		}
+	}
 	// Two apps that claim the same paths on the same routes.
 	clash := siteConfig(t, handlerJSON(zoom, ""))
 	clash.AppsRaw["http"] = bytes.Replace(clash.AppsRaw["http"], []byte(`"routes":[`),
@@ -184,11 +192,15 @@ func TestSuccession(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken.reads, broken.writes = false, false
+	asked := broken.calls
 	if _, err := first.site.relay.Swap(t.Context(), "late", "", []byte("x"), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if value, _, err := second.site.store.Load(t.Context(), "late"); string(value) != "x" || err != nil {
 		t.Errorf("what comes late is in its own store: %q, %v", value, err)
+	}
+	if broken.calls != asked {
+		t.Error("what comes late is asked of a store that is closed")
 	}
 	if keys, _, err := first.site.relay.List(t.Context(), "", ""); err != nil {
 		t.Errorf("%q, %v", keys, err)
@@ -272,6 +284,9 @@ func TestAdmin(t *testing.T) {
 	want("POST", "/zoom_pkce/status", http.StatusMethodNotAllowed)
 	want("GET", app+"/users/ada", http.StatusOK, `"user_id":"ada"`)
 	want("GET", app+"/users/bob", http.StatusOK, `"user_id":"bob"`) // of the other Zoom
+	here.AddUser(zoomtest.User{ID: "a/b"})
+	p.signInAs("a/b")
+	want("GET", app+"/users/a%2Fb", http.StatusOK, `"user_id":"a/b"`)
 	want("GET", app+"/users/eve", http.StatusNotFound)
 	want("GET", app+"/users/", http.StatusBadRequest)
 	want("PUT", app+"/users/ada", http.StatusMethodNotAllowed)
@@ -308,7 +323,7 @@ func TestAdmin(t *testing.T) {
 			users += page.Ended
 			target, more = app+"/users?cursor="+page.Cursor, page.Cursor != ""
 		}
-		if pages != 2 || users != map[string]int{"GET": 0, "DELETE": 2}[method] || len(page.KeyIDs) == 0 {
+		if pages != 2 || users != map[string]int{"GET": 0, "DELETE": 3}[method] || len(page.KeyIDs) == 0 {
 			t.Errorf("%s: %d pages, %d users", method, pages, users)
 		}
 	}
@@ -378,9 +393,16 @@ func TestPartsAreRegistered(t *testing.T) {
 		},
 	} {
 		app, _ := started(t, siteConfig(t, handlerJSON(zoom, options)))
-		for id, sites := range examinedSites(app) {
+		examined := examinedSites(app)
+		if len(examined) != 1 {
+			t.Fatalf("%s: %v", options, examined)
+		}
+		for id, sites := range examined {
+			if len(sites) != 1 {
+				t.Fatalf("%s: %v", options, sites)
+			}
 			got := sites[0]
-			if len(sites) != 1 || got.AppID != id || got.LoginURL != "http://localhost/zoom_pkce/login" || got.Survey == nil || got.Store == nil ||
+			if got.AppID != id || got.LoginURL != "http://localhost/zoom_pkce/login" || got.Survey == nil || got.Store == nil ||
 				!slices.Equal(got.RedirectURIs, []string{"http://localhost/zoom_pkce/callback"}) || got.Zoom.ClientID != testClientID {
 				t.Errorf("%s: %+v", options, got)
 			}

@@ -206,8 +206,7 @@ func TestRefusedBodyIsKept(t *testing.T) {
 	}
 }
 
-// counts are the numbers of requests and sign-ins so far, by what became of them, and of
-// ages of ZAKs.
+// counts are the numbers of the metrics so far, by name and labels.
 func counts(t *testing.T) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -224,8 +223,12 @@ func counts(t *testing.T) map[string]float64 {
 			if histogram := metric.GetHistogram(); histogram != nil && len(metric.GetLabel()) == 0 {
 				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")] = float64(histogram.GetSampleCount())
 			}
-			if metric.GetCounter() != nil && len(metric.GetLabel()) == 1 {
-				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")+" "+metric.GetLabel()[0].GetValue()] = metric.GetCounter().GetValue()
+			if metric.GetCounter() != nil {
+				name := strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")
+				for _, label := range metric.GetLabel() {
+					name += " " + label.GetValue()
+				}
+				counted[name] = metric.GetCounter().GetValue()
 			}
 		}
 	}
@@ -377,6 +380,16 @@ func TestRefusalsAreTold(t *testing.T) {
 		{"a broken body from there", zoomApp, post("/zoom_pkce/app/onauthorized", `{`), outcome.BadRequest, true},
 		{"a page of somebody else's", zoomApp, post("/zoom_pkce/app/onauthorized", `{"code": "x", "redirectUri": "x"}`), outcome.BadRequest, true},
 		{"no login", zoomApp, post("/zoom_pkce/app/onauthorized", `{"code": "x"}`), outcome.CookiesMissing, true},
+		{"a code that is none", zoomApp, func(p *provisioned) (*http.Request, string) {
+			body, cookies := p.authorizeInside("ada", "http://localhost/zoom_pkce/callback")
+			r, _ := post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": "`+body["state"]+`"}`)(p)
+			return r, cookies
+		}, outcome.CodeRefused, true},
+		{"no keys for one", zoomApp, func(p *provisioned) (*http.Request, string) {
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			r, _ := post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": "y"}`)(p)
+			return r, p.site.manager.SessionCookieName() + "_app=x"
+		}, outcome.StoreUnavailable, true},
 		{"a stranger's bad delivery", `, "webhook": {"secret_token": ["x"]}`, post("/zoom_pkce/webhook", "{}"), outcome.BadRequest, false},
 		{"an unknown program", `, "programs": {"registration": true}`, get("/zoom_pkce/oauth/authorize", load...), outcome.BadClient, false},
 		{"a back end without credentials", `, "backend": {"secret": ["` + testCookieSecret + `"]}`, get("/zoom_pkce/backend/token?user_id=ada"), outcome.SignInRequired, false},

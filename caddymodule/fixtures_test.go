@@ -293,18 +293,26 @@ func (p *provisioned) restarted() *provisioned {
 type brokenStore struct {
 	zoompkce.Store
 	reads, writes bool // fail
+	mangles       bool // what it has
+	calls         int
 }
 
 var errBroken = errors.New("the store is broken")
 
 func (s *brokenStore) Load(ctx context.Context, key string) ([]byte, string, error) {
+	s.calls++
 	if s.reads {
 		return nil, "", errBroken
 	}
-	return s.Store.Load(ctx, key)
+	value, version, err := s.Store.Load(ctx, key)
+	if s.mangles && len(value) > 0 {
+		value[len(value)-1] ^= 1
+	}
+	return value, version, err
 }
 
 func (s *brokenStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
+	s.calls++
 	if s.writes {
 		return "", errBroken
 	}

@@ -114,6 +114,10 @@ func TestExpiredToken(t *testing.T) {
 			t.Errorf("%s: %s, the app got %v", options, got.Status, headers)
 		}
 	}
+	backend := p.beside(`, "zak": {"disabled": true}, "backend": {"secret": ["` + testCookieSecret + `"]}`)
+	if got, _ := backend.fetch("/zoom_pkce/backend/token?user_id=ada", "", "Authorization", "Bearer "+testCookieSecret); got.StatusCode != 503 {
+		t.Errorf("a back end gets %s", got.Status)
+	}
 	p = provision(t, `, "headers": {"access_token": {"name": "Authorization", "scheme": "Bearer", "match": [{"path": ["/api/*"]}]}}`)
 	ada = p.signIn()
 	for target, given := range map[string]bool{"/api/x": true, "/other": false} {
@@ -301,7 +305,14 @@ func TestBackends(t *testing.T) {
 		got, _ := at.fetch("/zoom_pkce/backend/"+what, "", headers...)
 		return got.StatusCode, bodyOf(got), got
 	}
+	before := counts(t)
 	_, token, _ := ask(p, "token?user_id=ada&format=text", entitled...)
+	ask(p, "token?user_id=eve", entitled...)
+	for ending, metric := range map[string]string{"ok": "backend_tokens_total token ok", "nobody's": "backend_tokens_total token not_found", "answered": "requests_total endpoint"} {
+		if n := counts(t)[metric] - before[metric]; n != 1 {
+			t.Errorf("%s: counted %v times", ending, n)
+		}
+	}
 	if _, user, ok := p.zoom.ValidateAccessToken(token); !ok || user != "ada" {
 		t.Errorf("the access token %q", token)
 	}

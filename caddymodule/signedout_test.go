@@ -126,6 +126,16 @@ func TestStoreInTrouble(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	lost := provision(t, withSecret)
+	bob := lost.signInAs("bob")
+	lost.restarted()
+	lost.site.store = &brokenStore{Store: lost.site.store, mangles: true}
+	if got := lost.open("/", bob); got.StatusCode != http.StatusServiceUnavailable || len(got.Cookies()) > 0 || !strings.Contains(bodyOf(got), "cannot open your stored sign-in") {
+		t.Errorf("a record that does not open: %s", got.Status)
+	}
+	if line := lost.logs.FilterMessage("refused a request").All(); len(line) != 1 || !strings.Contains(fmt.Sprint(line[0].ContextMap()["advice"]), "add the secret that the record was sealed with") {
+		t.Errorf("the log has %v", line)
+	}
 	if got := p.beside("").open("/zoom_pkce/login", ""); got.StatusCode != http.StatusSeeOther {
 		t.Errorf("when it is over: %s", got.Status)
 	}
