@@ -220,16 +220,11 @@ func counts(t *testing.T) map[string]float64 {
 	counted := make(map[string]float64)
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
-			if histogram := metric.GetHistogram(); histogram != nil && len(metric.GetLabel()) == 0 {
-				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")] = float64(histogram.GetSampleCount())
+			name := strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")
+			for _, label := range metric.GetLabel() {
+				name += " " + label.GetValue()
 			}
-			if metric.GetCounter() != nil {
-				name := strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")
-				for _, label := range metric.GetLabel() {
-					name += " " + label.GetValue()
-				}
-				counted[name] = metric.GetCounter().GetValue()
-			}
+			counted[name] = metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
 		}
 	}
 	return counted

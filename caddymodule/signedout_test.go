@@ -390,6 +390,10 @@ func TestRequestsAreCounted(t *testing.T) {
 	}
 	// Steps that nobody sees are in the log, and a sign-in that came to nothing is counted.
 	p := provision(t, `, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}`)
+	calls := counts(t)["zoom_request_duration_seconds me 200"]
+	if p.signIn(); counts(t)["zoom_request_duration_seconds me 200"] != calls+1 {
+		t.Error("a call to Zoom is not counted")
+	}
 	lost := p.start("/zoom_pkce/login")
 	failed := p.start("/zoom_pkce/login")
 	declined := p.start((&program{provisioned: p, id: "cli"}).request())
