@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -150,6 +151,8 @@ func TestRefusalOf(t *testing.T) {
 		{errNoKeys, outcome.NotAllowed},
 		{&zoompkce.StoreError{Err: errors.New("full")}, outcome.StoreUnavailable},
 		{zakError{&zoompkce.StoreError{Err: errors.New("full")}}, outcome.StoreUnavailable},
+		{bodies.ErrBusy, outcome.StoreUnavailable},
+		{zoompkce.ErrLongLogin, outcome.BadRequest},
 		{errors.New("something"), outcome.ZoomUnavailable},
 		{zakError{errors.New("something")}, outcome.ZAKUnavailable},
 		{zoom(zoomapi.KindMissingScope), outcome.MissingScope},

@@ -81,6 +81,14 @@ func testFrameTickets(t *testing.T, p *provisioned) {
 	if status, answer := p.post("/zoom_pkce/frame/ticket", "", cookiesOf(got)); status != http.StatusForbidden || codeOf(answer) != "not_allowed" {
 		t.Errorf("a frame's session: %d %s", status, answer)
 	}
+	var status int
+	var answer string
+	for range 30 { // each of which the store has to remember
+		status, answer = p.post("/zoom_pkce/frame/redeem", quoted(first(ask(cookies, ""))), "")
+	}
+	if status != http.StatusTooManyRequests || codeOf(answer) != "too_many_logins" {
+		t.Errorf("one frame after the other: %d %s", status, answer)
+	}
 }
 
 // first is the first of two.

@@ -80,6 +80,7 @@ const (
 	standardNameHeader      = "X-Zoom-User-Name"
 	standardZAKHeader       = "X-Zoom-Zak"
 	standardOBFHeader       = "X-Zoom-Obf"
+	standardClientHeader    = "X-Zoom-Client-Id" // sent only where it is configured
 
 	// zakErrorSuffix makes the name of the header that says why there is no ZAK.
 	zakErrorSuffix = "-Error"

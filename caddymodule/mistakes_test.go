@@ -56,7 +56,7 @@ func TestResolveRefuses(t *testing.T) {
 		"a domain with @":          {func(h *Handler) { h.Allow = &Allow{EmailDomain: []string{"@example.com"}} }, "write it without @"},
 		"an empty user id":         {func(h *Handler) { h.Allow = &Allow{UserID: []string{""}} }, "allow user_id: is empty"},
 		"an unset account id": {
-			func(h *Handler) { h.Allow = &Allow{AccountID: []string{"{env.ZOOM_UNSET}"}} }, "evaluated placeholder {env.ZOOM_UNSET} is empty",
+			func(h *Handler) { h.Allow = &Allow{AccountID: []string{"{env.ZOOM_UNSET}"}} }, "placeholder {env.ZOOM_UNSET} is empty: the variable is not set",
 		},
 
 		"a header name with a space": {

@@ -33,7 +33,7 @@ func (w *privateWriter) WriteHeader(status int) {
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
 		w.mark()
 	} else {
-		w.given.heed(w.Header())
+		w.given.heed(w)
 		pages.DropSharedCacheFields(w.Header())
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
@@ -70,7 +70,7 @@ func (w *privateWriter) mark() {
 	}
 	w.marked = true
 	h := w.Header()
-	w.given.heed(h)
+	w.given.heed(w)
 	pages.DropSharedCacheFields(h)
 	lines := h["Cache-Control"]
 	for _, line := range lines {
@@ -90,7 +90,7 @@ func (w *privateWriter) mark() {
 }
 
 // end is for the trailers, which net/http sends when all handlers have returned.
-func (w *privateWriter) end() { w.given.heed(w.Header()) }
+func (w *privateWriter) end() { w.given.heed(w) }
 
 // rejectedSuffix makes the name of the field of an answer by which the app says
 // that Zoom has refused the access token of its request.
@@ -116,10 +116,11 @@ func rejectedFields(tokenHeader string) [2]string {
 }
 
 // heed takes the app's word off an answer, where it is nobody else's business.
-func (g *givenToken) heed(h http.Header) {
+func (g *givenToken) heed(w http.ResponseWriter) {
 	if g.manager == nil {
 		return
 	}
+	h := w.Header()
 	for _, field := range g.fields {
 		if _, said := h[field]; said {
 			delete(h, field)

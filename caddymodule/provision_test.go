@@ -37,7 +37,7 @@ func TestRedirectURIs(t *testing.T) {
 
 		"none":                              {nil, "redirect_uri: is required"},
 		"an empty one":                      {[]string{""}, "redirect_uri: is empty"},
-		"an unset placeholder":              {[]string{"{env.ZOOM_UNSET}"}, "evaluated placeholder {env.ZOOM_UNSET} is empty"},
+		"an unset placeholder":              {[]string{"{env.ZOOM_UNSET}"}, "placeholder {env.ZOOM_UNSET} is empty: the variable is not set"},
 		"http elsewhere":                    {[]string{"http://app.example.com/cb"}, "must be https"},
 		"http to a name that begins alike":  {[]string{"http://localhost.evil.example/cb"}, "must be https"},
 		"http to a name that ends alike":    {[]string{"http://notlocalhost/cb"}, "must be https"},

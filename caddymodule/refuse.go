@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,11 +42,17 @@ func refusalOf(err error) refusal {
 		f.code = outcome.SignInRequired
 		return f
 	}
+	if errors.Is(err, zoompkce.ErrLongLogin) {
+		f.code = outcome.BadRequest
+		return f
+	}
 	if errors.Is(err, errNotAllowed) || errors.Is(err, errNoKeys) {
 		f.code = outcome.NotAllowed
 		return f
 	}
-	if errors.As(err, new(*zoompkce.StoreError)) {
+	// There is no code for want of memory; what is there to do is the same as for want of
+	// the store.
+	if errors.As(err, new(*zoompkce.StoreError)) || errors.Is(err, bodies.ErrBusy) {
 		f.code = outcome.StoreUnavailable
 		return f
 	}
@@ -169,19 +176,23 @@ func (s *site) scheme() string {
 	return "http"
 }
 
-// isDestination reports whether a sign-in may lead back to a path. Our own endpoints
-// are nobody's destination, but for the page of the user's programs: to open it
-// changes nothing, and it begins no sign-in by itself that could go round for ever.
-func (s *site) isDestination(path string) bool {
-	endpoint, ours := s.endpointAt(path)
-	return !ours || endpoint == "programs" && s.hasPrograms()
+// isDestination reports whether a sign-in may lead back to u. Our own endpoints
+// are nobody's destination, also where a browser has to resolve dots to get there, but for
+// the page of the user's programs: to open it changes nothing, and it begins no sign-in by
+// itself that could go round for ever.
+func (s *site) isDestination(u *url.URL) bool {
+	readings, all := browser.Readings(u)
+	return all && !slices.ContainsFunc(append(readings, u.EscapedPath()), func(path string) bool {
+		endpoint, ours := s.endpointAt(path)
+		return ours && !(endpoint == "programs" && s.hasPrograms())
+	})
 }
 
 // returnURL is where a sign-in that this request gives rise to leads back to. An
 // address that a form was sent to may take nothing else.
 func (s *site) returnURL(r *http.Request) string {
 	sent := browser.SentURL(r)
-	if !s.isDestination(sent.EscapedPath()) || browser.Classify(r) == browser.FormPost {
+	if !s.isDestination(sent) || browser.Classify(r) == browser.FormPost {
 		return "/"
 	}
 	if s.cookie.domain != "" {
@@ -204,11 +215,9 @@ func (s *site) redirectURIOf(r *http.Request) *redirectURI {
 }
 
 // bodyRefusal is the answer to a body that could not be read, or makes no sense.
-// There is no code for want of memory; what is there to do is the same as for
-// want of the store.
 func bodyRefusal(err error) refusal {
 	if errors.Is(err, bodies.ErrBusy) {
-		return refusal{code: outcome.StoreUnavailable, err: err}
+		return refusalOf(err)
 	}
 	return refusal{code: outcome.BadRequest, err: err}
 }

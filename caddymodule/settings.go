@@ -124,7 +124,7 @@ func (s *settings) scrubbedNames() []string {
 
 var standardHeaders = [...]string{
 	standardTokenHeader, standardUserIDHeader, standardAccountIDHeader, standardEmailHeader, standardNameHeader,
-	standardZAKHeader, standardZAKHeader + zakErrorSuffix, standardOBFHeader, include.Header,
+	standardZAKHeader, standardZAKHeader + zakErrorSuffix, standardOBFHeader, standardClientHeader, include.Header,
 }
 
 // hiddenInLogs are the names under which requests and answers carry credentials.
@@ -136,8 +136,8 @@ func (s *settings) hiddenInLogs() logformat.Names {
 	if s.obf != nil {
 		hidden.Headers = append(hidden.Headers, s.obf.header)
 	}
-	if s.backend != nil {
-		hidden.Headers = append(hidden.Headers, "Authorization") // its secrets come in it
+	if s.backend != nil || s.programs != nil {
+		hidden.Headers = append(hidden.Headers, "Authorization") // secrets and tokens of ours come in it
 	}
 	return hidden
 }

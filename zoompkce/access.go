@@ -27,7 +27,7 @@ func (m *Manager) AccessToken(ctx context.Context, s *Session) (string, error) {
 // validGrant returns g if its access token has not expired, else the one that
 // follows it.
 func (m *Manager) validGrant(ctx context.Context, u *user, g *grant) (*grant, error) {
-	if g == nil || g.dead() {
+	if !g.lives() {
 		return nil, errGrantDying
 	}
 	now := time.Now()
@@ -75,7 +75,7 @@ const tokenTrialPause = 30 * time.Second
 func (m *Manager) TokenRejected(s *Session, token string) {
 	u, now := s.user, time.Now()
 	g := u.newest()
-	if g == nil || g.dead() || !now.Before(g.Expiry) ||
+	if !g.lives() || !now.Before(g.Expiry) ||
 		subtle.ConstantTimeCompare([]byte(g.AccessToken), []byte(token)) != 1 {
 		return
 	}
@@ -130,7 +130,7 @@ func (m *Manager) CurrentProfile(ctx context.Context, s *Session) (zoomapi.Profi
 			err = m.keepProfile(ctx, u, p)
 		}
 		// What a refresh failed with is remembered there.
-		if e, ok := errors.AsType[*zoomapi.Error](err); ok && e.Call == zoomapi.CallMe {
+		if callOf(err) == zoomapi.CallMe {
 			remember(&u.profileFailure, err, profilePause)
 		}
 		return p, err
@@ -148,7 +148,7 @@ func (m *Manager) keepProfile(ctx context.Context, u *user, p zoomapi.Profile) e
 		return &zoomapi.Error{Call: zoomapi.CallMe, Kind: zoomapi.KindNonsense, Err: errors.New("the token's owner has changed")}
 	}
 	_, _ = m.change(ctx, storeTimeout, u, "saving a profile", func(r *record) error {
-		if r.Grant == nil || r.Grant.dead() {
+		if !r.Grant.lives() {
 			return errUnchanged
 		}
 		r.Grant.Profile, r.Grant.ProfileAt = p, time.Now()
@@ -167,19 +167,23 @@ func (m *Manager) findOwner(ctx context.Context, fresh *grant) error {
 	asking, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	ended, err := m.askOwner(asking, fresh)
-	if err == nil || ended {
-		return err
+	// A refresh that failed may have spent its token: it is not tried again at once.
+	if callOf(err) == zoomapi.CallMe && !ended && sleep(asking, mePause) == nil {
+		ended, err = m.askOwner(asking, fresh)
 	}
-	if sleep(asking, mePause) == nil {
-		if ended, err = m.askOwner(asking, fresh); err == nil {
-			return nil
-		}
-	}
-	if id := fresh.token().UserID(); id != "" && !ended {
+	if id := fresh.token().UserID(); err != nil && id != "" && !ended {
 		fresh.Profile = zoomapi.Profile{ID: id}
-		m.keepGrant(ctx, m.memory.users.get(keyOf(id)), fresh)
+		m.keepGrant(ctx, m.memory.users.get(keyOf(id)), fresh, err)
 	}
 	return err
+}
+
+// callOf names the call to Zoom that failed, "" if it was none.
+func callOf(err error) zoomapi.Call {
+	if e, ok := errors.AsType[*zoomapi.Error](err); ok {
+		return e.Call
+	}
+	return ""
 }
 
 // askOwner asks once. ended tells that the grant has ended meanwhile.

@@ -81,6 +81,22 @@ func TestZoomDecidesWhereClocksCannot(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the end of all sessions that another server's clock calls older", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			gate := w.zoom.Hold(zoomtest.CallMe, zoomtest.After)
+			one := newBrowser()
+			l, code := p.begin(one, "ada")
+			done := async(func() error { return p.finish(one, l, code) })
+			<-gate.Arrived()
+			w.must(q.SignOut(ctx, q.signIn("ada").header()))
+			q.ahead(-time.Minute)
+			gate.Release()
+			if err := <-done; !errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
+				w.Errorf("a grant that Zoom has ended opens a session: %v", err)
+			}
+		})
+	})
 	t.Run("a deauthorization that our clock calls older than the sign-in", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process()

@@ -47,7 +47,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	if err != nil {
 		return nil, m.storeError("reading a user record", err)
 	}
-	if g := u.grant(snap); g == nil || g.dead() || !snap.record.Left.IsZero() {
+	if g := u.grant(snap); !g.lives() || !snap.record.Left.IsZero() {
 		return nil, ErrNoGrant
 	}
 	if err := m.useContext(ctx, c); err != nil {
@@ -56,7 +56,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	now := time.Now()
 	session := sessionCookie{user: u.key, id: newSessionID(), created: now.UnixMilli()}
 	snap, err = m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
-		if r.Grant == nil || r.Grant.dead() || !r.Left.IsZero() {
+		if !r.Grant.lives() || !r.Left.IsZero() {
 			return ErrNoGrant
 		}
 		r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})

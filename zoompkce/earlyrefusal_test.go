@@ -125,3 +125,41 @@ func TestReplacedSignInAsksOnce(t *testing.T) {
 		})
 	})
 }
+
+// A refresh of a sign-in's tokens that had no answer may have spent its token: nobody presents it
+// again at once, and what it was good for yet is not lost.
+func TestRefreshOfASignInWithoutAnswer(t *testing.T) {
+	for name, fails := range map[string]func(w *world){
+		"that Zoom has not done": func(w *world) { w.zoom.Fail(zoomtest.CallRefresh, 1, zoomtest.Status(503, "")) },
+		"that Zoom has done":     func(w *world) { w.zoom.FailAfter(zoomtest.CallRefresh, 1, zoomtest.Status(503, "")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				old, fresh := p.signIn("ada"), newBrowser()
+				gate := w.zoom.Hold(zoomtest.CallMe, zoomtest.Before)
+				l, code := p.begin(fresh, "ada")
+				done := async(func() error { return p.finish(fresh, l, code) })
+				<-gate.Arrived()
+				w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
+				fails(w)
+				gate.Release()
+				if err := <-done; err == nil {
+					w.Error("signed in")
+				}
+				time.Sleep(4 * time.Second)
+				w.calls(zoomtest.CallRefresh, 1)
+				time.Sleep(30 * time.Second)
+				if n := p.state.UnsavedUsers(); n != 0 {
+					w.Errorf("tokens of %d users are not saved", n)
+				}
+				if w.live() > 0 {
+					p.served(old)
+				}
+				if spent := name == "that Zoom has done"; (w.live() == 0) != spent {
+					w.Errorf("%d tokens live", w.live())
+				}
+			})
+		})
+	}
+}

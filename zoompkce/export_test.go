@@ -89,3 +89,10 @@ func Forget(s *Memory) {
 	defer s.users.mu.Unlock()
 	clear(s.users.m)
 }
+
+// SealLaterToken is the access token of a session's user that has a format of a later version.
+func (m *Manager) SealLaterToken(s *Session) string {
+	t := programToken{user: s.user.key}.marshal()
+	t[0]++
+	return m.keys.Load().sealToken(kindAccess, "", t)
+}

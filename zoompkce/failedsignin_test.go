@@ -96,6 +96,9 @@ func TestSignInFailsAfterTheExchange(t *testing.T) {
 						w.Fatal("signed in")
 					}
 					w.store.heal()
+					if s, err := q.Session(ctx, b.header()); err == nil && s.Profile() != before {
+						w.Errorf("the profile becomes %+v", s.Profile())
+					}
 					time.Sleep(20 * time.Second)
 					p.works(b)
 					q.works(b)

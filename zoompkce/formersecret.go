@@ -25,27 +25,31 @@ func (m *Manager) AdoptFormerSecret(ctx context.Context) error {
 	return err
 }
 
-// keysFor returns the keys with which every cookie opens that is still a session: what a
-// browser gives up must not go on under a former secret that nobody has looked for yet.
-func (m *Manager) keysFor(ctx context.Context, k *keys, cookies []string) (*keys, error) {
+// keysToLeave returns the keys with which every cookie opens that is still a session: what a
+// browser gives up must not go on under a secret that others have put into the store, or a
+// former one that nobody has looked for yet.
+func (m *Manager) keysToLeave(ctx context.Context, cookies []string) (*keys, error) {
+	k, err := m.storedKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
 	now := time.Now()
-	unopened := func(value string) bool { return len(value) > sessionCookieLen && m.openSession(k, value, now) == nil }
+	unopened := func(value string) bool { return mayHoldSession(value) && m.openSession(k, value, now) == nil }
 	if k.generated != nil || m.formerSought.Load() || !slices.ContainsFunc(cookieValues(nil, cookies, m.jar.base), unopened) {
 		return k, nil
 	}
-	all, err := m.withFormer(ctx, k, true)
-	if err != nil {
+	if k, err = m.withFormer(ctx, k, true); err != nil {
 		return nil, m.storeError(opSecret, err)
 	}
-	return all, nil
+	return k, nil
 }
 
 // withFormer returns the keys with the former secret. It is looked for once, to adopt
 // it, or only to know; after trouble not at once again. Who comes meanwhile waits.
 func (m *Manager) withFormer(ctx context.Context, k *keys, adopt bool) (*keys, error) {
 	return share(ctx, m, "former"+strconv.FormatBool(adopt)+m.trial.name, storePatience, func(ctx context.Context) (*keys, error) {
-		if now := m.keys.Load(); now != k || m.formerSought.Load() {
-			return now, nil
+		if m.formerSought.Load() {
+			return m.keys.Load(), nil
 		}
 		ctx, cancel := context.WithTimeout(ctx, formerTimeout)
 		defer cancel()
@@ -121,14 +125,16 @@ func (m *Manager) isFormer(ctx context.Context, k *keys, id keyID, adopt bool) (
 	if err == nil {
 		sealed, _ := base64.RawStdEncoding.AppendDecode(nil, text)
 		noted, by, err := k.openRecord(purposeFormer, key, sealed)
-		same := err == nil && subtle.ConstantTimeCompare(noted, id[:]) == 1
-		if same && adopt && by != k.list[0].id { // which may be withdrawn next
+		if err != nil || subtle.ConstantTimeCompare(noted, id[:]) == 0 {
+			return false, nil
+		}
+		if adopt && by != k.list[0].id { // which may be withdrawn next
 			_, err = m.store.Swap(ctx, key, version, note(), time.Time{})
 		}
-		if !same || errors.Is(err, ErrConflict) {
+		if errors.Is(err, ErrConflict) { // another process has done that
 			err = nil
 		}
-		return same, err
+		return true, err
 	}
 	if !errors.Is(err, ErrNotFound) {
 		return false, err

@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,29 +72,77 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			w.must(w.process(own, withPrograms).RevokeProgram(ctx, issuer, other.RefreshToken, appClient.Hash))
 		})
 	})
-	for name, leave := range map[string]func(*zoompkce.Manager, []string) error{
-		"signing out": func(m *zoompkce.Manager, cookies []string) error { return m.SignOut(ctx, cookies) },
-		"disconnecting": func(m *zoompkce.Manager, cookies []string) error {
-			return m.Disconnect(ctx, cookies)
+	for name, leave := range map[string]func(*process, *browser) error{
+		"signing out":   func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) },
+		"disconnecting": func(p *process, b *browser) error { return p.Disconnect(ctx, b.header()) },
+		"signing in anew": func(p *process, b *browser) error {
+			l, code := p.begin(b, "bob")
+			return p.finish(&browser{maps.Clone(b.cookies)}, l, code)
+		},
+		"signing a frame in": func(p *process, b *browser) error {
+			return p.redeem(&browser{maps.Clone(b.cookies)}, p.ticket(p.signIn("bob")))
 		},
 	} {
 		t.Run(name+" before anything else", func(t *testing.T) {
 			bubble(t, func(w *world) {
 				b := w.process(generated).signIn("ada")
 				p := w.process(own)
-				w.must(leave(p.Manager, b.header()))
+				w.must(leave(p, b))
+				time.Sleep(time.Minute)
 				p.signedOut(b)
 			})
 		})
 	}
-	t.Run("the store is away at first", func(t *testing.T) {
+	for name, leave := range map[string]func(*process, *browser) error{
+		"signing out":   func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) },
+		"disconnecting": func(p *process, b *browser) error { return p.Disconnect(ctx, b.header()) },
+	} {
+		t.Run(name+" before anything else, the store being away", func(t *testing.T) {
+			bubble(t, func(w *world) {
+				b := w.process(generated).signIn("ada")
+				p := w.process(own)
+				w.store.fail("load", 1)
+				if err := leave(p, b); !errors.As(err, new(*zoompkce.StoreError)) {
+					w.Errorf("in trouble: %v", err)
+				}
+				w.must(leave(p, b))
+				p.signedOut(b)
+			})
+		})
+	}
+	for name, trouble := range map[string]func(*world){
+		"its secret":             func(w *world) { w.store.fail("load", 1) },
+		"its note":               func(w *world) { w.store.pass("load", 1); w.store.fail("load", 1) },
+		"the list of records":    func(w *world) { w.store.fail("list", 1) },
+		"what is noted about it": func(w *world) { w.store.fail("swap", 1) },
+	} {
+		t.Run("the store is away at first: "+name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				b := w.process(generated).signIn("ada")
+				p := w.process(own)
+				trouble(w)
+				p.storeTrouble(b)
+				time.Sleep(2 * time.Second)
+				p.works(b)
+				bob := p.signIn("bob") // under the own one, whatever has failed
+				w.wipe("/secret")
+				w.process(own).works(bob)
+			})
+		})
+	}
+	t.Run("who waits for another look is served by that of somebody else", func(t *testing.T) {
 		bubble(t, func(w *world) {
-			b := w.process(generated).signIn("ada")
-			p := w.process(own)
+			p := w.process(generated, withPrograms)
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			p = w.process(own, withPrograms)
 			w.store.fail("load", 1)
 			p.storeTrouble(b)
-			time.Sleep(2 * time.Second)
+			time.Sleep(500 * time.Millisecond)
+			refreshed := async(func() error { _, err := p.refreshProgram(tokens); return err })
+			time.Sleep(500 * time.Millisecond)
 			p.works(b)
+			w.must(<-refreshed)
 		})
 	})
 	t.Run("nothing is refused for good while the store is away, however many ask", func(t *testing.T) {
@@ -112,26 +161,35 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 				}()
 			}
 			time.Sleep(50 * time.Millisecond)
+			loads := w.store.counted("load")
 			_, err := p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
 			if !errors.As(err, new(*zoompkce.StoreError)) {
 				t.Errorf("%v, want the store's trouble", err)
+			}
+			time.Sleep(3 * time.Second)
+			if n := w.store.counted("load") - loads; n > 5 {
+				t.Errorf("%d reads", n)
 			}
 			w.store.heal()
 			time.Sleep(10 * time.Second)
 			p.refreshed(tokens)
 		})
 	})
-	t.Run("what is put into the store later opens nothing", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process(own)
-			stranger := w.process(secrets(secondSecret)).signIn("ada")
-			p.signedOut(stranger)
-			w.plant(secondSecret[:zoompkce.MinSecretLen])
-			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
-			time.Sleep(time.Hour)
-			p.signedOut(planted)
+	for name, look := range map[string]func(p *process, b *browser){
+		"":                   func(p *process, b *browser) { p.signedOut(b) },
+		", after a sign-out": func(p *process, b *browser) { p.must(p.SignOut(ctx, b.header())) },
+	} {
+		t.Run("what is put into the store later opens nothing"+name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(own)
+				look(p, w.process(secrets(secondSecret)).signIn("ada"))
+				w.plant(secondSecret[:zoompkce.MinSecretLen])
+				planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
+				time.Sleep(time.Hour)
+				p.signedOut(planted)
+			})
 		})
-	})
+	}
 	t.Run("nor at the next start, where the own one was in use before", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			w.process(own).signIn("ada")
@@ -181,11 +239,16 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			w.process(own).signIn("ada")
 			time.Sleep(time.Hour)
 			w.wipe("/secret")
-			w.must(w.process(own).AdoptFormerSecret(ctx))
+			p := w.process(own)
+			w.store.fail("swap", 1)
+			if err := p.AdoptFormerSecret(ctx); err == nil {
+				w.Error("a start that could not end the note says nothing")
+			}
+			w.must(p.AdoptFormerSecret(ctx))
 			time.Sleep(time.Hour)
 			w.plant(leaked)
 			planted := w.process(secrets(leaked)).signIn("bob")
-			p := w.process(own)
+			p = w.process(own)
 			w.must(p.AdoptFormerSecret(ctx))
 			p.signedOut(planted)
 		})
@@ -222,10 +285,27 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			p := w.process(own)
 			w.must(p.AdoptFormerSecret(ctx))
 			p.signIn("bob")
+			sealer := p.survey().Secrets[0]
 			time.Sleep(10 * time.Hour)
 			for _, list := range []func(*zoompkce.ManagerConfig){own, secrets(firstSecret, secondSecret), secrets(secondSecret, firstSecret), secrets(secondSecret)} {
-				p := w.process(list)
-				w.must(p.AdoptFormerSecret(ctx))
+				p, q := w.process(list), w.process(list)
+				p.survey()
+				swaps := w.store.counted("swap")
+				w.store.fail("swap", 1)
+				failed := p.AdoptFormerSecret(ctx)
+				written := w.store.counted("swap") - swaps
+				if anew := p.survey().Secrets[0] != sealer; anew != (failed != nil) || anew != (written > 0) {
+					w.Errorf("%d writes of the note, %v", written, failed)
+				}
+				sealer = p.survey().Secrets[0]
+				w.store.heal()
+				held := w.store.hold("swap", false) // two start at once
+				first := async(func() error { return p.AdoptFormerSecret(ctx) })
+				synctest.Wait()
+				w.must(q.AdoptFormerSecret(ctx))
+				w.store.heal()
+				close(held.release)
+				w.must(<-first)
 				p.works(b)
 				toExpiry() // so that the next one seals the record anew
 			}
@@ -260,7 +340,12 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			}
 			p := w.process(own)
 			w.store.add(storeRule{op: "load", times: -1, delay: 30 * time.Millisecond})
-			_ = p.AdoptFormerSecret(ctx)
+			go p.AdoptFormerSecret(ctx)
+			loads := w.store.counted("load")
+			time.Sleep(75 * time.Millisecond)
+			if n := w.store.counted("load") - loads; n > 40 {
+				t.Errorf("%d reads at a time", n)
+			}
 			time.Sleep(time.Minute)
 			p.works(b)
 		})
@@ -274,6 +359,24 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			}
 		})
 	})
+	for name, look := range map[string]func(*process) error{
+		"a start":    func(p *process) error { return p.AdoptFormerSecret(ctx) },
+		"a sign-out": func(p *process) error { return p.SignOut(ctx, []string{p.SessionCookieName() + "=nonsense"}) },
+	} {
+		t.Run("one in use is no former one: "+name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.process(generated).signIn("ada")
+				time.Sleep(time.Hour)
+				p := w.process(generated)
+				w.must(look(p))
+				b := p.signIn("bob")
+				w.must(look(p))
+				w.wipe("/secret")
+				p.works(p.signIn("ada")) // puts it back
+				w.process(generated).works(b)
+			})
+		})
+	}
 	t.Run("what is no secret opens nothing, and does no harm", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			w.plant([]byte("short"))

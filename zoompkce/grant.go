@@ -86,6 +86,9 @@ func (g *grant) token() zoomapi.Token {
 
 func (g *grant) dead() bool { return !g.DeadAt.IsZero() }
 
+// lives reports whether there is a grant and Zoom has not ended it.
+func (g *grant) lives() bool { return g != nil && !g.dead() }
+
 // id tells grants apart.
 func (g *grant) id() string { return g.SignIn + "." + strconv.Itoa(g.Serial) }
 
@@ -150,7 +153,7 @@ func (s *Memory) longestKeep() (keep time.Duration) {
 // keepsGrant reports whether the grant outlives the sessions and programs, or has
 // outlived them for less than its time.
 func (r *record) keepsGrant(now time.Time, life sessionLife) bool {
-	return life.keep > 0 && r.Grant != nil && !r.Grant.dead() &&
+	return life.keep > 0 && r.Grant.lives() &&
 		(r.Left.IsZero() || now.Before(r.Left.Add(life.keep)))
 }
 

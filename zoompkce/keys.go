@@ -64,7 +64,7 @@ func newKeys(app string, secrets [][]byte) (*keys, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("no cookie secret")
 	}
-	k := &keys{app: app}
+	var list []secretKeys
 	for i, secret := range secrets {
 		if len(secret) < MinSecretLen {
 			return nil, fmt.Errorf("cookie secret %d has %d bytes, it needs %d or more",
@@ -74,19 +74,19 @@ func newKeys(app string, secrets [][]byte) (*keys, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cookie secret %d: %w", i+1, err)
 		}
-		k.list = append(k.list, derived)
+		list = append(list, derived)
 	}
-	k.identify()
-	return k, nil
+	return keysOf(app, list), nil
 }
 
-// identify makes set stand for the list.
-func (k *keys) identify() {
+func keysOf(app string, list []secretKeys) *keys {
 	set := sha256.New()
-	for i := range k.list {
-		set.Write(k.list[i].id[:])
+	for i := range list {
+		set.Write(list[i].id[:])
 	}
+	k := &keys{app: app, list: list}
 	set.Sum(k.set[:0])
+	return k
 }
 
 // with returns keys that open what secret has sealed, too.
@@ -95,8 +95,8 @@ func (k *keys) with(secret []byte) (*keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	both := &keys{app: k.app, list: slices.Concat(k.list, []secretKeys{derived}), former: derived.id}
-	both.identify()
+	both := keysOf(k.app, slices.Concat(k.list, []secretKeys{derived}))
+	both.former = derived.id
 	return both, nil
 }
 

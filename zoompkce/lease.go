@@ -15,8 +15,8 @@ const (
 	maxLeasePoll = 250 * time.Millisecond
 )
 
-// takeLease waits for its turn to spend the refresh token of from. It returns
-// the grant that holds it; if another process has done the work meanwhile, it
+// takeLease waits for its turn to spend the refresh token of from, which [Manager.spend] has
+// to follow. It returns the grant that holds it; if another process has done the work meanwhile, it
 // returns what that one got, and false. Writing the lease also proves that
 // the store can be written before the token is spent.
 func (m *Manager) takeLease(
@@ -28,6 +28,7 @@ func (m *Manager) takeLease(
 	}
 	errWait := errors.New("another process is refreshing")
 	for began, pause := time.Now(), minLeasePoll; ; pause = min(2*pause, maxLeasePoll) {
+		counted := false
 		snap, err := m.change(ctx, patience, u, "taking the refresh lease", func(r *record) error {
 			switch {
 			case r.Grant == nil || r.Grant.dead() && !from.same(u.unsaved.Load()):
@@ -38,10 +39,17 @@ func (m *Manager) takeLease(
 				return errWait
 			}
 			r.Lease = &lease{Owner: m.memory.owner, Deadline: time.Now().Add(3 * m.timeout)}
+			if !counted {
+				counted = true
+				u.spending.Add(1) // before anybody can meet the lease
+			}
 			return nil
 		})
 		if err == nil && !m.memory.leases(u.current.Load().record) {
 			err = errWait // tokens were saved before the answer came, which gave it back
+		}
+		if err != nil && counted {
+			u.spending.Add(-1)
 		}
 		switch {
 		case err == nil:
@@ -53,9 +61,7 @@ func (m *Manager) takeLease(
 		case time.Since(began) > m.timeout:
 			return nil, false, &zoomapi.Error{Call: zoomapi.CallRefresh, Kind: zoomapi.KindUnavailable, Err: errWait}
 		}
-		if err := sleep(ctx, pause); err != nil {
-			return nil, false, err
-		}
+		time.Sleep(pause)
 	}
 }
 
@@ -93,20 +99,22 @@ func (s *Memory) leases(r *record) bool {
 	return r != nil && r.Lease != nil && r.Lease.Owner == s.owner
 }
 
-// giveBack takes this process's lease out of a record.
-func (s *Memory) giveBack(r *record) (had bool) {
-	if had = s.leases(r); had {
+// giveBack takes this process's lease out of a record. While the record has a token that is
+// spent the lease stays: saving the one that follows gives it back. It stays, too, for another
+// refresh here: of two sign-ins' grants one may be refused while the other is at Zoom.
+func (m *Manager) giveBack(u *user, r *record) (given bool) {
+	given = m.memory.leases(r) && u.spending.Load() == 0 && !u.unsaved.Load().succeeds(r.Grant)
+	if given {
 		r.Lease = nil
 	}
-	return had
+	return given
 }
 
 // dropLease lets others refresh before the lease runs out. Its failure costs
-// only time. While the record has a token that is spent the lease stays: saving
-// the one that follows gives it back.
+// only time.
 func (m *Manager) dropLease(ctx context.Context, u *user) {
 	_, _ = m.change(ctx, saveTimeout, u, "giving the refresh lease back", func(r *record) error {
-		if u.unsaved.Load().succeeds(r.Grant) || !m.memory.giveBack(r) {
+		if !m.giveBack(u, r) {
 			return errUnchanged
 		}
 		return nil
@@ -137,7 +145,7 @@ func (m *Manager) believeInvalidGrant(
 			return errUnchanged
 		}
 		r.Grant.DeadAt = time.Now()
-		m.memory.giveBack(r)
+		m.giveBack(u, r)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {

@@ -2,12 +2,17 @@ package zoompkce_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 // wipe empties the store, as FLUSHALL does, or takes out what has a name.
@@ -84,6 +89,21 @@ func TestGeneratedSecretVanishes(t *testing.T) {
 			w.process(generated).works(b)
 		})
 	})
+	t.Run("alone, then a refresh while the store is in trouble", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(generated)
+			b := p.signIn("ada")
+			w.wipe("/secret")
+			toExpiry()
+			p.session(b)
+			w.store.fail("load", 1)
+			p.storeTrouble(b)
+			w.calls(zoomtest.CallRefresh, 0)
+			time.Sleep(6 * time.Second)
+			p.works(b)
+			w.process(generated).works(b)
+		})
+	})
 	t.Run("at a reload", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p, q := w.process(generated), w.process(generated)
@@ -121,10 +141,45 @@ func TestGeneratedSecretVanishes(t *testing.T) {
 	})
 }
 
+// A process that has not heard of the new secret yet ends sessions under it all the same,
+// however a browser gives them up.
+func TestLeavingUnderASecretOfOthers(t *testing.T) {
+	for name, leave := range map[string]func(*process, *browser) error{
+		"signing out":   func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) },
+		"disconnecting": func(p *process, b *browser) error { return p.Disconnect(ctx, b.header()) },
+		"signing in anew": func(p *process, b *browser) error {
+			l, code := p.begin(b, "bob")
+			return p.finish(&browser{maps.Clone(b.cookies)}, l, code)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(secrets())
+				p.signIn("bob")
+				w.wipe("/secret")
+				q := w.process(secrets())
+				b := q.signIn("ada")
+				w.must(leave(p, b))
+				time.Sleep(time.Minute)
+				q.signedOut(b)
+			})
+		})
+	}
+}
+
 // Tokens and codes of programs are sealed under the secret, too, and a client takes their refusal for
 // final: so a process that has the former secret looks for the new one first.
 func TestGeneratedSecretOfPrograms(t *testing.T) {
 	generated := secrets()
+	clientID := func(p, q *process, _ *browser) {
+		id, err := p.SealClientID(ctx, issuer, []byte("app"))
+		if err == nil {
+			_, err = q.OpenClientID(ctx, issuer, id)
+		}
+		if err != nil {
+			q.Error(err)
+		}
+	}
 	for name, comes := range map[string]func(p, q *process, b *browser){
 		"an access token": func(p, q *process, b *browser) { q.in(p.program(b)) },
 		"a refresh token": func(p, q *process, b *browser) { q.refreshed(p.program(b)) },
@@ -134,23 +189,16 @@ func TestGeneratedSecretOfPrograms(t *testing.T) {
 			time.Sleep(time.Minute)
 			p.out(tokens)
 		},
-		"a client id": func(p, q *process, _ *browser) {
-			id, err := p.SealClientID(ctx, issuer, []byte("app"))
-			if err == nil {
-				_, err = q.OpenClientID(ctx, issuer, id)
-			}
-			if err != nil {
-				q.Error(err)
-			}
-		},
-		"a code":           func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
-		"a code, too soon": func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
+		"a client id":           clientID,
+		"a client id, too soon": clientID,
+		"a code":                func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
+		"a code, too soon":      func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
 				q := w.process(generated, withPrograms)
 				q.works(q.signIn("bob"))
-				if name != "a code, too soon" {
+				if !strings.HasSuffix(name, "too soon") {
 					time.Sleep(2 * time.Second)
 				} else if reason := q.dead(issuer, q.TokenPrefix()+"a_garbage"); reason != "unopenable" { // looks for the secret
 					w.Error(reason)
@@ -170,6 +218,46 @@ func (p *process) redeems(code string) {
 		p.Fatalf("redeeming: %v", err)
 	}
 	p.process(secrets(), withPrograms).in(tokens)
+}
+
+// Codes that nobody has sealed wait for the next look at the secret, a few of them. The others are
+// not refused: what is sealed under a secret of which this process does not know yet is among them.
+func TestGarbageThatWaits(t *testing.T) {
+	bubble(t, func(w *world) {
+		generated := secrets()
+		q := w.process(generated, withPrograms)
+		q.signIn("bob")
+		w.wipe("/secret")
+		p := w.process(generated, withPrograms)
+		b := p.signIn("ada")
+		code, inTime := p.allow(b), p.allow(b)
+		if reason := q.dead(issuer, q.TokenPrefix()+"a_garbage"); reason != "unopenable" { // too soon for a look
+			w.Error(reason)
+		}
+		var waiting atomic.Int32
+		var all sync.WaitGroup
+		all.Go(func() { q.redeems(inTime) })
+		synctest.Wait()
+		for range 2000 {
+			waiting.Add(1)
+			all.Go(func() {
+				defer waiting.Add(-1)
+				_, err := q.RedeemCode(ctx, redemption(q.TokenPrefix()+"c_garbage"))
+				if !errors.As(err, new(*zoompkce.StoreError)) {
+					q.invalid(err, "unopenable")
+				}
+			})
+		}
+		synctest.Wait()
+		if n := waiting.Load(); n == 0 || n > 300 {
+			w.Errorf("%d wait", n)
+		}
+		if _, err := q.RedeemCode(ctx, redemption(code)); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("not told to come again: %v", err)
+		}
+		all.Wait()
+		q.redeems(code)
+	})
 }
 
 // Visitors with what nobody has sealed cause one look at the generated secret a second.
@@ -199,7 +287,11 @@ func TestGeneratedSecretThatMayBeLost(t *testing.T) {
 		p := w.process(secrets())
 		w.store.fail("swap", 1)
 		req := zoompkce.LoginRequest{RedirectURI: callbackURI}
-		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) {
+		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) || !errors.Is(err, errStoreDown) {
+			w.Errorf("%v", err)
+		}
+		w.store.add(storeRule{op: "swap", times: 3, err: zoompkce.ErrConflict}) // with a secret that nobody finds
+		if _, _, err := p.BeginLogin(ctx, nil, req); !errors.As(err, new(*zoompkce.StoreError)) || !errors.Is(err, zoompkce.ErrConflict) {
 			w.Errorf("%v", err)
 		}
 		p.works(p.signIn("ada"))

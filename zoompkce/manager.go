@@ -82,7 +82,8 @@ type Manager struct {
 	trial      trial
 	keys       atomic.Pointer[keys]
 	keyFlights singleflight.Group
-	secretSeen atomic.Int64 // when the generated secret was last looked at, in Unix nanoseconds
+	secretSeen atomic.Int64  // when the generated secret was last looked at, in Unix nanoseconds
+	patient    chan struct{} // the places of those who wait for a look at it
 
 	began        time.Time
 	formerSought atomic.Bool // a generated secret that the operator's own have replaced; see withFormer
@@ -121,6 +122,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		timeout: cfg.Client.Timeout(),
 		observe: cfg.Observe,
 		trial:   newTrial(),
+		patient: make(chan struct{}, maxPatient),
 		began:   time.Now(),
 	}
 	if cfg.Programs != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -27,7 +28,8 @@ type Memory struct {
 	// have left behind is no obstacle to the next.
 	owner string
 
-	pauses pauses
+	pauses  pauses
+	refused atomic.Pointer[failure] // Zoom's last word that it does not take the app itself
 
 	mu       sync.Mutex
 	managers map[*Manager]bool  // that are not drained

@@ -163,8 +163,7 @@ func (x *obfSlot) spend(meeting string, g *grant, now time.Time) error {
 }
 
 // noteRefusal remembers what Zoom answered, if it is about the meeting or if Zoom
-// cannot be reached. A limit pauses the calls of all users, and a missing scope
-// is noted in the grant.
+// cannot be reached. A limit pauses the calls of all users.
 func (x *obfSlot) noteRefusal(meeting string, g *grant, err error, now time.Time) {
 	e, ok := errors.AsType[*zoomapi.Error](err)
 	if !ok || e.Call != zoomapi.CallOBF || g == nil {
@@ -173,7 +172,7 @@ func (x *obfSlot) noteRefusal(meeting string, g *grant, err error, now time.Time
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch e.Kind {
-	case zoomapi.KindRateLimited, zoomapi.KindMissingScope:
+	case zoomapi.KindRateLimited:
 	case zoomapi.KindUnavailable:
 		x.failure = failure{err: err, until: now.Add(zakFailurePause)}
 	default:

@@ -1,6 +1,7 @@
 package zoompkce_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -103,8 +104,8 @@ func TestOBFMaxAge(t *testing.T) {
 			w.Error("older than the policy allows")
 		}
 		short := zoompkce.OBFPolicy{MaxAge: time.Hour, Lifetime: time.Minute}
-		other := p.hasOBF(b, meeting, short)
-		if other != p.hasOBF(b, meeting, short) {
+		first, other := p.hasOBF(b, meeting, policy), p.hasOBF(b, meeting, short)
+		if other != p.hasOBF(b, meeting, short) || first != p.hasOBF(b, meeting, policy) {
 			w.Error("fetched again at once")
 		}
 		time.Sleep(time.Minute)
@@ -122,6 +123,17 @@ func TestOBFMaxAge(t *testing.T) {
 			p.hasOBF(b, fmt.Sprint(200000092+n), policy)
 		}
 		w.calls(zoomtest.CallOBF, 0)
+		p.hasOBF(b, "200000091", policy) // one too many, and it takes the place of one
+		for n := range 7 {
+			p.hasOBF(b, fmt.Sprint(200000093+n), policy)
+		}
+		w.calls(zoomtest.CallOBF, 1)
+		for range 10 { // that of one meeting takes one place, however often it is fetched
+			time.Sleep(2 * time.Second)
+			p.hasOBF(b, "200000099", zoompkce.OBFPolicy{MaxAge: time.Second})
+		}
+		p.hasOBF(b, "200000093", policy)
+		w.calls(zoomtest.CallOBF, 11)
 	})
 }
 
@@ -159,6 +171,20 @@ func TestOBFShare(t *testing.T) {
 			})
 		})
 	}
+	t.Run("a call becomes free when the first is a minute ago", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			for range 30 {
+				p.hasOBF(b, meeting, zoompkce.OBFPolicy{})
+				time.Sleep(time.Second)
+			}
+			_, err := p.obf(b, meeting, zoompkce.OBFPolicy{})
+			w.limitedForLess(30*time.Second, err)
+			time.Sleep(30 * time.Second)
+			p.hasOBF(b, meeting, zoompkce.OBFPolicy{})
+		})
+	})
 	t.Run("over ten minutes", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process()
@@ -196,9 +222,21 @@ func TestOBFCallsOfAUserComeOneAfterTheOther(t *testing.T) {
 		for range 20 {
 			wait.Go(func() { p.hasOBF(b, meeting, zoompkce.OBFPolicy{}) })
 		}
+		time.Sleep(time.Millisecond) // the first is under way
+		s := p.session(b)
+		gone, leave := contextWithCancel()
+		leave()
+		if _, err := p.OBF(gone, s, meeting, zoompkce.OBFPolicy{}); !errors.Is(err, context.Canceled) {
+			w.Errorf("who has left waits for a turn: %v", err)
+		}
 		wait.Wait()
 		if most != 1 {
 			w.Errorf("%d calls at once", most)
+		}
+		w.calls(zoomtest.CallOBF, 20)
+		p.Close()
+		if _, err := p.OBF(ctx, s, meeting, zoompkce.OBFPolicy{}); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+			w.Errorf("after Close: %v", err)
 		}
 	})
 }
@@ -231,9 +269,12 @@ func TestOBFRefusalIsRemembered(t *testing.T) {
 				if _, err := p.obf(ada, meeting, zoompkce.OBFPolicy{}); err == nil {
 					w.Error("asked again within 30 s")
 				}
-				p.hasOBF(p.signIn("ada"), meeting, zoompkce.OBFPolicy{}) // other tokens, another answer
 				time.Sleep(time.Second)
 				p.hasOBF(ada, meeting, zoompkce.OBFPolicy{})
+				w.zoom.Fail(zoomtest.CallOBF, -1, refusal)
+				_, _ = p.obf(ada, "555555555", zoompkce.OBFPolicy{})
+				w.zoom.Restore(zoomtest.CallOBF)
+				p.hasOBF(p.signIn("ada"), "555555555", zoompkce.OBFPolicy{}) // other tokens, another answer
 			})
 		})
 	}

@@ -48,9 +48,14 @@ func TestRenewedCookieIsTheSameForAMinute(t *testing.T) {
 		}
 		first := p.renewed(old)
 		time.Sleep(59 * time.Second)
-		later, err := p.Renew(ctx, p.session(old))
+		p.works(first)
+		s := p.session(old)
+		later, err := p.Renew(ctx, s)
 		if err != nil || later.Value != first.cookies[name] {
 			w.Errorf("another cookie within a minute, %v", err)
+		}
+		if left := time.Until(p.ExpiresAt(s)); left != 24*time.Hour-59*time.Second {
+			w.Errorf("it is good for %v", left)
 		}
 		p.works(first)
 		time.Sleep(time.Second)

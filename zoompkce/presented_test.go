@@ -173,3 +173,79 @@ func TestSignOutInTrouble(t *testing.T) {
 		}
 	})
 }
+
+// Who is the last one to sign out takes along what the store has not got yet, too.
+func TestSignOutOfUnsavedTokens(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		p.breakSave(b, func() { w.store.fail("swap", -1) })
+		w.store.heal()
+		w.must(p.SignOut(ctx, b.header()))
+		if n := w.live(); n != 0 {
+			w.Errorf("%d tokens live on", n)
+		}
+	})
+}
+
+// Whose session another process has ended, or whose grant Zoom has, leaves nothing to be done.
+func TestSignOutOfWhatHasEnded(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		b, other := p.signIn("ada"), p.signIn("bob")
+		q.works(b)
+		w.must(p.SignOut(ctx, b.header()))
+		swaps := w.store.counted("swap")
+		w.must(q.SignOut(ctx, b.header()))
+		if n := w.store.counted("swap") - swaps; n != 0 || len(q.outcomes(zoompkce.EventSignedOut)) != 0 {
+			w.Errorf("%d writes, told of %d sign-outs", n, len(q.outcomes(zoompkce.EventSignedOut)))
+		}
+		toExpiry()
+		w.zoom.RevokeUser(w.app.ClientID, "bob")
+		w.zoom.ResetCounts()
+		w.must(q.SignOut(ctx, other.header()))
+		w.calls(zoomtest.CallRefresh, 1)
+		w.calls(zoomtest.CallRevoke, 0)
+		if failed := q.outcomes(zoompkce.EventRevokeFailed); len(failed) > 0 {
+			w.Errorf("%d tokens could not be revoked that were", len(failed))
+		}
+	})
+}
+
+// A visitor who goes away while signing in is signed in all the same: the code is spent.
+func TestSignInOfAVisitorWhoGoesAway(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := newBrowser()
+		l, code := p.begin(b, "ada")
+		gone, leave := contextWithCancel()
+		leave()
+		in, err := p.SignIn(gone, l, code, b.header())
+		if err != nil {
+			w.Fatal(err)
+		}
+		b.set(in.Cookie)
+		p.works(b)
+	})
+}
+
+// What a sign-in has replaced does not come back with a store that goes back to an earlier time.
+func TestReplacedSessionStaysEnded(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		former := copyOf(b)
+		key := w.store.only(t)
+		old, _, err := w.store.Load(ctx, key)
+		w.must(err)
+		time.Sleep(time.Second)
+		l, code := p.begin(b, "ada")
+		w.must(p.finish(b, l, code))
+		_, err = w.store.Swap(ctx, key, w.store.version(key), old, time.Now().Add(time.Hour))
+		w.must(err)
+		time.Sleep(time.Minute)
+		p.signedOut(former)
+		p.works(b)
+	})
+}

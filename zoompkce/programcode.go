@@ -139,7 +139,7 @@ func (m *Manager) AllowProgram(ctx context.Context, s *Session, c *Consent, a Au
 		now := time.Now()
 		r.prune(now, m.life)
 		switch {
-		case r.session(s.cookie.id) == nil || r.Grant == nil || r.Grant.dead():
+		case r.session(s.cookie.id) == nil || !r.Grant.lives():
 			return errEnded
 		case r.program(c.id) != nil:
 			return ErrConsentExpired
@@ -219,29 +219,30 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	if u.hasEnded(p.Program) {
 		return nil, errGrantExpired
 	}
-	unanswered := u.unanswered.Load()
-	now := time.Now()
+	unanswered, sent := u.unanswered.Load(), false
+	var now time.Time
 	snap, err := m.change(ctx, storePatience, u, "beginning a program", func(r *record) error {
 		now = time.Now()
 		r.prune(now, m.life)
 		switch begun := r.program(p.Program); {
-		case begun != nil && unanswered != nil && *unanswered == p.Program:
+		case begun != nil && unanswered != nil && *unanswered == p.Program && begun.unheard(now):
 			now = time.Unix(begun.Created, 0)
 			return errUnchanged
 		case begun != nil:
 			return errGrantReplayed
 		case r.pending(p.Program) == nil:
 			return errGrantExpired
-		case r.Grant == nil || r.Grant.dead():
+		case !r.Grant.lives():
 			return errGrantEnded
 		}
 		r.beginProgram(p.Program, p.client(), now)
+		sent = true
 		return nil
 	})
 	if errors.Is(err, errGrantReplayed) {
 		return nil, cmp.Or(m.endProgram(ctx, u, p.Program, "code_replayed", nil), err)
 	}
-	if errors.As(err, new(*StoreError)) {
+	if sent && errors.As(err, new(*StoreError)) {
 		u.unanswered.Store(&p.Program) // it may have begun: the code is for trying again
 	}
 	if err != nil && !errors.Is(err, errUnchanged) {

@@ -27,6 +27,7 @@ func TestCodesAreBound(t *testing.T) {
 		"a changed code":        {func(c *zoompkce.CodeRedemption) { c.Code += "A" }, "unopenable"},
 		"no code":               {func(c *zoompkce.CodeRedemption) { c.Code = "" }, "unopenable"},
 		"a code of another app": {func(c *zoompkce.CodeRedemption) { c.Code = "zpk_00000000" + c.Code[12:] }, "unopenable"},
+		"a code without prefix": {func(c *zoompkce.CodeRedemption) { c.Code = c.Code[len("zpk_00000000_c_"):] }, "unopenable"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -48,13 +49,14 @@ func TestCodesAreBound(t *testing.T) {
 // RFC 7636, section 4.1: what a verifier may be, and how long.
 func TestVerifiers(t *testing.T) {
 	for v, want := range map[string]bool{
-		strings.Repeat("a", 42):          false,
-		strings.Repeat("~", 43):          true,
-		strings.Repeat(".", 128):         true,
-		strings.Repeat("a", 129):         false,
-		strings.Repeat("a", 42) + "+":    false,
-		strings.Repeat("a", 42) + "\x00": false,
-		strings.Repeat("a", 42) + "ä":    false,
+		strings.Repeat("a", 42):  false,
+		strings.Repeat("~", 43):  true,
+		strings.Repeat(".", 128): true,
+		strings.Repeat("a", 129): false,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~": true,
+		strings.Repeat("a", 42) + "+":                                        false,
+		strings.Repeat("a", 42) + "\x00":                                     false,
+		strings.Repeat("a", 42) + "ä":                                        false,
 	} {
 		bubble(t, func(w *world) {
 			p := w.process(withPrograms)
@@ -187,9 +189,10 @@ func TestConsents(t *testing.T) {
 		if err != nil {
 			w.Fatal(err)
 		}
+		swaps := w.store.counted("swap")
 		second, err := q.AllowProgram(ctx, q.session(b), c, authorization)
-		if err != nil {
-			w.Fatal(err)
+		if err != nil || w.store.counted("swap") != swaps {
+			w.Fatalf("%d writes, %v", w.store.counted("swap")-swaps, err)
 		}
 		if _, err := p.RedeemCode(ctx, redemption(second)); err != nil {
 			w.Error(err)
@@ -216,14 +219,53 @@ func TestCodeWithoutAnswer(t *testing.T) {
 		if _, err := p.RedeemCode(ctx, redemption(code)); !errors.As(err, new(*zoompkce.StoreError)) {
 			w.Fatal(err)
 		}
+		swaps, began := w.store.counted("swap"), time.Now()
+		time.Sleep(10 * time.Second)
 		tokens, err := p.RedeemCode(ctx, redemption(code))
-		if err != nil {
-			w.Fatalf("tried again: %v", err)
+		if err != nil || !tokens.Expiry.Equal(began.Add(time.Hour)) || w.store.counted("swap") != swaps {
+			w.Fatalf("tried again: until %v, %d writes, %v", tokens.Expiry, w.store.counted("swap")-swaps, err)
 		}
 		p.in(tokens)
 		_, err = p.RedeemCode(ctx, redemption(code))
 		p.invalid(err, "replayed")
 	})
+}
+
+// Somebody else's use of a code is not taken for one that had no answer: a process that could
+// not even read the record has not begun the program, and one that may have gives nothing to whoever comes
+// when the tokens are in use, or the minute of the code is over.
+func TestCodeOfSomebodyElse(t *testing.T) {
+	for name, test := range map[string]struct {
+		fails func(*testStore)
+		then  func(*process, *zoompkce.ProgramTokens)
+	}{
+		"read in vain": {func(s *testStore) { s.fail("load", 1) }, nil},
+		"in use": {func(s *testStore) { s.fail("swap", 1) }, func(p *process, tokens *zoompkce.ProgramTokens) {
+			p.in(tokens)
+			time.Sleep(time.Second)
+		}},
+		"over": {func(s *testStore) { s.fail("swap", 1) }, func(*process, *zoompkce.ProgramTokens) { time.Sleep(time.Minute) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(withPrograms), w.process(withPrograms)
+				code := p.allow(p.signIn("ada"))
+				test.fails(w.store)
+				if _, err := q.RedeemCode(ctx, redemption(code)); !errors.As(err, new(*zoompkce.StoreError)) {
+					w.Fatal(err)
+				}
+				tokens, err := p.RedeemCode(ctx, redemption(code))
+				if err != nil {
+					w.Fatal(err)
+				}
+				if test.then != nil {
+					test.then(p, tokens)
+				}
+				_, err = q.RedeemCode(ctx, redemption(code))
+				q.invalid(err, "replayed")
+			})
+		})
+	}
 }
 
 // Between consent and redemption the client may be taken out, or the grant die.
@@ -283,4 +325,68 @@ func TestSignOutLeavesProgramsAndCodes(t *testing.T) {
 			w.Errorf("the code: %v", err)
 		}
 	})
+}
+
+// Each sealed value is as long as what it holds: nothing may be added to it, or taken
+// off, at any length.
+func TestSealedValuesAreWhole(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		for n := range 4 {
+			id, err := p.SealClientID(ctx, issuer, []byte("name"[:n]))
+			w.must(err)
+			if got, err := p.OpenClientID(ctx, issuer, id); string(got) != "name"[:n] || err != nil {
+				w.Errorf("%q, %v", got, err)
+			}
+			prefix := p.TokenPrefix() + "i_"
+			for _, other := range []string{"", prefix, strings.TrimPrefix(id, prefix), id + "!", id + "A", id[:len(id)-1], prefix + "!"} {
+				if got, err := p.OpenClientID(ctx, issuer, other); !errors.Is(err, zoompkce.ErrUnknownToken) {
+					w.Errorf("%s for %s: %q, %v", other, id, got, err)
+				}
+			}
+		}
+		s := p.session(p.signIn("ada"))
+		long, err := p.SealConsent(ctx, s, issuer, strings.Repeat("x", 4096))
+		w.must(err)
+		if _, err := p.OpenConsent(ctx, s, issuer, long); !errors.Is(err, zoompkce.ErrConsentExpired) {
+			w.Errorf("longer than a request can be: %v", err)
+		}
+		later := p.SealLaterToken(s)
+		if reason := p.dead(issuer, later); reason != "unopenable" {
+			w.Errorf("a token of a later version: %s", reason)
+		}
+	})
+}
+
+// A page that another process has sealed under a newer generated secret is not too old.
+func TestConsentUnderANewerSecret(t *testing.T) {
+	for name, before := range map[string]func(*process){
+		"":           func(*process) { time.Sleep(2 * time.Second) },
+		", too soon": func(q *process) { q.dead(issuer, q.TokenPrefix()+"a_garbage") },
+	} {
+		t.Run("which counts"+name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				generated := secrets()
+				p, q := w.process(generated, withPrograms), w.process(generated, withPrograms)
+				b := p.signIn("ada")
+				q.works(b)
+				time.Sleep(2 * time.Second)
+				before(q)
+				w.wipe("/secret")
+				w.process(generated).signIn("bob")
+				p.signIn("bob") // takes the newer secret
+				page, err := p.SealConsent(ctx, p.session(b), issuer, "request")
+				w.must(err)
+				if name == "" {
+					w.store.fail("load", 1)
+					if _, err := q.OpenConsent(ctx, q.session(b), issuer, page); !errors.As(err, new(*zoompkce.StoreError)) {
+						w.Errorf("in trouble: %v", err)
+					}
+				}
+				if c, err := q.OpenConsent(ctx, q.session(b), issuer, page); err != nil || c.Request != "request" {
+					w.Errorf("%+v, %v", c, err)
+				}
+			})
+		})
+	}
 }

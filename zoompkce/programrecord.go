@@ -159,6 +159,12 @@ func (r *record) addLostPrograms(newer *record) {
 	}
 }
 
+// unheard reports whether the client of a program may have no tokens yet, and its code
+// still counts.
+func (p *program) unheard(now time.Time) bool {
+	return p.Generation == 1 && !p.Used && now.Unix()-p.Created < codeLife
+}
+
 func (r *record) endProgram(id sessionID) {
 	r.Programs = slices.DeleteFunc(r.Programs, func(p program) bool { return p.ID == id })
 }

@@ -96,7 +96,7 @@ func (m *Manager) turnProgram(ctx context.Context, t *openedToken) (got turn, er
 		now := time.Now()
 		r.prune(now, m.life)
 		p := r.program(t.id)
-		if p == nil || r.Grant == nil || r.Grant.dead() {
+		if p == nil || !r.Grant.lives() {
 			return errGrantEnded
 		}
 		before := *p

@@ -63,7 +63,6 @@ func (m *Manager) sessionOfToken(ctx context.Context, k *keys, origin, token str
 	}
 	s, p, err := m.sessionOfProgram(ctx, k, t, now)
 	if err == nil {
-		m.memory.keep(t.user, now)
 		m.noteUse(t, p, now)
 	}
 	return s, err
@@ -86,7 +85,7 @@ func (m *Manager) sessionOfProgram(ctx context.Context, k *keys, t *openedToken,
 	p := snap.program(t.id)
 	g := t.user.grant(snap)
 	switch {
-	case p == nil || g == nil || g.dead():
+	case p == nil || !g.lives():
 		return nil, nil, errProgramEnded
 	case !now.Before(m.life.programs.end(p)):
 		return nil, nil, errTokenExpired
@@ -103,7 +102,7 @@ func (t *openedToken) mayBeNewerThan(snap *snapshot, now time.Time) bool {
 	switch {
 	case snap.readAt.After(now):
 		return false
-	case p != nil && g != nil && g.dead():
+	case p != nil && !g.lives():
 		return now.Sub(snap.readAt) > noMemory
 	}
 	// A refresh reads the record anyway, and decides on its generation then.
@@ -130,9 +129,7 @@ func (m *Manager) rereadPaced(ctx context.Context, k *keys, u *user) (*snapshot,
 	key := "paced" + string(k.set[:]) + string(u.key[:])
 	snap, err := share(ctx, m, key, rereadPause+storePatience, func(ctx context.Context) (*snapshot, error) {
 		if wait := rereadPause - time.Since(time.Unix(0, u.paced.Load())); wait > 0 {
-			if err := sleep(ctx, min(wait, rereadPause)); err != nil {
-				return nil, err
-			}
+			time.Sleep(min(wait, rereadPause))
 		}
 		u.paced.Store(time.Now().UnixNano())
 		return m.reread(ctx, k, u, true)

@@ -37,7 +37,7 @@ func (m *Manager) current(ctx context.Context, k *keys, u *user, now time.Time) 
 		return snap, nil
 	}
 	g := u.grant(snap)
-	goesOn := g != nil && !g.dead() && now.Before(g.Expiry)
+	goesOn := g.lives() && now.Before(g.Expiry)
 	fresh, err := m.reread(ctx, k, u, !goesOn)
 	if err != nil && goesOn && !errors.As(err, new(*UnopenableError)) {
 		return snap, nil

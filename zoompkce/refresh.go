@@ -36,9 +36,6 @@ func (m *Manager) refresh(ctx context.Context, u *user, from *grant) (*grant, er
 func (m *Manager) refreshWithin(
 	ctx context.Context, u *user, from *grant, patience time.Duration,
 ) (*grant, error) {
-	if err := m.refreshFailed(u, from, time.Now()); err != nil {
-		return nil, err
-	}
 	// The call to Zoom may take one timeout, watching what its refusal means another one.
 	wait := 2*m.timeout + 2*storePatience
 	g, err := share(ctx, m, refreshOf(u, from), wait, func(ctx context.Context) (*grant, error) {
@@ -46,33 +43,45 @@ func (m *Manager) refreshWithin(
 		if g := u.newest(); g != nil && !g.same(from) {
 			return alive(g)
 		}
-		if err := m.refreshFailed(u, from, time.Now()); err != nil {
-			return nil, err
-		}
-		g, err := m.refreshOnce(ctx, u, from, patience)
-		pause := failedPause
-		switch zoomapi.KindOf(err) {
-		case zoomapi.KindInvalidGrant:
-			err, pause = errGrantDying, finalPause
-		case zoomapi.KindInvalidClient:
-			pause = finalPause
-		}
-		u.refreshFailure.Store(nil)
-		if err != nil {
-			u.refreshFailure.Store(&failure{
-				err: err, until: time.Now().Add(pause), of: from, with: m.client.CredentialsID(),
-			})
-		}
-		return g, err
+		return m.tryRefresh(ctx, u, from, patience)
 	})
 	return g, unavailable(zoomapi.CallRefresh, err)
+}
+
+// tryRefresh is a refresh, unless one of the same grant has failed a moment ago.
+func (m *Manager) tryRefresh(
+	ctx context.Context, u *user, from *grant, patience time.Duration,
+) (*grant, error) {
+	if err := m.refreshFailed(u, from, time.Now()); err != nil {
+		return nil, err
+	}
+	g, err := m.refreshOnce(ctx, u, from, patience)
+	return g, m.noteRefresh(u, from, err)
+}
+
+// noteRefresh remembers for a while how the refresh of a grant has failed.
+func (m *Manager) noteRefresh(u *user, of *grant, err error) error {
+	pause := failedPause
+	switch zoomapi.KindOf(err) {
+	case zoomapi.KindInvalidGrant:
+		err, pause = errGrantDying, finalPause
+	case zoomapi.KindInvalidClient:
+		pause = finalPause
+	}
+	u.refreshFailure.Store(nil)
+	if err != nil {
+		u.refreshFailure.Store(&failure{
+			err: err, until: time.Now().Add(pause), of: of, with: m.client.CredentialsID(),
+		})
+	}
+	return err
 }
 
 // refreshOf names the one refresh of a grant that may be under way.
 func refreshOf(u *user, g *grant) string { return "refresh" + string(u.key[:]) + g.id() }
 
 func alive(g *grant) (*grant, error) {
-	if g == nil || g.dead() {
+	if !g.lives() {
 		return nil, errGrantDying
 	}
 	return g, nil
@@ -115,15 +124,41 @@ func (m *Manager) refreshOnce(
 // spend presents the refresh token of a grant. From then on it is spent, and the
 // grant that comes is all there is, whether it can be saved or not.
 func (m *Manager) spend(ctx context.Context, u *user, base *grant) (*grant, error) {
-	u.spending.Store(true)
-	defer u.spending.Store(false)
+	defer u.spending.Add(-1)
 	token, err := m.client.Refresh(ctx, base.RefreshToken)
+	m.noteClient(err)
 	if err != nil {
 		return nil, err
 	}
 	fresh := base.refreshed(token, time.Now())
 	u.keepUnsaved(fresh)
 	return fresh, nil
+}
+
+// noteClient remembers that Zoom refuses the app itself, whoever its user is.
+func (m *Manager) noteClient(err error) {
+	switch {
+	case err == nil:
+		m.memory.refused.Store(nil)
+	case zoomapi.KindOf(err) == zoomapi.KindInvalidClient:
+		m.memory.refused.Store(&failure{err: err, until: time.Now().Add(finalPause), with: m.client.CredentialsID()})
+	}
+}
+
+// mayAsk is why Zoom is not to be asked about an unsaved grant now, nil if it may be. While
+// it refuses the app one asks for all of them, and again when that one's answer is old.
+func (m *Manager) mayAsk(u *user, g *grant) error {
+	now := time.Now()
+	f := m.memory.refused.Load()
+	if f == nil || f.with != m.client.CredentialsID() {
+		return m.refreshFailed(u, g, now)
+	}
+	next := *f
+	next.until = now.Add(finalPause)
+	if now.Before(f.until) || !m.memory.refused.CompareAndSwap(f, &next) {
+		return f.err
+	}
+	return nil
 }
 
 func (m *Manager) refreshRefused(ctx context.Context, u *user, base *grant, err error) (*grant, error) {
@@ -159,9 +194,8 @@ func (m *Manager) revive(ctx context.Context, fresh *grant) (alive bool, err err
 
 // reviveUnsaved is revive of a grant that is not saved yet. Others may be refreshing
 // it, and after the store went back even other processes, so it takes the lease.
-func (m *Manager) reviveUnsaved(u *user, g *grant) error {
-	_, err := share(context.Background(), m, refreshOf(u, g), 2*m.timeout+storeTimeout, func(ctx context.Context) (*grant, error) {
-		return m.refreshOnce(ctx, u, g, storeTimeout)
+func (m *Manager) reviveUnsaved(u *user, g *grant) {
+	_, _ = share(context.Background(), m, refreshOf(u, g), 2*m.timeout+storeTimeout, func(ctx context.Context) (*grant, error) {
+		return m.tryRefresh(ctx, u, g, storeTimeout)
 	})
-	return err
 }

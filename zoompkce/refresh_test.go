@@ -142,7 +142,12 @@ func TestRefreshFailuresThatChangeNothing(t *testing.T) {
 				if w.zoom.Count(zoomtest.CallRefresh) != before {
 					w.Error("the failure was not remembered")
 				}
-				time.Sleep(30 * time.Second)
+				time.Sleep(6 * time.Second)
+				_, _ = p.token(b)
+				if again := w.zoom.Count(zoomtest.CallRefresh) != before; again == (name == "invalid_client") {
+					w.Errorf("asked again after six seconds: %v", again)
+				}
+				time.Sleep(24 * time.Second)
 				p.works(b)
 			})
 		})

@@ -78,7 +78,8 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 		if err != nil {
 			return nil, err
 		}
-		m.secretSeen.Store(time.Now().UnixNano())
+		// What has been seen counts when all can see it: until then they look themselves.
+		defer func() { m.secretSeen.Store(time.Now().UnixNano()) }()
 		if subtle.ConstantTimeCompare(secret, k.generated) == 1 {
 			return k, nil
 		}
@@ -106,7 +107,7 @@ func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looke
 	if now := m.keys.Load(); now != k {
 		return now, true, nil
 	}
-	if k.generated == nil && m.formerSought.Load() {
+	if m.formerSought.Load() {
 		return nil, true, nil
 	}
 	if time.Now().UnixNano()-m.secretSeen.Load() < int64(secretPause) {
@@ -128,6 +129,27 @@ func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looke
 
 var errLookFailed = errors.New("the store could not be read a moment ago")
 
+// maxPatient is how many wait at a time until the generated secret may be looked at again.
+// Anybody can send what opens nowhere: more would hold memory for them. Whoever comes then
+// is to come again, which is no refusal.
+const maxPatient = 256
+
+var errImpatient = errors.New("very many wait for a look at it")
+
+// replacedKeysLater is replacedKeys when the last look does not count any more.
+func (m *Manager) replacedKeysLater(ctx context.Context, k *keys) (other *keys, looked bool, err error) {
+	select {
+	case m.patient <- struct{}{}:
+		defer func() { <-m.patient }()
+	default:
+		return nil, false, &StoreError{opSecret, errImpatient}
+	}
+	if err := sleep(ctx, secretPause); err != nil {
+		return nil, false, &StoreError{opSecret, err}
+	}
+	return m.replacedKeys(ctx, k)
+}
+
 // underOthers opens something, under k or, if that fails with unopened, under the keys that may have
 // taken its place. patient waits until they may be looked for, for what is refused for good.
 func underOthers[T any](
@@ -138,10 +160,7 @@ func underOthers[T any](
 	}
 	other, looked, failed := m.replacedKeys(ctx, k)
 	if patient && !looked && failed == nil {
-		if err := sleep(ctx, secretPause); err != nil {
-			return value, &StoreError{opSecret, err}
-		}
-		other, looked, failed = m.replacedKeys(ctx, k)
+		other, looked, failed = m.replacedKeysLater(ctx, k)
 	}
 	switch {
 	case failed != nil:

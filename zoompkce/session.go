@@ -104,8 +104,8 @@ func (m *Manager) Session(ctx context.Context, cookies []string) (*Session, erro
 // They are worth nothing only if they do not open under the secret that others
 // may have put into the store meanwhile, either.
 func (m *Manager) sessionUnderOthers(ctx context.Context, k *keys, values []string) (*Session, error) {
-	if !slices.ContainsFunc(values, func(value string) bool { return len(value) > sessionCookieLen }) {
-		return nil, errUnopened // too short to hold a session, whoever sealed it
+	if !slices.ContainsFunc(values, mayHoldSession) {
+		return nil, errUnopened
 	}
 	other, looked, err := m.replacedKeys(ctx, k)
 	switch {

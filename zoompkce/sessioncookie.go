@@ -27,6 +27,9 @@ const (
 	sessionCookieLen    = 1 + sha256.Size + 16 + 8 + 8
 )
 
+// mayHoldSession reports whether a cookie's value is long enough for one, whoever sealed it.
+func mayHoldSession(value string) bool { return len(value) > sessionCookieLen }
+
 func (c sessionCookie) marshal() []byte {
 	b := make([]byte, 0, sessionCookieLen)
 	format := byte(sessionCookieFormat)

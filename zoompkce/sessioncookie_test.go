@@ -184,6 +184,31 @@ func TestSeenIsNotedOnceADay(t *testing.T) {
 		renew(time.Hour, 1)
 		renew(time.Hour, 0)
 	})
+	t.Run("by all processes together, and not of one that has ended", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			long := func(c *zoompkce.ManagerConfig) { c.IdleTimeout = 100 * time.Hour }
+			p, q := w.process(long), w.process(long)
+			b, ends := p.signIn("ada"), p.signIn("ada")
+			time.Sleep(25 * time.Hour)
+			here, there, ended := p.session(b), q.session(b), q.session(ends)
+			_, err := p.Renew(ctx, here)
+			w.must(err)
+			w.must(p.SignOut(ctx, ends.header()))
+			synctest.Wait()
+			swaps := w.store.counted("swap")
+			for _, s := range []*zoompkce.Session{there, ended} {
+				_, err := q.Renew(ctx, s)
+				w.must(err)
+			}
+			synctest.Wait()
+			if n := w.store.counted("swap") - swaps; n != 0 {
+				w.Errorf("%d writes", n)
+			}
+			if panics := q.outcomes(zoompkce.EventPanic); len(panics) > 0 {
+				w.Error("panic")
+			}
+		})
+	})
 }
 
 // An app that has no scope for the profile hears of ids alone.

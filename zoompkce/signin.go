@@ -1,6 +1,7 @@
 package zoompkce
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		return nil, fmt.Errorf("%w: %w", m.storeError(opSignIn, errClosing), ErrCodeUnused)
 	}
 	defer group.Done()
-	k, err := m.storedKeys(ctx)
+	k, err := m.keysToLeave(ctx, cookies)
 	if err == nil {
 		err = m.proveWritable(ctx)
 	}
@@ -71,11 +72,12 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 	case errors.Is(err, ErrSignedOutMeanwhile):
 		m.revoke(ctx, fresh)
 		return nil, err
-	case errors.As(err, new(*UnopenableError)):
-		// The operator needs to know whose it is: nobody else can tell.
-		return nil, fmt.Errorf("user %q: %w", profile.ID, err)
 	default:
-		m.keepGrant(ctx, u, fresh)
+		m.keepGrant(ctx, u, fresh, err)
+		if errors.As(err, new(*UnopenableError)) {
+			// The operator needs to know whose it is: nobody else can tell.
+			err = fmt.Errorf("user %q: %w", profile.ID, err)
+		}
 		return nil, err
 	}
 	if len(former) > 0 {
@@ -91,11 +93,14 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 
 const opSignIn = "saving a sign-in"
 
-// keepGrant keeps the grant of a sign-in that failed after the exchange, as one
+// keepGrant keeps the grant of a sign-in that failed with err after the exchange, as one
 // that is not saved yet: it has ended the older grant at Zoom, and all browsers of
 // the user live by it. It opens no session. Whose record has no grant has nothing
 // to lose; then the tokens are revoked.
-func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant) {
+func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant, err error) {
+	if callOf(err) == zoomapi.CallRefresh {
+		_ = m.noteRefresh(u, fresh, err)
+	}
 	if fresh.Profile == (zoomapi.Profile{ID: fresh.Profile.ID}) {
 		_, _ = m.storedGrant(ctx, u) // so that it is in memory, if it can be read
 		if known := u.newest(); known != nil {
@@ -127,21 +132,21 @@ func (m *Manager) addSession(
 	ctx context.Context, u *user, l *Login, fresh *grant, began time.Time, session sessionCookie, replaced []sessionID,
 ) (*snapshot, error) {
 	known := u.current.Load()
-	if known != nil && known.readAt.Before(began) {
+	if known != nil && known.since.Before(began) {
 		fresh.putAfter(known.record.grantOrNil())
 	}
 	asked, refused := "", false
 	for range maxSwaps {
 		doubt := ""
 		snap, err := m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
-			ended := r.tombstone()
-			if ended && m.surelyBefore(l, u, r.Ended) {
-				return ErrSignedOutMeanwhile
+			var err error
+			if doubt, err = m.mayFollow(r, u, l, began, known); err != nil {
+				return err
 			}
-			if doubt = r.mayFollow(l, began, known); doubt != "" && doubt != asked {
+			if doubt != "" && doubt != asked {
 				return errAsk
 			}
-			if ended && doubt != "" && refused {
+			if r.tombstone() && doubt != "" && refused {
 				return ErrSignedOutMeanwhile
 			}
 			for _, id := range replaced {
@@ -156,7 +161,6 @@ func (m *Manager) addSession(
 		})
 		if err == nil {
 			m.memory.users.end(u, time.Time{}, replaced...)
-			u.refreshFailure.Store(nil)
 			u.refreshUseless.Store(nil)
 		}
 		if !errors.Is(err, errAsk) {
@@ -176,31 +180,38 @@ func (m *Manager) addSession(
 	return nil, m.storeError(opSignIn, errors.New("the user signs in elsewhere all the time"))
 }
 
-// surelyBefore reports whether a login began before all sessions of the user were
-// ended, by more than clocks differ or by one clock.
-func (m *Manager) surelyBefore(l *Login, u *user, ended time.Time) bool {
-	earlier := ended.UnixMilli() - l.Started.UnixMilli()
-	return earlier > closeTimes.Milliseconds() || earlier > 0 && l.owner == m.ownerMark() && u.endedByThisClock(ended)
+// afterEnd compares when a login began with when all sessions of the user were ended: negative
+// for before, positive for after, 0 where the two are no further apart than clocks differ and not of one clock.
+func (m *Manager) afterEnd(l *Login, u *user, ended time.Time) int {
+	apart := time.Duration(l.Started.UnixMilli()-ended.UnixMilli()) * time.Millisecond
+	if apart.Abs() <= closeTimes && (l.owner != m.ownerMark() || !u.endedByThisClock(ended)) {
+		return 0
+	}
+	return cmp.Compare(apart, 0)
 }
 
 // mayFollow names what of the record may be newer than a sign-in, "" if nothing is:
 // the end of all sessions after the login began, or a grant saved after the exchange began.
-// A grant that was known here before needs no clock to be the older one.
-func (r *record) mayFollow(l *Login, began time.Time, known *snapshot) string {
+// A grant that was known here before needs no clock to be the older one. It fails with
+// [ErrSignedOutMeanwhile] where that end is surely the later.
+func (m *Manager) mayFollow(r *record, u *user, l *Login, began time.Time, known *snapshot) (string, error) {
 	if r.tombstone() {
-		if l.Started.After(r.Ended) {
-			return ""
+		switch order := m.afterEnd(l, u, r.Ended); {
+		case order < 0:
+			return "", ErrSignedOutMeanwhile
+		case order > 0:
+			return "", nil
 		}
-		return r.Ended.String()
+		return r.Ended.String(), nil
 	}
 	g := r.Grant
 	switch {
 	case g == nil || g.dead() || g.SavedAt.Before(began.Add(-closeTimes)):
-		return ""
-	case known != nil && known.readAt.Before(began) && g.same(known.record.grantOrNil()):
-		return ""
+		return "", nil
+	case known != nil && known.since.Before(began) && g.same(known.record.grantOrNil()):
+		return "", nil
 	}
-	return g.SignIn
+	return g.SignIn, nil
 }
 
 // addSession opens a session, of the record's own grant if that is to be kept.

@@ -17,10 +17,7 @@ const revokeTimeout = 5 * time.Second
 // and its token is revoked at Zoom if Zoom can be reached. A failed read or write
 // is a [*StoreError]: some of the sessions may be open still.
 func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
-	k, err := m.storedKeys(ctx) // who signs out must not stay signed in under a newer secret
-	if err == nil {
-		k, err = m.keysFor(ctx, k, cookies)
-	}
+	k, err := m.keysToLeave(ctx, cookies)
 	if err != nil {
 		return err
 	}

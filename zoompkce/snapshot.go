@@ -15,7 +15,8 @@ type snapshot struct {
 	record  *record
 	version string
 	key     keyID
-	readAt  time.Time
+	readAt  time.Time // when the call that told it was made
+	since   time.Time // when its version was first known here
 
 	// seq is the record's number, but never lower than that of an earlier
 	// snapshot of the user: a record that vanished, went back or was written by a
@@ -41,8 +42,11 @@ func (m *Manager) adopt(u *user, s *snapshot) {
 	seq, stored := s.seq, s.record
 	for {
 		old := u.current.Load()
-		if s.seq, s.record = seq, stored; !s.newerThan(old) {
+		if s.seq, s.record, s.since = seq, stored, time.Now(); !s.newerThan(old) {
 			return
+		}
+		if old != nil && s.version == old.version {
+			s.since = old.since
 		}
 		lost := u.lost(old, s)
 		switch {

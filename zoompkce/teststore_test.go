@@ -53,6 +53,9 @@ func (s *testStore) failAfter(op string, times int) {
 	s.add(storeRule{op: op, times: times, err: errStoreDown, after: true})
 }
 
+// pass lets operations be done before the next rule counts.
+func (s *testStore) pass(op string, times int) { s.add(storeRule{op: op, times: times}) }
+
 func (s *testStore) hang(op string) { s.add(storeRule{op: op, times: -1, delay: time.Hour}) }
 
 // hold stops the next operation before it is done, or after.

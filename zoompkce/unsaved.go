@@ -40,7 +40,7 @@ func (m *Manager) saveInBackground(u *user) {
 	begun := m.run(func(ctx context.Context) {
 		for pause := firstSavePause; ; pause = min(2*pause, maxSavePause) {
 			drained := sleep(ctx, pause) != nil
-			if m.trySaving(u) && m.memory.settled(u) {
+			if m.trySaving(u); m.memory.settled(u) {
 				return
 			}
 			if drained {
@@ -54,16 +54,15 @@ func (m *Manager) saveInBackground(u *user) {
 	}
 }
 
-func (m *Manager) trySaving(u *user) bool {
+// trySaving may fail: what is not saved then is unsaved still.
+func (m *Manager) trySaving(u *user) {
 	fresh := u.unsaved.Load()
 	if fresh == nil {
-		return true
+		return
 	}
-	_, err := m.saveGrant(context.Background(), u, fresh)
-	if errors.Is(err, errRefused) {
-		err = m.reviveUnsaved(u, fresh)
+	if _, err := m.saveGrant(context.Background(), u, fresh); errors.Is(err, errRefused) {
+		m.reviveUnsaved(u, fresh)
 	}
-	return err == nil
 }
 
 // keepUnsaved makes g the grant that is to be saved. It reports false where that of
@@ -118,8 +117,8 @@ var (
 	errSuperseded = errors.New("the grant was replaced by a later sign-in")
 	// errAsk means that only Zoom can tell which of two grants is the newer one.
 	errAsk = errors.New("which grant is the newer one has to be asked")
-	// errRefused means that Zoom does not take an access token whose time is not over:
-	// only the refresh token beside it can tell whether the grant has ended.
+	// errRefused means that Zoom takes neither grant's access token, and times are close:
+	// only the refresh token can tell whether the grant has ended.
 	errRefused = errors.New("the access token is refused")
 )
 
@@ -180,17 +179,20 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 				return errSuperseded
 			}
 			r.saveGrant(fresh, time.Now())
-			if !u.spending.Load() && !u.unsaved.Load().succeeds(fresh) {
-				m.memory.giveBack(r)
-			}
+			m.giveBack(u, r)
 			return nil
 		})
 		if !errors.Is(err, errAsk) {
 			return snap, err
 		}
-		if superseded, err := m.superseded(ctx, fresh, stored); err != nil {
+		if err := m.mayAsk(u, fresh); err != nil {
 			return nil, err
-		} else if superseded {
+		}
+		superseded, err := m.superseded(ctx, fresh, stored)
+		switch m.noteClient(err); {
+		case err != nil:
+			return nil, err
+		case superseded:
 			return snap, errSuperseded
 		}
 		asked = stored.SignIn
@@ -223,7 +225,10 @@ func (m *Manager) superseded(ctx context.Context, g, other *grant) (bool, error)
 	}
 	// Our token says nothing. That of the other may.
 	taken, err := m.takes(ctx, other)
-	return taken || apart > 0, err
+	if err == nil && !taken {
+		err = errRefused
+	}
+	return taken, err
 }
 
 // takes asks Zoom whether it takes the access token of a grant.

@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +100,30 @@ func TestUnsavedGrantIsSuperseded(t *testing.T) {
 			}
 			if n := w.live(); n != 1 {
 				w.Errorf("%d tokens live", n)
+			}
+		})
+	})
+	t.Run("by a sign-in that another clock calls older, when neither access token can tell any more", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			fresh := newBrowser()
+			l, code := p.begin(fresh, "ada")
+			gate := w.zoom.Hold(zoomtest.CallMe, zoomtest.After)
+			done := async(func() error { return p.finish(fresh, l, code) })
+			<-gate.Arrived()
+			b := q.signIn("ada")
+			q.ahead(-time.Minute)
+			w.store.fail("load", -1)
+			gate.Release()
+			if err := <-done; err == nil {
+				w.Fatal("signed in")
+			}
+			time.Sleep(2 * time.Hour)
+			w.store.heal()
+			time.Sleep(time.Minute)
+			q.works(b)
+			if n := p.state.UnsavedUsers(); n != 0 {
+				w.Errorf("%d users have unsaved tokens", n)
 			}
 		})
 	})
@@ -271,5 +296,72 @@ func TestPanicsAreErrors(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(10 * time.Second)
 		p.works(b)
+	})
+}
+
+// Two sign-ins cross, and the one that Zoom took for the earlier has the later time here. When nobody has
+// used them until their access tokens are over, the refresh token tells which of them has ended.
+func TestUnsavedGrantWhenAllTokensAreOver(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		old, lost := p.signIn("ada"), newBrowser()
+		gate := w.zoom.Hold(zoomtest.CallCode, zoomtest.After)
+		l, code := q.begin(lost, "ada")
+		done := async(func() error { return q.finish(lost, l, code) })
+		<-gate.Arrived()
+		b := p.signIn("ada")
+		time.Sleep(time.Second)
+		w.store.fail("any", -1)
+		w.zoom.Fail(zoomtest.CallMe, 2, zoomtest.Status(503, ""))
+		gate.Release()
+		if err := <-done; err == nil {
+			w.Error("signed in")
+		}
+		toExpiry()
+		w.store.heal()
+		time.Sleep(time.Minute)
+		if n := q.state.UnsavedUsers(); n != 0 {
+			w.Errorf("tokens of %d users are not saved", n)
+		}
+		for _, at := range []*process{p, q} {
+			at.works(b)
+			at.works(old)
+		}
+	})
+}
+
+// While Zoom refuses the app itself one asks for all whose unsaved tokens only Zoom can judge, now and
+// then. Once the app is taken again nothing is lost.
+func TestUnsavedGrantsOfARefusedApp(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		var old []*browser
+		for i := range 20 {
+			id := "user" + strconv.Itoa(i)
+			w.zoom.AddUser(zoomtest.User{ID: id, AccountID: "acc"})
+			old = append(old, p.signIn(id))
+			b := newBrowser()
+			l, code := q.begin(b, id)
+			w.store.fail("swap", 1)
+			if q.finish(b, l, code) == nil {
+				w.Fatal("signed in")
+			}
+			w.zoom.RevokeAccessTokens(w.app.ClientID, id)
+		}
+		w.zoom.Fail(zoomtest.CallRefresh, -1, zoomtest.Status(400, `{"error":"invalid_client"}`))
+		time.Sleep(time.Minute)
+		w.zoom.ResetCounts()
+		time.Sleep(10 * time.Minute)
+		if n := w.zoom.Count(zoomtest.CallAny); n == 0 || n > 2*21 {
+			w.Errorf("%d calls in ten minutes", n)
+		}
+		w.zoom.Restore(zoomtest.CallRefresh)
+		time.Sleep(2 * time.Minute)
+		if n := q.state.UnsavedUsers(); n != 0 {
+			w.Errorf("tokens of %d users are not saved", n)
+		}
+		for _, b := range old {
+			p.served(b)
+		}
 	})
 }

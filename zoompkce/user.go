@@ -23,8 +23,8 @@ type user struct {
 
 	reading        atomic.Bool // ahead of time, in the background
 	readFailure    atomic.Pointer[failure]
-	refreshing     atomic.Bool // likewise
-	spending       atomic.Bool // a refresh token is on its way to Zoom
+	refreshing     atomic.Bool  // likewise
+	spending       atomic.Int32 // refresh tokens that are on their way to Zoom, or about to be
 	refreshFailure atomic.Pointer[failure]
 	seenLease      atomic.Pointer[seenLease]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
@@ -41,9 +41,10 @@ type user struct {
 	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
 	obf   atomic.Pointer[obfSlot]
 
-	mu      sync.Mutex
-	zaks    []*zakSlot
-	cookies []weak.Pointer[openedCookie] // those in memory
+	mu       sync.Mutex
+	zaks     []*zakSlot
+	cookies  []weak.Pointer[openedCookie] // those in memory
+	redeemed []time.Time                  // tickets for frames, of the last minute
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
@@ -90,10 +91,7 @@ func (u *user) grant(s *snapshot) *grant {
 func (u *user) newest() *grant { return u.grant(u.current.Load()) }
 
 // signedIn reports whether the user had a live grant when last looked at.
-func (u *user) signedIn() bool {
-	g := u.newest()
-	return g != nil && !g.dead()
-}
+func (u *user) signedIn() bool { return u.newest().lives() }
 
 // id is the user's id as far as it is in memory, for events.
 func (u *user) id() string {

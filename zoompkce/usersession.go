@@ -59,7 +59,7 @@ func (m *Manager) endLeft(u *user) {
 // held reports whether somebody holds a grant that lives.
 func (u *user) held(snap *snapshot, now time.Time, life sessionLife) bool {
 	g := u.grant(snap)
-	if g == nil || g.dead() {
+	if !g.lives() {
 		return false
 	}
 	r := snap.record

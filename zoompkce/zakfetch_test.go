@@ -158,6 +158,8 @@ func TestSignOutForgetsKeys(t *testing.T) {
 		p := w.process()
 		b := p.signIn("ada")
 		p.hasZAK(b, minute)
+		shared := zoompkce.OBFPolicy{MaxAge: time.Hour}
+		former := p.hasOBF(b, meeting, shared)
 		s := p.session(b)
 		if err := p.SignOut(ctx, b.header()); err != nil {
 			w.Fatal(err)
@@ -167,6 +169,9 @@ func TestSignOutForgetsKeys(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		w.calls(zoomtest.CallZAK, 1)
+		if p.hasOBF(p.signIn("ada"), meeting, shared) == former {
+			w.Error("the OBF token of the former session")
+		}
 	})
 }
 

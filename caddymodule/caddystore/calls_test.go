@@ -60,12 +60,46 @@ func TestHangingStorageHoldsNobodyLongerThanItsContext(t *testing.T) {
 
 		close(hang)
 		synctest.Wait()
-		if _, err := store.Swap(t.Context(), "zoom_pkce/1a2b3c4d/secret", "", nil, time.Time{}); err != nil {
-			t.Errorf("after it came back: %v", err)
+		for n := 1; n < 1000; n += 3 {
+			if _, err := store.Swap(t.Context(), storebench.Key(n), "", nil, time.Time{}); err != nil {
+				t.Errorf("record %d, after it came back: %v", n, err)
+			}
 		}
 		if len(storage.locks) != 0 {
 			t.Errorf("locks are left: %v", storage.locks)
 		}
+	})
+}
+
+// Locks that nobody gives back hold up who changes records, and not who reads them.
+func TestChangesThatHangLeaveRoomForReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := newMemStorage()
+		locked := make(chan struct{})
+		storage.before = func(operation, _ string) error {
+			if operation == "lock" {
+				<-locked
+			}
+			return nil
+		}
+		store := newOtherProcess(storage)
+		var group sync.WaitGroup
+		for n := range 200 {
+			group.Go(func() { store.Swap(t.Context(), storebench.Key(n), "", nil, time.Time{}) })
+		}
+		synctest.Wait()
+		began := time.Now()
+		if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, zoompkce.ErrNotFound) {
+			t.Errorf("load: %v", err)
+		}
+		if _, _, err := store.List(t.Context(), storebench.App, ""); err != nil {
+			t.Errorf("list: %v", err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("took %v", took)
+		}
+		close(locked)
+		group.Wait()
 	})
 }
 

@@ -38,10 +38,8 @@ func newEnvelope(value []byte, expires time.Time) envelope {
 
 func (e envelope) marshal() []byte {
 	head := fmt.Appendf(nil, "%s %s %d ", envelopeMark, e.version, e.expires)
-	data := make([]byte, 0, len(head)+9+len(e.value))
-	data = append(data, head...)
-	data = fmt.Appendf(data, "%08x\n", envelopeSum(head, e.value))
-	return append(data, e.value...)
+	head = fmt.Appendf(head, "%08x\n", envelopeSum(head, e.value))
+	return append(head, e.value...)
 }
 
 func parseEnvelope(data []byte) (envelope, error) {

@@ -2,7 +2,10 @@ package caddystore
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
@@ -18,24 +21,36 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	}
 }
 
+// What lies in storages today can be read by later versions.
+func TestEnvelopeOfToday(t *testing.T) {
+	const stored = "zoom_pkce/1 00112233445566778899aabbccddeeff 1800000000123 4fc2f41a\nsealed"
+	e, err := parseEnvelope([]byte(stored))
+	if err != nil || e.version != "00112233445566778899aabbccddeeff" || e.expires != 1_800_000_000_123 || string(e.value) != "sealed" {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	if got := string(e.marshal()); got != stored {
+		t.Errorf("wrote %q", got)
+	}
+}
+
 func TestEnvelopeExpiry(t *testing.T) {
-	for name, test := range map[string]struct {
-		expires time.Time
-		expired bool
-	}{
-		"never":              {time.Time{}, false},
-		"in an hour":         {time.Now().Add(time.Hour), false},
-		"a second ago":       {time.Now().Add(-time.Second), true},
-		"in 1970":            {time.Unix(0, 0), true},
-		"before the Beatles": {time.Unix(-1e9, 0), true},
-	} {
-		t.Run(name, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, test := range map[string]struct {
+			expires time.Time
+			expired bool
+		}{
+			"never":              {time.Time{}, false},
+			"in a millisecond":   {time.Now().Add(time.Millisecond), false},
+			"now":                {time.Now(), true},
+			"in 1970":            {time.Unix(0, 0), true},
+			"before the Beatles": {time.Unix(-1e9, 0), true},
+		} {
 			e := newEnvelope(nil, test.expires)
 			if e.expired() != test.expired || (e.live() == "") != test.expired {
-				t.Errorf("expired: %v, live: %q", e.expired(), e.live())
+				t.Errorf("%s: expired: %v, live: %q", name, e.expired(), e.live())
 			}
-		})
-	}
+		}
+	})
 }
 
 // A record whose expiry was damaged must not look expired: what is expired is
@@ -56,6 +71,11 @@ func TestEnvelopeNoticesAnyDamagedByte(t *testing.T) {
 	}
 	if _, err := parseEnvelope(append(data, 0)); !errors.Is(err, storecall.ErrDamaged) {
 		t.Errorf("with a byte too many: %v", err)
+	}
+	// Nor may one whose sum is right, and whose expiry is none.
+	head := "zoom_pkce/1 " + strings.Repeat("0", 32) + " soon "
+	if _, err := parseEnvelope(fmt.Appendf(nil, "%s%08x\nx", head, envelopeSum([]byte(head), []byte("x")))); !errors.Is(err, storecall.ErrDamaged) {
+		t.Errorf("with a word for its expiry: %v", err)
 	}
 }
 

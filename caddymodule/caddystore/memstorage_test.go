@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -107,6 +108,7 @@ func (m *memStorage) List(_ context.Context, dir string, _ bool) (keys []string,
 			keys = append(keys, key)
 		}
 	}
+	slices.Sort(keys) // as files are
 	return keys, nil
 }
 

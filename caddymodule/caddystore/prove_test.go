@@ -10,9 +10,9 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
 )
 
-// What a sign-in asks before it spends a code: whether both halves of a swap work.
+// What a sign-in asks before it spends a code: whether all parts of a swap work.
 func TestProveFailsWhereSwapsDo(t *testing.T) {
-	for _, broken := range []string{"lock", "store"} {
+	for _, broken := range []string{"lock", "store", "load"} {
 		t.Run(broken, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				storage := newMemStorage()
@@ -45,28 +45,32 @@ func TestProveFailsWhereSwapsDo(t *testing.T) {
 	}
 }
 
-// A disk that filled up since the last change is noticed by the next proof.
+// A disk that filled up since the last change is noticed by the next proof; the lock of
+// that change is proof of locks for a while.
 func TestProveWritesEachTime(t *testing.T) {
-	storage := newMemStorage()
-	store := newOtherProcess(storage)
-	put(t, store, storebench.Key(1), time.Now().Add(time.Hour))
-	stored, locked := storage.count("store"), storage.count("lock")
-	for range 3 {
-		if err := store.Prove(t.Context(), storebench.Key(2), []byte("trial"), time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		storage := newMemStorage()
+		store := newOtherProcess(storage)
+		put(t, store, storebench.Key(1), time.Now().Add(time.Hour))
+		for n, test := range []struct {
+			after time.Duration
+			locks int
+		}{{0, 0}, {lockProof, 0}, {1, 1}, {lockProof, 0}, {1, 1}} {
+			time.Sleep(test.after)
+			stored, locked := storage.count("store"), storage.count("lock")
+			if err := store.Prove(t.Context(), storebench.Key(2), []byte("trial"), time.Now().Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			if stored, locked = storage.count("store")-stored, storage.count("lock")-locked; stored != 1 || locked != test.locks {
+				t.Errorf("proof %d: %d writes and %d locks, want 1 and %d", n, stored, locked, test.locks)
+			}
 		}
-	}
-	if n := storage.count("store") - stored; n != 3 {
-		t.Errorf("%d writes, want 3", n)
-	}
-	if n := storage.count("lock") - locked; n != 0 {
-		t.Errorf("%d locks beside that of the change before", n)
-	}
-	value, version, err := store.Load(t.Context(), storebench.Key(2))
-	if err != nil || string(value) != "trial" {
-		t.Fatalf("got %q, %v", value, err)
-	}
-	if _, err := store.Swap(t.Context(), storebench.Key(2), version, []byte("mine"), time.Time{}); err != nil {
-		t.Errorf("what was written is no record: %v", err)
-	}
+		value, version, err := store.Load(t.Context(), storebench.Key(2))
+		if err != nil || string(value) != "trial" {
+			t.Fatalf("got %q, %v", value, err)
+		}
+		if _, err := store.Swap(t.Context(), storebench.Key(2), version, []byte("mine"), time.Time{}); err != nil {
+			t.Errorf("what was written is no record: %v", err)
+		}
+	})
 }

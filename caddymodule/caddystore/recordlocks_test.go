@@ -37,12 +37,15 @@ func TestRecordLocksExclude(t *testing.T) {
 func TestRecordLocksOfOtherKeysAreFree(t *testing.T) {
 	locks := newRecordLocks()
 	release, _ := locks.lock(t.Context(), "a")
-	defer release()
 	other, err := locks.lock(t.Context(), "b")
 	if err != nil {
 		t.Fatal(err)
 	}
 	other()
+	release()
+	if len(locks.locks) != 0 {
+		t.Errorf("%d locks are left that nobody uses", len(locks.locks))
+	}
 }
 
 func TestRecordLocksGiveUpWithTheContext(t *testing.T) {

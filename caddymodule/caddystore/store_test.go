@@ -116,9 +116,7 @@ func TestStorageTroubleIsNotAbsence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			storage := newMemStorage()
 			store := newOtherProcess(storage)
-			if _, err := store.Swap(t.Context(), storebench.Key(1), "", []byte("precious"), time.Time{}); err != nil {
-				t.Fatal(err)
-			}
+			version := put(t, store, storebench.Key(1), time.Time{})
 			before := string(storage.files[storebench.Key(1)])
 			storage.before = func(operation, _ string) error {
 				if operation == "load" || operation == "list" {
@@ -129,11 +127,16 @@ func TestStorageTroubleIsNotAbsence(t *testing.T) {
 			if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, trouble) || errors.Is(err, zoompkce.ErrNotFound) {
 				t.Errorf("load: %v", err)
 			}
-			if _, err := store.Swap(t.Context(), storebench.Key(1), "", []byte("over"), time.Time{}); !errors.Is(err, trouble) || errors.Is(err, zoompkce.ErrConflict) {
-				t.Errorf("swap: %v", err)
+			for _, old := range []string{"", version} {
+				if _, err := store.Swap(t.Context(), storebench.Key(1), old, []byte("over"), time.Time{}); !errors.Is(err, trouble) || errors.Is(err, zoompkce.ErrConflict) {
+					t.Errorf("swap from %q: %v", old, err)
+				}
 			}
 			if _, _, err := store.List(t.Context(), storebench.App, ""); !errors.Is(err, trouble) {
 				t.Errorf("list: %v", err)
+			}
+			if removed, err := store.SweepShard(t.Context(), storebench.App+"01/"); removed != 0 || !errors.Is(err, trouble) {
+				t.Errorf("sweep: %d, %v", removed, err)
 			}
 			if string(storage.files[storebench.Key(1)]) != before {
 				t.Error("the record was overwritten")

@@ -29,7 +29,7 @@ func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires
 	next := newEnvelope(value, expires)
 	err := s.change(ctx, key,
 		func(stored envelope) bool { return stored.live() == old },
-		func(ctx context.Context) error { return s.storage.Store(ctx, key, next.marshal()) })
+		func(ctx context.Context) error { return storecall.Sent(s.storage.Store(ctx, key, next.marshal())) })
 	if err != nil {
 		return "", fmt.Errorf("saving %s: %w", key, err)
 	}
@@ -41,7 +41,7 @@ func (s *Store) remove(ctx context.Context, key string) error {
 	err := s.change(ctx, key, envelope.expired,
 		func(ctx context.Context) error { return s.storage.Delete(ctx, key) })
 	if err != nil {
-		return fmt.Errorf("removing %s: %w", key, err)
+		return fmt.Errorf("sweeping %s: %w", key, err)
 	}
 	return nil
 }
@@ -82,38 +82,40 @@ func (s *Store) compareAndApply(ctx context.Context, key string, wanted func(env
 		if !wanted(before) {
 			return zoompkce.ErrConflict
 		}
-		applied, err := s.locked(ctx, key, before, wanted, apply)
-		if applied || err != nil {
+		if err := s.locked(ctx, key, before, wanted, apply); !errors.Is(err, errReplaced) {
 			return err
 		}
 	}
 	return zoompkce.ErrConflict
 }
 
-// locked takes the storage lock that goes with before. It answers false if the
+// errReplaced means that a lock is not that of the record any longer.
+var errReplaced = errors.New("record was replaced before it was locked")
+
+// locked takes the storage lock that goes with before. It fails with errReplaced if the
 // record was replaced until it had it.
-func (s *Store) locked(ctx context.Context, key string, before envelope, wanted func(envelope) bool, apply func(context.Context) error) (applied bool, err error) {
+func (s *Store) locked(ctx context.Context, key string, before envelope, wanted func(envelope) bool, apply func(context.Context) error) error {
 	name := lockName(key, before)
 	if err := s.lock(ctx, name); err != nil {
-		return false, err
+		return err
 	}
 	defer s.unlock(context.WithoutCancel(ctx), name)
 	if err := ctx.Err(); err != nil {
-		return false, err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveLimit)
 	defer cancel()
 	now, err := s.read(ctx, key)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if now.version != before.version {
-		return false, nil
+		return errReplaced
 	}
 	if !wanted(now) {
-		return false, zoompkce.ErrConflict
+		return zoompkce.ErrConflict
 	}
-	return true, apply(ctx)
+	return apply(ctx)
 }
 
 func (s *Store) lock(ctx context.Context, name string) error {

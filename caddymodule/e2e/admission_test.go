@@ -133,7 +133,8 @@ func TestHeaderNames(t *testing.T) {
 		}
 	}
 	got = b.open("/", "Authorization", "Bearer mine", "X-User", "user-bob",
-		"X-Zoom-User-Id", "user-bob", "X-Zoom-Zak", "mine", "X-Zoom-User-Email", "bob@example.com").received(t).Header
+		"X-Zoom-User-Id", "user-bob", "X-Zoom-Zak", "mine", "X-Zoom-User-Email", "bob@example.com",
+		"X-Zoom-Client-Id", "cli").received(t).Header
 	for name := range got {
 		if strings.HasPrefix(name, "X-Zoom") {
 			t.Errorf("the client's %s got through: its name is another here, or it is off", name)

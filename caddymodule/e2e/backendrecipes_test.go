@@ -35,18 +35,16 @@ var signingRecipes = map[string]struct{ command, file, before, after string }{
 // The recipes sign URLs that count, in each of its languages, and for user ids that
 // have to be encoded, as those of Zoom often have.
 func TestSigningRecipes(t *testing.T) {
-	recipes, err := os.ReadFile("../../examples/README.md")
+	recipes, err := os.ReadFile("../../caddymodule/BACKEND.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(recipes), "\n### Servers of the app\n")
-	section, _, _ = strings.Cut(section, "\n### ")
 	w := newWorld(t)
 	w.load(w.site(backendOptions()))
 	w.browser().signIn("/", "user-ada")
 	for language, recipe := range signingRecipes {
 		t.Run(language, func(t *testing.T) {
-			code := regexp.MustCompile("(?s)\n```" + language + "\n(.*?)\n```\n").FindStringSubmatch(section)
+			code := regexp.MustCompile("(?s)\n```" + language + "\n(.*?)\n```\n").FindSubmatch(recipes)
 			if code == nil {
 				t.Fatal("there is no such recipe")
 			}
@@ -54,7 +52,7 @@ func TestSigningRecipes(t *testing.T) {
 				testkit.Missing(t, "there is no "+recipe.command)
 			}
 			file := filepath.Join(t.TempDir(), recipe.file)
-			if err := os.WriteFile(file, []byte(recipe.before+code[1]+"\n"+recipe.after), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(recipe.before+string(code[1])+"\n"+recipe.after), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			signed := func(path string, parameters map[string]string) string {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 )
@@ -268,5 +269,30 @@ func TestMetadataAndPreflights(t *testing.T) {
 		if a := b.fetch(http.MethodGet, "/zoom_pkce/"+endpoint); a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s without programs: %d", endpoint, a.StatusCode)
 		}
+	}
+}
+
+// Caddy logs Authorization where it is told to log credentials: the tokens of programs are
+// no more to be read there than what they open.
+func TestProgramTokensStayOutOfAccessLogs(t *testing.T) {
+	w := newWorld(t)
+	told := strings.Replace(w.site(programOptions), "auto_https off", "auto_https off\n\tservers {\n\t\tlog_credentials\n\t}", 1)
+	w.load(strings.Replace(told, "level DEBUG", "level DEBUG\n\t\tformat zoom_pkce", 1))
+	b := w.browser()
+	b.consentAndReturn("/", "user-ada")
+	p := w.program().signedInBy(b)
+	shown := func() bool {
+		p.wantUser("user-ada")
+		logs, err := os.ReadFile(w.logs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(logs), p.access)
+	}
+	if shown() {
+		t.Error("the log shows the token")
+	}
+	if w.load(told); !shown() {
+		t.Error("this test sees nothing")
 	}
 }

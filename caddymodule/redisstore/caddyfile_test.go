@@ -47,7 +47,9 @@ func TestRedisStoreCaddyfileMistakes(t *testing.T) {
 	for name, test := range map[string]struct{ input, err string }{
 		"no URL":           {"redis", "wrong argument count for redis"},
 		"unknown":          {"redis redis://a {\n pool_size 5\n}", "unrecognized redis store subdirective 'pool_size'"},
-		"no value":         {"redis redis://a {\n username\n}", "wrong argument count for username"},
+		"no user name":     {"redis redis://a {\n username\n}", "wrong argument count for username"},
+		"no master":        {"redis redis://a {\n master_name\n}", "wrong argument count for master_name"},
+		"no CA":            {"redis redis://a {\n tls_ca\n}", "wrong argument count for tls_ca"},
 		"a split password": {"redis redis://a {\n password top hunter2\n}", "wrong argument count for password"},
 		"twice":            {"redis redis://a {\n password hunter2\n password hunter2\n}", "password already specified"},
 		"neither":          {"redis redis://a {\n cluster maybe\n}", "cluster takes on or off"},

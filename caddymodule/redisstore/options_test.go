@@ -99,6 +99,8 @@ func TestRedisOptionsMistakes(t *testing.T) {
 		"another scheme":  {Store{URLs: []string{"http://hunter2@a"}}, "urls: is not like redis://"},
 		"a path":          {Store{URLs: []string{"redis://a/hunter2"}}, "urls: is not like redis://"},
 		"parameters":      {Store{URLs: []string{"rediss://a?skip_verify=true&x=hunter2"}}, "urls: has parameters"},
+		"db elsewhere":    {Store{URLs: []string{"redis://a?db=3"}}, "urls: has parameters"},
+		"the second, too": {Store{URLs: []string{"hunter2://a", "http://hunter2@b"}}, "urls (number 2): is not like redis://"},
 		"unset variable":  {Store{URLs: []string{"redis://a"}, Password: "{env.TEST_REDIS_UNSET}"}, "password: placeholder {env.TEST_REDIS_UNSET} is empty"},
 		"password braces": {Store{URLs: []string{"redis://a"}, Password: "x{hunter2}y"}, "password: braces"},
 		"twice":           {Store{URLs: []string{"redis://:hunter2@a"}, Password: "hunter2"}, "stand in the URL too"},
@@ -116,6 +118,9 @@ func TestRedisOptionsMistakes(t *testing.T) {
 			}
 			if strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("the error tells a secret: %v", err)
+			}
+			if provisioned := test.store.Provision(caddy.Context{}); provisioned == nil || provisioned.Error() != err.Error() {
+				t.Errorf("provisioned: %v", provisioned)
 			}
 		})
 	}

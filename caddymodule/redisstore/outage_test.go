@@ -30,7 +30,10 @@ func TestRedisDownAndBack(t *testing.T) {
 	if _, err := store.Swap(t.Context(), storebench.Key(1), "", nil, time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
 		t.Errorf("swap: %v", err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if keys, _, err := store.List(t.Context(), storebench.App, ""); err == nil {
+		t.Errorf("list: %q", keys)
+	}
+	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("it took %v to see that nobody listens", took)
 	}
 	server.Restart(t)
@@ -87,6 +90,31 @@ func TestRedisThatHangs(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
+	}
+}
+
+// A user waits for three tries, each on a connection of its own.
+func TestRedisThatHangsUp(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var tries atomic.Int32
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			tries.Add(1)
+			_, _ = conn.Read(make([]byte, 1))
+			conn.Close()
+		}
+	}()
+	store := openRedis(t, &Store{URLs: []string{"redis://" + listener.Addr().String()}})
+	if _, _, err := store.Load(t.Context(), storebench.Key(1)); err == nil || tries.Load() != 3 {
+		t.Errorf("%v after %d tries", err, tries.Load())
 	}
 }
 
@@ -147,8 +175,13 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 		}
 	}
 	proxy.lose.Store(&overtake)
-	if _, err := store.Swap(t.Context(), storebench.Key(1), next, []byte("four"), time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
+	if _, err := store.Swap(t.Context(), storebench.Key(1), next, []byte("four"), time.Time{}); err != nil {
 		t.Errorf("a swap that was done and overtaken: %v", err)
+	}
+	proxy.lose.Store(new(func() { overtake(); overtake() }))
+	next = loadVersion(t, store)
+	if _, err := store.Swap(t.Context(), storebench.Key(1), next, []byte("four"), time.Time{}); err == nil || errors.Is(err, zoompkce.ErrConflict) {
+		t.Errorf("a swap that was done and overtaken twice: %v", err)
 	}
 	// What was never done is one, also on a server that does not know the script yet.
 	server.Do(t, "script", "flush")
@@ -159,11 +192,58 @@ func TestRedisLostAnswerIsNoConflict(t *testing.T) {
 	}
 }
 
-// lossyProxy stands before a server and can lose the answer to one script. What it is
-// told to do then comes before the client hears of it.
+// What was sent twice and never done, because of a node that did not take it, is a conflict.
+func TestRedisConflictAfterARefusal(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := startLossyProxy(t, "127.0.0.1:"+server.Port)
+	store := openRedis(t, &Store{URLs: []string{"redis://" + proxy.addr}})
+	storebench.Works(t, store)
+	former := loadVersion(t, store)
+	if _, err := store.Swap(t.Context(), storebench.Key(1), former, []byte("three"), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	for key, version := range map[string]string{storebench.Key(1): former, storebench.Key(2): ""} {
+		if version == "" {
+			if _, err := store.Swap(t.Context(), key, "", []byte("one"), time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		proxy.refuse.Store(new("-LOADING Redis is loading the dataset in memory\r\n"))
+		if _, err := store.Swap(t.Context(), key, version, []byte("four"), time.Time{}); !errors.Is(err, zoompkce.ErrConflict) {
+			t.Errorf("from %q: %v", version, err)
+		}
+		if proxy.refuse.Load() != nil {
+			t.Error("nothing was refused: nothing was tested")
+		}
+	}
+}
+
+// Whose answer was lost, and who reached nobody afterwards, may have changed the record: a failed dial
+// would say that nothing was sent.
+func TestRedisGoneAfterALostAnswer(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := startLossyProxy(t, "127.0.0.1:"+server.Port)
+	store := openRedis(t, &Store{URLs: []string{"redis://" + proxy.addr}})
+	storebench.Works(t, store)
+	version := loadVersion(t, store)
+	proxy.lose.Store(new(func() { proxy.listener.Close() }))
+	_, err := store.Swap(t.Context(), storebench.Key(1), version, []byte("three"), time.Time{})
+	if err == nil || errors.As(err, new(*net.OpError)) {
+		t.Errorf("%v", err)
+	}
+	other := openRedis(t, &Store{URLs: []string{server.URL()}})
+	if value, _, err := other.Load(t.Context(), storebench.Key(1)); err != nil || string(value) != "three" {
+		t.Errorf("%q, %v: nothing was tested", value, err)
+	}
+}
+
+// lossyProxy stands before a server and can lose the answer to one script, or refuse it. What it is
+// told to do when an answer is lost comes before the client hears of it.
 type lossyProxy struct {
-	addr string
-	lose atomic.Pointer[func()]
+	addr     string
+	listener net.Listener
+	lose     atomic.Pointer[func()]
+	refuse   atomic.Pointer[string]
 }
 
 func startLossyProxy(t *testing.T, server string) *lossyProxy {
@@ -171,7 +251,7 @@ func startLossyProxy(t *testing.T, server string) *lossyProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &lossyProxy{addr: listener.Addr().String()}
+	p := &lossyProxy{addr: listener.Addr().String(), listener: listener}
 	var group sync.WaitGroup
 	t.Cleanup(group.Wait)
 	t.Cleanup(func() { listener.Close() })
@@ -205,6 +285,10 @@ func (p *lossyProxy) serve(client net.Conn, addr string) {
 			}
 			if bytes.Contains(request[:n], []byte("evalsha")) {
 				losing.Store(p.lose.Swap(nil))
+				if refused := p.refuse.Swap(nil); refused != nil {
+					_, _ = io.WriteString(client, *refused)
+					continue
+				}
 			}
 			if _, err := server.Write(request[:n]); err != nil {
 				return

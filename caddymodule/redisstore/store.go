@@ -89,11 +89,8 @@ func (s *Store) Provision(caddy.Context) error {
 // Cleanup closes the store and its connections.
 func (s *Store) Cleanup() error {
 	s.calls.Close()
-	if s.client == nil {
-		return nil
-	}
-	if err := s.client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
-		return fmt.Errorf("closing connections to redis: %w", err)
+	if s.client != nil {
+		_ = s.client.Close() // who ends it a second time, or cannot say goodbye, misses nothing
 	}
 	return nil
 }
@@ -110,25 +107,27 @@ const redisMark = "zoom_pkce/1 "
 const redisHead = len(redisMark) + 32 + 1
 
 // redisSwap compares and stores. Nothing can come between its steps. A client
-// that lost the answer sends it again: it then finds its own new version and
-// answers "done", or a later one, and nobody knows. How long the record lives is counted by Redis's clock alone.
+// that lost the answer, or was sent to another node, sends it again: it then finds its own
+// new version, or one that was put in the place of it, and answers "done"; one that was put in the
+// place of the version to find is a conflict. Of a later one nobody knows; what is
+// sent once is a conflict then, too. How long the record lives is counted by Redis's clock alone.
 //
 // KEYS[1] key; ARGV: version to find, new version, mark and value, milliseconds
 // to live, which are empty for ever and not positive for not at all.
 var redisSwap = redis.NewScript(`
 local stored = redis.call('GET', KEYS[1])
-local version = ''
+local version, before = '', ''
 if stored then
 	if string.sub(stored, 1, 12) ~= 'zoom_pkce/1 ' or string.sub(stored, 45, 45) ~= '\n' then
 		return 'damaged'
 	end
-	version = string.sub(stored, 13, 44)
-	if version == ARGV[2] then
+	version, before = string.sub(stored, 13, 44), string.sub(stored, 29, 44)
+	if version == ARGV[2] or before == string.sub(ARGV[2], 1, 16) then
 		return 'done'
 	end
 end
 if version ~= ARGV[1] then
-	return 'conflict'
+	return before == string.sub(ARGV[2], 17) and 'conflict' or 'changed'
 end
 if ARGV[4] == '' then
 	redis.call('SET', KEYS[1], ARGV[3])
@@ -160,7 +159,7 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 
 // Swap implements [zoompkce.Store].
 func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	version := &sentVersion{text: storecall.NewVersion()}
+	version := &sentVersion{text: nextVersion(old)}
 	stored := make([]byte, 0, redisHead+len(value))
 	stored = append(stored, redisMark+version.text+"\n"...)
 	stored = append(stored, value...)
@@ -176,13 +175,15 @@ func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires
 		}
 		return answer.Text()
 	})
-	switch {
+	switch sent := version.times.Load(); {
+	case err != nil && sent > 0:
+		err = storecall.Sent(err)
 	case err != nil:
 	case answer == "done":
 		return version.text, nil
-	case answer == "conflict" && version.times.Load() > 1:
+	case answer == "changed" && sent > 1:
 		err = errLost
-	case answer == "conflict":
+	case answer == "conflict" || answer == "changed":
 		err = zoompkce.ErrConflict
 	case answer == "damaged":
 		err = storecall.ErrDamaged
@@ -190,6 +191,14 @@ func (s *Store) Swap(ctx context.Context, key, old string, value []byte, expires
 		err = errors.New("unexpected answer of the script")
 	}
 	return "", fmt.Errorf("saving %s in redis: %w", key, err)
+}
+
+// nextVersion returns a version that tells which one it takes the place of: its second half is the
+// first one, which is random, of that, or zeros.
+func nextVersion(old string) string {
+	const half = 16
+	before := old + strings.Repeat("0", half)
+	return storecall.NewVersion()[:half] + before[:half]
 }
 
 // sentVersion is a version that counts how often the client has sent it.

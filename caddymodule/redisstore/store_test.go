@@ -13,6 +13,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/redistest"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storebench"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/storetest"
 )
@@ -123,7 +124,7 @@ func loadVersion(t *testing.T, store zoompkce.Store) string {
 func TestRedisOverTLS(t *testing.T) {
 	ca, cert, key := testCertificate(t)
 	server := redistest.Start(t, "--tls-cert-file", cert, "--tls-key-file", key,
-		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no")
+		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no", "--tls-protocols", "TLSv1.2")
 	url := "rediss://127.0.0.1:" + server.Port
 	storebench.Works(t, openRedis(t, &Store{URLs: []string{url}, TLSCA: ca}))
 
@@ -162,6 +163,21 @@ func TestRedisForeignKeyIsNotOverwritten(t *testing.T) {
 	}
 }
 
+func TestRedisDamagedRecord(t *testing.T) {
+	server := redistest.Start(t)
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
+	version := storecall.NewVersion()
+	for _, damaged := range []string{"zoom_pkce/1 garbage", "zoom_pkce/2 " + version + "\nx", "zoom_pkce/1 " + version + " x"} {
+		server.Do(t, "set", storebench.Key(1), damaged)
+		if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, storecall.ErrDamaged) {
+			t.Errorf("load of %q: %v", damaged, err)
+		}
+		if _, err := store.Swap(t.Context(), storebench.Key(1), version, nil, time.Time{}); !errors.Is(err, storecall.ErrDamaged) {
+			t.Errorf("swap of %q: %v", damaged, err)
+		}
+	}
+}
+
 func TestRedisForgottenScriptIsSentAgain(t *testing.T) {
 	server := redistest.Start(t)
 	store := openRedis(t, &Store{URLs: []string{server.URL()}})
@@ -169,6 +185,34 @@ func TestRedisForgottenScriptIsSentAgain(t *testing.T) {
 	server.Do(t, "script", "flush")
 	if _, err := store.Swap(t.Context(), storebench.Key(1), loadVersion(t, store), nil, time.Time{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A cursor means something to the server that gave it alone: on another one keys would be missed.
+func TestRedisListingOfAServerThatIsGone(t *testing.T) {
+	server := redistest.Start(t)
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
+	fill := func() {
+		for n := range 1000 {
+			server.Do(t, "set", storebench.Key(n), "")
+		}
+	}
+	fill()
+	_, first, err := store.List(t.Context(), storebench.App, "")
+	if err != nil || first == "" {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if _, second, err := store.List(t.Context(), storebench.App, first); err != nil || second == "" {
+		t.Fatalf("%q, %v", second, err)
+	}
+	server.Stop(t)
+	server.Restart(t)
+	fill()
+	if _, _, err := store.List(t.Context(), storebench.App, first); err == nil {
+		t.Error("a listing goes on at another server")
+	}
+	if _, next, err := store.List(t.Context(), storebench.App, ""); err != nil || next == "" {
+		t.Errorf("%q, %v", next, err)
 	}
 }
 

@@ -21,11 +21,20 @@ type target struct {
 	requests [][]byte
 }
 
+// browserHeaders are what Chromium sends with a page load of the same origin: what a
+// proxy's work is depends on how many headers there are.
+const browserHeaders = "Sec-Ch-Ua: \"Chromium\";v=\"148\", \"Not/A)Brand\";v=\"99\"\r\n" +
+	"Sec-Ch-Ua-Mobile: ?0\r\nSec-Ch-Ua-Platform: \"Linux\"\r\nUpgrade-Insecure-Requests: 1\r\n" +
+	"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/148.0.0.0 Safari/537.36\r\n" +
+	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n" +
+	"Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1\r\nSec-Fetch-Dest: document\r\n" +
+	"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n"
+
 // newTarget makes a request of each of the headers.
 func newTarget(addr string, headers ...string) target {
 	t := target{addr: addr}
 	for _, h := range headers {
-		t.requests = append(t.requests, []byte("GET /app HTTP/1.1\r\nHost: "+addr+"\r\nAccept: text/html\r\nUser-Agent: bench\r\n"+h+"\r\n"))
+		t.requests = append(t.requests, []byte("GET /app HTTP/1.1\r\nHost: "+addr+"\r\n"+browserHeaders+h+"\r\n"))
 	}
 	return t
 }

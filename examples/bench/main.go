@@ -4,8 +4,8 @@
 //
 // It has three parts; -only names those to measure, without it the first two.
 //
-//   - requests of a signed-in visitor: with all headers, against reverse_proxy that sets
-//     request headers of the same length; with identity alone, against reverse_proxy
+//   - requests of a signed-in visitor: with all headers, and with identity alone, against
+//     reverse_proxy that sets the same headers; with identity alone, against reverse_proxy
 //     alone; by a program's token, against the same by cookie; and what GOGC=200 changes
 //   - sign-ins, from the page load to the return, and the first requests after a restart,
 //     on files and, where there is a redis-server, on Redis

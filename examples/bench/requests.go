@@ -21,7 +21,7 @@ import (
 type contender struct {
 	name  string
 	env   []string
-	start func(ctx context.Context, r *rig, env []string) (site, string, error) // and the request's headers
+	start starter
 
 	site    site
 	target  target
@@ -29,40 +29,49 @@ type contender struct {
 	samples []sample
 }
 
+// starter starts a Caddy and tells with which header lines a request comes to it.
+type starter func(ctx context.Context, r *rig, env []string) (s site, headers string, err error)
+
 var moreMemory = []string{"GOGC=200"}
 
-// contenders are what is compared, in the order in which they are started: what the app
-// gets with all headers is what "the same bytes" are.
+// contenders are what is compared, in the order in which they are started.
 func contenders() []*contender {
-	var sameBytes []string
-	all := func(ctx context.Context, r *rig, env []string) (site, string, error) {
-		s, cookie, received, err := r.visited(ctx, env, "X-Zoom-Zak", program)
-		if len(sameBytes) == 0 {
-			sameBytes = requestHeaders(received)
-		}
-		return s, "Cookie: " + cookie + "\r\n", err
-	}
+	all, sameBytes := visitorAndTwin("X-Zoom-Zak", program)
+	identity, sameNames := visitorAndTwin("X-Zoom-User-Name", "zak off\nheaders {\naccess_token off\n}")
 	return []*contender{
 		{name: "reverse_proxy", start: startPlain},
 		{name: "all headers", start: all},
-		{name: "the same bytes", start: func(ctx context.Context, r *rig, env []string) (site, string, error) {
-			s, err := r.plain(ctx, env, sameBytes...)
-			return s, "", err
-		}},
-		{name: "identity alone", start: func(ctx context.Context, r *rig, env []string) (site, string, error) {
-			s, cookie, _, err := r.visited(ctx, env, "X-Zoom-User-Name", "zak off\nheaders {\naccess_token off\n}")
-			return s, "Cookie: " + cookie + "\r\n", err
-		}},
+		{name: "the same bytes", start: sameBytes},
+		{name: "identity alone", start: identity},
+		{name: "the same identity", start: sameNames},
 		{name: "all headers, bearer", start: startBearer},
 		{name: "reverse_proxy, GOGC=200", env: moreMemory, start: startPlain},
 		{name: "all headers, GOGC=200", env: moreMemory, start: all},
 	}
 }
 
+// visitorAndTwin are a Caddy with zoom_pkce and somebody signed in, who gets headers up to
+// last, and one that sets the same headers by request_header and knows nobody. The twin
+// needs the other to have started.
+func visitorAndTwin(last string, options ...string) (visitor, twin starter) {
+	var same []string
+	visitor = func(ctx context.Context, r *rig, env []string) (site, string, error) {
+		s, cookie, received, err := r.visited(ctx, env, last, options...)
+		same = requestHeaders(received)
+		return s, "Cookie: " + cookie + "\r\n", err
+	}
+	twin = func(ctx context.Context, r *rig, env []string) (site, string, error) {
+		s, err := r.plain(ctx, env, same...)
+		return s, "", err
+	}
+	return visitor, twin
+}
+
 // ratios are the pairs worth a comparison.
 var ratios = [][2]string{
 	{"all headers", "the same bytes"},
 	{"identity alone", "reverse_proxy"},
+	{"identity alone", "the same identity"},
 	{"all headers, bearer", "all headers"},
 	{"reverse_proxy, GOGC=200", "reverse_proxy"},
 	{"all headers, GOGC=200", "all headers"},

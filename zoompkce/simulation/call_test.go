@@ -23,6 +23,7 @@ type call struct {
 	asked  func()      // it was made, whatever comes of it
 	effect func(*call) // happens at the other end
 	heard  func(*call) // its maker has an answer, or an error
+	left   func(*call) // its maker has stopped to wait
 	lost   func(*call) // it took effect, and nobody has the answer
 
 	weather weather
@@ -73,6 +74,7 @@ func (w *world) wait(ctx context.Context, c *call) error {
 		return c.err
 	case <-ctx.Done():
 		c.gone.Store(true)
+		w.nudge()
 		return ctx.Err()
 	}
 }
@@ -123,8 +125,8 @@ func (w *world) collect() {
 	w.mu.Unlock()
 	slices.SortFunc(ended, func(a, b *op) int { return a.id - b.id })
 	for _, c := range w.calls {
-		if c.acted && c.gone.Load() {
-			c.loses()
+		if c.gone.Load() {
+			c.leaves()
 		}
 	}
 	for _, o := range ended {
@@ -197,6 +199,17 @@ func (w *world) proceed(c *call) {
 		w.note("%s: %s %s: %s", c.by, c.kind, w.called(c.on), c.outcome(heard))
 	}
 	close(c.done)
+}
+
+// leaves tells once that its maker waits no longer.
+func (c *call) leaves() {
+	if c.left != nil {
+		c.left(c)
+		c.left = nil
+	}
+	if c.acted {
+		c.loses()
+	}
 }
 
 // loses tells once that nobody has the answer.

@@ -22,8 +22,8 @@ const (
 )
 
 // presentedOnce is invariant 1: no refresh token is presented again once Zoom
-// has taken it, except where nobody has the answer, or nobody could save it for
-// as long as a lease lasts.
+// has taken it, except where nobody has the answer, or who has it could not save it until its
+// lease was over.
 func (w *world) presentedOnce(c *call, spent token) {
 	const invariant = "1: a refresh token is presented once"
 	by, g, next := c.by, spent.grant, spent.serial+1
@@ -33,12 +33,12 @@ func (w *world) presentedOnce(c *call, spent token) {
 	case c.gone.Load(): // it was presented long ago, and got there late
 	case g.over != "": // who ends a grant may have to refresh it to revoke it
 	case after.lost: // whoever was to get it cannot tell that it was spent, and gives the lease back
-	case after.to.killed.Load() && time.Since(after.at) >= leaseLife-zoomTimeout: // it was taken before the token was presented
 	case g.user.wentBack.After(after.at.Add(-zoomTimeout)): // the lease was forgotten
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)
-	case g.saved < next && time.Since(after.at) >= leaseLife:
-	case w.plan.skewed && time.Since(after.at) >= leaseDoubt: // the lease is over by another clock
+	case (after.to.killed.Load() || g.saved < next) && !c.made.Before(after.leased):
+	case w.plan.skewed && c.made.Sub(after.leased) >= leaseDoubt-leaseLife: // the lease was over by another clock
+	case w.plan.skewed && c.made.Sub(knows.leased) < zoomTimeout && after.at.Sub(knows.leased) >= leaseDoubt: // so was its own, on the way
 	case g.saved >= next && g.user.wentBack.After(after.savedAt):
 	default:
 		w.breaks(invariant, "%s presents the refresh token of %s, which %s has spent", by, spent, after.to)
@@ -59,15 +59,16 @@ func (w *world) newestGrantKept(u *user) {
 		return
 	}
 	since := is.heard
-	if v := w.store.ofUser(u); v != nil && v.Grant != nil {
+	v := w.store.ofUser(u)
+	if v != nil && v.Grant != nil {
 		switch stored := w.zoom.tokens[v.Grant.AccessToken]; {
 		case stored == t && v.Grant.DeadAt.IsZero():
 			return
 		case stored == t:
 			w.breaks(invariant, "%s is marked as dead, and Zoom takes it", t)
-		case w.plan.skewed && stored.grant != t.grant && time.Now().After(is.expires):
-			return // Zoom cannot be asked any more, and clocks decide
 		}
+	} else if is.to.known[u].foundNone.After(is.heard) {
+		return // nobody has a session that lives by it: it is revoked, if Zoom can be reached
 	}
 	by := is.to
 	if t.grant.saved >= t.serial {
@@ -80,20 +81,37 @@ func (w *world) newestGrantKept(u *user) {
 		}
 		since = by.known[u].readAt
 	}
-	if refused := by.known[u].refused; refused.After(since) {
-		since = refused
-	}
-	if failed := by.known[u].failed; failed.After(since) {
-		since = failed
-	}
-	for _, until := range []time.Time{w.store.readOnly, w.store.down, w.wellSince} { // what hung until all was well has to time out
-		if until.After(since) {
-			since = until
-		}
+	if hindered := by.hindered(u, v, is); hindered.After(since) {
+		since = hindered
 	}
 	if time.Since(since) > saveGrace {
 		w.breaks(invariant, "%s was given to %s %v ago, and the store has %s", t, is.to, time.Since(is.at), w.describe(w.store.ofUser(u)))
 	}
+}
+
+// hindered is when something was last in the way of a process that has tokens to save. It tries
+// again within saveGrace.
+func (i *incarnation) hindered(u *user, v *view, is issue) (last time.Time) {
+	k := i.known[u]
+	reasons := []time.Time{k.refused, k.failed, i.store.readOnly, i.store.down, i.wellSince} // what hung until all was well has to time out
+	if is.refused {
+		// They have to be refreshed first, and another's lease stands until it is over by this one's clock.
+		if u.freed.owner != i.owner {
+			reasons = append(reasons, u.freed.at)
+		}
+		if v != nil && v.Lease != nil && v.Lease.Owner != i.owner {
+			over := v.Lease.Deadline.Add(leaseDoubt - i.process.ahead)
+			reasons = append(reasons, earlier(over, time.Now()))
+		}
+	}
+	return slices.MaxFunc(reasons, time.Time.Compare)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // forgotten reports whether the store went back past a token and a process that knew it cannot tell

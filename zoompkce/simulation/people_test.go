@@ -24,6 +24,10 @@ type user struct {
 	locked   bool      // the secret of the record may have been lost, and nobody has sealed it anew
 	ended    time.Time // when somebody last ended all sessions, as far as is known
 	ending   int       // who is about to
+	freed    struct {  // when a lease last ended before its time, or was taken over
+		at    time.Time
+		owner string
+	}
 }
 
 // session is a signed-in browser, as the world knows it.
@@ -38,6 +42,7 @@ type session struct {
 	doomed  string    // why it may end or have ended
 	ended   time.Time // when it was over for good, zero while it is not
 	endedBy *incarnation
+	dropped bool // with its dead grant: who ends the user then does not see it
 }
 
 // doom notes that the world did what may end all sessions of the user that were
@@ -86,9 +91,28 @@ func (u *user) mayHaveEnded(why string) {
 
 func (u *user) endSessions(by *incarnation, before time.Time) {
 	for _, s := range u.sessions {
-		if s.opened.Before(before) {
+		switch {
+		case !s.opened.Before(before):
+		case s.dropped:
+			s.end(nil)
+		default:
 			s.end(by)
 		}
+	}
+}
+
+// drop notes that a sign-in has taken the sessions of a grant that died long ago out of the record.
+func (u *user) drop(was, is *view) {
+	for _, s := range was.Sessions {
+		if slices.Contains(is.Sessions, s) {
+			return
+		}
+	}
+	if len(is.Programs) > 0 {
+		return
+	}
+	for _, s := range u.sessions {
+		s.dropped = true
 	}
 }
 

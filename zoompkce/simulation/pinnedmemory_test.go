@@ -86,5 +86,21 @@ func TestPinnedMemory(t *testing.T) {
 			{76, 138894823, turn, [3]uint32{3757242445, 2274835380, 4010790709}, true},
 			{79, 466305, redeem, [3]uint32{1621131681, 4150820764, 3039385432}, true},
 		}},
+		"a reading that was sent before the exchange and answered after it tells of the newer grant": {seed: 1002342, climate: climate{generated: true, skewed: false, life: 20000000000, sync: 2000000000, users: 1, programs: false, store: trouble{tail: 0.18340796658140002, longest: 1000000000, fails: 0, drops: 0, conflict: 0.19052022925294015}, zoom: trouble{tail: 0.10641624637440283, longest: 1000000000, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{38, 60933307, signIn, [3]uint32{313895780, 3436762960, 427108396}, true},
+			{41, 46222086, signIn, [3]uint32{1524974358, 4137443472, 3283204653}, true},
+			{44, 53320087, signIn, [3]uint32{1430700606, 293956169, 4138432170}, true},
+			{45, 2787958, finish, [3]uint32{865421259, 2324717999, 938626065}, true},
+			{55, 27841295, finish, [3]uint32{2281104674, 3934811391, 1588125601}, true},
+			{57, 688578, signIn, [3]uint32{2462737656, 2215050964, 2151172344}, true},
+			{58, 23658105833, request, [3]uint32{1510574680, 1035976718, 685487990}, false},
+			{59, 45463316, request, [3]uint32{2812462169, 1935668551, 2461405059}, true},
+			{60, 3466639, finish, [3]uint32{2167535131, 298059326, 3886370709}, false},
+			{61, 143352989, finish, [3]uint32{1518338936, 2793282913, 53916796}, true},
+			{63, 3874523, finish, [3]uint32{4030367469, 3765110028, 970343563}, false},
+			{64, 9702428, finish, [3]uint32{2153934390, 781211465, 717716890}, true},
+			{65, 1169835, request, [3]uint32{918106268, 2845702529, 994983008}, false},
+			{66, 52755423, finish, [3]uint32{2132316063, 4125008919, 3368929350}, true},
+		}},
 	})
 }

@@ -32,18 +32,22 @@ type incarnation struct {
 	killed  atomic.Bool
 	state   *zoompkce.Memory
 	manager *served
+	owner   string // how it signs leases
 
 	known map[*user]knowledge
 }
 
 // knowledge is what a process was told of a user.
 type knowledge struct {
-	newest   token
-	at       time.Time
-	readFrom time.Time // when the last reading that was answered began
-	readAt   time.Time // when it was answered
-	failed   time.Time // when a reading was last not answered
-	refused  time.Time // when a write was last not taken
+	newest    token
+	at        time.Time
+	readFrom  time.Time // when the last reading that was answered began
+	readAt    time.Time // when it was answered
+	failed    time.Time // when a reading was last not answered
+	refused   time.Time // when a write was last not taken, or what a write needs had no answer
+	foundNone time.Time // when the last reading that found no grant began
+
+	leased time.Time // when it last took the lease
 
 	last      *view     // the record that was last heard of
 	seq       uint64    // the highest number of one
@@ -221,6 +225,9 @@ func (i *incarnation) hasRead(u *user, v *view, c *call) {
 	k := i.known[u]
 	if c.made.After(k.readFrom) {
 		k.readFrom, k.readAt = c.made, time.Now()
+	}
+	if v == nil || v.Grant == nil {
+		k.foundNone = c.made
 	}
 	k.count(u, v, c)
 	i.known[u] = k

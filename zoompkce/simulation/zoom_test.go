@@ -41,6 +41,7 @@ type grant struct {
 type issue struct {
 	to      *incarnation
 	at      time.Time
+	leased  time.Time // until when nobody else was to present the token before it
 	expires time.Time
 	refused bool // the access token, before its time
 	heard   time.Time
@@ -97,7 +98,7 @@ func (z *zoom) newest(u *user) token {
 
 func (z *zoom) issue(c *call, g *grant) []byte {
 	now := time.Now()
-	g.issues = append(g.issues, issue{to: c.by, at: now, expires: now.Add(z.life)})
+	g.issues = append(g.issues, issue{to: c.by, at: now, leased: c.by.leasedUntil(g.user), expires: now.Add(z.life)})
 	id := fmt.Sprintf("%s-%d-%d", g.user.name, g.number, g.serial)
 	access := "x." + base64.RawURLEncoding.EncodeToString([]byte(`{"uid":"`+g.user.name+`"}`)) + "." + id
 	z.tokens[access] = token{g, g.serial}
@@ -133,6 +134,7 @@ func (t *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 		act = func(c *call) (int, []byte) { return t.redeem(c, c.on) }
 	case form.Get("grant_type") == "refresh_token":
 		c.kind, c.on = "refresh", form.Get("refresh_token")
+		c.heard, c.left = t.saysNothing, t.saysNothing
 		act = func(c *call) (int, []byte) { return t.refresh(c, t.tokens[c.on]) }
 	case strings.HasSuffix(r.URL.Path, "/revoke"):
 		c.kind, c.on = "revoke", form.Get("token")
@@ -143,11 +145,7 @@ func (t *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 		act = func(c *call) (int, []byte) { return t.api(t.tokens[c.on], []byte(`{"token":"zak"}`)) }
 	default:
 		c.kind, c.on = "me", bearer
-		c.heard = func(c *call) {
-			if c.err != nil || c.weather.status != 0 {
-				t.by.hasNotSaved(t.tokens[c.on].grant.user)
-			}
-		}
+		c.heard, c.left = t.saysNothing, t.saysNothing
 		act = func(c *call) (int, []byte) {
 			owner := t.tokens[c.on]
 			return t.api(owner, owner.grant.user.me())
@@ -251,5 +249,12 @@ func (z *zoom) api(t token, body []byte) (int, []byte) {
 func (g *grant) end(why string) {
 	if g != nil && g.over == "" {
 		g.over = why
+	}
+}
+
+// saysNothing sees that a process has no answer of Zoom's to what it has to know before it saves.
+func (t *carrier) saysNothing(c *call) {
+	if c.err != nil || c.weather.status != 0 || c.gone.Load() {
+		t.by.hasNotSaved(t.tokens[c.on].grant.user)
 	}
 }

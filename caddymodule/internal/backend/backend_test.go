@@ -100,7 +100,7 @@ func TestBadCredentials(t *testing.T) {
 	})
 }
 
-// The recipes in examples/README.md sign like this; the signature was made by openssl.
+// The recipes in caddymodule/BACKEND.md sign like this; the signature was made by openssl.
 func TestSignatureOfAnotherImplementation(t *testing.T) {
 	bubble(t, func(w *world) {
 		const signature = "3444f4ab6ac9a9f1108f2c12ff17e8832ddea6b6480bc20a8a5b5b8864ab39d9"

@@ -117,6 +117,12 @@ func (r *Resolver) expand(v *Value) bool {
 		v.Text = text
 		return true
 	}
+	for _, source := range SourcePlaceholder.FindAllString(v.Raw, -1) {
+		if found, _ := r.Repl.GetString(strings.Trim(source, "{}")); found == "" {
+			r.Failf(v.Option, "placeholder %s is empty: the variable is not set or the file cannot be read", source)
+			return false
+		}
+	}
 	if !v.secret {
 		r.Fail(*v, "%w (only {env.*}, {file.*} and other global placeholders are known "+
 			"when the configuration loads)", err)
@@ -124,12 +130,6 @@ func (r *Resolver) expand(v *Value) bool {
 	}
 	// Caddy's error quotes what stood in the braces, which may be a piece of a
 	// literal secret.
-	for _, source := range SourcePlaceholder.FindAllString(v.Raw, -1) {
-		if found, _ := r.Repl.GetString(strings.Trim(source, "{}")); found == "" {
-			r.Failf(v.Option, "placeholder %s is empty: the variable is not set or the file cannot be read", source)
-			return false
-		}
-	}
 	r.Failf(v.Option, `braces read as a placeholder that does not exist; write them as \{ and \}, `+
 		`or put the secret into {env.NAME} or {file./path}`)
 	return false

@@ -31,7 +31,7 @@ func TestText(t *testing.T) {
 		"":                      {"", ""},
 		"plain":                 {"plain", ""},
 		"it is {env.CONF_TEST}": {"it is from the environment", ""},
-		"{env.CONF_EMPTY}":      {"", `name "{env.CONF_EMPTY}": `},
+		"{env.CONF_EMPTY}":      {"", "name: placeholder {env.CONF_EMPTY} is empty: the variable is not set or the file cannot be read"},
 		"{http.request.host}":   {"", "only {env.*}, {file.*} and other global placeholders are known"},
 		"{env.CONF_LINES}":      {"", `name "{env.CONF_LINES}": contains a line end, a control character or bytes that are not UTF-8`},
 		"tab\t":                 {"", "contains a line end"},

@@ -276,9 +276,11 @@ func TestBadConsentForms(t *testing.T) {
 // so that the answer arrives.
 func TestLengthOfForms(t *testing.T) {
 	w := newWorld(t)
+	cookie := w.browser()
 	for length, read := range map[int]int{64 << 10: 64 << 10, 64<<10 + 1: 64<<10 + 1, 1 << 20: 1 << 20, 9 << 20: 64<<10 + 1 + 2<<20} {
 		body := strings.NewReader("x=" + long(length-2))
 		r := formRequest("/", "")
+		r.Header.Set("Cookie", cookie)
 		r.Body = io.NopCloser(body)
 		w.visit(func(rw http.ResponseWriter) error { return w.Consent(rw, r) })
 		if long := errors.Is(w.refused, errLongForm); long != (length > 64<<10) || length-body.Len() != read {

@@ -5,11 +5,22 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
 // ErrBadForm means that a form did not come from the page it belongs to.
 var ErrBadForm = errors.New("this is not what the page sends")
+
+// readVisitorForm reads the form of a page of ours. Its error is [bodies.ErrBusy] or an
+// [ErrBadForm].
+func readVisitorForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	form, err := readForm(visitorBodies, w, r)
+	if err != nil && !errors.Is(err, bodies.ErrBusy) {
+		err = errors.Join(ErrBadForm, err)
+	}
+	return form, err
+}
 
 // The buttons of the consent page.
 const (
@@ -21,11 +32,11 @@ const (
 // in the sealed value of the form alone, which belongs to the session that saw the
 // page, and is checked once more: a client may have been taken out since.
 func (s *Server) Consent(w http.ResponseWriter, r *http.Request) error {
-	form, err := readForm(w, r)
-	if err != nil {
-		return s.Site.Refuse(w, r, errors.Join(ErrBadForm, err))
-	}
 	session, profile, err := s.Site.Visitor(w, r)
+	if err != nil {
+		return s.Site.Refuse(w, r, err)
+	}
+	form, err := readVisitorForm(w, r)
 	if err != nil {
 		return s.Site.Refuse(w, r, err)
 	}

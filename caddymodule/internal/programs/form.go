@@ -1,46 +1,47 @@
 package programs
 
 import (
-	"io"
+	"errors"
 	"mime"
 	"net/http"
 	"net/url"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 )
 
-// maxForm bounds what is read of a form, and maxDiscarded what is read and
-// forgotten of a longer one: a client that is still sending when the connection
-// closes sees a reset instead of the answer.
-const (
-	maxForm      = 64 << 10
-	maxDiscarded = 2 << 20
+// Bodies of programs and others who come without a session, and of visitors who have one.
+// Strangers who fill their memory leave visitors theirs.
+var (
+	strangerBodies = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
+	visitorBodies  = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
 )
 
 var (
 	errContentType = &refusal{invalidRequest, "the content type is not application/x-www-form-urlencoded"}
 	errLongForm    = &refusal{invalidRequest, "the body is longer than 64 KiB"}
+	errBrokenForm  = &refusal{invalidRequest, "the body breaks off, or did not come within 10 s"}
 	errFormSyntax  = &refusal{invalidRequest, "the body is not a form"}
 	errRepeated    = &refusal{invalidRequest, "a parameter is repeated"}
 )
 
 // readForm reads the parameters of a POST, from the body alone: what stands in
-// an address is written to logs.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// an address is written to logs. Its error is [bodies.ErrBusy] or a refusal.
+func readForm(l *bodies.Limits, w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/x-www-form-urlencoded" {
 		return nil, errContentType
 	}
-	body, err := readBody(w, r)
-	if err != nil {
+	body, release, err := l.Read(w, r)
+	defer release()
+	switch {
+	case errors.Is(err, bodies.ErrTooLong):
 		return nil, errLongForm
+	case errors.Is(err, bodies.ErrBusy):
+		return nil, err
+	case err != nil:
+		return nil, errBrokenForm
 	}
 	return parseParameters(string(body))
-}
-
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
-	if err != nil {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDiscarded)
-	}
-	return body, err
 }
 
 // parseParameters reads the parameters of a request. None may be repeated but

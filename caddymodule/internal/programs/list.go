@@ -39,11 +39,11 @@ func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
 
 // End ends a program of the user, and shows what is left.
 func (s *Server) End(w http.ResponseWriter, r *http.Request) error {
-	form, err := readForm(w, r)
-	if err != nil {
-		return s.Site.Refuse(w, r, ErrBadForm)
-	}
 	session, _, err := s.Site.Visitor(w, r)
+	if err != nil {
+		return s.Site.Refuse(w, r, err)
+	}
+	form, err := readVisitorForm(w, r)
 	if err != nil {
 		return s.Site.Refuse(w, r, err)
 	}

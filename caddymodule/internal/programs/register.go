@@ -2,9 +2,12 @@ package programs
 
 import (
 	"encoding/json"
+	"errors"
 	"mime"
 	"net/http"
 	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 )
 
 // registration is what a client says of itself (RFC 7591, section 2). The rest of
@@ -69,9 +72,13 @@ func readRegistration(w http.ResponseWriter, r *http.Request) (asked registratio
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
 		return asked, &refusal{invalidMetadata, "the content type is not application/json"}
 	}
-	body, err := readBody(w, r)
-	if err != nil {
-		return asked, &refusal{invalidMetadata, "the body is longer than 64 KiB"}
+	body, release, err := strangerBodies.Read(w, r)
+	defer release()
+	switch {
+	case errors.Is(err, bodies.ErrBusy):
+		return asked, err
+	case err != nil:
+		return asked, &refusal{invalidMetadata, "the body is longer than 64 KiB, breaks off, or did not come within 10 s"}
 	}
 	if json.Unmarshal(body, &asked) != nil {
 		return asked, &refusal{invalidMetadata, "the body is not a description of a client"}

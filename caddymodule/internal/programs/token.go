@@ -46,7 +46,7 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) tokens(w http.ResponseWriter, r *http.Request) (*zoompkce.ProgramTokens, error) {
-	form, err := readForm(w, r)
+	form, err := readForm(strangerBodies, w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
-	form, err := readForm(w, r)
+	form, err := readForm(strangerBodies, w, r)
 	if err != nil {
 		return err
 	}

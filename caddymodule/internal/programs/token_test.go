@@ -1,11 +1,18 @@
 package programs
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
 func TestTokens(t *testing.T) {
@@ -59,6 +66,7 @@ func TestBadTokenRequests(t *testing.T) {
 		"broken form":               {good.Encode() + "&x=%zz", nil, 400, invalidRequest},
 		"nothing":                   {"", nil, 400, invalidRequest},
 		"1 MB":                      {good.Encode() + "&x=" + long(1<<20), nil, 400, invalidRequest},
+		"breaks off":                {good.Encode(), breaksOff, 400, invalidRequest},
 		"JSON":                      {`{"grant_type":"authorization_code"}`, contentType("application/json"), 400, invalidRequest},
 		"multipart":                 {good.Encode(), contentType("multipart/form-data; boundary=x"), 400, invalidRequest},
 		"no content type":           {good.Encode(), contentType(""), 400, invalidRequest},
@@ -249,5 +257,100 @@ func TestNoSecretInErrors(t *testing.T) {
 	w.Token(rec, formRequest("/", redemption("a-secret-code", "client_id", "a-strange-client").Encode()))
 	if body := rec.Body.String(); strings.Contains(body, "a-s") || strings.Contains(body, verifier) {
 		t.Errorf("%s", body)
+	}
+}
+
+func breaksOff(r *http.Request) {
+	r.Body = io.NopCloser(io.MultiReader(r.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
+}
+
+// stalled is a body that comes but for its last byte.
+type stalled struct {
+	rest  int
+	there chan<- struct{}
+	end   <-chan struct{}
+}
+
+func (b *stalled) Read(p []byte) (int, error) {
+	if b.rest == 0 {
+		b.there <- struct{}{}
+		<-b.end
+		return 0, io.ErrUnexpectedEOF
+	}
+	n := min(len(p), b.rest)
+	b.rest -= n
+	return copy(p, strings.Repeat("x", n)), nil
+}
+
+// timed is a writer whose connection can be given a time to read by.
+type timed struct {
+	*httptest.ResponseRecorder
+	by []time.Time
+}
+
+func (w *timed) SetReadDeadline(at time.Time) error {
+	w.by = append(w.by, at)
+	return nil
+}
+
+// Strangers who send bodies and do not end them have a bounded part of the memory, for a bounded time;
+// the rest is left to short requests and to visitors with a session.
+func TestStalledBodies(t *testing.T) {
+	w := registering(t)
+	cookie := w.browser()
+	for name, test := range map[string]struct {
+		serve       func(http.ResponseWriter, *http.Request)
+		contentType string
+	}{
+		"token":    {w.Token, "application/x-www-form-urlencoded"},
+		"revoke":   {w.Revoke, "application/x-www-form-urlencoded"},
+		"register": {w.Register, "application/json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const many = 400 // 25 MiB
+			there, end, busy := make(chan struct{}, many), make(chan struct{}), make(chan *httptest.ResponseRecorder, many)
+			var all sync.WaitGroup
+			for range many {
+				all.Go(func() {
+					r := httptest.NewRequest("POST", issuer+"/", &stalled{64<<10 - 1, there, end})
+					r.Header.Set("Content-Type", test.contentType)
+					rec := &timed{ResponseRecorder: httptest.NewRecorder()}
+					test.serve(rec, r)
+					if len(rec.by) == 0 || time.Until(rec.by[0]) > 10*time.Second {
+						t.Errorf("read without an end: %v", rec.by)
+					}
+					select {
+					case <-end:
+					default:
+						busy <- rec.ResponseRecorder
+					}
+				})
+			}
+			held := 0
+			for done := 0; done < many; {
+				select {
+				case <-there:
+					held++
+					done++
+				case rec := <-busy:
+					if done++; rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" {
+						t.Errorf("refused with %d", rec.Code)
+					}
+				}
+			}
+			if held > 256 {
+				t.Errorf("%d bodies are held", held)
+			}
+			if a := w.post(w.Token, formRequest("/", "grant_type=x&client_id=cli")); a.Error != unsupportedGrant {
+				t.Errorf("a short request: %d %s", a.status, a.Error)
+			}
+			r := formRequest("/", "decision=deny&consent=x&y="+long(60<<10))
+			r.Header.Set("Cookie", cookie)
+			if w.visit(func(rw http.ResponseWriter) error { return w.Consent(rw, r) }); !errors.Is(w.refused, zoompkce.ErrConsentExpired) {
+				t.Errorf("a visitor: %v", w.refused)
+			}
+			close(end)
+			all.Wait()
+		})
 	}
 }

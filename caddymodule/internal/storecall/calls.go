@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -200,4 +201,14 @@ func Await[T any](ctx context.Context, end func(), f func() (T, error)) (T, erro
 		o.err = zoompkce.ErrStoreClosed
 	}
 	return o.value, o.err
+}
+
+// Sent is err as the error of a change that may have been done: a client that tries again by itself
+// tells how its last try has failed, and who sees that nobody was reached takes the change for one
+// that never began.
+func Sent(err error) error {
+	if errors.As(err, new(*net.OpError)) {
+		return errors.New(err.Error())
+	}
+	return err
 }

@@ -3,6 +3,7 @@
 package testkit
 
 import (
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -68,12 +69,18 @@ type Document struct {
 // repository's root is the test's.
 func Documents(t testing.TB, root string) (all []Document) {
 	t.Helper()
-	for _, path := range []string{"README.md", "caddymodule/README.md", "caddymodule/OPERATING.md", "examples/README.md"} {
-		text, err := os.ReadFile(filepath.Join(root, path))
-		if err != nil {
-			t.Fatal(err)
+	for _, pattern := range []string{"README.md", "caddymodule/*.md", "examples/*.md", "examples/*/*.md"} {
+		paths, err := fs.Glob(os.DirFS(root), pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %d documents, %v", pattern, len(paths), err)
 		}
-		all = append(all, Document{path, string(text)})
+		for _, path := range paths {
+			text, err := os.ReadFile(filepath.Join(root, path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, Document{path, string(text)})
+		}
 	}
 	return all
 }

@@ -1,0 +1,382 @@
+package zoompkce_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
+)
+
+// What one process gives, the others take at once; what is dead makes them read
+// once a second.
+func TestTokensInOtherProcesses(t *testing.T) {
+	t.Run("a new program", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			q.works(b)
+			time.Sleep(time.Second)
+			tokens := p.program(b)
+			q.in(tokens)
+			loads := w.store.counted("load")
+			for range 100 {
+				q.in(tokens)
+			}
+			synctest.Wait()
+			if n := w.store.counted("load") - loads; n > 2 { // the use is noted
+				w.Errorf("read %d times", n)
+			}
+		})
+	})
+	t.Run("a new generation", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			tokens := p.program(p.signIn("ada"))
+			for range 20 {
+				q.in(tokens)
+				tokens = p.refreshed(tokens)
+			}
+			q.in(tokens)
+			if n := len(q.outcomes(zoompkce.EventTokenRejected)); n > 0 {
+				w.Errorf("%d refused", n)
+			}
+		})
+	})
+	t.Run("one given while the record is read for another", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			q.works(b)
+			first := p.program(b)
+			held := w.store.hold("load", true)
+			var came sync.WaitGroup
+			came.Go(func() { q.in(first) })
+			<-held.arrived
+			second := p.program(b)
+			came.Go(func() { q.in(second) })
+			synctest.Wait()
+			close(held.release)
+			came.Wait()
+		})
+	})
+	t.Run("one given by a sign-in that has revived the grant", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			toExpiry()
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			q.signedOut(b)
+			q.in(p.program(p.signIn("ada")))
+		})
+	})
+	t.Run("an ended one, at a process that has not seen it end", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			stays, tokens := p.program(b), p.program(b)
+			w.must(p.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash))
+			w.store.add(storeRule{op: "load", times: -1, delay: 10 * time.Millisecond})
+			q.in(stays)
+			q.out(tokens)
+			w.took(1010*time.Millisecond, func() { q.out(tokens) }) // one more look, for which it waits
+		})
+	})
+	t.Run("used here after it was used elsewhere", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			first := p.program(b)
+			q.works(b) // reads the record
+			p.in(first)
+			synctest.Wait() // it is noted
+			q.in(first)
+			synctest.Wait() // there is nothing to be noted
+			second := q.refreshed(first)
+			q.in(second)
+			synctest.Wait()
+			time.Sleep(time.Minute)
+			_, err := q.refreshProgram(first)
+			q.invalid(err, "replayed")
+		})
+	})
+	t.Run("an ended one", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			q.in(tokens)
+			synctest.Wait()
+			if err := p.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash); err != nil {
+				w.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+			if reason := q.out(tokens); reason != "ended" {
+				w.Errorf("after the sync interval: %s", reason)
+			}
+			loads, began := w.store.counted("load"), time.Now()
+			for time.Since(began) < 20*time.Second {
+				q.out(tokens)
+				time.Sleep(10 * time.Millisecond)
+			}
+			if n := w.store.counted("load") - loads; n > 24 {
+				w.Errorf("read %d times in 20 s", n)
+			}
+			time.Sleep(time.Minute)
+			q.out(tokens)
+			time.Sleep(time.Second)
+			w.took(0, func() { q.out(tokens) }) // memory knows for sure
+		})
+	})
+}
+
+func TestLivesOfPrograms(t *testing.T) {
+	t.Run("idle", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.IdleTimeout = 3 * time.Hour }))
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			for range 5 {
+				time.Sleep(3*time.Hour - time.Second)
+				tokens = p.refreshed(tokens)
+				p.in(tokens)
+			}
+			time.Sleep(3 * time.Hour)
+			_, err := p.refreshProgram(tokens)
+			p.invalid(err, "ended")
+		})
+	})
+	t.Run("idle between the two halves of a refresh", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.IdleTimeout = 3 * time.Hour }))
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			s, err := p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+			w.must(err)
+			time.Sleep(3 * time.Hour)
+			_, err = p.RefreshProgram(ctx, s, zoompkce.Resource{})
+			p.invalid(err, "ended")
+			w.must(p.EndProgram(ctx, p.session(b), "AAAAAAAAAAAAAAAAAAAAAA"))
+			if ended := p.outcomes(zoompkce.EventProgramEnded); len(ended) > 0 {
+				w.Errorf("told of %v", ended)
+			}
+		})
+	})
+	t.Run("as the user sees them", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			b := p.signIn("ada")
+			allowed := time.Now()
+			tokens := p.program(b)
+			time.Sleep(24*time.Hour - 30*time.Minute) // midnight is near
+			tokens = p.refreshed(tokens)
+			refreshed := time.Now()
+			for range 3 {
+				p.in(tokens)
+				synctest.Wait()
+				time.Sleep(20 * time.Minute)
+			}
+			b = p.signIn("ada")
+			list, err := p.Programs(ctx, p.session(b))
+			if err != nil || len(list) != 1 || !list[0].Allowed.Equal(allowed) ||
+				!list[0].Refreshed.Equal(refreshed) || !list[0].Used.Equal(allowed.Add(24*time.Hour)) {
+				w.Errorf("%+v, %v", list, err)
+			}
+			s := p.session(b)
+			toExpiry()
+			w.store.fail("load", -1)
+			if _, err := p.Programs(ctx, s); !errors.As(err, new(*zoompkce.StoreError)) {
+				w.Errorf("in trouble: %v", err)
+			}
+			w.store.heal()
+			w.wipe("")
+			time.Sleep(time.Minute)
+			if list, err := p.Programs(ctx, s); len(list) != 0 || err != nil {
+				w.Errorf("of a store that was wiped: %+v, %v", list, err)
+			}
+		})
+	})
+	t.Run("as a whole", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxLifetime = 5 * time.Hour }))
+			tokens := p.program(p.signIn("ada"))
+			for range 4 {
+				time.Sleep(time.Hour)
+				tokens = p.refreshed(tokens)
+			}
+			time.Sleep(time.Hour - time.Second)
+			p.in(tokens)
+			time.Sleep(time.Second)
+			if reason := p.out(tokens); reason != "expired" {
+				w.Errorf("dead: %s", reason)
+			}
+			_, err := p.refreshProgram(tokens)
+			p.invalid(err, "ended")
+		})
+	})
+	t.Run("beyond the sessions of browsers, and for managers that let none in", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			p.SignOut(ctx, b.header())
+			for range 3 {
+				time.Sleep(30 * time.Hour)
+				p.reload().Close()
+				p.SignOut(ctx, p.signIn("ada").header())
+				p.reload(withPrograms).Close()
+				tokens = p.refreshed(tokens)
+				p.in(tokens)
+			}
+		})
+	})
+}
+
+func TestEndsOfPrograms(t *testing.T) {
+	endUser := func(p *process, b *browser, _ *zoompkce.ProgramTokens) error {
+		_, err := p.EndUser(ctx, "ada", time.Time{})
+		return err
+	}
+	tests := map[string]struct {
+		end    func(*process, *browser, *zoompkce.ProgramTokens) error
+		ended  bool
+		others bool // the browser is signed in, and another program, too
+	}{
+		"sign-out of the browser": {func(p *process, b *browser, _ *zoompkce.ProgramTokens) error {
+			former := b.header()
+			b.cookies = p.signIn("ada").cookies
+			return p.SignOut(ctx, former)
+		}, false, true},
+		"by the user": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			program, _ := p.in(tokens).Program()
+			return p.EndProgram(ctx, p.session(b), program.ID)
+		}, true, true},
+		"by another user": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			program, _ := p.in(tokens).Program()
+			return p.EndProgram(ctx, p.session(p.signIn("bob")), program.ID)
+		}, false, true},
+		"revoked by the access token": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			return p.RevokeProgram(ctx, issuer, tokens.AccessToken, appClient.Hash)
+		}, true, true},
+		"revoked by the refresh token": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			return p.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+		}, true, true},
+		"revoked by another client": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			p.invalid(p.RevokeProgram(ctx, issuer, tokens.RefreshToken, zoompkce.HashClientID("other")), "of another client")
+			return nil
+		}, false, true},
+		"revoked at another issuer": {func(p *process, b *browser, tokens *zoompkce.ProgramTokens) error {
+			if err := p.RevokeProgram(ctx, "https://other.example", tokens.RefreshToken, appClient.Hash); !errors.Is(err, zoompkce.ErrUnknownToken) {
+				p.Errorf("%v", err)
+			}
+			return nil
+		}, false, true},
+		"deauthorized": {func(p *process, b *browser, _ *zoompkce.ProgramTokens) error {
+			_, err := p.EndUser(ctx, "ada", time.Now().Add(time.Second))
+			return err
+		}, true, false},
+		"by an operator": {endUser, true, false},
+		"a dead grant": {func(p *process, b *browser, _ *zoompkce.ProgramTokens) error {
+			p.zoom.RevokeUser(p.app.ClientID, "ada")
+			time.Sleep(time.Hour)
+			_, err := p.AccessToken(ctx, p.session(b))
+			if err == nil {
+				return errors.New("the grant lives")
+			}
+			return nil
+		}, true, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.TokenLifetime = 24 * time.Hour }))
+				b := p.signIn("ada")
+				tokens, other := p.program(b), p.program(b)
+				p.in(other)
+				if err := test.end(p, b, tokens); err != nil {
+					w.Fatal(err)
+				}
+				if test.ended {
+					if reason := p.out(tokens); reason != "ended" {
+						w.Errorf("dead: %s", reason)
+					}
+					_, err := p.refreshProgram(tokens)
+					p.invalid(err, "ended")
+				} else {
+					p.in(p.refreshed(tokens))
+				}
+				if test.others {
+					p.in(p.refreshed(other))
+					p.works(b)
+				} else if reason := p.out(other); reason != "ended" {
+					w.Errorf("the other one is dead: %s", reason)
+				}
+			})
+		})
+	}
+}
+
+// The grant goes with the last who needs it.
+func TestLastOneOut(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		tokens := p.program(b)
+		p.in(tokens)
+		if err := p.SignOut(ctx, b.header()); err != nil {
+			w.Fatal(err)
+		}
+		w.calls(zoomtest.CallRevoke, 0)
+		s := p.in(tokens)
+		if _, err := p.AccessToken(ctx, s); err != nil {
+			w.Errorf("after the browser has left: %v", err)
+		}
+		if err := p.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash); err != nil {
+			w.Fatal(err)
+		}
+		synctest.Wait()
+		w.calls(zoomtest.CallRevoke, 1)
+		if n := w.live(); n != 0 {
+			w.Errorf("%d tokens are live at Zoom", n)
+		}
+		if outcomes := p.outcomes(zoompkce.EventProgramEnded); len(outcomes) != 1 || outcomes[0] != "revoked" {
+			w.Errorf("told of %v", outcomes)
+		}
+	})
+}
+
+// What ends a program ends it, whether its client waits or not, and though the store has gone
+// back to when nobody had come for its tokens.
+func TestRevocation(t *testing.T) {
+	t.Run("of a client that goes away", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			tokens := p.program(p.signIn("ada"))
+			gone, leave := contextWithCancel()
+			leave()
+			w.store.add(storeRule{op: "load", times: 1, delay: time.Millisecond})
+			w.must(p.RevokeProgram(gone, issuer, tokens.AccessToken, appClient.Hash))
+			p.out(tokens)
+		})
+	})
+	t.Run("where the store has its code only", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			code := p.allow(p.signIn("ada"))
+			key := w.store.only(t)
+			old, _, err := w.store.Load(ctx, key)
+			w.must(err)
+			tokens, err := p.RedeemCode(ctx, redemption(code))
+			w.must(err)
+			_, err = w.store.Swap(ctx, key, w.store.version(key), old, time.Now().Add(time.Hour))
+			w.must(err)
+			q := w.process(withPrograms)
+			w.must(q.RevokeProgram(ctx, issuer, tokens.AccessToken, appClient.Hash))
+			_, err = q.RedeemCode(ctx, redemption(code))
+			q.invalid(err, "expired")
+		})
+	})
+}
