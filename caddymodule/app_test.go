@@ -180,6 +180,12 @@ func TestSuccession(t *testing.T) {
 	if err := trial(first); !errors.Is(err, errBroken) {
 		t.Errorf("it is running, too: %v", err)
 	}
+	prove := func(p *provisioned) error {
+		return p.site.relay.Prove(t.Context(), "trial", []byte("x"), time.Now().Add(time.Hour))
+	}
+	if mine, others := prove(first), prove(second); !errors.Is(mine, errors.ErrUnsupported) || others != nil {
+		t.Errorf("proved by %v and %v", mine, others)
+	}
 	running.leave(first.site)
 	if running.heirOf(first.site) != second.site || running.heirOf(second.site) != nil {
 		t.Error("the heir is another one")

@@ -250,6 +250,14 @@ func TestSignInThatFails(t *testing.T) {
 			t.Errorf("%s: signed in", name)
 		}
 	}
+	public := provision(t, `, "client_secret": ""`)
+	for p, named := range map[*provisioned]string{provision(t, ""): "client_secret", public: "client_id"} {
+		p.zoom.Fail(zoomtest.CallCode, -1, zoomtest.Status(401, `{"error": "invalid_client", "reason": "x"}`))
+		at := p.start("/")
+		if text := bodyOf(p.open("/zoom_pkce/callback?code=x&"+at.authorize[strings.Index(at.authorize, "state="):], at.cookies)); strings.Contains(text, "client_secret") != (named == "client_secret") {
+			t.Errorf("the operator is told to look at %s:\n%s", named, text)
+		}
+	}
 }
 
 // Who declines is told so, and the log tells only words that RFC 6749 has.

@@ -309,6 +309,10 @@ func TestRefusalsAreTold(t *testing.T) {
 			p.site.store = &brokenStore{Store: p.site.store, reads: true}
 			return get("/zoom_pkce/login", load...)(p)
 		}, outcome.StoreUnavailable, false},
+		{"no keys for a page load", ``, func(p *provisioned) (*http.Request, string) {
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			return get("/", load...)(p)
+		}, outcome.StoreUnavailable, false},
 		{"no keys inside Zoom", zoomApp, func(p *provisioned) (*http.Request, string) {
 			p.site.store = &brokenStore{Store: p.site.store, reads: true}
 			return post("/zoom_pkce/app/authorize", "")(p)

@@ -169,7 +169,7 @@ func TestFrameWindow(t *testing.T) {
 	}
 	// A browser that seems to be two users' is nobody's, until it has forgotten both.
 	two := p.open(frameWindowURL(), ada+"; "+p.signInAs("bob"))
-	if !strings.HasPrefix(two.Header.Get("Location"), p.zoom.URL) || dropped(two) != 2 {
+	if !strings.HasPrefix(two.Header.Get("Location"), p.zoom.URL) || dropped(two) != 2 || two.Cookies()[0].Partitioned == two.Cookies()[1].Partitioned {
 		t.Errorf("two sessions: %s, %d cookies dropped: %q", two.Status, dropped(two), two.Header["Set-Cookie"])
 	}
 	p.beside(none)
@@ -391,6 +391,13 @@ func TestPagesOfErrors(t *testing.T) {
 	p.then = []*provisioned{barred}
 	if _, headers := ask(p, request(http.MethodGet, "/", "", "X-Other", "1"), ada); len(headers) != 1 {
 		t.Errorf("the app got %v", headers)
+	}
+	r := request(http.MethodGet, "/", "", "Cookie", ada)
+	r.Host = "localhost"
+	r = caddyhttp.PrepareRequest(r.WithContext(context.WithValue(r.Context(), caddyhttp.ErrorCtxKey, failure)), caddy.NewReplacer(), httptest.NewRecorder(), nil)
+	again := errors.New("and once more")
+	if err := p.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return again })); !errors.Is(err, again) {
+		t.Errorf("the error is %v", err)
 	}
 	redirecting := provision(t, `, "error_pages": false`)
 	if got, headers := ask(redirecting, request(http.MethodGet, "/", ""), ""); got.StatusCode != http.StatusUnauthorized || headers != nil {

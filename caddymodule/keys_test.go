@@ -183,7 +183,10 @@ func TestSecondDirective(t *testing.T) {
 	if headers.Get("X-Other-Id") != "bob" || headers.Get(standardUserIDHeader) != "bob" {
 		t.Errorf("both: the app got %v", headers)
 	}
-	p.then = []*provisioned{p.beside(`, "headers": {"access_token": {"disabled": true}, "user_id": {"name": "X-Other-Id"}}`)}
+	p.then = []*provisioned{
+		p.beside(`, "headers": {"access_token": {"disabled": true}, "user_id": {"name": "X-Other-Id"}}`),
+		p.beside(`, "headers": {"access_token": {"disabled": true}, "user_id": {"disabled": true}}`),
+	}
 	_, both := p.fetch("/", p.signInAs("bob"))
 	if _, user, ok := p.zoom.ValidateAccessToken(both.Get(standardTokenHeader)); !ok || user != "bob" || both.Get("X-Other-Id") != "bob" {
 		t.Errorf("what the first has set became %v", both)
