@@ -209,7 +209,11 @@ func TestRefusedBodyIsKept(t *testing.T) {
 
 // Whoever fills the memory for bodies leaves others theirs, and is asked to come again.
 func TestBodiesWhereMemoryIsShort(t *testing.T) {
-	p := provision(t, `, "meeting_sdk": {}, "page_tokens": true, "webhook": {"secret_token": ["`+testWebhookSecret+`"]}`)
+	bothWays(t, `, "meeting_sdk": {}, "page_tokens": true, "webhook": {"secret_token": ["`+testWebhookSecret+`"]}`, testBodiesWhereMemoryIsShort)
+}
+
+func testBodiesWhereMemoryIsShort(t *testing.T, p *provisioned) {
+	t.Helper()
 	ada := p.signIn()
 	for _, limits := range []*bodies.Limits{strangerBodies, visitorBodies, deliveries} {
 		all := limits.All

@@ -100,6 +100,9 @@ func TestRefusalsAreTold(t *testing.T) {
 		{"a form", ``, post("/", "", load...), outcome.SignInRequired, false},
 		{"reject", `, "unauthenticated": "reject"`, get("/", load...), outcome.SignInRequired, false},
 		{"page", `, "unauthenticated": "page"`, get("/", load...), outcome.SignInRequired, false},
+		{"a dead token", withPrograms, func(p *provisioned) (*http.Request, string) {
+			return request(http.MethodGet, "/", "", "Authorization", "Bearer "+p.site.tokenPrefix+"x"), ""
+		}, outcome.SignInRequired, false},
 		{"session", ``, get("/zoom_pkce/session"), outcome.SignInRequired, false},
 		{"lost again and again", ``, as(func(p *provisioned) string { return p.looped(6, 5) }, get("/", load...)), outcome.TooManyLogins, true},
 		{"the same inside Zoom", zoomApp, as(func(p *provisioned) string { return p.looped(6, 5) }, get("/", append(load, insideZoom...)...)), outcome.TooManyLogins, true},
