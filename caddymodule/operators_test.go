@@ -299,8 +299,12 @@ func TestLogOfEvents(t *testing.T) {
 	for range 100 {
 		p.site.observe(zoompkce.Event{Kind: zoompkce.EventStoreError, Outcome: "writing", Err: errBroken})
 	}
-	if n := p.logs.Len(); n == 0 || n > 30 {
-		t.Errorf("%d of 100 lines", n)
+	lines := p.logs.All()
+	if len(lines) == 0 || len(lines) > 30 {
+		t.Fatalf("%d of 100 lines", len(lines))
+	}
+	if n, said := lines[0].ContextMap()["left_out"]; said {
+		t.Errorf("%v lines were left out before the first", n)
 	}
 }
 
