@@ -59,13 +59,18 @@ func appOf(t *testing.T, ctx caddy.Context) (*App, *observer.ObservedLogs) {
 }
 
 // started is the app of a configuration that runs until the test ends.
-func started(t *testing.T, config *caddy.Config) (*App, *observer.ObservedLogs) {
+func started(t *testing.T, config *caddy.Config, change ...func(*site)) (*App, *observer.ObservedLogs) {
 	t.Helper()
 	ctx, err := caddy.ProvisionContext(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	app, logs := appOf(t, ctx)
+	for _, sites := range app.sites() {
+		for _, of := range change {
+			of(sites[0])
+		}
+	}
 	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +157,8 @@ func TestSuccession(t *testing.T) {
 		}
 		return nil
 	}
-	oldApp, _ := started(t, config)
+	broken := new(brokenStore)
+	oldApp, _ := started(t, config, func(s *site) { broken.Store, s.store = s.store, broken })
 	first := serving(oldApp)
 	trial := func(p *provisioned) error {
 		version, err := p.site.relay.Swap(t.Context(), "key", "", []byte("x"), time.Now().Add(time.Hour))
@@ -165,10 +171,8 @@ func TestSuccession(t *testing.T) {
 		_, err = p.site.relay.Swap(t.Context(), "key", version, nil, time.Now())
 		return err
 	}
-	broken := &brokenStore{Store: first.site.store}
-	first.site.store = broken
 	// Alone, it has nobody to ask in its place.
-	broken.reads, broken.writes = true, true
+	broken.down.Store(true)
 	if err := trial(first); !errors.Is(err, errBroken) {
 		t.Errorf("without an heir: %v", err)
 	}
@@ -194,15 +198,15 @@ func TestSuccession(t *testing.T) {
 	if err := oldApp.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	broken.reads, broken.writes = false, false
-	asked := broken.calls
+	broken.down.Store(false)
+	asked := broken.calls.Load()
 	if _, err := first.site.relay.Swap(t.Context(), "late", "", []byte("x"), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if value, _, err := second.site.store.Load(t.Context(), "late"); string(value) != "x" || err != nil {
 		t.Errorf("what comes late is in its own store: %q, %v", value, err)
 	}
-	if broken.calls != asked {
+	if broken.calls.Load() != asked {
 		t.Error("what comes late is asked of a store that is closed")
 	}
 	if keys, _, err := first.site.relay.List(t.Context(), "", ""); err != nil {

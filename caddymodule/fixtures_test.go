@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -292,16 +293,17 @@ func (p *provisioned) restarted() *provisioned {
 // brokenStore is a session store in trouble.
 type brokenStore struct {
 	zoompkce.Store
-	reads, writes bool // fail
-	mangles       bool // what it has
-	calls         int
+	reads, writes bool        // fail
+	mangles       bool        // what it has
+	down          atomic.Bool // both
+	calls         atomic.Int64
 }
 
 var errBroken = errors.New("the store is broken")
 
 func (s *brokenStore) Load(ctx context.Context, key string) ([]byte, string, error) {
-	s.calls++
-	if s.reads {
+	s.calls.Add(1)
+	if s.reads || s.down.Load() {
 		return nil, "", errBroken
 	}
 	value, version, err := s.Store.Load(ctx, key)
@@ -312,8 +314,8 @@ func (s *brokenStore) Load(ctx context.Context, key string) ([]byte, string, err
 }
 
 func (s *brokenStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	s.calls++
-	if s.writes {
+	s.calls.Add(1)
+	if s.writes || s.down.Load() {
 		return "", errBroken
 	}
 	return s.Store.Swap(ctx, key, old, value, expires)
