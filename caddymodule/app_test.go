@@ -8,18 +8,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/doctor"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -61,13 +59,18 @@ func appOf(t *testing.T, ctx caddy.Context) (*App, *observer.ObservedLogs) {
 }
 
 // started is the app of a configuration that runs until the test ends.
-func started(t *testing.T, config *caddy.Config) (*App, *observer.ObservedLogs) {
+func started(t *testing.T, config *caddy.Config, change ...func(*site)) (*App, *observer.ObservedLogs) {
 	t.Helper()
 	ctx, err := caddy.ProvisionContext(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	app, logs := appOf(t, ctx)
+	for _, sites := range app.sites() {
+		for _, of := range change {
+			of(sites[0])
+		}
+	}
 	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +121,13 @@ func TestAppTellsAtItsStart(t *testing.T) {
 	if len(line) != 1 || strings.Count(fmt.Sprint(line[0].ContextMap()["redirect_uris"]), " ") != 2 { // those of both
 		t.Errorf("%v", line)
 	}
+	for match, warning := range map[string]string{`{"host":["other.example"]}`: routes.StrayByHost, `{"path":["/app/*"]}`: routes.StrayByPath, `{"path":["/zoom_pkce/*"]}`: routes.StrayMetadata} {
+		stray := siteConfig(t, handlerJSON(zoom, `, "programs": {"registration": true}`))
+		stray.AppsRaw["http"] = bytes.Replace(stray.AppsRaw["http"], []byte(`"handle":`), []byte(`"match":[`+match+`],"handle":`), 1)
+		if _, logs := started(t, stray); count(logs, warning) == 0 {
+			t.Errorf("%s: not a word of %q", match, warning)
+		}
+	}
 	// Two apps that claim the same paths on the same routes.
 	clash := siteConfig(t, handlerJSON(zoom, ""))
 	clash.AppsRaw["http"] = bytes.Replace(clash.AppsRaw["http"], []byte(`"routes":[`),
@@ -147,7 +157,8 @@ func TestSuccession(t *testing.T) {
 		}
 		return nil
 	}
-	oldApp, _ := started(t, config)
+	broken := new(brokenStore)
+	oldApp, _ := started(t, config, func(s *site) { broken.Store, s.store = s.store, broken })
 	first := serving(oldApp)
 	trial := func(p *provisioned) error {
 		version, err := p.site.relay.Swap(t.Context(), "key", "", []byte("x"), time.Now().Add(time.Hour))
@@ -160,10 +171,8 @@ func TestSuccession(t *testing.T) {
 		_, err = p.site.relay.Swap(t.Context(), "key", version, nil, time.Now())
 		return err
 	}
-	broken := &brokenStore{Store: first.site.store}
-	first.site.store = broken
 	// Alone, it has nobody to ask in its place.
-	broken.reads, broken.writes = true, true
+	broken.down.Store(true)
 	if err := trial(first); !errors.Is(err, errBroken) {
 		t.Errorf("without an heir: %v", err)
 	}
@@ -171,6 +180,12 @@ func TestSuccession(t *testing.T) {
 	second := serving(newApp)
 	if err := trial(first); !errors.Is(err, errBroken) {
 		t.Errorf("it is running, too: %v", err)
+	}
+	prove := func(p *provisioned) error {
+		return p.site.relay.Prove(t.Context(), "trial", []byte("x"), time.Now().Add(time.Hour))
+	}
+	if mine, others := prove(first), prove(second); !errors.Is(mine, errors.ErrUnsupported) || others != nil {
+		t.Errorf("proved by %v and %v", mine, others)
 	}
 	running.leave(first.site)
 	if running.heirOf(first.site) != second.site || running.heirOf(second.site) != nil {
@@ -183,12 +198,16 @@ func TestSuccession(t *testing.T) {
 	if err := oldApp.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	broken.reads, broken.writes = false, false
+	broken.down.Store(false)
+	asked := broken.calls.Load()
 	if _, err := first.site.relay.Swap(t.Context(), "late", "", []byte("x"), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if value, _, err := second.site.store.Load(t.Context(), "late"); string(value) != "x" || err != nil {
 		t.Errorf("what comes late is in its own store: %q, %v", value, err)
+	}
+	if broken.calls.Load() != asked {
+		t.Error("what comes late is asked of a store that is closed")
 	}
 	if keys, _, err := first.site.relay.List(t.Context(), "", ""); err != nil {
 		t.Errorf("%q, %v", keys, err)
@@ -272,6 +291,9 @@ func TestAdmin(t *testing.T) {
 	want("POST", "/zoom_pkce/status", http.StatusMethodNotAllowed)
 	want("GET", app+"/users/ada", http.StatusOK, `"user_id":"ada"`)
 	want("GET", app+"/users/bob", http.StatusOK, `"user_id":"bob"`) // of the other Zoom
+	here.AddUser(zoomtest.User{ID: "a/b"})
+	p.signInAs("a/b")
+	want("GET", app+"/users/a%2Fb", http.StatusOK, `"user_id":"a/b"`)
 	want("GET", app+"/users/eve", http.StatusNotFound)
 	want("GET", app+"/users/", http.StatusBadRequest)
 	want("PUT", app+"/users/ada", http.StatusMethodNotAllowed)
@@ -308,7 +330,7 @@ func TestAdmin(t *testing.T) {
 			users += page.Ended
 			target, more = app+"/users?cursor="+page.Cursor, page.Cursor != ""
 		}
-		if pages != 2 || users != map[string]int{"GET": 0, "DELETE": 2}[method] || len(page.KeyIDs) == 0 {
+		if pages != 2 || users != map[string]int{"GET": 0, "DELETE": 3}[method] || len(page.KeyIDs) == 0 {
 			t.Errorf("%s: %d pages, %d users", method, pages, users)
 		}
 	}
@@ -350,50 +372,5 @@ func TestAdminAndALostSecret(t *testing.T) {
 	}
 	if status, answer := admin(t, "DELETE", app+"/users/ada"); status != http.StatusNoContent {
 		t.Errorf("%d %s", status, answer)
-	}
-}
-
-// Caddy knows the parts by their names, and the doctor what a site needs at Zoom.
-func TestPartsAreRegistered(t *testing.T) {
-	for _, id := range []string{"http.handlers.zoom_pkce", "zoom_pkce", "admin.api.zoom_pkce"} {
-		if _, err := caddy.GetModule(id); err != nil {
-			t.Error(err)
-		}
-	}
-	if command, ok := caddycmd.Commands()["zoom-pkce"]; !ok || command.CobraFunc == nil && command.Func == nil {
-		t.Error("the command is not there")
-	}
-	zoom := newZoom(t)
-	for options, want := range map[string]doctor.Site{
-		``:                            {ZAK: true},
-		`, "zak": {"disabled": true}`: {},
-		`, "zak": {"lifetime": "1h"}`: {ZAK: true, LastingZAK: true},
-		`, "obf": {"meeting_id": "{x}"}, "page_tokens": true`:                              {ZAK: true, OBF: true, PageTokens: true},
-		`, "allow": {"user_id": ["ada"]}`:                                                  {ZAK: true},
-		`, "allow": {"email_domain": ["example.com"]}`:                                     {ZAK: true, AllowsByEmail: true},
-		`, "programs": {"registration": true}`:                                             {ZAK: true},
-		`, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/"]}]}`: {ZAK: true, KeyPrograms: true},
-		`, "backend": {"secret": ["` + testCookieSecret + `"]}, "cookie": {"secret": ["` + testCookieSecret + `"]}`: {
-			ZAK: true, BackendSecrets: [][]byte{[]byte(testCookieSecret)}, CookieSecrets: [][]byte{[]byte(testCookieSecret)},
-		},
-	} {
-		app, _ := started(t, siteConfig(t, handlerJSON(zoom, options)))
-		for id, sites := range examinedSites(app) {
-			got := sites[0]
-			if len(sites) != 1 || got.AppID != id || got.LoginURL != "http://localhost/zoom_pkce/login" || got.Survey == nil || got.Store == nil ||
-				!slices.Equal(got.RedirectURIs, []string{"http://localhost/zoom_pkce/callback"}) || got.Zoom.ClientID != testClientID {
-				t.Errorf("%s: %+v", options, got)
-			}
-			if (len(got.Route.Metadata) > 0) != strings.Contains(options, "programs") || got.Route.RedirectURIs[0].Host != "localhost" {
-				t.Errorf("%s: %+v", options, got.Route)
-			}
-			features := doctor.Site{
-				BackendSecrets: got.BackendSecrets, CookieSecrets: got.CookieSecrets, AllowsByEmail: got.AllowsByEmail, ZAK: got.ZAK,
-				LastingZAK: got.LastingZAK, OBF: got.OBF, PageTokens: got.PageTokens, KeyPrograms: got.KeyPrograms,
-			}
-			if !reflect.DeepEqual(features, want) {
-				t.Errorf("%s: %+v, want %+v", options, features, want)
-			}
-		}
 	}
 }

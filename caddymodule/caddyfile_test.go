@@ -363,6 +363,13 @@ func TestLimitsAreInside(t *testing.T) {
 	if err := resolveLines(t, "client_key {env.ZOOM_CLIENT_KEY}"); err != nil {
 		t.Errorf("a key without an id: %v", err)
 	}
+	const keyed = "client_key {env.ZOOM_CLIENT_KEY}\nmeeting_sdk {\nsdk_key k\n"
+	if half, whole := resolveLines(t, keyed+"}"), resolveLines(t, keyed+"sdk_secret s\n}"); half == nil || whole != nil {
+		t.Errorf("an SDK key without its secret: %v, with it: %v", half, whole)
+	}
+	if adapted, err := adapt("example.com {\nzoom_pkce {\nclient_key k\n}\n}"); err != nil || !strings.Contains(string(adapted), `"client_key":"k"`) {
+		t.Errorf("%s, %v", adapted, err)
+	}
 	for lines, want := range map[string]string{
 		"zoom_timeout 5m1ms":                                                                                          "zoom_timeout",
 		"session {\nmax_sessions 1001\n}":                                                                             "session max_sessions",

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,11 +14,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
@@ -209,207 +207,101 @@ func TestRefusedBodyIsKept(t *testing.T) {
 	}
 }
 
-// counts are the numbers of requests and sign-ins so far, by what became of them, and of
-// ages of ZAKs.
-func counts(t *testing.T) map[string]float64 {
-	t.Helper()
-	registry := prometheus.NewRegistry()
-	if err := telemetry.Metrics.Register(registry); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	counted := make(map[string]float64)
-	for _, family := range families {
-		for _, metric := range family.GetMetric() {
-			if histogram := metric.GetHistogram(); histogram != nil && len(metric.GetLabel()) == 0 {
-				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")] = float64(histogram.GetSampleCount())
-			}
-			if metric.GetCounter() != nil && len(metric.GetLabel()) == 1 {
-				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")+" "+metric.GetLabel()[0].GetValue()] = metric.GetCounter().GetValue()
-			}
-		}
-	}
-	return counted
+// Whoever fills the memory for bodies leaves others theirs, and is asked to come again.
+func TestBodiesWhereMemoryIsShort(t *testing.T) {
+	bothWays(t, `, "meeting_sdk": {}, "page_tokens": true, "webhook": {"secret_token": ["`+testWebhookSecret+`"]}`, testBodiesWhereMemoryIsShort)
 }
 
-// withSecret is an option without which a broken store has no keys.
-const withSecret = `, "cookie": {"secret": ["` + testCookieSecret + `"]}`
+func testBodiesWhereMemoryIsShort(t *testing.T, p *provisioned) {
+	t.Helper()
+	ada := p.signIn()
+	for _, limits := range []*bodies.Limits{strangerBodies, visitorBodies, deliveries} {
+		all := limits.All
+		limits.All = 1
+		defer func() { limits.All = all }()
+	}
+	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+	navigates := map[string]string{"webhook": "navigate"} // which gets JSON all the same
+	for target, body := range map[string]string{"signature": `{}`, "obf": `{"meeting_id": 123456789}`, "logout": "disconnect=1", "webhook": `{"event": "x"}`} {
+		status, answer := p.post("/zoom_pkce/"+target, body, ada, "Sec-Fetch-Mode", navigates[target], "Sec-Fetch-Dest", "document", "X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(body)))
+		if status != http.StatusServiceUnavailable || codeOf(answer) != "store_unavailable" {
+			t.Errorf("%s: %d %s", target, status, answer)
+		}
+	}
+	if lines := p.logs.FilterField(zap.String("advice", "somebody sends many large bodies at a time; Zoom repeats its deliveries")).All(); len(lines) != 4 {
+		t.Errorf("the log has %v", p.logs.All())
+	}
+}
 
-// Whatever is refused is told to the client, to handle_errors where the site wants that, to the
-// log and to the metrics; a refusal that ends a sign-in is counted as such, too.
-func TestRefusalsAreTold(t *testing.T) {
-	const none, zoomApp = `, "cookie": {"same_site": "none"}`, `, "zoom_app": {}`
-	get := func(target string, headers ...string) func(*provisioned) (*http.Request, string) {
-		return func(*provisioned) (*http.Request, string) { return request(http.MethodGet, target, "", headers...), "" }
+// A delivery is answered when it is stored what it tells, and goes on as it came where the
+// app wants it.
+func TestDeliveries(t *testing.T) {
+	const webhook = `, "webhook": {"secret_token": ["` + testWebhookSecret + `"]}`
+	p := provision(t, webhook+withSecret)
+	deliver := func(to *provisioned, target, body string) (int, string) {
+		timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+		return to.post(target, body, "", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", standardUserIDHeader, "eve",
+			"X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(body)))
 	}
-	post := func(target, body string, headers ...string) func(*provisioned) (*http.Request, string) {
-		return func(*provisioned) (*http.Request, string) {
-			return request(http.MethodPost, target, body, append([]string{"Content-Type", "application/json"}, headers...)...), ""
+	gone := func(event string) string {
+		return fmt.Sprintf(`{"event": %q, "event_ts": %d, "payload": {"user_id": "ada", "object": {"id": "ada"}}}`, event, time.Now().Add(time.Minute).UnixMilli())
+	}
+	for _, event := range []string{zoomapi.EventDeauthorized, zoomapi.EventUserDeactivated, zoomapi.EventUserDeleted} {
+		ada := p.signIn()
+		p.logs.TakeAll()
+		if status, answer := deliver(p, "/zoom_pkce/webhook", gone(event)); status != http.StatusOK || strings.TrimSpace(answer) != "{}" {
+			t.Errorf("%s: %d %s", event, status, answer)
+		}
+		if got, _ := p.fetch("/", ada); got.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: the session goes on: %s", event, got.Status)
+		}
+		if lines := p.logs.FilterField(zap.String("event", event)).All(); len(lines) != 1 || lines[0].ContextMap()["user_id"] != "ada" || lines[0].ContextMap()["had_sessions"] != true {
+			t.Errorf("%s: the log has %v", event, p.logs.All())
 		}
 	}
-	as := func(cookies func(*provisioned) string, ask func(*provisioned) (*http.Request, string)) func(*provisioned) (*http.Request, string) {
-		return func(p *provisioned) (*http.Request, string) {
-			c := cookies(p)
-			r, _ := ask(p)
-			return r, c
+	for name, body := range map[string]string{"without a user": `{"event": "user.deleted", "event_ts": 1, "payload": {}}`, "longer than 1 MiB": gone("x") + strings.Repeat(" ", 1<<20)} {
+		p.logs.TakeAll()
+		if status, answer := deliver(p, "/zoom_pkce/webhook", body); status != http.StatusBadRequest || codeOf(answer) != "bad_request" {
+			t.Errorf("%s: %d %s", name, status, answer)
+		}
+		if lines := p.logs.FilterMessage("refused a request").All(); len(lines) != 1 || strings.Contains(fmt.Sprint(lines[0].ContextMap()["error"]), "1 MiB") != (name == "longer than 1 MiB") {
+			t.Errorf("%s: the log has %v", name, lines)
 		}
 	}
-	// unread is a visitor whose record cannot be read.
-	unread := func(ask func(*provisioned) (*http.Request, string)) func(*provisioned) (*http.Request, string) {
-		return func(p *provisioned) (*http.Request, string) {
-			cookies := p.signIn()
-			r, _ := ask(p)
-			p.restarted()
-			p.site.store = &brokenStore{Store: p.site.store, reads: true}
-			return r, cookies + "; " + r.Header.Get("Cookie")
+	// Memory for a body is free again when it has been answered.
+	all := deliveries.All
+	deliveries.All = 6 << 10
+	for range 3 {
+		if status, answer := deliver(p, "/zoom_pkce/webhook", `{"event": "x", "event_ts": 1, "payload": {}}`); status != http.StatusOK {
+			t.Errorf("one after the other: %d %s", status, answer)
 		}
 	}
-	barred := func(ask func(*provisioned) (*http.Request, string)) func(*provisioned) (*http.Request, string) {
-		return as((*provisioned).signIn, ask)
+	deliveries.All = all
+	unsigned, _ := p.serve(request(http.MethodPost, "/zoom_pkce/webhook", "x"), "", nil)
+	if unsigned.Header.Get("Connection") != "close" {
+		t.Errorf("a body that is not read: %v", unsigned.Header)
 	}
-	const withPrograms = `, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}`
-	form := []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"}
-	load := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
-	framed := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}
-	for _, test := range []struct {
-		name, options string
-		ask           func(*provisioned) (*http.Request, string)
-		code          outcome.Code
-		login         bool
-	}{
-		{"no endpoint", ``, get("/zoom_pkce/none"), outcome.NotFound, false},
-		{"another method", ``, post("/zoom_pkce/session", ""), outcome.MethodNotAllowed, false},
-		{"another site signs out", ``, post("/zoom_pkce/logout", "", "Sec-Fetch-Site", "cross-site"), outcome.CrossSite, false},
-		{"another site's form", none, post("/", "", "Sec-Fetch-Site", "cross-site"), outcome.CrossSite, false},
-		{"a long form signs out", ``, post("/zoom_pkce/logout", strings.Repeat("x", 65<<10)), outcome.BadRequest, false},
-		{"a script signs in", ``, get("/zoom_pkce/login", "Sec-Fetch-Mode", "cors"), outcome.BadRequest, false},
-		{"a frame signs in", ``, get("/zoom_pkce/login", framed...), outcome.SignInRequired, false},
-		{"a script", ``, get("/"), outcome.SignInRequired, false},
-		{"a frame", ``, get("/", framed...), outcome.SignInRequired, false},
-		{"a form", ``, post("/", "", load...), outcome.SignInRequired, false},
-		{"reject", `, "unauthenticated": "reject"`, get("/", load...), outcome.SignInRequired, false},
-		{"page", `, "unauthenticated": "page"`, get("/", load...), outcome.SignInRequired, false},
-		{"session", ``, get("/zoom_pkce/session"), outcome.SignInRequired, false},
-		{"lost again and again", ``, as(func(p *provisioned) string { return p.looped(6, 5) }, get("/", load...)), outcome.TooManyLogins, true},
-		{"the same inside Zoom", zoomApp, as(func(p *provisioned) string { return p.looped(6, 5) }, get("/", append(load, insideZoom...)...)), outcome.TooManyLogins, true},
-		{"the same of a frame", none, as(func(p *provisioned) string { return p.looped(6, 5) }, get(frameWindowURL(), load...)), outcome.TooManyLogins, true},
-		{"barred", `, "allow": {"user_id": ["bob"]}`, barred(get("/", load...)), outcome.NotAllowed, false},
-		{"barred from a frame", none + `, "allow": {"user_id": ["bob"]}`, barred(get(frameWindowURL(), load...)), outcome.NotAllowed, false},
-		{"an unread record", ``, unread(get("/", load...)), outcome.StoreUnavailable, false},
-		{"that, signing out", ``, unread(post("/zoom_pkce/logout", "")), outcome.StoreUnavailable, false},
-		{"that, about to sign out", ``, unread(get("/zoom_pkce/logout")), outcome.StoreUnavailable, false},
-		{"that, in a frame's window", none, unread(get(frameWindowURL(), load...)), outcome.StoreUnavailable, false},
-		{"that, with a stray callback", ``, unread(get("/zoom_pkce/callback?state=x&code=y")), outcome.StoreUnavailable, true},
-		{"that, in a callback", ``, unread(func(p *provisioned) (*http.Request, string) {
-			back, cookies := p.approve("/")
-			return request(http.MethodGet, back, "", "Cookie", cookies), ""
-		}), outcome.StoreUnavailable, true},
-		{"no keys for a login", ``, func(p *provisioned) (*http.Request, string) {
-			p.site.store = &brokenStore{Store: p.site.store, reads: true}
-			return get("/zoom_pkce/login", load...)(p)
-		}, outcome.StoreUnavailable, false},
-		{"no keys inside Zoom", zoomApp, func(p *provisioned) (*http.Request, string) {
-			p.site.store = &brokenStore{Store: p.site.store, reads: true}
-			return post("/zoom_pkce/app/authorize", "")(p)
-		}, outcome.StoreUnavailable, false},
-		{"no keys for a callback", ``, func(p *provisioned) (*http.Request, string) {
-			p.site.store = &brokenStore{Store: p.site.store, reads: true}
-			return get("/zoom_pkce/callback?state=x&code=y")(p)
-		}, outcome.StoreUnavailable, true},
-		{"no keys for one without a state", ``, func(p *provisioned) (*http.Request, string) {
-			p.site.store = &brokenStore{Store: p.site.store, reads: true}
-			return get("/zoom_pkce/callback?code=y")(p)
-		}, outcome.StoreUnavailable, false},
-		{"a program that is gone", `, "programs": {"registration": true}`, func(p *provisioned) (*http.Request, string) {
-			cli := &program{provisioned: p.beside(`, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}` + withSecret), id: "cli"}
-			at := cli.start(cli.request())
-			return request(http.MethodGet, strings.Replace(p.allowed(at.authorize, "ada"), "code=", "error=access_denied&x=", 1), ""), at.cookies
-		}, outcome.BadClient, false},
-		{"the ticket of one who is barred", none + `, "allow": {"user_id": ["bob"]}`, func(p *provisioned) (*http.Request, string) {
-			open := p.beside(none + withSecret)
-			_, ticket := open.post("/zoom_pkce/frame/ticket", "", open.signIn())
-			return post("/zoom_pkce/frame/redeem", ticket)(p)
-		}, outcome.NotAllowed, false},
-		{"a stranger's programs", withPrograms, get("/zoom_pkce/programs"), outcome.SignInRequired, false},
-		{"a stranger ends a program", withPrograms, post("/zoom_pkce/programs/end", "", form...), outcome.SignInRequired, false},
-		{"a stranger allows one", withPrograms, post("/zoom_pkce/oauth/consent", "", form...), outcome.SignInRequired, false},
-		{"a form that is none", withPrograms, barred(post("/zoom_pkce/oauth/consent", "{}")), outcome.BadRequest, false},
-		{"a script asks for a program", withPrograms, get((&program{id: "cli"}).request(), "Sec-Fetch-Mode", "cors"), outcome.BadRequest, false},
-		{"who is barred asks for one", withPrograms + `, "allow": {"user_id": ["bob"]}`, barred(get((&program{id: "cli"}).request(), load...)), outcome.NotAllowed, false},
-		{"no keys for a program's", withPrograms, func(p *provisioned) (*http.Request, string) {
-			p.site.store = &brokenStore{Store: p.site.store, reads: true}
-			return get((&program{id: "cli"}).request(), load...)(p)
-		}, outcome.StoreUnavailable, false},
-		{"a program by its document, declined", `, "programs": {"client_documents": ["client.example"]}`, func(p *provisioned) (*http.Request, string) {
-			at := p.start((&program{id: "https://client.example/c.json"}).request())
-			return request(http.MethodGet, strings.Replace(p.allowed(at.authorize, "ada"), "code=", "error=access_denied&x=", 1), ""), at.cookies
-		}, outcome.Declined, true},
-		{"a broken query", ``, get("/zoom_pkce/callback?%zz"), outcome.BadCallback, true},
-		{"two codes", ``, get("/zoom_pkce/callback?code=x&code=y&state=z"), outcome.BadCallback, true},
-		{"no code", ``, get("/zoom_pkce/callback?state=z"), outcome.BadCallback, true},
-		{"declined", ``, get("/zoom_pkce/callback?error=access_denied"), outcome.Declined, true},
-		{"no state, again", ``, as(func(p *provisioned) string { return cookiesOf(p.open("/zoom_pkce/callback?code=x", "")) }, get("/zoom_pkce/callback?code=x")), outcome.BadCallback, true},
-		{"no cookies kept", ``, func(p *provisioned) (*http.Request, string) {
-			again := p.open("/zoom_pkce/callback?state=x&code=y", "").Header.Get("Location")
-			return get(p.allowed(again, "ada"))(p)
-		}, outcome.CookiesMissing, true},
-		{"a second login that is over", ``, func(p *provisioned) (*http.Request, string) {
-			var r *http.Request
-			p.start("/")
-			longAgo(t, func() {
-				again := p.open("/zoom_pkce/callback?code=y&state=x", "")
-				to, err := url.Parse(again.Header.Get("Location"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				r = request(http.MethodGet, "/zoom_pkce/callback?code=y&state="+to.Query().Get("state"), "", "Cookie", cookiesOf(again))
-			})
-			return r, ""
-		}, outcome.LoginExpired, true},
-		{"a ZAK that is needed", `, "zak": {"on_error": "fail"}`, func(p *provisioned) (*http.Request, string) {
-			p.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(503, ""))
-			return barred(get("/"))(p)
-		}, outcome.ZAKUnavailable, false},
-		{"a stranger's page asks for a key", `, "page_tokens": true`, post("/zoom_pkce/zak", ""), outcome.SignInRequired, false},
-		{"a broken body asks for one", `, "page_tokens": true`, barred(post("/zoom_pkce/obf", "{")), outcome.BadRequest, false},
-		{"a stranger wants a signature", `, "meeting_sdk": {}`, post("/zoom_pkce/signature", "{}"), outcome.SignInRequired, false},
-		{"no code from Zoom's client", zoomApp, post("/zoom_pkce/app/onauthorized", `{}`), outcome.BadRequest, true},
-		{"a broken body from there", zoomApp, post("/zoom_pkce/app/onauthorized", `{`), outcome.BadRequest, true},
-		{"a page of somebody else's", zoomApp, post("/zoom_pkce/app/onauthorized", `{"code": "x", "redirectUri": "x"}`), outcome.BadRequest, true},
-		{"no login", zoomApp, post("/zoom_pkce/app/onauthorized", `{"code": "x"}`), outcome.CookiesMissing, true},
-		{"a stranger's bad delivery", `, "webhook": {"secret_token": ["x"]}`, post("/zoom_pkce/webhook", "{}"), outcome.BadRequest, false},
-		{"an unknown program", `, "programs": {"registration": true}`, get("/zoom_pkce/oauth/authorize", load...), outcome.BadClient, false},
-		{"a back end without credentials", `, "backend": {"secret": ["` + testCookieSecret + `"]}`, get("/zoom_pkce/backend/token?user_id=ada"), outcome.SignInRequired, false},
-	} {
-		for _, pages := range []string{"true", "false"} {
-			options := test.options + `, "error_pages": ` + pages
-			if !strings.HasPrefix(test.name, "no keys") {
-				options += withSecret
-			}
-			p := provision(t, options)
-			r, cookies := test.ask(p)
-			p.logs.TakeAll()
-			before := counts(t)
-			got, _ := p.serve(r, cookies, nil)
-			after := counts(t)
-			if text := bodyOf(got); got.StatusCode != test.code.Status() || pages == "false" && codeOf(text) != string(test.code) {
-				t.Errorf("%s, pages %s: %s to %q\n%s", test.name, pages, got.Status, got.Header.Get("Location"), text)
-			}
-			if got.Header.Get("Cache-Control") != "no-store" || (got.StatusCode == http.StatusServiceUnavailable) != (got.Header.Get("Retry-After") != "") {
-				t.Errorf("%s, pages %s: %v", test.name, pages, got.Header)
-			}
-			for metric, counts := range map[string]bool{"requests_total ": true, "logins_total ": test.login} {
-				if n := after[metric+string(test.code)] - before[metric+string(test.code)]; (n == 1) != counts || n > 1 {
-					t.Errorf("%s, pages %s: %s%s is counted %v times", test.name, pages, metric, test.code, n)
-				}
-			}
-			lines := p.logs.FilterMessage("refused a request").All()
-			if len(lines) != 1 || lines[0].ContextMap()["code"] != string(test.code) || lines[0].ContextMap()["request_id"] == "" || lines[0].ContextMap()["path"] != r.URL.Path {
-				t.Errorf("%s, pages %s: the log has %v", test.name, pages, lines)
-			}
-		}
+	p.site.store = &brokenStore{Store: p.site.store, reads: true, writes: true}
+	if status, answer := deliver(p, "/zoom_pkce/webhook", gone(zoomapi.EventUserDeleted)); status != http.StatusServiceUnavailable || codeOf(answer) != "store_unavailable" {
+		t.Errorf("the store in trouble: %d %s", status, answer)
+	}
+
+	on := provision(t, strings.Replace(webhook, `"secret_token"`, `"hand_on": true, "secret_token"`, 1))
+	on.then = []*provisioned{on.beside("")}
+	event := `{"event": "recording.completed",  "event_ts": 1, "payload": {}}`
+	before := counts(t)
+	var got []string
+	on.app = func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		got = append(got, r.URL.String()+" "+r.RequestURI+" "+string(text)+" "+fmt.Sprint(r.ContentLength)+" "+r.Header.Get(standardUserIDHeader))
+		w.WriteHeader(passed)
+	}
+	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+	r := request(http.MethodPost, "/zoom_pkce/webhook?a=b", event, standardUserIDHeader, "eve", "X-Zm-Request-Timestamp", timestamp,
+		"X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(event)))
+	answer, _ := on.serve(r, "", func(r *http.Request) { r.URL.Path, r.RequestURI = "/rewritten", "/rewritten" })
+	want := "/zoom_pkce/webhook?a=b /zoom_pkce/webhook?a=b " + event + " " + fmt.Sprint(len(event)) + " "
+	if len(got) != 1 || got[0] != want || answer.StatusCode != passed || counts(t)["requests_total endpoint"] != before["requests_total endpoint"]+1 {
+		t.Errorf("%s, the app got %q", answer.Status, got)
 	}
 }

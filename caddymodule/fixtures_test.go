@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -292,20 +293,29 @@ func (p *provisioned) restarted() *provisioned {
 // brokenStore is a session store in trouble.
 type brokenStore struct {
 	zoompkce.Store
-	reads, writes bool // fail
+	reads, writes bool        // fail
+	mangles       bool        // what it has
+	down          atomic.Bool // both
+	calls         atomic.Int64
 }
 
 var errBroken = errors.New("the store is broken")
 
 func (s *brokenStore) Load(ctx context.Context, key string) ([]byte, string, error) {
-	if s.reads {
+	s.calls.Add(1)
+	if s.reads || s.down.Load() {
 		return nil, "", errBroken
 	}
-	return s.Store.Load(ctx, key)
+	value, version, err := s.Store.Load(ctx, key)
+	if s.mangles && len(value) > 0 {
+		value[len(value)-1] ^= 1
+	}
+	return value, version, err
 }
 
 func (s *brokenStore) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	if s.writes {
+	s.calls.Add(1)
+	if s.writes || s.down.Load() {
 		return "", errBroken
 	}
 	return s.Store.Swap(ctx, key, old, value, expires)

@@ -13,6 +13,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/doctor"
 )
 
 // house lists the rooms from the roof to the cellar. A room imports only what stands
@@ -307,4 +312,56 @@ func syntaxLines(t *testing.T) map[string]string {
 	}
 	t.Fatal("the Syntax comment does not end")
 	return nil
+}
+
+// Caddy knows the parts by their names, and the doctor what a site needs at Zoom.
+func TestPartsAreRegistered(t *testing.T) {
+	for _, id := range []string{"http.handlers.zoom_pkce", "zoom_pkce", "admin.api.zoom_pkce"} {
+		if _, err := caddy.GetModule(id); err != nil {
+			t.Error(err)
+		}
+	}
+	if command, ok := caddycmd.Commands()["zoom-pkce"]; !ok || command.CobraFunc == nil && command.Func == nil {
+		t.Error("the command is not there")
+	}
+	zoom := newZoom(t)
+	for options, want := range map[string]doctor.Site{
+		``:                            {ZAK: true},
+		`, "zak": {"disabled": true}`: {},
+		`, "zak": {"lifetime": "1h"}`: {ZAK: true, LastingZAK: true},
+		`, "obf": {"meeting_id": "{x}"}, "page_tokens": true`:                              {ZAK: true, OBF: true, PageTokens: true},
+		`, "allow": {"user_id": ["ada"]}`:                                                  {ZAK: true},
+		`, "allow": {"email_domain": ["example.com"]}`:                                     {ZAK: true, AllowsByEmail: true},
+		`, "programs": {"registration": true}`:                                             {ZAK: true},
+		`, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/"]}]}`: {ZAK: true, KeyPrograms: true},
+		`, "backend": {"secret": ["` + testCookieSecret + `"]}, "cookie": {"secret": ["` + testCookieSecret + `"]}`: {
+			ZAK: true, BackendSecrets: [][]byte{[]byte(testCookieSecret)}, CookieSecrets: [][]byte{[]byte(testCookieSecret)},
+		},
+	} {
+		app, _ := started(t, siteConfig(t, handlerJSON(zoom, options)))
+		examined := examinedSites(app)
+		if len(examined) != 1 {
+			t.Fatalf("%s: %v", options, examined)
+		}
+		for id, sites := range examined {
+			if len(sites) != 1 {
+				t.Fatalf("%s: %v", options, sites)
+			}
+			got := sites[0]
+			if got.AppID != id || got.LoginURL != "http://localhost/zoom_pkce/login" || got.Survey == nil || got.Store == nil ||
+				!slices.Equal(got.RedirectURIs, []string{"http://localhost/zoom_pkce/callback"}) || got.Zoom.ClientID != testClientID {
+				t.Errorf("%s: %+v", options, got)
+			}
+			if (len(got.Route.Metadata) > 0) != strings.Contains(options, "programs") || got.Route.RedirectURIs[0].Host != "localhost" {
+				t.Errorf("%s: %+v", options, got.Route)
+			}
+			features := doctor.Site{
+				BackendSecrets: got.BackendSecrets, CookieSecrets: got.CookieSecrets, AllowsByEmail: got.AllowsByEmail, ZAK: got.ZAK,
+				LastingZAK: got.LastingZAK, OBF: got.OBF, PageTokens: got.PageTokens, KeyPrograms: got.KeyPrograms,
+			}
+			if !reflect.DeepEqual(features, want) {
+				t.Errorf("%s: %+v, want %+v", options, features, want)
+			}
+		}
+	}
 }

@@ -114,6 +114,10 @@ func TestExpiredToken(t *testing.T) {
 			t.Errorf("%s: %s, the app got %v", options, got.Status, headers)
 		}
 	}
+	backend := p.beside(`, "zak": {"disabled": true}, "backend": {"secret": ["` + testCookieSecret + `"]}`)
+	if got, _ := backend.fetch("/zoom_pkce/backend/token?user_id=ada", "", "Authorization", "Bearer "+testCookieSecret); got.StatusCode != 503 {
+		t.Errorf("a back end gets %s", got.Status)
+	}
 	p = provision(t, `, "headers": {"access_token": {"name": "Authorization", "scheme": "Bearer", "match": [{"path": ["/api/*"]}]}}`)
 	ada = p.signIn()
 	for target, given := range map[string]bool{"/api/x": true, "/other": false} {
@@ -179,7 +183,10 @@ func TestSecondDirective(t *testing.T) {
 	if headers.Get("X-Other-Id") != "bob" || headers.Get(standardUserIDHeader) != "bob" {
 		t.Errorf("both: the app got %v", headers)
 	}
-	p.then = []*provisioned{p.beside(`, "headers": {"access_token": {"disabled": true}, "user_id": {"name": "X-Other-Id"}}`)}
+	p.then = []*provisioned{
+		p.beside(`, "headers": {"access_token": {"disabled": true}, "user_id": {"name": "X-Other-Id"}}`),
+		p.beside(`, "headers": {"access_token": {"disabled": true}, "user_id": {"disabled": true}}`),
+	}
 	_, both := p.fetch("/", p.signInAs("bob"))
 	if _, user, ok := p.zoom.ValidateAccessToken(both.Get(standardTokenHeader)); !ok || user != "bob" || both.Get("X-Other-Id") != "bob" {
 		t.Errorf("what the first has set became %v", both)
@@ -301,7 +308,14 @@ func TestBackends(t *testing.T) {
 		got, _ := at.fetch("/zoom_pkce/backend/"+what, "", headers...)
 		return got.StatusCode, bodyOf(got), got
 	}
+	before := counts(t)
 	_, token, _ := ask(p, "token?user_id=ada&format=text", entitled...)
+	ask(p, "token?user_id=eve", entitled...)
+	for ending, metric := range map[string]string{"ok": "backend_tokens_total token ok", "nobody's": "backend_tokens_total token not_found", "answered": "requests_total endpoint"} {
+		if n := counts(t)[metric] - before[metric]; n != 1 {
+			t.Errorf("%s: counted %v times", ending, n)
+		}
+	}
 	if _, user, ok := p.zoom.ValidateAccessToken(token); !ok || user != "ada" {
 		t.Errorf("the access token %q", token)
 	}
@@ -361,45 +375,6 @@ func TestBackends(t *testing.T) {
 	for _, kind := range []string{"zak", "obf"} {
 		if status, answer, _ := ask(p, kind+"?meeting_id=123456780&user_id=ada", entitled...); status != http.StatusServiceUnavailable || codeOf(answer) != string(outcome.ZAKUnavailable) {
 			t.Errorf("%s, Zoom is away: %d %s", kind, status, answer)
-		}
-	}
-}
-
-// A session lives on while its visitor is there: by page loads and requests of its pages.
-func TestSessionsLiveOn(t *testing.T) {
-	p := provision(t, `, "session": {"idle_timeout": "2s"}`)
-	barred := p.beside(`, "session": {"idle_timeout": "2s"}, "allow": {"user_id": ["bob"]}`)
-	ada := p.signIn()
-	renewed := func(got *http.Response) bool {
-		return strings.Contains(cookiesOf(got), p.site.manager.SessionCookieName()+"=")
-	}
-	first, _ := p.fetch("/zoom_pkce/session", ada)
-	if renewed(first) {
-		t.Error("renewed at once")
-	}
-	var answer sessionAnswer
-	if err := json.Unmarshal([]byte(bodyOf(first)), &answer); err != nil || !answer.Authenticated || answer.User != (sessionUser{"ada", "account", "ada@example.com", "Ada Løvelace"}) ||
-		time.Until(answer.ExpiresAt) > 2*time.Second || time.Until(answer.ExpiresAt) < 0 {
-		t.Errorf("%+v, %v", answer, err)
-	}
-	time.Sleep(250 * time.Millisecond)
-	for name, test := range map[string]struct {
-		target  string
-		headers []string
-		want    bool
-	}{
-		"a page load":         {"/", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, true},
-		"a script":            {"/", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-origin"}, true},
-		"an image elsewhere":  {"/", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "cross-site"}, false},
-		"the session's state": {"/zoom_pkce/session", nil, true},
-	} {
-		if got, _ := p.fetch(test.target, ada, test.headers...); renewed(got) != test.want {
-			t.Errorf("%s: renewed is %v", name, !test.want)
-		}
-	}
-	for _, target := range []string{"/", "/zoom_pkce/session"} {
-		if got := barred.open(target, ada); got.StatusCode != http.StatusForbidden || renewed(got) {
-			t.Errorf("who may not be here: %s", got.Status)
 		}
 	}
 }

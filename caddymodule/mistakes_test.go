@@ -364,6 +364,9 @@ func TestFormattingHidesSecrets(t *testing.T) {
 	s := mustResolve(t, h)
 	bytes := fmt.Sprint([]byte(secret))
 	hex := fmt.Sprintf("%x", secret)
+	if got := fmt.Sprint(h) + fmt.Sprint(s); got != "zoom_pkce handler[redacted]" {
+		t.Errorf("printed as %q", got)
+	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 		for _, printed := range []any{h, *h, s, *s, *s.meetingSDK, *s.webhook, *s.backend, s.cookie} {
 			out := fmt.Sprintf(verb, printed)

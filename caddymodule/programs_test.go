@@ -15,7 +15,7 @@ import (
 )
 
 const programOptions = `, "protect": [{"path": ["/private/*"]}], "headers": {"client": {"name": "X-Zoom-Client-Id"}}, "programs": {
-	"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}], "registration": true}`
+	"client": [{"id": "cli", "name": "The Tool", "redirect_uri": ["http://127.0.0.1/callback"]}], "registration": true}`
 
 // program is a command line that a user allows.
 type program struct {
@@ -104,6 +104,9 @@ func TestRequestsOfPrograms(t *testing.T) {
 	p := provision(t, programOptions)
 	ada := p.signIn()
 	cli := p.program(ada, nil)
+	if consent := bodyOf(p.open(cli.request(), ada)); !strings.Contains(consent, "The Tool") {
+		t.Errorf("the page does not name the program:\n%s", consent)
+	}
 	got, headers := p.fetch("/private/x", "", cli.bearer()...)
 	if got.StatusCode != passed || headers.Get(standardUserIDHeader) != "ada" || headers.Get("X-Zoom-Client-Id") != "cli" || headers["Authorization"] != nil {
 		t.Errorf("%s, the app got %v", got.Status, headers)

@@ -361,3 +361,23 @@ func TestEventsForCaddy(t *testing.T) {
 	default:
 	}
 }
+
+// The scheme of the redirect URI, the domain and same_site decide how cookies are set.
+func TestCookieAttributes(t *testing.T) {
+	const https = `, "redirect_uri": ["https://app.example.com/zoom_pkce/callback"]`
+	for options, want := range map[string]string{
+		``:    "zoom_pkce_ secure false partitioned false domain  lax true",
+		https: "__Host-zoom_pkce_ secure true partitioned false domain  lax true",
+		https + `, "cookie": {"domain": "example.com"}`: "__Secure-zoom_pkce_ secure true partitioned false domain example.com lax true",
+		https + `, "cookie": {"same_site": "none"}`:     "__Host-zoom_pkce_ secure true partitioned true domain  lax false",
+		https + `, "cookie": {"name": "other"}`:         "__Host-other_ secure true partitioned false domain  lax true",
+	} {
+		p := provision(t, options)
+		for _, cookie := range p.open("https://app.example.com/zoom_pkce/login", "").Cookies() {
+			prefix, _, _ := strings.Cut(cookie.Name, p.site.client.AppID())
+			if got := fmt.Sprintf("%s secure %v partitioned %v domain %s lax %v", prefix, cookie.Secure, cookie.Partitioned, cookie.Domain, cookie.SameSite == http.SameSiteLaxMode); got != want {
+				t.Errorf("%s: %s, want %s", options, got, want)
+			}
+		}
+	}
+}

@@ -389,5 +389,13 @@ func TestAnswersArePrivate(t *testing.T) {
 		if got := strings.Join(rec.Header()["Cache-Control"], "|"); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
+		copied := httptest.NewRecorder()
+		copied.Header()["Cache-Control"] = tt.upstream
+		if _, err := newPrivateWriter(copied).ReadFrom(strings.NewReader("body")); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(copied.Header()["Cache-Control"], "|"); got != tt.want || copied.Body.String() != "body" {
+			t.Errorf("%s, copied: %q, want %q", name, got, tt.want)
+		}
 	}
 }
