@@ -58,7 +58,7 @@ func (m *Manager) change(
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
-		version, err := m.store.Swap(ctx, key, snap.version, sealed, r.expires(now, life))
+		version, err := m.swap(ctx, key, snap.version, sealed, r.expires(now, life))
 		if errors.Is(err, ErrConflict) || neverSent(err) && away.outlast(ctx) {
 			continue
 		}
@@ -70,4 +70,17 @@ func (m *Manager) change(
 		return snap, nil
 	}
 	return nil, m.storeError(op, errors.New("the record is changed by others all the time"))
+}
+
+// swap is for changes: what was begun is waited for until the deadline, though the visitor
+// has gone or the manager stops. Left alone, it could not give back the store's lock
+// once the store is closed, and others would wait for that.
+func (m *Manager) swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	defer cancel()
+	return m.store.Swap(ctx, key, old, value, expires)
 }

@@ -94,6 +94,31 @@ func TestChangesThatOthersOvertake(t *testing.T) {
 	})
 }
 
+// A change that has reached the store is not left alone with the store's lock by a manager
+// that stops: the store may be closed next.
+func TestDrainWaitsForChanges(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		tokens := p.program(p.signIn("ada"))
+		gate := w.store.hold("swap", false)
+		p.in(tokens)
+		<-gate.arrived // its use is noted
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			p.Drain()
+		}()
+		synctest.Wait()
+		select {
+		case <-drained:
+			w.Error("drained with a change under way")
+		default:
+		}
+		close(gate.release)
+		<-drained
+	})
+}
+
 // Within the sync interval the record is not read before a refresh.
 func TestExpiredTokenAndHangingStore(t *testing.T) {
 	bubble(t, func(w *world) {
