@@ -67,7 +67,7 @@ func TestTokensInOtherProcesses(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			w.store.add(storeRule{op: "load", times: 3, err: &net.OpError{Op: "dial", Err: errStoreDown}})
-			q.in(tokens)
+			q.in(p.program(b))
 		})
 	})
 	t.Run("one given while the record is read for another", func(t *testing.T) {
