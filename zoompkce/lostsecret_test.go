@@ -194,10 +194,10 @@ func TestGeneratedSecretOfPrograms(t *testing.T) {
 		"a refresh token, too soon": func(p, q *process, b *browser) { q.refreshed(p.program(b)) },
 		"a revocation":              revoked,
 		"a revocation, too soon":    revoked,
-		"a client id":           clientID,
-		"a client id, too soon": clientID,
-		"a code":                func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
-		"a code, too soon":      func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
+		"a client id":               clientID,
+		"a client id, too soon":     clientID,
+		"a code":                    func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
+		"a code, too soon":          func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
