@@ -13,13 +13,6 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// plant puts a secret where the generated one lies, as who can write to the store may.
-func (w *world) plant(secret []byte) {
-	w.Helper()
-	_, err := w.store.Swap(ctx, zoompkce.SecretKey(zoomapi.AppID(w.zoom.URL, w.app.ClientID)), "", secret, time.Time{})
-	w.must(err)
-}
-
 // Whoever moves from the generated secret to one of their own signs nobody out: the
 // generated one opens what it has sealed, and seals nothing any more.
 func TestMovingToAnOwnSecret(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -38,6 +39,13 @@ func (w *world) wipe(name string) {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
 	w.store.Store = kept
+}
+
+// plant puts a secret where the generated one lies, as who can write to the store may.
+func (w *world) plant(secret []byte) {
+	w.Helper()
+	_, err := w.store.Swap(ctx, zoompkce.SecretKey(zoomapi.AppID(w.zoom.URL, w.app.ClientID)), "", secret, time.Time{})
+	w.must(err)
 }
 
 // Whatever becomes of the generated secret, those who sign in stay signed in at
