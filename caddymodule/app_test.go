@@ -2,26 +2,25 @@ package caddymodule
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/doctor"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/logformat"
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -116,7 +115,7 @@ func TestAppTellsAtItsStart(t *testing.T) {
 		handlerJSON(zoom, `, "redirect_uri": ["http://127.0.0.1/zoom_pkce/callback"]`))
 	_, logs := started(t, two)
 	line := logs.FilterMessageSnippet("register exactly").All()
-	if len(line) != 1 || fmt.Sprint(line[0].ContextMap()["redirect_uris"]) != "[http://localhost/zoom_pkce/callback https://app.example.com/page http://127.0.0.1/zoom_pkce/callback]" {
+	if len(line) != 1 || strings.Count(fmt.Sprint(line[0].ContextMap()["redirect_uris"]), " ") != 2 { // those of both
 		t.Errorf("%v", line)
 	}
 	// Two apps that claim the same paths on the same routes.
@@ -133,63 +132,6 @@ func TestAppTellsAtItsStart(t *testing.T) {
 	}
 	if err := cleaned(app); err != nil {
 		t.Error(err)
-	}
-}
-
-// eventsOf takes the events of an app.
-type eventsOf chan caddy.Event
-
-func (c eventsOf) Handle(_ context.Context, e caddy.Event) error { c <- e; return nil }
-
-// Events tell of a user and the app, not inside the request.
-func TestEventsForCaddy(t *testing.T) {
-	p := provision(t, `, "webhook": {"secret_token": ["`+testWebhookSecret+`"]}`+strings.Replace(programOptions, `"protect": [{"path": ["/private/*"]}], `, "", 1))
-	module, err := p.ctx.App("events")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := make(eventsOf, 100)
-	if err := module.(*caddyevents.App).On("", got); err != nil {
-		t.Fatal(err)
-	}
-	p.site.app.events.Start()
-	next := func(name string, want map[string]any) {
-		t.Helper()
-		want["client_id"] = testClientID
-		select {
-		case e := <-got:
-			if e.Name() != "zoom_pkce."+name || fmt.Sprint(e.Data) != fmt.Sprint(want) {
-				t.Errorf("got %s of %v, want %s of %v", e.Name(), e.Data, name, want)
-			}
-		case <-time.After(10 * time.Second):
-			t.Fatalf("no event %s", name)
-		}
-	}
-	ada := p.signIn()
-	next("signed_in", map[string]any{"user_id": "ada"})
-	cli := p.program(ada, nil)
-	next("program_allowed", map[string]any{"user_id": "ada", "program": "cli", "outcome": ""})
-	timestamp, body := fmt.Sprint(time.Now().Unix()), `{"event": "user.updated", "event_ts": 1, "payload": {"object": {"id": "ada"}}}`
-	p.post("/zoom_pkce/webhook", body, "", "X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(body)))
-	next("webhook", map[string]any{"user_id": "", "event": "user.updated"})
-	p.form("oauth/revoke", url.Values{"token": {cli.refresh}, "client_id": {"cli"}}, "")
-	next("program_ended", map[string]any{"user_id": "ada", "program": "cli", "outcome": "revoked"})
-	p.post("/zoom_pkce/logout", "", ada)
-	next("signed_out", map[string]any{"user_id": "ada"})
-	p.signIn()
-	next("signed_in", map[string]any{"user_id": "ada"})
-	if _, err := p.site.manager.EndUser(t.Context(), "ada", time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	next("deauthorized", map[string]any{"user_id": "ada"})
-	p.site.observe(zoompkce.Event{Kind: zoompkce.EventRefresh, UserID: "ada", Outcome: "failed", Err: errBroken})
-	next("refresh_failed", map[string]any{"user_id": "ada", "outcome": "failed"})
-	p.site.observe(zoompkce.Event{Kind: zoompkce.EventRefresh, UserID: "ada", Outcome: "ok"})
-	p.site.app.events.Close()
-	select {
-	case e := <-got:
-		t.Errorf("an event %s", e.Name())
-	default:
 	}
 }
 
@@ -411,40 +353,46 @@ func TestAdminAndALostSecret(t *testing.T) {
 	}
 }
 
-// A request that Caddy makes of one it is serving is the same visitor's, where a site has
-// templates; what it carries is worth nothing on a visitor's own.
-func TestRequestsThatCaddyMakes(t *testing.T) {
-	zoom := newZoom(t)
-	for _, templates := range []bool{true, false} {
-		config := siteConfig(t, handlerJSON(zoom, ""))
-		if templates {
-			config.AppsRaw["http"] = bytes.Replace(config.AppsRaw["http"], []byte(`"handle":[`), []byte(`"handle":[{"handler":"templates"},`), 1)
+// Caddy knows the parts by their names, and the doctor what a site needs at Zoom.
+func TestPartsAreRegistered(t *testing.T) {
+	for _, id := range []string{"http.handlers.zoom_pkce", "zoom_pkce", "admin.api.zoom_pkce"} {
+		if _, err := caddy.GetModule(id); err != nil {
+			t.Error(err)
 		}
-		app, _ := started(t, config)
-		for _, sites := range app.sites() {
-			p := &provisioned{Handler: &Handler{site: sites[0]}, t: t, zoom: zoom}
-			cookies := p.signIn()
-			var inner int
-			var user, key string
-			p.app = func(w http.ResponseWriter, r *http.Request) {
-				made := httptest.NewRequest(http.MethodGet, "/part", nil)
-				made.Host, made.Header = "localhost", r.Header.Clone()
-				key = made.Header.Get("X-Zoom-Pkce-Include")
-				made.Header.Set("Caddy-Templates-Include", "1")
-				answer := httptest.NewRecorder()
-				made = caddyhttp.PrepareRequest(made, caddy.NewReplacer(), answer, nil)
-				if err := p.through(answer, made, func(w http.ResponseWriter, r *http.Request) { user = r.Header.Get(standardUserIDHeader) }); err != nil {
-					t.Error(err)
-				}
-				inner = answer.Code
+	}
+	if command, ok := caddycmd.Commands()["zoom-pkce"]; !ok || command.CobraFunc == nil && command.Func == nil {
+		t.Error("the command is not there")
+	}
+	zoom := newZoom(t)
+	for options, want := range map[string]doctor.Site{
+		``:                            {ZAK: true},
+		`, "zak": {"disabled": true}`: {},
+		`, "zak": {"lifetime": "1h"}`: {ZAK: true, LastingZAK: true},
+		`, "obf": {"meeting_id": "{x}"}, "page_tokens": true`:                              {ZAK: true, OBF: true, PageTokens: true},
+		`, "allow": {"user_id": ["ada"]}`:                                                  {ZAK: true},
+		`, "allow": {"email_domain": ["example.com"]}`:                                     {ZAK: true, AllowsByEmail: true},
+		`, "programs": {"registration": true}`:                                             {ZAK: true},
+		`, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/"]}]}`: {ZAK: true, KeyPrograms: true},
+		`, "backend": {"secret": ["` + testCookieSecret + `"]}, "cookie": {"secret": ["` + testCookieSecret + `"]}`: {
+			ZAK: true, BackendSecrets: [][]byte{[]byte(testCookieSecret)}, CookieSecrets: [][]byte{[]byte(testCookieSecret)},
+		},
+	} {
+		app, _ := started(t, siteConfig(t, handlerJSON(zoom, options)))
+		for id, sites := range examinedSites(app) {
+			got := sites[0]
+			if len(sites) != 1 || got.AppID != id || got.LoginURL != "http://localhost/zoom_pkce/login" || got.Survey == nil || got.Store == nil ||
+				!slices.Equal(got.RedirectURIs, []string{"http://localhost/zoom_pkce/callback"}) || got.Zoom.ClientID != testClientID {
+				t.Errorf("%s: %+v", options, got)
 			}
-			p.open("/", cookies)
-			if templates && (inner != http.StatusOK || user != "ada" || key == "") || !templates && (inner != http.StatusUnauthorized || key != "") {
-				t.Errorf("templates %v: %d, the user %q", templates, inner, user)
+			if (len(got.Route.Metadata) > 0) != strings.Contains(options, "programs") || got.Route.RedirectURIs[0].Host != "localhost" {
+				t.Errorf("%s: %+v", options, got.Route)
 			}
-			p.app = nil
-			if got, _ := p.fetch("/", "", "X-Zoom-Pkce-Include", key); got.StatusCode != http.StatusUnauthorized {
-				t.Errorf("a key that was shown opens the site: %s", got.Status)
+			features := doctor.Site{
+				BackendSecrets: got.BackendSecrets, CookieSecrets: got.CookieSecrets, AllowsByEmail: got.AllowsByEmail, ZAK: got.ZAK,
+				LastingZAK: got.LastingZAK, OBF: got.OBF, PageTokens: got.PageTokens, KeyPrograms: got.KeyPrograms,
+			}
+			if !reflect.DeepEqual(features, want) {
+				t.Errorf("%s: %+v, want %+v", options, features, want)
 			}
 		}
 	}

@@ -330,3 +330,74 @@ func directiveTokens(f *testing.F, file string) []byte {
 	}
 	return input[start:]
 }
+
+// What is at a limit is inside it, and a key needs no id.
+func TestLimitsAreInside(t *testing.T) {
+	t.Setenv("ZOOM_CLIENT_KEY", testClientKey)
+	secret := strings.Repeat("x", minSecretSize)
+	for _, lines := range []string{
+		"zoom_timeout 5m",
+		"refresh_margin 0",
+		"zak {\nmax_age 4m\n}",
+		"zak {\nlifetime 365d\nmax_age 365d\n}",
+		"zak {\nlifetime 1s\n}",
+		"obf {\nmeeting_id {x}\nmax_age 2h\n}",
+		"obf {\nmeeting_id {x}\nlifetime 1h\nmax_age 1h\n}",
+		"obf {\nmeeting_id 123-456-789\n}",
+		"meeting_sdk {\nexpires_in 30m\n}",
+		"meeting_sdk {\nexpires_in 48h\n}",
+		"session {\nmax_lifetime 400d\nsync_interval 24h\nmax_sessions 1000\ncache_size 10000000\n}",
+		"programs {\nregistration on\nmax_lifetime 3650d\nmax_programs 1000\n}",
+		"programs {\nregistration on\ntoken_lifetime 1s\nidle_timeout 1s\n}",
+		"programs {\nregistration on\nredirect_hosts a.example b.example:1 c.example:65535\n}",
+		"programs {\nclient_documents\n}",
+		"backend {\nsecret " + secret + "\n}",
+		"cookie {\nsecret " + secret + "\nname " + strings.Repeat("n", maxCookieName) + "\n}",
+		"cookie {\ndomain example.com\n}",
+		"scopes ! # [ ] ~",
+	} {
+		if err := resolveLines(t, "client_secret s\n"+lines); err != nil {
+			t.Errorf("%s: %v", lines, err)
+		}
+	}
+	if err := resolveLines(t, "client_key {env.ZOOM_CLIENT_KEY}"); err != nil {
+		t.Errorf("a key without an id: %v", err)
+	}
+	for lines, want := range map[string]string{
+		"zoom_timeout 5m1ms":                                                                                          "zoom_timeout",
+		"session {\nmax_sessions 1001\n}":                                                                             "session max_sessions",
+		"session {\ncache_size 10000001\n}":                                                                           "session cache_size",
+		"programs {\nregistration on\nmax_programs 1001\n}":                                                           "programs max_programs",
+		"programs {\nregistration on\ntoken_lifetime 999ms\nidle_timeout 1s\n}":                                       "programs token_lifetime",
+		"programs {\nregistration on\nmax_lifetime 30m\n}":                                                            "programs idle_timeout",
+		"programs {\nregistration on\nredirect_hosts c.example:65536\n}":                                              "programs redirect_hosts",
+		"programs {\nregistration on\nredirect_hosts c.example:0\n}":                                                  "programs redirect_hosts",
+		"programs {\nclient_documents -x.example\n}":                                                                  "programs client_documents",
+		"programs {\nclient cli http://127.0.0.1/ {\nname \"  \"\n}\n}":                                               "programs client cli name",
+		"redirect_uri https://app.example.com/.well-known/oauth-authorization-server\nprograms {\nregistration on\n}": "redirect_uri",
+		"scopes a\\b": "scopes",
+	} {
+		if err := resolveLines(t, "client_secret s\n"+lines); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", lines, err, want)
+		}
+	}
+}
+
+// resolveLines resolves a directive with further lines.
+func resolveLines(t *testing.T, lines string) error {
+	t.Helper()
+	text := "zoom_pkce {\nclient_id id\n" + lines + "\n"
+	if !strings.Contains(lines, "redirect_uri https") {
+		text += "redirect_uri https://app.example.com/zoom_pkce/callback\n"
+	}
+	tokens, err := caddyfile.Tokenize([]byte(text+"}"), "Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := new(Handler)
+	if err := h.unmarshalCaddyfile(httpcaddyfile.Helper{Dispenser: caddyfile.NewDispenser(tokens)}); err != nil {
+		t.Fatalf("%s: %v", lines, err)
+	}
+	_, err = h.resolve(caddy.NewReplacer())
+	return err
+}

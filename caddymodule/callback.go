@@ -159,10 +159,7 @@ func (s *site) strayCallback(w http.ResponseWriter, r *http.Request, v *visit, l
 	if login != nil {
 		start.returnURL, start.program, returnURL = login.ReturnURL, login.Program, s.leadsTo(login)
 	}
-	restarted, keysErr := s.manager.StateRestarted(r.Context(), state)
-	if keysErr != nil {
-		return s.refuseLogin(w, r, refusalOf(keysErr))
-	}
+	restarted, _ := s.manager.StateRestarted(r.Context(), state) // without keys no other login begins
 	switch {
 	case !restarted:
 		telemetry.Metrics.LoginEnded(outcome.LoginExpired)

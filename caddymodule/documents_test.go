@@ -109,10 +109,10 @@ func brokenLink(from, link string) string {
 	return ""
 }
 
-// Every link of every document leads somewhere. Those of the web have to be https;
-// nothing is fetched.
+// Every link of every document leads somewhere, and to every document a link leads.
+// Those of the web have to be https; nothing is fetched.
 func TestLinks(t *testing.T) {
-	count := 0
+	count, led := 0, map[string]bool{"../README.md": true}
 	for path, text := range documents(t) {
 		for _, match := range markdownLink.FindAllStringSubmatch(fencedBlock.ReplaceAllString(text, ""), -1) {
 			count++
@@ -127,11 +127,19 @@ func TestLinks(t *testing.T) {
 				if why := brokenLink(path, match[1]); why != "" {
 					t.Errorf("%s: %s: %s", path, match[1], why)
 				}
+				if link.Path != "" {
+					led[filepath.Join(filepath.Dir(path), filepath.FromSlash(link.Path))] = true
+				}
 			}
 		}
 	}
 	if count < 80 {
 		t.Errorf("only %d links were found", count)
+	}
+	for path := range documents(t) {
+		if !led[path] && !(filepath.Base(path) == "README.md" && led[filepath.Dir(path)]) {
+			t.Errorf("no document leads to %s", path)
+		}
 	}
 }
 

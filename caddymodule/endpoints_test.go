@@ -7,13 +7,19 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
@@ -82,7 +88,7 @@ func testWebhookRefuses(t *testing.T, p *provisioned) {
 		"by the other secret token": {"another-token-of-the-tests", 0, event("user.updated", testClientID, "ada"), ""},
 	} {
 		timestamp := strconv.FormatInt(time.Now().Add(-test.sent).Unix(), 10)
-		status, answer := p.post("/zoom_pkce/webhook", test.body, "",
+		status, answer := p.post("/zoom_pkce/webhook", test.body, "", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document",
 			"X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(test.secret, timestamp, []byte(test.body)))
 		if got := codeOf(answer); got != test.code || test.code == "" && status != http.StatusOK {
 			t.Errorf("%s: %d %s", name, status, answer)
@@ -130,77 +136,6 @@ func TestOnlyEventsAreHandedOn(t *testing.T) {
 		})
 }
 
-func TestSignatureOnlyForVisitors(t *testing.T) {
-	bothWays(t, `, "meeting_sdk": {"roles": [0], "expires_in": "1h"}`, testSignatureOnlyForVisitors)
-}
-
-func testSignatureOnlyForVisitors(t *testing.T, p *provisioned) {
-	t.Helper()
-	cookies := p.signIn()
-	for name, test := range map[string]struct {
-		cookies, body, site string
-		status              int
-		says                string // a part of the answer
-	}{
-		"a participant":         {cookies, `{"meetingNumber": "123456789", "role": 0}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"of no meeting":         {cookies, `{}`, "same-origin", http.StatusOK, `"sdkKey":"` + testClientID},
-		"with a video mode":     {cookies, `{"videoWebRtcMode": 1}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"the shortest life":     {cookies, `{"expirationSeconds": 1800}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"the longest life":      {cookies, `{"expirationSeconds": 172800}`, "same-origin", http.StatusOK, `"signature":"ey`},
-		"a stranger":            {"", `{}`, "same-origin", http.StatusUnauthorized, "sign_in_required"},
-		"a page of others":      {cookies, `{}`, "cross-site", http.StatusForbidden, "cross_site"},
-		"the host":              {cookies, `{"meetingNumber": "123456789", "role": 1}`, "same-origin", http.StatusBadRequest, "role 1 is not given out here"},
-		"a strange role":        {cookies, `{"meetingNumber": "123456789", "role": 2}`, "same-origin", http.StatusBadRequest, "must be 0 (participant) or 1 (host)"},
-		"a role in words":       {cookies, `{"meetingNumber": "123456789", "role": "host"}`, "same-origin", http.StatusBadRequest, "must be 0 (participant)"},
-		"a role of no meeting":  {cookies, `{"role": 0}`, "same-origin", http.StatusBadRequest, "belong together"},
-		"a meeting, no role":    {cookies, `{"meetingNumber": "123456789"}`, "same-origin", http.StatusBadRequest, "belong together"},
-		"a strange meeting":     {cookies, `{"meetingNumber": "12345678", "role": 0}`, "same-origin", http.StatusBadRequest, "9 to 12 digits"},
-		"too short a life":      {cookies, `{"expirationSeconds": 1799}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
-		"too long a life":       {cookies, `{"expirationSeconds": 172801}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
-		"a life in words":       {cookies, `{"expirationSeconds": "long"}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
-		"a strange video mode":  {cookies, `{"videoWebRtcMode": 2}`, "same-origin", http.StatusBadRequest, "must be 0 or 1"},
-		"a video mode in words": {cookies, `{"videoWebRtcMode": "on"}`, "same-origin", http.StatusBadRequest, "must be 0 or 1"},
-		"no JSON":               {cookies, `{`, "same-origin", http.StatusBadRequest, "$body"},
-	} {
-		status, answer := p.post("/zoom_pkce/signature", test.body, test.cookies, "Sec-Fetch-Site", test.site)
-		if status != test.status || !strings.Contains(answer, test.says) {
-			t.Errorf("%s: %d %s", name, status, answer)
-		}
-	}
-}
-
-// With cookies that travel everywhere, no page of another site may act as the visitor.
-func TestForeignPages(t *testing.T) {
-	for _, sameSite := range []string{"lax", "none"} {
-		p := provision(t, `, "cookie": {"same_site": "`+sameSite+`"}`)
-		cookies := p.signIn()
-		for name, test := range map[string]struct {
-			method  string
-			headers []string
-			foreign bool
-		}{
-			"a form of another site":     {"POST", []string{"Sec-Fetch-Site", "cross-site"}, true},
-			"a socket of another site":   {"GET", []string{"Sec-Fetch-Site", "cross-site", "Upgrade", "websocket"}, true},
-			"an image on another site":   {"GET", []string{"Sec-Fetch-Site", "cross-site"}, false},
-			"a form of ours":             {"POST", []string{"Sec-Fetch-Site", "same-origin"}, false},
-			"a socket of ours":           {"GET", []string{"Sec-Fetch-Site", "same-origin", "Upgrade", "websocket"}, false},
-			"a form of an older browser": {"POST", []string{"Origin", "https://evil.example"}, true},
-		} {
-			r := httptest.NewRequest(test.method, "/", nil)
-			for i := 0; i < len(test.headers); i += 2 {
-				r.Header.Set(test.headers[i], test.headers[i+1])
-			}
-			want := passed
-			if test.foreign && sameSite == "none" {
-				want = http.StatusForbidden
-			}
-			if got, _ := p.serve(r, cookies, nil); got.StatusCode != want {
-				t.Errorf("same_site %s, %s: %s", sameSite, name, got.Status)
-			}
-		}
-	}
-}
-
 // What went wrong decides whether a visitor is signed out, kept out, or asked to wait.
 func TestRefusalOf(t *testing.T) {
 	zoom := func(kind zoomapi.Kind) error { return &zoomapi.Error{Kind: kind} }
@@ -217,6 +152,7 @@ func TestRefusalOf(t *testing.T) {
 		{&zoompkce.StoreError{Err: errors.New("full")}, outcome.StoreUnavailable},
 		{zakError{&zoompkce.StoreError{Err: errors.New("full")}}, outcome.StoreUnavailable},
 		{bodies.ErrBusy, outcome.StoreUnavailable},
+		{zoompkce.ErrLongLogin, outcome.BadRequest},
 		{errors.New("something"), outcome.ZoomUnavailable},
 		{zakError{errors.New("something")}, outcome.ZAKUnavailable},
 		{zoom(zoomapi.KindMissingScope), outcome.MissingScope},
@@ -241,13 +177,17 @@ func TestRefusalOf(t *testing.T) {
 	}
 }
 
-// Where the site handles errors, it knows how long to wait, and no cache keeps them.
+// Where the site handles errors, it knows what is wrong, and no cache keeps them.
 func TestRefusalsForHandleErrors(t *testing.T) {
 	p := provision(t, `, "error_pages": false`)
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	got, _ := p.serve(r, "", nil)
-	if got.StatusCode != http.StatusUnauthorized || got.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%s with %v", got.Status, got.Header)
+	for target, cause := range map[string]string{"/zoom_pkce/none": "not_found", "/zoom_pkce/callback?%zz": "the query cannot be read"} {
+		w := httptest.NewRecorder()
+		w.Header().Set("CDN-Cache-Control", "max-age=60")
+		r := caddyhttp.PrepareRequest(request(http.MethodGet, target, ""), caddy.NewReplacer(), w, nil)
+		failed, ok := errors.AsType[caddyhttp.HandlerError](p.through(w, r, nil))
+		if !ok || failed.Err.Error() != cause || w.Header().Get("CDN-Cache-Control") != "" || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v with %v", target, failed, w.Header())
+		}
 	}
 }
 
@@ -265,6 +205,211 @@ func TestRefusedBodyIsKept(t *testing.T) {
 		r.Header.Set("Expect", test.expect)
 		if got, _ := p.serve(r, "", nil); got.Header.Get("Connection") != test.connection {
 			t.Errorf("%+v: Connection is %q", test, got.Header.Get("Connection"))
+		}
+	}
+}
+
+// counts are the numbers of requests and sign-ins so far, by what became of them, and of
+// ages of ZAKs.
+func counts(t *testing.T) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	if err := telemetry.Metrics.Register(registry); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := make(map[string]float64)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			if histogram := metric.GetHistogram(); histogram != nil && len(metric.GetLabel()) == 0 {
+				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")] = float64(histogram.GetSampleCount())
+			}
+			if metric.GetCounter() != nil && len(metric.GetLabel()) == 1 {
+				counted[strings.TrimPrefix(family.GetName(), "caddy_zoom_pkce_")+" "+metric.GetLabel()[0].GetValue()] = metric.GetCounter().GetValue()
+			}
+		}
+	}
+	return counted
+}
+
+// withSecret is an option without which a broken store has no keys.
+const withSecret = `, "cookie": {"secret": ["` + testCookieSecret + `"]}`
+
+// Whatever is refused is told to the client, to handle_errors where the site wants that, to the
+// log and to the metrics; a refusal that ends a sign-in is counted as such, too.
+func TestRefusalsAreTold(t *testing.T) {
+	const none, zoomApp = `, "cookie": {"same_site": "none"}`, `, "zoom_app": {}`
+	get := func(target string, headers ...string) func(*provisioned) (*http.Request, string) {
+		return func(*provisioned) (*http.Request, string) { return request(http.MethodGet, target, "", headers...), "" }
+	}
+	post := func(target, body string, headers ...string) func(*provisioned) (*http.Request, string) {
+		return func(*provisioned) (*http.Request, string) {
+			return request(http.MethodPost, target, body, append([]string{"Content-Type", "application/json"}, headers...)...), ""
+		}
+	}
+	as := func(cookies func(*provisioned) string, ask func(*provisioned) (*http.Request, string)) func(*provisioned) (*http.Request, string) {
+		return func(p *provisioned) (*http.Request, string) {
+			c := cookies(p)
+			r, _ := ask(p)
+			return r, c
+		}
+	}
+	// unread is a visitor whose record cannot be read.
+	unread := func(ask func(*provisioned) (*http.Request, string)) func(*provisioned) (*http.Request, string) {
+		return func(p *provisioned) (*http.Request, string) {
+			cookies := p.signIn()
+			r, _ := ask(p)
+			p.restarted()
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			return r, cookies + "; " + r.Header.Get("Cookie")
+		}
+	}
+	barred := func(ask func(*provisioned) (*http.Request, string)) func(*provisioned) (*http.Request, string) {
+		return as((*provisioned).signIn, ask)
+	}
+	const withPrograms = `, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}`
+	form := []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"}
+	load := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+	framed := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}
+	for _, test := range []struct {
+		name, options string
+		ask           func(*provisioned) (*http.Request, string)
+		code          outcome.Code
+		login         bool
+	}{
+		{"no endpoint", ``, get("/zoom_pkce/none"), outcome.NotFound, false},
+		{"another method", ``, post("/zoom_pkce/session", ""), outcome.MethodNotAllowed, false},
+		{"another site signs out", ``, post("/zoom_pkce/logout", "", "Sec-Fetch-Site", "cross-site"), outcome.CrossSite, false},
+		{"another site's form", none, post("/", "", "Sec-Fetch-Site", "cross-site"), outcome.CrossSite, false},
+		{"a long form signs out", ``, post("/zoom_pkce/logout", strings.Repeat("x", 65<<10)), outcome.BadRequest, false},
+		{"a script signs in", ``, get("/zoom_pkce/login", "Sec-Fetch-Mode", "cors"), outcome.BadRequest, false},
+		{"a frame signs in", ``, get("/zoom_pkce/login", framed...), outcome.SignInRequired, false},
+		{"a script", ``, get("/"), outcome.SignInRequired, false},
+		{"a frame", ``, get("/", framed...), outcome.SignInRequired, false},
+		{"a form", ``, post("/", "", load...), outcome.SignInRequired, false},
+		{"reject", `, "unauthenticated": "reject"`, get("/", load...), outcome.SignInRequired, false},
+		{"page", `, "unauthenticated": "page"`, get("/", load...), outcome.SignInRequired, false},
+		{"session", ``, get("/zoom_pkce/session"), outcome.SignInRequired, false},
+		{"lost again and again", ``, as(func(p *provisioned) string { return p.looped(6, 5) }, get("/", load...)), outcome.TooManyLogins, true},
+		{"the same inside Zoom", zoomApp, as(func(p *provisioned) string { return p.looped(6, 5) }, get("/", append(load, insideZoom...)...)), outcome.TooManyLogins, true},
+		{"the same of a frame", none, as(func(p *provisioned) string { return p.looped(6, 5) }, get(frameWindowURL(), load...)), outcome.TooManyLogins, true},
+		{"barred", `, "allow": {"user_id": ["bob"]}`, barred(get("/", load...)), outcome.NotAllowed, false},
+		{"barred from a frame", none + `, "allow": {"user_id": ["bob"]}`, barred(get(frameWindowURL(), load...)), outcome.NotAllowed, false},
+		{"an unread record", ``, unread(get("/", load...)), outcome.StoreUnavailable, false},
+		{"that, signing out", ``, unread(post("/zoom_pkce/logout", "")), outcome.StoreUnavailable, false},
+		{"that, about to sign out", ``, unread(get("/zoom_pkce/logout")), outcome.StoreUnavailable, false},
+		{"that, in a frame's window", none, unread(get(frameWindowURL(), load...)), outcome.StoreUnavailable, false},
+		{"that, with a stray callback", ``, unread(get("/zoom_pkce/callback?state=x&code=y")), outcome.StoreUnavailable, true},
+		{"that, in a callback", ``, unread(func(p *provisioned) (*http.Request, string) {
+			back, cookies := p.approve("/")
+			return request(http.MethodGet, back, "", "Cookie", cookies), ""
+		}), outcome.StoreUnavailable, true},
+		{"no keys for a login", ``, func(p *provisioned) (*http.Request, string) {
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			return get("/zoom_pkce/login", load...)(p)
+		}, outcome.StoreUnavailable, false},
+		{"no keys inside Zoom", zoomApp, func(p *provisioned) (*http.Request, string) {
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			return post("/zoom_pkce/app/authorize", "")(p)
+		}, outcome.StoreUnavailable, false},
+		{"no keys for a callback", ``, func(p *provisioned) (*http.Request, string) {
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			return get("/zoom_pkce/callback?state=x&code=y")(p)
+		}, outcome.StoreUnavailable, true},
+		{"no keys for one without a state", ``, func(p *provisioned) (*http.Request, string) {
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			return get("/zoom_pkce/callback?code=y")(p)
+		}, outcome.StoreUnavailable, false},
+		{"a program that is gone", `, "programs": {"registration": true}`, func(p *provisioned) (*http.Request, string) {
+			cli := &program{provisioned: p.beside(`, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}` + withSecret), id: "cli"}
+			at := cli.start(cli.request())
+			return request(http.MethodGet, strings.Replace(p.allowed(at.authorize, "ada"), "code=", "error=access_denied&x=", 1), ""), at.cookies
+		}, outcome.BadClient, false},
+		{"the ticket of one who is barred", none + `, "allow": {"user_id": ["bob"]}`, func(p *provisioned) (*http.Request, string) {
+			open := p.beside(none + withSecret)
+			_, ticket := open.post("/zoom_pkce/frame/ticket", "", open.signIn())
+			return post("/zoom_pkce/frame/redeem", ticket)(p)
+		}, outcome.NotAllowed, false},
+		{"a stranger's programs", withPrograms, get("/zoom_pkce/programs"), outcome.SignInRequired, false},
+		{"a stranger ends a program", withPrograms, post("/zoom_pkce/programs/end", "", form...), outcome.SignInRequired, false},
+		{"a stranger allows one", withPrograms, post("/zoom_pkce/oauth/consent", "", form...), outcome.SignInRequired, false},
+		{"a form that is none", withPrograms, barred(post("/zoom_pkce/oauth/consent", "{}")), outcome.BadRequest, false},
+		{"a script asks for a program", withPrograms, get((&program{id: "cli"}).request(), "Sec-Fetch-Mode", "cors"), outcome.BadRequest, false},
+		{"who is barred asks for one", withPrograms + `, "allow": {"user_id": ["bob"]}`, barred(get((&program{id: "cli"}).request(), load...)), outcome.NotAllowed, false},
+		{"no keys for a program's", withPrograms, func(p *provisioned) (*http.Request, string) {
+			p.site.store = &brokenStore{Store: p.site.store, reads: true}
+			return get((&program{id: "cli"}).request(), load...)(p)
+		}, outcome.StoreUnavailable, false},
+		{"a program by its document, declined", `, "programs": {"client_documents": ["client.example"]}`, func(p *provisioned) (*http.Request, string) {
+			at := p.start((&program{id: "https://client.example/c.json"}).request())
+			return request(http.MethodGet, strings.Replace(p.allowed(at.authorize, "ada"), "code=", "error=access_denied&x=", 1), ""), at.cookies
+		}, outcome.Declined, true},
+		{"a broken query", ``, get("/zoom_pkce/callback?%zz"), outcome.BadCallback, true},
+		{"two codes", ``, get("/zoom_pkce/callback?code=x&code=y&state=z"), outcome.BadCallback, true},
+		{"no code", ``, get("/zoom_pkce/callback?state=z"), outcome.BadCallback, true},
+		{"declined", ``, get("/zoom_pkce/callback?error=access_denied"), outcome.Declined, true},
+		{"no state, again", ``, as(func(p *provisioned) string { return cookiesOf(p.open("/zoom_pkce/callback?code=x", "")) }, get("/zoom_pkce/callback?code=x")), outcome.BadCallback, true},
+		{"no cookies kept", ``, func(p *provisioned) (*http.Request, string) {
+			again := p.open("/zoom_pkce/callback?state=x&code=y", "").Header.Get("Location")
+			return get(p.allowed(again, "ada"))(p)
+		}, outcome.CookiesMissing, true},
+		{"a second login that is over", ``, func(p *provisioned) (*http.Request, string) {
+			var r *http.Request
+			p.start("/")
+			longAgo(t, func() {
+				again := p.open("/zoom_pkce/callback?code=y&state=x", "")
+				to, err := url.Parse(again.Header.Get("Location"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r = request(http.MethodGet, "/zoom_pkce/callback?code=y&state="+to.Query().Get("state"), "", "Cookie", cookiesOf(again))
+			})
+			return r, ""
+		}, outcome.LoginExpired, true},
+		{"a ZAK that is needed", `, "zak": {"on_error": "fail"}`, func(p *provisioned) (*http.Request, string) {
+			p.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(503, ""))
+			return barred(get("/"))(p)
+		}, outcome.ZAKUnavailable, false},
+		{"a stranger's page asks for a key", `, "page_tokens": true`, post("/zoom_pkce/zak", ""), outcome.SignInRequired, false},
+		{"a broken body asks for one", `, "page_tokens": true`, barred(post("/zoom_pkce/obf", "{")), outcome.BadRequest, false},
+		{"a stranger wants a signature", `, "meeting_sdk": {}`, post("/zoom_pkce/signature", "{}"), outcome.SignInRequired, false},
+		{"no code from Zoom's client", zoomApp, post("/zoom_pkce/app/onauthorized", `{}`), outcome.BadRequest, true},
+		{"a broken body from there", zoomApp, post("/zoom_pkce/app/onauthorized", `{`), outcome.BadRequest, true},
+		{"a page of somebody else's", zoomApp, post("/zoom_pkce/app/onauthorized", `{"code": "x", "redirectUri": "x"}`), outcome.BadRequest, true},
+		{"no login", zoomApp, post("/zoom_pkce/app/onauthorized", `{"code": "x"}`), outcome.CookiesMissing, true},
+		{"a stranger's bad delivery", `, "webhook": {"secret_token": ["x"]}`, post("/zoom_pkce/webhook", "{}"), outcome.BadRequest, false},
+		{"an unknown program", `, "programs": {"registration": true}`, get("/zoom_pkce/oauth/authorize", load...), outcome.BadClient, false},
+		{"a back end without credentials", `, "backend": {"secret": ["` + testCookieSecret + `"]}`, get("/zoom_pkce/backend/token?user_id=ada"), outcome.SignInRequired, false},
+	} {
+		for _, pages := range []string{"true", "false"} {
+			options := test.options + `, "error_pages": ` + pages
+			if !strings.HasPrefix(test.name, "no keys") {
+				options += withSecret
+			}
+			p := provision(t, options)
+			r, cookies := test.ask(p)
+			p.logs.TakeAll()
+			before := counts(t)
+			got, _ := p.serve(r, cookies, nil)
+			after := counts(t)
+			if text := bodyOf(got); got.StatusCode != test.code.Status() || pages == "false" && codeOf(text) != string(test.code) {
+				t.Errorf("%s, pages %s: %s to %q\n%s", test.name, pages, got.Status, got.Header.Get("Location"), text)
+			}
+			if got.Header.Get("Cache-Control") != "no-store" || (got.StatusCode == http.StatusServiceUnavailable) != (got.Header.Get("Retry-After") != "") {
+				t.Errorf("%s, pages %s: %v", test.name, pages, got.Header)
+			}
+			for metric, counts := range map[string]bool{"requests_total ": true, "logins_total ": test.login} {
+				if n := after[metric+string(test.code)] - before[metric+string(test.code)]; (n == 1) != counts || n > 1 {
+					t.Errorf("%s, pages %s: %s%s is counted %v times", test.name, pages, metric, test.code, n)
+				}
+			}
+			lines := p.logs.FilterMessage("refused a request").All()
+			if len(lines) != 1 || lines[0].ContextMap()["code"] != string(test.code) || lines[0].ContextMap()["request_id"] == "" || lines[0].ContextMap()["path"] != r.URL.Path {
+				t.Errorf("%s, pages %s: the log has %v", test.name, pages, lines)
+			}
 		}
 	}
 }

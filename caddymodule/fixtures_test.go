@@ -72,7 +72,7 @@ func newZoom(t *testing.T) *zoomtest.Server {
 	t.Cleanup(zoom.Close)
 	for _, id := range []string{testClientID, testOtherApp} {
 		zoom.AddApp(zoomtest.App{ClientID: id, ClientSecret: testClientSecret, RedirectURIs: []string{
-			"http://localhost/zoom_pkce/callback", "http://localhost/other/callback", testOrigin + "/zoom_pkce/callback", testOrigin + "/page#/route",
+			"http://localhost/zoom_pkce/callback", "http://localhost/other/callback", "http://127.0.0.1/zoom_pkce/callback", testOrigin + "/zoom_pkce/callback", testOrigin + "/page#/route",
 		}})
 	}
 	zoom.AddUser(zoomtest.User{

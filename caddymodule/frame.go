@@ -222,6 +222,8 @@ func (s *site) refuseTicket(w http.ResponseWriter, r *http.Request, err error) e
 		f.code = outcome.BadRequest
 	case errors.Is(err, zoompkce.ErrTicketOver):
 		f.code = outcome.LoginExpired
+	case errors.Is(err, zoompkce.ErrTooManyFrames):
+		f.code = outcome.TooManyLogins
 	}
 	return s.refuse(w, r, f)
 }

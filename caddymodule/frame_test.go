@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +11,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 // A frame's session comes from its own window, once, and from nowhere else.
@@ -74,6 +81,14 @@ func testFrameTickets(t *testing.T, p *provisioned) {
 	if status, answer := p.post("/zoom_pkce/frame/ticket", "", cookiesOf(got)); status != http.StatusForbidden || codeOf(answer) != "not_allowed" {
 		t.Errorf("a frame's session: %d %s", status, answer)
 	}
+	var status int
+	var answer string
+	for range 30 { // each of which the store has to remember
+		status, answer = p.post("/zoom_pkce/frame/redeem", quoted(first(ask(cookies, ""))), "")
+	}
+	if status != http.StatusTooManyRequests || codeOf(answer) != "too_many_logins" {
+		t.Errorf("one frame after the other: %d %s", status, answer)
+	}
 }
 
 // first is the first of two.
@@ -127,7 +142,11 @@ func TestFrameWindow(t *testing.T) {
 		t.Errorf("the sign-in leads to %q", back.Header.Get("Location"))
 	}
 	ada := p.signIn()
+	before := counts(t)
 	shown := p.open(frameWindowURL(), ada)
+	if n := counts(t)["requests_total endpoint"] - before["requests_total endpoint"]; n != 1 {
+		t.Errorf("counted %v times", n)
+	}
 	text := bodyOf(shown)
 	for _, want := range []string{"https://outer.example", "Ada Løvelace", "ada@example.com", "/zoom_pkce/frame/ticket", strings.Repeat("0f", 16)} {
 		if !strings.Contains(text, want) {
@@ -136,6 +155,10 @@ func TestFrameWindow(t *testing.T) {
 	}
 	if shown.StatusCode != http.StatusOK || !strings.Contains(shown.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
 		t.Errorf("%s with %v", shown.Status, shown.Header)
+	}
+	inside := p.beside(none + `, "zoom_app": {}`) // whose other pages Zoom may show
+	if got := inside.open(frameWindowURL(), ada); !strings.Contains(got.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+		t.Errorf("the window of a Zoom App: %v", got.Header)
 	}
 	if lost := p.open(frameWindowURL(), p.looped(1, 0)); !strings.HasPrefix(lost.Header.Get("Location"), p.zoom.URL) || len(lost.Cookies()) != 2 {
 		t.Errorf("a sign-in that was lost: %s, cookies %v", lost.Status, lost.Cookies())
@@ -226,5 +249,177 @@ func TestFramedPages(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A request that Caddy makes of one it is serving is the same visitor's, where a site has
+// templates; what it carries is worth nothing on a visitor's own.
+func TestRequestsThatCaddyMakes(t *testing.T) {
+	const private = `, "protect": [{"path": ["/private"]}]`
+	type outer struct{ cookies, context string }
+	for name, test := range map[string]struct {
+		first, second string // directives of the site
+		who           func(*provisioned) outer
+		want          string // the user that a part of the page is for
+	}{
+		"a protected page": {``, ``, func(p *provisioned) outer { return outer{cookies: p.signIn()} }, "ada"},
+		"a public page":    {private, private, func(p *provisioned) outer { return outer{cookies: p.signIn()} }, "ada"},
+		"nobody":           {private, private, func(*provisioned) outer { return outer{} }, ""},
+		"who comes with a context": {private, zoomAppOptions, func(p *provisioned) outer {
+			p.signIn()
+			return outer{context: p.zoom.AppContext(testClientID, zoomtest.AppContext{UID: "ada"})}
+		}, "ada"},
+	} {
+		p := provision(t, test.first)
+		p.site.app.includes = func() bool { return true }
+		p.then = []*provisioned{p.beside(test.second)}
+		who := test.who(p)
+		var parts []string
+		var keys []string
+		p.app = func(_ http.ResponseWriter, r *http.Request) {
+			made := request(http.MethodGet, "/private", "")
+			made.Host, made.Header = "localhost", r.Header.Clone()
+			keys = append(keys, made.Header.Get("X-Zoom-Pkce-Include"))
+			made.Header.Set("Caddy-Templates-Include", "1")
+			answer := httptest.NewRecorder()
+			made = caddyhttp.PrepareRequest(made, caddy.NewReplacer(), answer, nil)
+			user := ""
+			if err := p.through(answer, made, func(_ http.ResponseWriter, r *http.Request) { user = r.Header.Get(standardUserIDHeader) }); err != nil {
+				t.Error(err)
+			}
+			if user == "" && (answer.Code != http.StatusUnauthorized || len(answer.Result().Cookies()) > 0) {
+				t.Errorf("%s: %d", name, answer.Code)
+			}
+			parts = append(parts, user)
+		}
+		headers := []string{"Accept", "text/html"}
+		if who.context != "" {
+			headers = append(headers, appContextHeader, who.context)
+		}
+		p.open("/", who.cookies, headers...)
+		if len(parts) != 1 || parts[0] != test.want || keys[0] == "" {
+			t.Errorf("%s: for %q", name, parts)
+		}
+		p.app = nil
+		if got, headers := p.fetch("/private", "", "X-Zoom-Pkce-Include", keys[0]); got.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: a key that was shown opens the site for %v", name, headers)
+		}
+	}
+	p := provision(t, private)
+	p.site.app.includes = func() bool { return true }
+	trouble := errors.New("the app has failed")
+	w := httptest.NewRecorder()
+	r := caddyhttp.PrepareRequest(request(http.MethodGet, "/", ""), caddy.NewReplacer(), w, nil)
+	r.Host = "localhost"
+	if err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return trouble })); !errors.Is(err, trouble) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// With cookies that travel everywhere, no page of another site may act as the visitor.
+func TestForeignPages(t *testing.T) {
+	for _, sameSite := range []string{"lax", "none"} {
+		p := provision(t, `, "cookie": {"same_site": "`+sameSite+`"}`)
+		cookies := p.signIn()
+		for name, test := range map[string]struct {
+			method  string
+			headers []string
+			foreign bool
+		}{
+			"a form of another site":     {"POST", []string{"Sec-Fetch-Site", "cross-site"}, true},
+			"a socket of another site":   {"GET", []string{"Sec-Fetch-Site", "cross-site", "Upgrade", "websocket"}, true},
+			"an image on another site":   {"GET", []string{"Sec-Fetch-Site", "cross-site"}, false},
+			"a form of ours":             {"POST", []string{"Sec-Fetch-Site", "same-origin"}, false},
+			"a socket of ours":           {"GET", []string{"Sec-Fetch-Site", "same-origin", "Upgrade", "websocket"}, false},
+			"a form of an older browser": {"POST", []string{"Origin", "https://evil.example"}, true},
+		} {
+			r := httptest.NewRequest(test.method, "/", nil)
+			for i := 0; i < len(test.headers); i += 2 {
+				r.Header.Set(test.headers[i], test.headers[i+1])
+			}
+			want := passed
+			if test.foreign && sameSite == "none" {
+				want = http.StatusForbidden
+			}
+			if got, _ := p.serve(r, cookies, nil); got.StatusCode != want {
+				t.Errorf("same_site %s, %s: %s", sameSite, name, got.Status)
+			}
+		}
+	}
+}
+
+// Where an error's page is made, it gets who is there as a page does, if nobody has to be;
+// what was refused does not come to the app by this way, and no endpoint is asked twice.
+func TestPagesOfErrors(t *testing.T) {
+	failure := errors.New("the app has failed")
+	ask := func(p *provisioned, r *http.Request, cookies string) (*http.Response, http.Header) {
+		return p.serve(r.WithContext(context.WithValue(r.Context(), caddyhttp.ErrorCtxKey, failure)), cookies, nil)
+	}
+	const pass = `, "unauthenticated": "pass", "cookie": {"same_site": "none"}`
+	p := provision(t, pass)
+	barred := p.beside(pass + `, "allow": {"user_id": ["bob"]}`)
+	keyless := p.beside(pass + `, "zak": {"max_age": "0s", "on_error": "fail"}`)
+	ada := p.signIn()
+	p.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(503, ""))
+	before := counts(t)
+	for name, test := range map[string]struct {
+		at      *provisioned
+		cookies string
+		headers []string
+		user    string
+	}{
+		"a visitor":           {p, ada, nil, "ada"},
+		"nobody":              {p, "", []string{standardUserIDHeader, "eve"}, ""},
+		"one who is barred":   {barred, ada, nil, ""},
+		"one without a key":   {keyless, ada, nil, ""},
+		"another site's form": {p, ada, []string{"Sec-Fetch-Site", "cross-site"}, ""},
+	} {
+		got, headers := ask(test.at, request(http.MethodPost, "/", "", test.headers...), test.cookies)
+		if got.StatusCode != passed || headers.Get(standardUserIDHeader) != test.user {
+			t.Errorf("%s: %s, the app got %v", name, got.Status, headers)
+		}
+		if private := got.Header.Get("Cache-Control") == "private"; private != (test.user != "") {
+			t.Errorf("%s: %v", name, got.Header)
+		}
+	}
+	for decision, want := range map[string]float64{"signed_in": 1, "anonymous": 4} {
+		if n := counts(t)["requests_total "+decision] - before["requests_total "+decision]; n != want {
+			t.Errorf("%s is counted %v times", decision, n)
+		}
+	}
+	// What an earlier directive has set of somebody who is refused here is taken back.
+	p.then = []*provisioned{barred}
+	if _, headers := ask(p, request(http.MethodGet, "/", "", "X-Other", "1"), ada); len(headers) != 1 {
+		t.Errorf("the app got %v", headers)
+	}
+	redirecting := provision(t, `, "error_pages": false`)
+	if got, headers := ask(redirecting, request(http.MethodGet, "/", ""), ""); got.StatusCode != http.StatusUnauthorized || headers != nil {
+		t.Errorf("an error of another directive: %s", got.Status)
+	}
+	for _, at := range []*provisioned{redirecting, provision(t, `, "error_pages": false, "unauthenticated": "pass"`)} {
+		back, cookies := at.approve("/zoom_pkce/login")
+		at.zoom.FailAfter(zoomtest.CallCode, -1, zoomtest.Status(503, ""))
+		w := httptest.NewRecorder()
+		r := request(http.MethodGet, back, "", "Cookie", cookies)
+		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
+		refused := at.through(w, r, nil)
+		reached := false
+		again := at.through(w, r.WithContext(context.WithValue(r.Context(), caddyhttp.ErrorCtxKey, refused)), func(http.ResponseWriter, *http.Request) { reached = true })
+		if n := at.zoom.Count(zoomtest.CallCode); n != 1 || refused == nil || reached != (at != redirecting) || at == redirecting && !errors.Is(again, refused) {
+			t.Errorf("the code came %d times to Zoom: %v, then %v", n, refused, again)
+		}
+	}
+}
+
+// The placeholders of a request tell who is there.
+func TestPlaceholdersOfARequest(t *testing.T) {
+	p := provision(t, "")
+	got := ""
+	p.app = func(_ http.ResponseWriter, r *http.Request) {
+		got = r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).ReplaceKnown("{http.auth.user.id} {http.auth.user.account_id} {http.auth.user.email} {http.auth.user.name} {http.vars.zoom_pkce}", "")
+	}
+	p.fetch("/", p.signIn())
+	if want := "ada account ada@example.com Ada Løvelace [redacted]"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -102,12 +102,12 @@ func (s *site) wishedReturnURL(wish string) string {
 	}
 	if u, err := url.Parse(to); err != nil {
 		return "/"
-	} else if !s.isDestination(u.EscapedPath()) {
+	} else if !s.isDestination(u) {
 		return "/"
 	}
 	if s.keepFragment && fragment != "" {
-		if escaped := escapeFragment(fragment); len(to)+len(escaped) < maxFragmentURL {
-			to += "#" + escaped
+		if whole := to + "#" + escapeFragment(fragment); returnurl.Size(whole) <= maxFragmentURL {
+			to = whole
 		}
 	}
 	return to

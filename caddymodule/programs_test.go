@@ -333,7 +333,9 @@ func TestProgramsRefused(t *testing.T) {
 		t.Errorf("a refresh: %d", status)
 	}
 	// Trouble with the store is told as such, and leads back to the request.
-	fresh := p.restarted()
+	fresh := provision(t, programOptions)
+	ada = fresh.signIn()
+	fresh.restarted()
 	fresh.site.store = &brokenStore{Store: fresh.site.store, reads: true}
 	if got := fresh.open(cli.request(), ada); got.StatusCode != http.StatusServiceUnavailable || !strings.Contains(bodyOf(got), html.EscapeString(cli.request())) {
 		t.Errorf("the store in trouble: %s", got.Status)
@@ -353,6 +355,9 @@ func TestEndpointsOfPrograms(t *testing.T) {
 	}
 	if status := cli.token(refresh, "Authorization", basic("cli")); status != http.StatusOK {
 		t.Errorf("a client that names itself in a header: %d", status)
+	}
+	if status := cli.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {cli.refresh}, "client_id": {"cli"}}, cli.bearer()...); status != http.StatusOK {
+		t.Errorf("a client that sends its token along: %d", status)
 	}
 	for _, target := range []string{"/zoom_pkce/oauth/token", "/zoom_pkce/oauth/revoke", "/zoom_pkce/oauth/register", "/private/x", "/.well-known/oauth-authorization-server"} {
 		got, _ := p.serve(request(http.MethodOptions, target, "", "Origin", "https://page.example", "Access-Control-Request-Method", "POST"), "", nil)
@@ -377,46 +382,5 @@ func TestEndpointsOfPrograms(t *testing.T) {
 	}
 	if got, _ := p.fetch("/private/x", "", cli.bearer()...); got.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a program that was ended: %s", got.Status)
-	}
-}
-
-// Programs find the sign-in of what is protected, and of nothing else.
-func TestMetadataOfWhatIsProtected(t *testing.T) {
-	const programs = `, "programs": {"registration": true}`
-	for _, test := range []struct {
-		protect string
-		found   []string // below oauth-protected-resource
-		missing []string
-	}{
-		{``, []string{"", "/", "/any", "/%70rivate"}, []string{"/zoom_pkce", "/zoom_pkce/x"}},
-		{`, "protect": [{"path": ["/private/*"]}]`, []string{"", "/private/x", "/%70rivate/x", "/private;v/x"}, []string{"/public"}},
-		{`, "protect": [{"path_regexp": {"pattern": "^/p"}}]`, []string{"/private"}, []string{"/x"}},
-		{`, "protect": [{"not": [{"path": ["/public/*"]}]}]`, []string{"/private"}, []string{"/public/x"}},
-		{`, "protect": [{"not": [{"method": ["PUT"]}]}]`, []string{"/any"}, nil},
-		{`, "protect": [{"path": ["/private"]}, {"method": ["PUT"]}]`, []string{"/any"}, nil},
-	} {
-		p := provision(t, programs+test.protect)
-		for _, path := range test.found {
-			got, _ := p.fetch("/.well-known/oauth-protected-resource"+path, "")
-			var answer struct {
-				Resource string   `json:"resource"`
-				Servers  []string `json:"authorization_servers"`
-			}
-			if err := json.Unmarshal([]byte(bodyOf(got)), &answer); err != nil || answer.Resource != "http://localhost"+path || len(answer.Servers) != 1 || answer.Servers[0] != "http://localhost" {
-				t.Errorf("%s: %q: %s, %+v", test.protect, path, got.Status, answer)
-			}
-		}
-		for _, path := range test.missing {
-			if got, _ := p.fetch("/.well-known/oauth-protected-resource"+path, ""); got.StatusCode != http.StatusNotFound {
-				t.Errorf("%s: %q is found", test.protect, path)
-			}
-		}
-		if got, _ := p.fetch("/zoom_pkce/session", ""); got.Header.Get("WWW-Authenticate") != `Bearer resource_metadata="http://localhost/.well-known/oauth-protected-resource"` {
-			t.Errorf("%s: an endpoint's challenge is %q", test.protect, got.Header.Get("WWW-Authenticate"))
-		}
-	}
-	p := provision(t, "")
-	if got, _ := p.fetch("/.well-known/oauth-protected-resource", ""); got.StatusCode != http.StatusUnauthorized || got.Header.Get("WWW-Authenticate") != "" {
-		t.Errorf("without programs: %s with %v", got.Status, got.Header)
 	}
 }

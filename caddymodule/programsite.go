@@ -152,9 +152,11 @@ func forPrograms(serve func(*programs.Server, http.ResponseWriter, *http.Request
 			s.programServer.Preflight(w, r)
 			return nil
 		}
-		if _, ours := programs.Bearer(v.bearers, s.tokenPrefix); !ours && len(v.bearers) > 0 {
-			r.Header["Authorization"] = v.bearers
+		fields := v.bearers
+		if _, ours := programs.Bearer(fields, s.tokenPrefix); ours {
+			fields = nil
 		}
+		r.Header["Authorization"] = fields
 		serve(s.programServer, w, r)
 		return nil
 	}
@@ -178,11 +180,11 @@ func (s programSite) Protects(r *http.Request, path string) bool {
 	}
 	plain, _ := url.PathUnescape(path) // a part of a URL that was read
 	target := url.URL{Path: plain, RawPath: path}
-	if match, err := matchAs(s.protect, r, target, http.MethodGet); match || err != nil {
-		return match
+	match, _ := matchAs(s.protect, r, target, http.MethodGet) // matchers of paths never fail
+	if !match {
+		match, _ = matchReadings(s.protect, r, &target, http.MethodGet)
 	}
-	match, err := matchReadings(s.protect, r, &target, http.MethodGet)
-	return match && err == nil
+	return match
 }
 
 // lookAtPaths reports whether matchers look at nothing but paths. What others say of

@@ -1,12 +1,20 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 func TestRedirectURIs(t *testing.T) {
@@ -199,6 +207,11 @@ func TestHandlersOfAnAppAgree(t *testing.T) {
 			t.Errorf("%s: what was refused holds on: %d", test.other, n)
 		}
 	}
+	three := provision(t, "")
+	three.beside(`, "programs": {"registration": true, "max_programs": 7}`)
+	if _, err := three.load(`, "programs": {"registration": true, "max_programs": 8}`); err == nil {
+		t.Error("the second and the third of an app disagree")
+	}
 	p := provision(t, `, "backend": {"secret": ["`+testCookieSecret+`"]}`)
 	another := `, "client_id": "` + testOtherApp + `", "backend": {"secret": ["%s", "` + strings.Repeat("b", 32) + `"]}`
 	if _, err := p.load(fmt.Sprintf(another, testCookieSecret)); err == nil || !strings.Contains(err.Error(), "backend secret: ") || strings.Contains(err.Error(), testCookieSecret) {
@@ -248,5 +261,103 @@ func TestProvisionRefuses(t *testing.T) {
 	}
 	if err := new(Handler).Cleanup(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Programs find the sign-in of what is protected, and of nothing else.
+func TestMetadataOfWhatIsProtected(t *testing.T) {
+	const programs = `, "programs": {"registration": true}`
+	for _, test := range []struct {
+		protect string
+		found   []string // below oauth-protected-resource
+		missing []string
+	}{
+		{``, []string{"", "/", "/any", "/%70rivate"}, []string{"/zoom_pkce", "/zoom_pkce/x"}},
+		{`, "protect": [{"path": ["/private/*"]}]`, []string{"", "/private/x", "/%70rivate/x", "/private;v/x"}, []string{"/public"}},
+		{`, "protect": [{"path_regexp": {"pattern": "^/p"}}]`, []string{"/private"}, []string{"/x"}},
+		{`, "protect": [{"not": [{"path": ["/public/*"]}]}]`, []string{"/private"}, []string{"/public/x"}},
+		{`, "protect": [{"not": [{"method": ["PUT"]}]}]`, []string{"/any"}, nil},
+		{`, "protect": [{"path": ["/private"]}, {"method": ["PUT"]}]`, []string{"/any"}, nil},
+	} {
+		p := provision(t, programs+test.protect)
+		for _, path := range test.found {
+			got, _ := p.fetch("/.well-known/oauth-protected-resource"+path, "")
+			var answer struct {
+				Resource string   `json:"resource"`
+				Servers  []string `json:"authorization_servers"`
+			}
+			if err := json.Unmarshal([]byte(bodyOf(got)), &answer); err != nil || answer.Resource != "http://localhost"+path || len(answer.Servers) != 1 || answer.Servers[0] != "http://localhost" {
+				t.Errorf("%s: %q: %s, %+v", test.protect, path, got.Status, answer)
+			}
+		}
+		for _, path := range test.missing {
+			if got, _ := p.fetch("/.well-known/oauth-protected-resource"+path, ""); got.StatusCode != http.StatusNotFound {
+				t.Errorf("%s: %q is found", test.protect, path)
+			}
+		}
+		if got, _ := p.fetch("/zoom_pkce/session", ""); got.Header.Get("WWW-Authenticate") != `Bearer resource_metadata="http://localhost/.well-known/oauth-protected-resource"` {
+			t.Errorf("%s: an endpoint's challenge is %q", test.protect, got.Header.Get("WWW-Authenticate"))
+		}
+	}
+	p := provision(t, "")
+	if got, _ := p.fetch("/.well-known/oauth-protected-resource", ""); got.StatusCode != http.StatusUnauthorized || got.Header.Get("WWW-Authenticate") != "" {
+		t.Errorf("without programs: %s with %v", got.Status, got.Header)
+	}
+}
+
+// eventsOf takes the events of an app.
+type eventsOf chan caddy.Event
+
+func (c eventsOf) Handle(_ context.Context, e caddy.Event) error { c <- e; return nil }
+
+// Events tell of a user and the app, not inside the request.
+func TestEventsForCaddy(t *testing.T) {
+	p := provision(t, `, "webhook": {"secret_token": ["`+testWebhookSecret+`"]}`+strings.Replace(programOptions, `"protect": [{"path": ["/private/*"]}], `, "", 1))
+	module, err := p.ctx.App("events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(eventsOf, 100)
+	if err := module.(*caddyevents.App).On("", got); err != nil {
+		t.Fatal(err)
+	}
+	p.site.app.events.Start()
+	next := func(name string, want map[string]any) {
+		t.Helper()
+		want["client_id"] = testClientID
+		select {
+		case e := <-got:
+			if e.Name() != "zoom_pkce."+name || fmt.Sprint(e.Data) != fmt.Sprint(want) {
+				t.Errorf("got %s of %v, want %s of %v", e.Name(), e.Data, name, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no event %s", name)
+		}
+	}
+	ada := p.signIn()
+	next("signed_in", map[string]any{"user_id": "ada"})
+	cli := p.program(ada, nil)
+	next("program_allowed", map[string]any{"user_id": "ada", "program": "cli", "outcome": ""})
+	timestamp, body := fmt.Sprint(time.Now().Unix()), `{"event": "user.updated", "event_ts": 1, "payload": {"object": {"id": "ada"}}}`
+	p.post("/zoom_pkce/webhook", body, "", "X-Zm-Request-Timestamp", timestamp, "X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(body)))
+	next("webhook", map[string]any{"user_id": "", "event": "user.updated"})
+	p.form("oauth/revoke", url.Values{"token": {cli.refresh}, "client_id": {"cli"}}, "")
+	next("program_ended", map[string]any{"user_id": "ada", "program": "cli", "outcome": "revoked"})
+	p.post("/zoom_pkce/logout", "", ada)
+	next("signed_out", map[string]any{"user_id": "ada"})
+	p.signIn()
+	next("signed_in", map[string]any{"user_id": "ada"})
+	if _, err := p.site.manager.EndUser(t.Context(), "ada", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	next("deauthorized", map[string]any{"user_id": "ada"})
+	p.site.observe(zoompkce.Event{Kind: zoompkce.EventRefresh, UserID: "ada", Outcome: "failed", Err: errBroken})
+	next("refresh_failed", map[string]any{"user_id": "ada", "outcome": "failed"})
+	p.site.observe(zoompkce.Event{Kind: zoompkce.EventRefresh, UserID: "ada", Outcome: "ok"})
+	p.site.app.events.Close()
+	select {
+	case e := <-got:
+		t.Errorf("an event %s", e.Name())
+	default:
 	}
 }

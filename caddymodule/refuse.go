@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,10 @@ func refusalOf(err error) refusal {
 	f := refusal{code: outcome.ZoomUnavailable, err: err}
 	if errors.As(err, new(*zoompkce.NoSessionError)) || errors.As(err, new(*zoompkce.DeadTokenError)) {
 		f.code = outcome.SignInRequired
+		return f
+	}
+	if errors.Is(err, zoompkce.ErrLongLogin) {
+		f.code = outcome.BadRequest
 		return f
 	}
 	if errors.Is(err, errNotAllowed) || errors.Is(err, errNoKeys) {
@@ -171,19 +176,23 @@ func (s *site) scheme() string {
 	return "http"
 }
 
-// isDestination reports whether a sign-in may lead back to a path. Our own endpoints
-// are nobody's destination, but for the page of the user's programs: to open it
-// changes nothing, and it begins no sign-in by itself that could go round for ever.
-func (s *site) isDestination(path string) bool {
-	endpoint, ours := s.endpointAt(path)
-	return !ours || endpoint == "programs" && s.hasPrograms()
+// isDestination reports whether a sign-in may lead back to u. Our own endpoints
+// are nobody's destination, also where a browser has to resolve dots to get there, but for
+// the page of the user's programs: to open it changes nothing, and it begins no sign-in by
+// itself that could go round for ever.
+func (s *site) isDestination(u *url.URL) bool {
+	readings, all := browser.Readings(u)
+	return all && !slices.ContainsFunc(append(readings, u.EscapedPath()), func(path string) bool {
+		endpoint, ours := s.endpointAt(path)
+		return ours && !(endpoint == "programs" && s.hasPrograms())
+	})
 }
 
 // returnURL is where a sign-in that this request gives rise to leads back to. An
 // address that a form was sent to may take nothing else.
 func (s *site) returnURL(r *http.Request) string {
 	sent := browser.SentURL(r)
-	if !s.isDestination(sent.EscapedPath()) || browser.Classify(r) == browser.FormPost {
+	if !s.isDestination(sent) || browser.Classify(r) == browser.FormPost {
 		return "/"
 	}
 	if s.cookie.domain != "" {

@@ -323,22 +323,83 @@ func TestWhereASignInLeads(t *testing.T) {
 
 // Who is kept out is told who they are; the log says what may be missing.
 func TestWhoIsKeptOut(t *testing.T) {
-	p := provision(t, `, "allow": {"email": ["bob@example.com"]}, "unauthenticated": "pass"`)
+	p := provision(t, `, "allow": {"email": ["bob@example.com"], "email_domain": ["example.org"]}, "unauthenticated": "pass"`)
 	for user, missing := range map[string]bool{"bob": true, "ada": false} { // Bob's address is not verified
 		cookies := p.signInAs(user)
 		p.logs.TakeAll()
 		got := p.open("/", cookies)
-		if text := bodyOf(got); got.StatusCode != http.StatusForbidden || !strings.Contains(text, p.zoom.URL+"/logout") || !strings.Contains(text, `"/zoom_pkce/login"`) {
+		text := bodyOf(got)
+		if got.StatusCode != http.StatusForbidden || !strings.Contains(text, p.zoom.URL+"/logout") || !strings.Contains(text, `"/zoom_pkce/login"`) {
 			t.Errorf("%s: %s\n%s", user, got.Status, text)
 		}
 		line := p.logs.FilterField(zap.String("code", "not_allowed")).All()
-		if len(line) != 1 || line[0].Level != zap.WarnLevel || strings.Contains(fmt.Sprint(line[0].ContextMap()["error"]), "user:read:user") != missing {
-			t.Errorf("%s: the log has %v", user, line)
+		if len(line) != 1 || line[0].Level != zap.WarnLevel || strings.Contains(fmt.Sprint(line[0].ContextMap()["error"]), "user:read:user") != missing ||
+			!strings.Contains(text, line[0].ContextMap()["request_id"].(string)) {
+			t.Errorf("%s: the log has %v, the page\n%s", user, line, text)
 		}
 	}
 	ids := p.beside(`, "allow": {"user_id": ["eve"]}`)
 	ids.open("/", p.signInAs("bob"))
 	if line := ids.logs.FilterField(zap.String("code", "not_allowed")).All(); len(line) != 1 || strings.Contains(fmt.Sprint(line[0].ContextMap()), "user:read:user") {
 		t.Errorf("the log has %v", line)
+	}
+}
+
+// What becomes of a request is counted, whatever it is.
+func TestRequestsAreCounted(t *testing.T) {
+	session := func(p *provisioned) string { return p.signIn() }
+	for _, test := range []struct {
+		decision, options, target string
+		cookies                   func(*provisioned) string
+	}{
+		{"unprotected", `, "protect": [{"path": ["/private"]}]`, "/", nil},
+		{"signed_in", ``, "/", session},
+		{"anonymous", `, "unauthenticated": "pass"`, "/", nil},
+		{"login_started", ``, "/", nil},
+		{"login_started", `, "zoom_app": {}`, "/", nil},
+		{"endpoint", ``, "/zoom_pkce/session", session},
+		{"endpoint", ``, "/zoom_pkce/logout", session},
+		{"endpoint", ``, "/zoom_pkce/logout", nil},
+		{"endpoint", `, "programs": {"registration": true}`, "/zoom_pkce/programs", session},
+		{"endpoint", `, "programs": {"registration": true}`, "/.well-known/oauth-authorization-server", nil},
+		{"other_host", ``, "http://foreign.example/", nil},
+		{"fragment_page", `, "keep_fragment": true`, "/", nil},
+	} {
+		p := provision(t, test.options)
+		cookies := ""
+		if test.cookies != nil {
+			cookies = test.cookies(p)
+		}
+		before := counts(t)
+		p.open(test.target, cookies)
+		for name, n := range counts(t) {
+			if counted := n - before[name]; strings.HasPrefix(name, "requests_total ") && (counted != 0) != (name == "requests_total "+test.decision) {
+				t.Errorf("%+v: %s is counted %v times", test, name, counted)
+			}
+		}
+	}
+	// Steps that nobody sees are in the log, and a sign-in that came to nothing is counted.
+	p := provision(t, `, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}`)
+	lost := p.start("/zoom_pkce/login")
+	failed := p.start("/zoom_pkce/login")
+	declined := p.start((&program{provisioned: p, id: "cli"}).request())
+	for message, test := range map[string]struct {
+		target, cookies string
+		login           outcome.Code
+	}{
+		"a sign-in was begun at Zoom and begins once more here":                    {"/zoom_pkce/callback?code=x", "", ""},
+		"a callback belongs to no sign-in of this browser, which begins once more": {p.allowed(lost.authorize, "ada"), "", outcome.LoginExpired},
+		"a sign-in failed and begins once more":                                    {strings.Replace(p.allowed(failed.authorize, "ada"), "code=", "code=x", 1), failed.cookies, outcome.CodeRefused},
+		"a sign-in for a program was declined":                                     {strings.Replace(p.allowed(declined.authorize, "ada"), "code=", "error=access_denied&x=", 1), declined.cookies, outcome.Declined},
+	} {
+		before := counts(t)
+		p.logs.TakeAll()
+		p.open(test.target, test.cookies)
+		if n := p.logs.FilterMessage(message).Len(); n != 1 {
+			t.Errorf("%q is logged %d times", message, n)
+		}
+		if ended := "logins_total " + string(test.login); test.login != "" && counts(t)[ended] != before[ended]+1 {
+			t.Errorf("%q is not counted as %s", message, test.login)
+		}
 	}
 }

@@ -245,14 +245,10 @@ func (s *site) zakOf(r *http.Request, v *visit, session *zoompkce.Session) (stri
 	return zak.Token, nil
 }
 
-// remember keeps a session that was opened while the request is answered.
+// remember keeps a session that was opened while the request is answered, in the place
+// of none that was found.
 func (v *visit) remember(app string, session *zoompkce.Session) {
-	opened := found{app: app, session: session}
-	if f := v.foundFor(app); f != nil {
-		*f = opened
-		return
-	}
-	v.found = append(v.found, opened)
+	*v.foundFor(app) = found{app: app, session: session}
 }
 
 // scrub takes off the request what only we may say to the upstream, and our

@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -310,5 +312,86 @@ func TestInstallationsEndInTheClient(t *testing.T) {
 		if got := p.open(p.allowed(to.Header.Get("Location"), "ada"), cookiesOf(to)); got.Header.Get("Location") != test.want {
 			t.Errorf("%s, %s: %s to %q", test.options, test.begin, got.Status, got.Header.Get("Location"))
 		}
+	}
+}
+
+func TestSignatureOnlyForVisitors(t *testing.T) {
+	bothWays(t, `, "meeting_sdk": {"roles": [0], "expires_in": "1h"}`, testSignatureOnlyForVisitors)
+}
+
+func testSignatureOnlyForVisitors(t *testing.T, p *provisioned) {
+	t.Helper()
+	cookies := p.signIn()
+	for name, test := range map[string]struct {
+		cookies, body, site string
+		status              int
+		says                string // a part of the answer
+	}{
+		"a participant":         {cookies, `{"meetingNumber": "123456789", "role": 0}`, "same-origin", http.StatusOK, `"signature":"ey`},
+		"of no meeting":         {cookies, `{}`, "same-origin", http.StatusOK, `"sdkKey":"` + testClientID},
+		"with a video mode":     {cookies, `{"videoWebRtcMode": 1}`, "same-origin", http.StatusOK, `"signature":"ey`},
+		"the shortest life":     {cookies, `{"expirationSeconds": 1800}`, "same-origin", http.StatusOK, `"signature":"ey`},
+		"the longest life":      {cookies, `{"expirationSeconds": 172800}`, "same-origin", http.StatusOK, `"signature":"ey`},
+		"a stranger":            {"", `{}`, "same-origin", http.StatusUnauthorized, "sign_in_required"},
+		"a page of others":      {cookies, `{}`, "cross-site", http.StatusForbidden, "cross_site"},
+		"the host":              {cookies, `{"meetingNumber": "123456789", "role": 1}`, "same-origin", http.StatusBadRequest, "role 1 is not given out here"},
+		"a strange role":        {cookies, `{"meetingNumber": "123456789", "role": 2}`, "same-origin", http.StatusBadRequest, "must be 0 (participant) or 1 (host)"},
+		"a role in words":       {cookies, `{"meetingNumber": "123456789", "role": "host"}`, "same-origin", http.StatusBadRequest, "must be 0 (participant)"},
+		"a role of no meeting":  {cookies, `{"role": 0}`, "same-origin", http.StatusBadRequest, "belong together"},
+		"a meeting, no role":    {cookies, `{"meetingNumber": "123456789"}`, "same-origin", http.StatusBadRequest, "belong together"},
+		"a strange meeting":     {cookies, `{"meetingNumber": "12345678", "role": 0}`, "same-origin", http.StatusBadRequest, "9 to 12 digits"},
+		"too short a life":      {cookies, `{"expirationSeconds": 1799}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
+		"too long a life":       {cookies, `{"expirationSeconds": 172801}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
+		"a life in words":       {cookies, `{"expirationSeconds": "long"}`, "same-origin", http.StatusBadRequest, "from 1800 to 172800"},
+		"a strange video mode":  {cookies, `{"videoWebRtcMode": 2}`, "same-origin", http.StatusBadRequest, "must be 0 or 1"},
+		"a video mode in words": {cookies, `{"videoWebRtcMode": "on"}`, "same-origin", http.StatusBadRequest, "must be 0 or 1"},
+		"no JSON":               {cookies, `{`, "same-origin", http.StatusBadRequest, "$body"},
+	} {
+		status, answer := p.post("/zoom_pkce/signature", test.body, test.cookies, "Sec-Fetch-Site", test.site)
+		if status != test.status || !strings.Contains(answer, test.says) {
+			t.Errorf("%s: %d %s", name, status, answer)
+		}
+	}
+}
+
+// A signature says what was asked for, in the bounds of the configuration, and is logged.
+func TestWhatASignatureSays(t *testing.T) {
+	p := provision(t, `, "meeting_sdk": {"expires_in": "1h"}`)
+	ada := p.signIn()
+	for body, want := range map[string]string{
+		`{}`: `life 3600, meeting <nil>, role <nil>, mode <nil>`,
+		`{"meetingNumber": "123456789", "role": 0, "expirationSeconds": 1800}`:   `life 1800, meeting 123456789, role 0, mode <nil>`,
+		`{"meetingNumber": "123456789", "role": 1, "expirationSeconds": 172800}`: `life 3600, meeting 123456789, role 1, mode <nil>`,
+		`{"videoWebRtcMode": 1}`: `life 3600, meeting <nil>, role <nil>, mode 1`,
+	} {
+		p.logs.TakeAll()
+		var answer signatureAnswer
+		_, text := p.post("/zoom_pkce/signature", body, ada)
+		if err := json.Unmarshal([]byte(text), &answer); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := p.zoom.ValidateSignature(answer.Signature); !ok || answer.SDKKey != testClientID {
+			t.Errorf("%s: Zoom does not take %s", body, text)
+		}
+		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(answer.Signature, ".")[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var claims map[string]any
+		if err := json.Unmarshal(payload, &claims); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("life %v, meeting %v, role %v, mode %v", claims["exp"].(float64)-claims["iat"].(float64), claims["mn"], claims["role"], claims["video_webrtc_mode"]); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+		lines := p.logs.FilterMessage("signed a meeting sdk signature").All()
+		if len(lines) != 1 || lines[0].ContextMap()["user_id"] != "ada" || fmt.Sprint(lines[0].ContextMap()["role"]) != fmt.Sprint(claims["role"]) {
+			t.Errorf("%s: the log has %v", body, lines)
+		}
+	}
+	p.logs.TakeAll()
+	p.post("/zoom_pkce/signature", `{"meetingNumber": "1", "role": 7}`, ada)
+	if lines := p.logs.FilterMessage("refused a request").All(); len(lines) != 1 || lines[0].ContextMap()["error"] != "signature: bad meetingNumber, role" {
+		t.Errorf("the log has %v", lines)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // EndUser ends every session and program of a user, here at once and in other processes
@@ -78,13 +76,26 @@ func (m *Manager) endAll(ctx context.Context, u *user, userID string, before tim
 		case !errors.Is(err, errAsk):
 			return nil, err
 		}
-		g := snap.record.Grant
-		if _, err := m.client.Me(ctx, g.token()); zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
+		if alive, err := m.stillTaken(ctx, u, newer(u.unsaved.Load(), snap.record.Grant)); alive || err != nil {
 			return nil, err
 		}
-		revoked = g.id()
+		revoked = snap.record.Grant.id()
 	}
 	return nil, m.storeError("ending all sessions of a user", errors.New("the user signs in all the time"))
+}
+
+// stillTaken asks Zoom whether a user's grant has ended. That it refuses the access token does
+// not say so: it may be over before its time, and the refresh token beside it be good.
+func (m *Manager) stillTaken(ctx context.Context, u *user, g *grant) (bool, error) {
+	taken, err := m.takes(ctx, g)
+	if taken || err != nil {
+		return taken, err
+	}
+	_, err = m.refreshWithin(ctx, u, g, storeTimeout)
+	if errors.Is(err, errGrantDying) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // replaceUnopenable swaps in a tombstone.

@@ -197,3 +197,45 @@ func TestEndUserAsksZoomWhereItTells(t *testing.T) {
 		})
 	}
 }
+
+// A message may be about a grant whose access token Zoom does not take: whether the user has removed the
+// app, or the token is only over before its time, the refresh token tells.
+func TestEndUserWithARefusedToken(t *testing.T) {
+	for name, test := range map[string]struct {
+		revoke func(w *world)
+		ends   bool
+	}{
+		"alone":             {func(w *world) { w.zoom.RevokeAccessTokens(w.app.ClientID, "ada") }, false},
+		"and its successor": {func(w *world) { w.zoom.RevokeUser(w.app.ClientID, "ada") }, true},
+	} {
+		for _, where := range []string{"here", "elsewhere"} {
+			t.Run(name+", signed in "+where, func(t *testing.T) {
+				bubble(t, func(w *world) {
+					p, q := w.process(), w.process()
+					event := time.Now().Add(-time.Minute)
+					b := p.signIn("ada")
+					if where == "elsewhere" {
+						p, q = q, p
+					}
+					test.revoke(w)
+					w.zoom.Fail(zoomtest.CallRefresh, 1, zoomtest.Status(503, ""))
+					if ended, err := p.EndUser(ctx, "ada", event); ended || err == nil {
+						w.Errorf("with Zoom in trouble: %v, %v", ended, err)
+					}
+					time.Sleep(6 * time.Second) // which is remembered for 5
+					if ended, err := p.EndUser(ctx, "ada", event); ended != test.ends || err != nil {
+						w.Errorf("%v, %v", ended, err)
+					}
+					if test.ends {
+						p.signedOut(b)
+						time.Sleep(20 * time.Second)
+						q.signedOut(b)
+						return
+					}
+					p.served(b)
+					q.served(b)
+				})
+			})
+		}
+	}
+}

@@ -20,6 +20,8 @@ var (
 	ErrNoTicket = errors.New("zoompkce: this is no ticket for a frame")
 	// ErrTicketOver means that a ticket has expired or was redeemed before.
 	ErrTicketOver = errors.New("zoompkce: the ticket for a frame has expired or was used before")
+	// ErrTooManyFrames means that the user has redeemed too many tickets within a minute.
+	ErrTooManyFrames = errors.New("zoompkce: this user has redeemed 30 tickets for frames within a minute")
 )
 
 // FrameTicket is a ticket that was opened. Browsers keep the cookies of a frame
@@ -77,9 +79,18 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 	if err != nil {
 		return nil, ErrNoTicket
 	}
-	plain, _, err := k.openRecord(purposeTicket, "", sealed)
+	plain, err := underOthers(ctx, m, k, ErrNoTicket, true, func(k *keys) ([]byte, error) {
+		plain, _, err := k.openRecord(purposeTicket, "", sealed)
+		if err != nil {
+			err = ErrNoTicket // a visitor's, and no record that an operator should hear of
+		}
+		return plain, err
+	})
+	if err == nil {
+		k, err = m.loadKeys(ctx)
+	}
 	if err != nil {
-		return nil, ErrNoTicket // a visitor's, and no record that an operator should hear of
+		return nil, err
 	}
 	now := time.Now()
 	c := &openedCookie{openedAt: now.UnixNano()}
@@ -103,6 +114,24 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 	return t, nil
 }
 
+// A user's share of tickets: each leaves a note in the store, of which nobody may have
+// any number.
+const (
+	frameShare       = 30
+	frameSharePeriod = time.Minute
+)
+
+func (u *user) mayRedeem(now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.redeemed = slices.DeleteFunc(u.redeemed, func(at time.Time) bool { return now.Sub(at) >= frameSharePeriod })
+	if len(u.redeemed) == frameShare {
+		return false
+	}
+	u.redeemed = append(u.redeemed, now)
+	return true
+}
+
 // usedTicketLife is for how long after its expiry a ticket is remembered as used:
 // the clocks of servers differ.
 const usedTicketLife = 10 * time.Minute
@@ -114,8 +143,8 @@ const usedTicketLife = 10 * time.Minute
 //
 // A ticket is a bearer credential, so it is noted as used in the store before the
 // session is opened. A second time, in whichever process and whatever has become of
-// the session meanwhile, the error is [ErrTicketOver]; else the errors are those of
-// OpenFrameTicket.
+// the session meanwhile, the error is [ErrTicketOver]; else the errors are [ErrTooManyFrames]
+// and those of OpenFrameTicket.
 func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies []string) (*SignedIn, error) {
 	k, err := m.keysToLeave(ctx, cookies)
 	if err != nil {
@@ -133,6 +162,9 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 	replaced := idsOf(u, former)
 	if slices.Contains(replaced, issuedTo.id) {
 		return m.opened(ctx, t.session)
+	}
+	if !u.mayRedeem(time.Now()) {
+		return nil, ErrTooManyFrames
 	}
 	name := base64.RawURLEncoding.EncodeToString(t.frame[:])
 	if err := m.useOnce(ctx, purposeTicket, name, t.expires.Add(usedTicketLife), ErrTicketOver); err != nil {

@@ -261,3 +261,32 @@ func TestFrameTicketInStoreTrouble(t *testing.T) {
 		p.mustRedeem(frame, ticket)
 	})
 }
+
+// Each ticket that is redeemed leaves a note in the store. One user cannot fill it, nor
+// keep others from their frames.
+func TestShareOfFrameTickets(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(func(c *zoompkce.ManagerConfig) { c.MaxSessions = 100 })
+		window, other := p.signIn("ada"), p.signIn("bob")
+		redeemed := func() (n int) {
+			for range 200 {
+				switch err := p.redeem(newBrowser(), p.ticket(window)); {
+				case err == nil:
+					n++
+				case !errors.Is(err, zoompkce.ErrTooManyFrames):
+					w.Fatal(err)
+				}
+			}
+			return n
+		}
+		if n := redeemed(); n != 30 {
+			w.Errorf("%d within a moment", n)
+		}
+		p.mustRedeem(newBrowser(), p.ticket(other))
+		time.Sleep(time.Minute)
+		if n := redeemed(); n != 30 {
+			w.Errorf("%d a minute later", n)
+		}
+		p.works(window)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -458,5 +459,31 @@ func TestReadingOvertakenByTheOneBefore(t *testing.T) {
 		close(after.release)
 		<-refreshed
 		p.works(b)
+	})
+}
+
+// A record that began anew when the tombstone had expired has low numbers: they do not tell that the
+// store went back, and another clock does not either.
+func TestRecordThatBeganAnew(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q, r := w.process(), w.process(), w.process()
+		var b *browser
+		for range 10 {
+			b = p.signIn("ada")
+		}
+		s := p.session(b)
+		if _, err := p.EndUser(ctx, "ada", time.Time{}); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(11 * time.Minute)
+		p.works(q.signIn("ada"))
+		b = r.signIn("ada")
+		r.ahead(-time.Minute)
+		time.Sleep(time.Minute)
+		p.works(b)
+		if got := p.outcomes(zoompkce.EventRefresh); slices.Contains(got, "unsaved") {
+			w.Errorf("outcomes %q", got)
+		}
+		runtime.KeepAlive(s) // so that the process remembers the user
 	})
 }

@@ -34,6 +34,8 @@ var (
 	ErrLoginUnknown = errors.New("zoompkce: no login of this browser has this state")
 	// ErrLoginExpired means that the login was begun too long ago.
 	ErrLoginExpired = errors.New("zoompkce: the login was begun too long ago")
+	// ErrLongLogin means that what a login has to remember does not fit into a cookie.
+	ErrLongLogin = errors.New("zoompkce: the login is too long for a cookie")
 )
 
 // Login is one pending sign-in attempt. It lives in an encrypted cookie of the
@@ -95,7 +97,7 @@ type LoginRequest struct {
 
 // BeginLogin begins a sign-in. It returns the login, for the authorization URL
 // and the challenge, and the cookies to set: the new one, and the deletion of
-// those there is no more room for.
+// those there is no more room for. Errors are [ErrLongLogin] or a [*StoreError].
 func (m *Manager) BeginLogin(
 	ctx context.Context, cookies []string, req LoginRequest,
 ) (*Login, []*http.Cookie, error) {
@@ -119,12 +121,21 @@ func (m *Manager) BeginLogin(
 	}
 	login.session, login.owner = m.sessionMarks(k, cookies), m.ownerMark()
 	login.cookie = m.loginCookieName(login.Flow, login.state)
-	value, err := login.seal(k)
+	cookie, err := m.loginCookie(k, login)
 	if err != nil {
 		return nil, nil, err
 	}
-	cookie := m.jar.cookie(login.cookie, value, LoginLifetime)
 	return login, append([]*http.Cookie{cookie}, m.crowdedOut(k, cookies, cookie)...), nil
+}
+
+// loginCookie returns the cookie of a login, or [ErrLongLogin]: browsers drop what is longer.
+func (m *Manager) loginCookie(k *keys, l *Login) (*http.Cookie, error) {
+	value, err := l.seal(k)
+	cookie := m.jar.cookie(l.cookie, value, LoginLifetime)
+	if err != nil || cookieSize(cookie) > maxCookieValue {
+		return nil, ErrLongLogin
+	}
+	return cookie, nil
 }
 
 func (l *Login) seal(k *keys) (string, error) {

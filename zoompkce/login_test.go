@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/returnurl"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -331,12 +332,33 @@ func TestCookieLife(t *testing.T) {
 	})
 }
 
-// What no browser would keep is an error at once, and not a login that is never found again.
+// What no browser would keep (RFC 6265, section 6.1) is an error at once, and not a login
+// that is never found again. No return URL is, whatever its characters take.
 func TestLoginThatFitsNoCookie(t *testing.T) {
 	bubble(t, func(w *world) {
+		p := w.process()
+		for length := range 2200 {
+			_, cookies, err := p.BeginLogin(ctx, nil, zoompkce.LoginRequest{
+				Flow: zoompkce.ProgramFlow, RedirectURI: callbackURI, ReturnURL: "/", Program: strings.Repeat("a", length),
+			})
+			if err != nil && (!errors.Is(err, zoompkce.ErrLongLogin) || length <= 1300) {
+				w.Fatalf("%d bytes: %v", length, err)
+			}
+			if err == nil && len(cookies[0].Name)+len(cookies[0].Value) > 4096 {
+				w.Fatalf("%d bytes: a cookie of %d", length, len(cookies[0].Name)+len(cookies[0].Value))
+			}
+		}
 		req := zoompkce.LoginRequest{RedirectURI: callbackURI, ReturnURL: "/" + strings.Repeat("a", 4096)}
-		if _, cookies, err := w.process().BeginLogin(ctx, nil, req); err == nil {
-			w.Errorf("%d cookies, no error", len(cookies))
+		if _, cookies, err := p.BeginLogin(ctx, nil, req); !errors.Is(err, zoompkce.ErrLongLogin) {
+			w.Errorf("%d cookies, %v", len(cookies), err)
+		}
+		for _, character := range []string{"a", `"`, `\`, "é", "<", "&", "%"} {
+			for length := 900; length < 1100; length++ {
+				req.ReturnURL = returnurl.Of(&url.URL{Path: "/", RawQuery: strings.Repeat(character, length)})
+				if _, _, err := p.BeginLogin(ctx, nil, req); err != nil {
+					w.Fatalf("%d of %s: %v", length, character, err)
+				}
+			}
 		}
 	})
 }

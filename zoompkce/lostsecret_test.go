@@ -177,9 +177,9 @@ func TestLeavingUnderASecretOfOthers(t *testing.T) {
 	}
 }
 
-// Tokens and codes of programs are sealed under the secret, too, and a client takes their refusal for
-// final: so a process that has the former secret looks for the new one first.
-func TestGeneratedSecretOfPrograms(t *testing.T) {
+// Tokens and codes of programs are sealed under the secret, too, as are tickets for frames, and a client
+// takes their refusal for final: so a process that has the former secret looks for the new one first.
+func TestGeneratedSecretOfTokens(t *testing.T) {
 	generated := secrets()
 	revoked := func(p, q *process, b *browser) {
 		tokens := p.program(b)
@@ -196,6 +196,11 @@ func TestGeneratedSecretOfPrograms(t *testing.T) {
 			q.Error(err)
 		}
 	}
+	ticket := func(p, q *process, b *browser) {
+		if _, err := q.OpenFrameTicket(ctx, p.ticket(b)); err != nil {
+			q.Error(err)
+		}
+	}
 	for name, comes := range map[string]func(p, q *process, b *browser){
 		"an access token":           func(p, q *process, b *browser) { q.in(p.program(b)) },
 		"a refresh token":           func(p, q *process, b *browser) { q.refreshed(p.program(b)) },
@@ -206,6 +211,8 @@ func TestGeneratedSecretOfPrograms(t *testing.T) {
 		"a client id, too soon":     clientID,
 		"a code":                    func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
 		"a code, too soon":          func(p, q *process, b *browser) { q.redeems(p.allow(b)) },
+		"a ticket":                  ticket,
+		"a ticket, too soon":        ticket,
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {

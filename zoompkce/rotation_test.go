@@ -59,6 +59,22 @@ func TestRotationSignsNobodyOut(t *testing.T) {
 	})
 }
 
+// A sign-in where the record does not open fails, and has ended the grant that all others live by: its
+// own is kept until the secret comes.
+func TestSignInWithoutTheSecretOfTheRecord(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(secrets(firstSecret)), w.process(secrets(secondSecret))
+		b, fresh := p.signIn("ada"), newBrowser()
+		l, code := q.begin(fresh, "ada")
+		if err := q.finish(fresh, l, code); !errors.As(err, new(*zoompkce.UnopenableError)) {
+			w.Fatal(err)
+		}
+		q.reload(secrets(firstSecret, secondSecret)).Close()
+		time.Sleep(20 * time.Second)
+		p.works(b)
+	})
+}
+
 // mustFind finds a login again, as a callback does.
 func mustFind(p *process, b *browser, l *zoompkce.Login) *zoompkce.Login {
 	p.Helper()

@@ -72,11 +72,12 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 	case errors.Is(err, ErrSignedOutMeanwhile):
 		m.revoke(ctx, fresh)
 		return nil, err
-	case errors.As(err, new(*UnopenableError)):
-		// The operator needs to know whose it is: nobody else can tell.
-		return nil, fmt.Errorf("user %q: %w", profile.ID, err)
 	default:
 		m.keepGrant(ctx, u, fresh, err)
+		if errors.As(err, new(*UnopenableError)) {
+			// The operator needs to know whose it is: nobody else can tell.
+			err = fmt.Errorf("user %q: %w", profile.ID, err)
+		}
 		return nil, err
 	}
 	if len(former) > 0 {

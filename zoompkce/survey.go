@@ -92,6 +92,9 @@ func (m *Manager) Survey(ctx context.Context, limit int) (s Survey, err error) {
 		s.Former = k.former.String()
 	}
 	visit := func(key string) (bool, error) {
+		if s.Looked >= limit {
+			return false, nil
+		}
 		found, err := m.look(ctx, k, key)
 		if found != nil {
 			s.Looked++
@@ -208,7 +211,9 @@ func userOfRecord(key string) (user userKey, ok bool) {
 }
 
 // walk visits the keys of the app's records from a cursor on, until visit has enough
-// or the time of a page is over, and returns the cursor to go on from.
+// or the time of a page is over, and returns the cursor to go on from. A page of several that
+// the store has is visited to its end: asked for again it need not hold the same keys, since what goes
+// makes room for others.
 func (m *Manager) walk(ctx context.Context, cursor string, visit func(key string) (more bool, err error)) (next string, err error) {
 	at, after, err := parsePageCursor(cursor)
 	if err != nil {
@@ -221,18 +226,21 @@ func (m *Manager) walk(ctx context.Context, cursor string, visit func(key string
 			return "", &StoreError{opLook, err}
 		}
 		slices.Sort(keys)
+		enough, only := false, at == "" && following == ""
 		for _, key := range keys {
 			if key <= after {
 				continue
 			}
-			if more, err := visit(key); err != nil || !more || time.Now().After(end) {
+			more, err := visit(key)
+			enough = enough || !more || time.Now().After(end)
+			if err != nil || enough && only {
 				return pageCursor(at, key), err
 			}
 		}
 		if following == "" {
 			return "", nil
 		}
-		if at, after = following, ""; time.Now().After(end) {
+		if at, after = following, ""; enough || time.Now().After(end) {
 			return pageCursor(at, ""), nil
 		}
 	}

@@ -1,6 +1,9 @@
 package zoompkce_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -189,6 +192,52 @@ func TestEndUsersGoesByPages(t *testing.T) {
 		w.store.fail("any", -1)
 		if _, err := p.UnopenableRecords(ctx, ""); !errors.As(err, new(*zoompkce.StoreError)) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// scanned lists as Redis does: a few keys at a time from a place on, and what has gone makes room
+// for others.
+type scanned struct{ zoompkce.Store }
+
+func (s scanned) List(ctx context.Context, prefix, cursor string) (page []string, next string, err error) {
+	keys, _, err := s.Store.List(ctx, prefix, "")
+	place := func(key string) string {
+		sum := sha256.Sum256([]byte(key))
+		return hex.EncodeToString(sum[:])
+	}
+	slices.SortFunc(keys, func(a, b string) int { return strings.Compare(place(a), place(b)) })
+	for _, key := range keys {
+		if len(page) == 150 {
+			return page, place(key), err
+		}
+		if place(key) >= cursor {
+			page = append(page, key)
+		}
+	}
+	return page, "", err
+}
+
+// What is removed from a page that the store has begun does not hide others.
+func TestEndUsersOfAStoreThatScans(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.manyUsers(w.process(secrets(firstSecret)), 400)
+		w.store.Store = scanned{w.store.Store}
+		p := w.process(secrets(secondSecret))
+		all, pages, cursor := 0, 0, ""
+		for first := true; (first || cursor != "") && pages < 10; first = false {
+			ended, failed, next, err := p.EndUsers(ctx, cursor)
+			if err != nil || failed != 0 || ended > 250 {
+				t.Fatal(ended, failed, err)
+			}
+			all, pages, cursor = all+ended, pages+1, next
+		}
+		if all != 400 || pages < 3 {
+			t.Errorf("%d ended on %d pages", all, pages)
+		}
+		w.manyUsers(w.process(secrets(firstSecret)), 400)
+		if s, err := p.Survey(ctx, 7); err != nil || s.Looked != 7 || s.All {
+			t.Errorf("%+v, %v", s, err)
 		}
 	})
 }

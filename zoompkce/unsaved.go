@@ -117,8 +117,8 @@ var (
 	errSuperseded = errors.New("the grant was replaced by a later sign-in")
 	// errAsk means that only Zoom can tell which of two grants is the newer one.
 	errAsk = errors.New("which grant is the newer one has to be asked")
-	// errRefused means that Zoom does not take an access token whose time is not over:
-	// only the refresh token beside it can tell whether the grant has ended.
+	// errRefused means that Zoom takes neither grant's access token, and times are close:
+	// only the refresh token can tell whether the grant has ended.
 	errRefused = errors.New("the access token is refused")
 )
 
@@ -225,7 +225,10 @@ func (m *Manager) superseded(ctx context.Context, g, other *grant) (bool, error)
 	}
 	// Our token says nothing. That of the other may.
 	taken, err := m.takes(ctx, other)
-	return taken || apart > 0, err
+	if err == nil && !taken {
+		err = errRefused
+	}
+	return taken, err
 }
 
 // takes asks Zoom whether it takes the access token of a grant.

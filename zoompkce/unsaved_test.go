@@ -103,6 +103,30 @@ func TestUnsavedGrantIsSuperseded(t *testing.T) {
 			}
 		})
 	})
+	t.Run("by a sign-in that another clock calls older, when neither access token can tell any more", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			fresh := newBrowser()
+			l, code := p.begin(fresh, "ada")
+			gate := w.zoom.Hold(zoomtest.CallMe, zoomtest.After)
+			done := async(func() error { return p.finish(fresh, l, code) })
+			<-gate.Arrived()
+			b := q.signIn("ada")
+			q.ahead(-time.Minute)
+			w.store.fail("load", -1)
+			gate.Release()
+			if err := <-done; err == nil {
+				w.Fatal("signed in")
+			}
+			time.Sleep(2 * time.Hour)
+			w.store.heal()
+			time.Sleep(time.Minute)
+			q.works(b)
+			if n := p.state.UnsavedUsers(); n != 0 {
+				w.Errorf("%d users have unsaved tokens", n)
+			}
+		})
+	})
 	t.Run("by a sign-out", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p, q := w.process(), w.process()
@@ -272,6 +296,37 @@ func TestPanicsAreErrors(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(10 * time.Second)
 		p.works(b)
+	})
+}
+
+// Two sign-ins cross, and the one that Zoom took for the earlier has the later time here. When nobody has
+// used them until their access tokens are over, the refresh token tells which of them has ended.
+func TestUnsavedGrantWhenAllTokensAreOver(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		old, lost := p.signIn("ada"), newBrowser()
+		gate := w.zoom.Hold(zoomtest.CallCode, zoomtest.After)
+		l, code := q.begin(lost, "ada")
+		done := async(func() error { return q.finish(lost, l, code) })
+		<-gate.Arrived()
+		b := p.signIn("ada")
+		time.Sleep(time.Second)
+		w.store.fail("any", -1)
+		w.zoom.Fail(zoomtest.CallMe, 2, zoomtest.Status(503, ""))
+		gate.Release()
+		if err := <-done; err == nil {
+			w.Error("signed in")
+		}
+		toExpiry()
+		w.store.heal()
+		time.Sleep(time.Minute)
+		if n := q.state.UnsavedUsers(); n != 0 {
+			w.Errorf("tokens of %d users are not saved", n)
+		}
+		for _, at := range []*process{p, q} {
+			at.works(b)
+			at.works(old)
+		}
 	})
 }
 

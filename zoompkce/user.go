@@ -41,9 +41,10 @@ type user struct {
 	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
 	obf   atomic.Pointer[obfSlot]
 
-	mu      sync.Mutex
-	zaks    []*zakSlot
-	cookies []weak.Pointer[openedCookie] // those in memory
+	mu       sync.Mutex
+	zaks     []*zakSlot
+	cookies  []weak.Pointer[openedCookie] // those in memory
+	redeemed []time.Time                  // tickets for frames, of the last minute
 }
 
 // failure is an error that is the answer for a while, so that trouble is not

@@ -28,9 +28,6 @@ const (
 // is returned when all others were seen to.
 func (s *Store) SweepShard(ctx context.Context, prefix string) (removed int, err error) {
 	keys, _, err := s.List(ctx, prefix, "")
-	if err != nil {
-		return removed, err
-	}
 	// In random order, so that what takes more time than there is gets done
 	// over several rounds.
 	rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })

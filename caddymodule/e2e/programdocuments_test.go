@@ -113,3 +113,17 @@ func TestDocumentsOnTheServerItself(t *testing.T) {
 		t.Errorf("%d connections to this machine, %d look-ups", len(met), len(lookups))
 	}
 }
+
+// Nobody knows yet where the answer to such a client may go, and what is too long for the
+// cookie of a sign-in cannot wait for one: that is the request's fault, and not Zoom's.
+func TestLongRequestOfAClientWithADocument(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("programs {\nclient_documents\n}"))
+	p := w.program()
+	p.id = "https://claude.ai/oauth/claude-code-client-metadata"
+	a := w.browser().open(p.request("scope", strings.Repeat("x", 8000)))
+	wantRefusal(t, a, "bad_request")
+	if a.Header["Set-Cookie"] != nil || strings.Contains(a.body, "xxx") {
+		t.Errorf("%v\n%s", a.Header, a.body)
+	}
+}

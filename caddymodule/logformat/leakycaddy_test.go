@@ -34,7 +34,7 @@ const leakyCaddyfile = `{
 	admin off
 	persist_config off
 	skip_install_trust
-	auto_https disable_redirects
+	auto_https disable_certs
 	storage file_system %[1]q
 	servers {
 		log_credentials

@@ -99,6 +99,14 @@ func TestWithout(t *testing.T) {
 	}
 }
 
+// A log without anything in it is one with the default format.
+func TestWithoutOfNothing(t *testing.T) {
+	logs := &caddy.Logging{Logs: map[string]*caddy.CustomLog{"empty": nil}}
+	if got := strings.Join(logformat.Without(logs), " "); got != "default empty" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // asker is an app that asks while it is provisioned, as the directive's does.
 type asker struct{}
 

@@ -15,19 +15,23 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 )
 
-// redisPage is how many keys Redis looks at for one page of a listing.
-const redisPage = 1000
+// redisPage is how many keys Redis looks at for one page of a listing. Who wants a few takes
+// all of a page.
+const redisPage = 200
 
-// redisPosition is where a listing goes on: on which node, and that node's own
-// cursor. As a string it is "<cursor>@<node>"; the only node of a store that is no
-// Cluster has no name.
+// redisPosition is where a listing goes on: on which node, that node's own cursor, and
+// the run of the server that it is of, which means nothing to another. As a string it is
+// "<cursor>@<node>@<run>"; the only node of a store that is no Cluster has no name.
 type redisPosition struct {
 	node   string
 	cursor uint64
+	run    string
 }
 
 // List implements [zoompkce.Store]. Redis looks at all its keys for that, those
-// of other programs too. Like the Caddy store, it returns the records of users.
+// of other programs too. Like the Caddy store, it returns the records of users. It
+// fails where another server has taken over meanwhile, as far as its user may ask
+// which one it is (INFO). Keys that a Cluster moves to another node meanwhile may be missed.
 func (s *Store) List(ctx context.Context, prefix, cursor string) ([]string, string, error) {
 	type page struct {
 		keys []string
@@ -62,17 +66,26 @@ func (s *Store) scan(ctx context.Context, prefix, cursor string) (keys []string,
 	if node == nil {
 		return nil, "", errors.New("the cluster was changed during the listing: start again")
 	}
-	keys, at.cursor, err = node.Scan(ctx, at.cursor, globEscaper.Replace(prefix)+"*", redisPage).Result()
-	if err != nil {
+	both := node.Pipeline() // on one connection, so that both are of one server
+	info := both.Info(ctx, "server")
+	page := both.Scan(ctx, at.cursor, globEscaper.Replace(prefix)+"*", redisPage)
+	_, _ = both.Exec(ctx)
+	if keys, at.cursor, err = page.Result(); err != nil {
 		return nil, "", err
 	}
+	_, run, _ := strings.Cut(info.Val(), "run_id:")
+	run, _, _ = strings.Cut(run, "\r")
+	if at.run != "" && run != at.run {
+		return nil, "", errors.New("another server has taken over, or it was started again, during the listing: start again")
+	}
+	at.run = run
 	keys = slices.DeleteFunc(keys, func(key string) bool { return !storecall.IsUserKey(key) })
 	if at.cursor == 0 {
 		i, _ := slices.BinarySearch(names, at.node)
 		if i+1 == len(names) {
 			return keys, "", nil
 		}
-		at.node = names[i+1]
+		at.node, at.run = names[i+1], ""
 	}
 	return keys, at.String(), nil
 }
@@ -94,15 +107,16 @@ func (s *Store) nodes(ctx context.Context) (map[string]redis.Cmdable, error) {
 	return nodes, err
 }
 
-func (p redisPosition) String() string { return fmt.Sprintf("%d@%s", p.cursor, p.node) }
+func (p redisPosition) String() string { return fmt.Sprintf("%d@%s@%s", p.cursor, p.node, p.run) }
 
 func parseRedisPosition(s string) (redisPosition, error) {
-	cursor, node, found := strings.Cut(s, "@")
+	cursor, rest, found := strings.Cut(s, "@")
+	node, run, _ := strings.Cut(rest, "@")
 	n, err := strconv.ParseUint(cursor, 10, 64)
 	if !found || err != nil {
 		return redisPosition{}, errors.New("not a cursor of this store")
 	}
-	return redisPosition{node: node, cursor: n}, nil
+	return redisPosition{node, n, run}, nil
 }
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`, "^", `\^`)

@@ -93,6 +93,31 @@ func TestRedisThatHangs(t *testing.T) {
 	}
 }
 
+// A user waits for three tries, each on a connection of its own.
+func TestRedisThatHangsUp(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var tries atomic.Int32
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			tries.Add(1)
+			_, _ = conn.Read(make([]byte, 1))
+			conn.Close()
+		}
+	}()
+	store := openRedis(t, &Store{URLs: []string{"redis://" + listener.Addr().String()}})
+	if _, _, err := store.Load(t.Context(), storebench.Key(1)); err == nil || tries.Load() != 3 {
+		t.Errorf("%v after %d tries", err, tries.Load())
+	}
+}
+
 func TestRedisThatRefusesWrites(t *testing.T) {
 	for name, test := range map[string]struct {
 		args   []string

@@ -188,6 +188,34 @@ func TestRedisForgottenScriptIsSentAgain(t *testing.T) {
 	}
 }
 
+// A cursor means something to the server that gave it alone: on another one keys would be missed.
+func TestRedisListingOfAServerThatIsGone(t *testing.T) {
+	server := redistest.Start(t)
+	store := openRedis(t, &Store{URLs: []string{server.URL()}})
+	fill := func() {
+		for n := range 1000 {
+			server.Do(t, "set", storebench.Key(n), "")
+		}
+	}
+	fill()
+	_, first, err := store.List(t.Context(), storebench.App, "")
+	if err != nil || first == "" {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if _, second, err := store.List(t.Context(), storebench.App, first); err != nil || second == "" {
+		t.Fatalf("%q, %v", second, err)
+	}
+	server.Stop(t)
+	server.Restart(t)
+	fill()
+	if _, _, err := store.List(t.Context(), storebench.App, first); err == nil {
+		t.Error("a listing goes on at another server")
+	}
+	if _, next, err := store.List(t.Context(), storebench.App, ""); err != nil || next == "" {
+		t.Errorf("%q, %v", next, err)
+	}
+}
+
 func TestRedisStoreWithoutProvision(t *testing.T) {
 	store := new(Store)
 	if _, _, err := store.Load(t.Context(), storebench.Key(1)); !errors.Is(err, zoompkce.ErrStoreClosed) {

@@ -33,28 +33,16 @@ func start(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := r.stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	demotest.StopAtEnd(t, r.stop)
 	return r
 }
 
 func TestCheck(t *testing.T) {
 	needPackages(t)
-	var out, errs strings.Builder
-	if err := run(t.Context(), []string{"-dir", ".", "-port", "0", "-check"}, &out, &errs); err != nil {
-		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
-	}
-	for _, want := range []string{
+	demotest.Check(t, run, []string{"-dir", ".", "-port", "0"},
 		"echo: Echo: hello\n", "The client was asked: ", "a directory", // what only that client and that server say
 		"who_am_i: You are Ada Lovelace, at Zoom aDa1815\n", `"email":"ada@example.com"`, "All is well.",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the output lacks %q:\n%s", want, out.String())
-		}
-	}
+	)
 }
 
 // Nobody gets to a server by another way than through Caddy, and with a token.

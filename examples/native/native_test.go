@@ -23,24 +23,11 @@ import (
 func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
 
 func TestCheck(t *testing.T) {
-	var out, errs strings.Builder
-	if err := run(t.Context(), []string{"-check"}, &out, &errs); err != nil {
-		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
-	}
-	for _, want := range []string{
+	demotest.Check(t, run, nil,
 		"you            Ada Lovelace, ada@example.com (aDa1815)\n",
 		"the app says   Hello, Ada Lovelace\n",
 		"ZAK            ", "SDK signature  ey", "All is well.",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the output lacks %q:\n%s", want, out.String())
-		}
-	}
-	for line := range strings.Lines(out.String()) {
-		if len(line) > 120 {
-			t.Errorf("a token is not abbreviated: %s", line)
-		}
-	}
+	)
 }
 
 func start(t *testing.T) *rig {
@@ -49,11 +36,7 @@ func start(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := r.stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	demotest.StopAtEnd(t, r.stop)
 	return r
 }
 

@@ -16,27 +16,14 @@ import (
 )
 
 func TestCheck(t *testing.T) {
-	var out, errs strings.Builder
-	if err := run(t.Context(), []string{"-check"}, &out, &errs); err != nil {
-		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
-	}
-	for _, want := range []string{
+	demotest.Check(t, run, nil,
 		"X-Zoom-User-Id:      aDa1815\n",
 		"X-Zoom-Account-Id:   AnalyticalEngine\n",
 		"X-Zoom-User-Email:   ada@example.com\n",
 		"X-Zoom-User-Name:    Ada Lovelace\n",
 		"X-Zoom-Access-Token: ",
 		"X-Zoom-Zak:          ",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the output lacks %q:\n%s", want, out.String())
-		}
-	}
-	for line := range strings.Lines(out.String()) {
-		if len(line) > 120 {
-			t.Errorf("a token is not abbreviated: %s", line)
-		}
-	}
+	)
 }
 
 func TestCheckSaysWhatIsWrong(t *testing.T) {
@@ -44,11 +31,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := r.stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	demotest.StopAtEnd(t, r.stop)
 	r.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(http.StatusInternalServerError, ""))
 	var out strings.Builder
 	if err := r.check(t.Context(), &out); err == nil || !strings.Contains(err.Error(), "zak_unavailable") {
@@ -71,11 +54,7 @@ func TestOwnApp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := r.stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	demotest.StopAtEnd(t, r.stop)
 	v, err := demo.NewVisitor(t.Context())
 	if err != nil {
 		t.Fatal(err)

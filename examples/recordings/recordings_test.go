@@ -16,15 +16,7 @@ import (
 func TestCommandLine(t *testing.T) { demotest.CommandLine(t, run) }
 
 func TestCheck(t *testing.T) {
-	var out, errs strings.Builder
-	if err := run(t.Context(), []string{"-check"}, &out, &errs); err != nil {
-		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
-	}
-	for _, want := range []string{"got 400.\n", "got 204.\n", `downloaded "The engine"`, "found it"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the output lacks %q:\n%s", want, out.String())
-		}
-	}
+	demotest.Check(t, run, nil, "got 400.\n", "got 204.\n", `downloaded "The engine"`, "found it")
 }
 
 // lines is a writer whose lines are waited for.
@@ -42,11 +34,7 @@ func start(t *testing.T) (*rig, lines) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := r.stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	demotest.StopAtEnd(t, r.stop)
 	return r, said
 }
 

@@ -24,11 +24,7 @@ func TestInTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := r.stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	demotest.StopAtEnd(t, r.stop)
 	exchanges := func(want int) {
 		t.Helper()
 		if got := r.zoom.Count(zoomtest.CallCode); got != want {

@@ -87,13 +87,24 @@ func newWorld(t *testing.T, changes ...func(*zoompkce.ManagerConfig)) *world {
 func generated(cfg *zoompkce.ManagerConfig) { cfg.Secrets = nil }
 
 func (w *world) handler(redirectURI string) http.Handler {
+	t := w.t
 	handler, err := protect.New(w.manager, redirectURI, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if said := r.URL.Query().Get("cache"); said != "" {
 			w.Header().Set("Cache-Control", said)
 			w.Header().Set("CDN-Cache-Control", "max-age=60")
 		}
-		if r.URL.Path == "/empty" {
+		switch r.URL.Path {
+		case "/empty":
 			return
+		case "/ok":
+			w.WriteHeader(http.StatusOK)
+		case "/made":
+			w.WriteHeader(http.StatusCreated)
+		case "/stream":
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Error(err)
+			}
+			w.Header().Set("X-Late", "1")
 		}
 		_, _ = io.WriteString(w, r.RequestURI+" of "+protect.Session(r.Context()).Profile().Name)
 	}))
@@ -108,13 +119,19 @@ func (w *world) handler(redirectURI string) http.Handler {
 	return handler
 }
 
+// flushing sends the headers when it is flushed, as a server does.
+type flushing struct{ http.ResponseWriter }
+
+func (w flushing) Flush() { w.WriteHeader(http.StatusOK) }
+
 // browser keeps cookies and follows no redirect.
 func (w *world) browser() *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &browser{w, &http.Client{Jar: jar, Transport: zoomtest.NewTransport(w.mux), CheckRedirect: func(*http.Request, []*http.Request) error {
+	server := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.mux.ServeHTTP(flushing{rw}, r) })
+	return &browser{w, &http.Client{Jar: jar, Transport: zoomtest.NewTransport(server), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}}
 }

@@ -26,6 +26,10 @@ import (
 //
 // Answers to visitors are marked "Cache-Control: private", unless the app sets
 // that header; those that renew the session cookie always are.
+//
+// The app sees the cookies of the sign-in, with which it can have the manager sign a
+// visitor out of everything. An app that hands requests on must leave out those that
+// [zoompkce.Manager.OwnsCookie] names.
 type Handler struct {
 	manager     *zoompkce.Manager
 	redirectURI string
@@ -145,6 +149,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	state := query.Get("state")
 	switch {
 	case r.Method != http.MethodGet:
+		w.Header().Set("Allow", http.MethodGet)
 		h.Refuse(w, r, http.StatusMethodNotAllowed, errors.New("the callback is a page"))
 		return
 	case len(query["state"]) != 1 || len(query["code"])+len(query["error"]) != 1:

@@ -45,17 +45,24 @@ func TestRenewal(t *testing.T) {
 		page := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
 		for _, c := range []struct {
 			path, want string
+			status     int
 			headers    []string
 		}{
-			{"/a.js?cache=public", "private", page},
-			{"/a.js?cache=public", "private", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}},
-			{"/empty?cache=public", "private", page},
-			{"/?cache=no-store", "no-store", page},
+			{"/a.js?cache=public", "private", http.StatusOK, page},
+			{"/a.js?cache=public", "private", http.StatusOK, []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "same-origin"}},
+			{"/empty?cache=public", "private", http.StatusOK, page},
+			{"/ok?cache=public", "private", http.StatusOK, page},
+			{"/made?cache=public", "private", http.StatusCreated, page},
+			{"/stream?cache=public", "private", http.StatusOK, page},
+			{"/?cache=no-store", "no-store", http.StatusOK, page},
 		} {
 			for try := 0; ; try++ {
 				foreign := b.do(http.MethodGet, c.path, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Site", "cross-site")
 				got := b.do(http.MethodGet, c.path, c.headers...)
-				got.wants(t, http.StatusOK)
+				got.wants(t, c.status)
+				if got.Header.Get("X-Late") != "" {
+					t.Error("the headers wait for what comes after a flush")
+				}
 				if len(foreign.Cookies()) > 0 || foreign.Header.Get("CDN-Cache-Control") == "" {
 					t.Fatalf("%s, for another site: %v", c.path, foreign.Header)
 				}
@@ -192,7 +199,10 @@ func TestCallbacksThatSignNobodyIn(t *testing.T) {
 	} {
 		b.open("/zoom/callback?"+query).wants(t, http.StatusBadRequest)
 	}
-	b.do(http.MethodPost, "/zoom/callback?"+state+"&code=x").wants(t, http.StatusMethodNotAllowed)
+	posted := b.do(http.MethodPost, "/zoom/callback?"+state+"&code=x")
+	if posted.wants(t, http.StatusMethodNotAllowed); posted.Header.Get("Allow") != http.MethodGet {
+		t.Errorf("the callback allows %q", posted.Header.Get("Allow"))
+	}
 	b.open("/zoom/callback?"+state+"&error=access_denied").wants(t, http.StatusForbidden)
 	b.open("/zoom/callback?"+state+"&code=x").wants(t, http.StatusSeeOther) // that login is over: another one begins
 	b.atZoom("/")

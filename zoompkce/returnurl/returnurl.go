@@ -24,11 +24,15 @@ func Of(u *url.URL) string {
 		return "/"
 	}
 	query := returnQuery(u)
-	if len(path)+len(query) > maxReturnURL {
+	if Size(path+query) > maxReturnURL {
 		return path
 	}
 	return path + query
 }
+
+// Size is the room that a return URL takes in a login cookie, in bytes: in JSON a quote
+// and a backslash take two.
+func Size(s string) int { return len(s) + strings.Count(s, `"`) + strings.Count(s, `\`) }
 
 // Parse holds a wish such as the return_to parameter, or a stored
 // return URL, to the rules of [Of]. It reports false, with "/", for

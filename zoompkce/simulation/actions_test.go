@@ -52,7 +52,7 @@ func (w *world) take(s step) {
 		p.kill(func() bool { return w.luck.IntN(2) == 0 })
 		w.start(p)
 	case skew:
-		p.ahead, p.jumped = time.Duration(s.who[2]%60001)*time.Millisecond-30*time.Second, time.Now()
+		p.ahead = time.Duration(s.who[2]%60001)*time.Millisecond - 30*time.Second
 		w.note("the clock of %s is %v ahead now", p.incarnation, p.ahead)
 	case rollOut:
 		w.rollOut(p)

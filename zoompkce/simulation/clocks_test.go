@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -12,15 +13,22 @@ import (
 // programs, and takes those of others for wrong ones. In a bubble all have one clock: so the world
 // sets off the times in what they write and read.
 
-// shift sets the times of a record off.
-func (a *auditor) shift(key string, sealed []byte, by time.Duration) []byte {
-	if by == 0 {
-		return sealed
-	}
+// shift sets the times of a record off, and reads it.
+func (a *auditor) shift(key string, sealed []byte, by time.Duration) ([]byte, *view, error) {
 	plain, k, err := a.open(key, sealed)
 	if err != nil {
-		return sealed
+		return nil, nil, err
 	}
+	if by != 0 {
+		plain = shiftTimes(plain, by)
+		sealed = k.aead.Seal(append([]byte{}, sealed[:9]...), nil, plain, a.context(sealed[0], key))
+	}
+	v := new(view)
+	return sealed, v, json.Unmarshal(plain, v)
+}
+
+// shiftTimes sets the times off in what was sealed.
+func shiftTimes(plain []byte, by time.Duration) []byte {
 	quote, inPrograms := []byte(`"`), false
 	texts := bytes.Split(plain, quote)
 	for n, text := range texts {
@@ -39,7 +47,7 @@ func (a *auditor) shift(key string, sealed []byte, by time.Duration) []byte {
 			}
 		}
 	}
-	return k.aead.Seal(append([]byte{}, sealed[:9]...), nil, bytes.Join(texts, quote), a.context(sealed[0], key))
+	return bytes.Join(texts, quote)
 }
 
 // shiftNumber sets off the time in ":123,": seconds, or milliseconds where it is that large.

@@ -22,8 +22,8 @@ const (
 )
 
 // presentedOnce is invariant 1: no refresh token is presented again once Zoom
-// has taken it, except where nobody has the answer, or nobody could save it for
-// as long as a lease lasts.
+// has taken it, except where nobody has the answer, or who has it could not save it until its
+// lease was over.
 func (w *world) presentedOnce(c *call, spent token) {
 	const invariant = "1: a refresh token is presented once"
 	by, g, next := c.by, spent.grant, spent.serial+1
@@ -33,12 +33,12 @@ func (w *world) presentedOnce(c *call, spent token) {
 	case c.gone.Load(): // it was presented long ago, and got there late
 	case g.over != "": // who ends a grant may have to refresh it to revoke it
 	case after.lost: // whoever was to get it cannot tell that it was spent, and gives the lease back
-	case after.to.killed.Load() && time.Since(after.at) >= leaseLife-zoomTimeout: // it was taken before the token was presented
 	case g.user.wentBack.After(after.at.Add(-zoomTimeout)): // the lease was forgotten
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)
-	case g.saved < next && time.Since(after.at) >= leaseLife:
-	case w.plan.skewed && after.at.Sub(c.made).Abs() >= leaseDoubt: // the lease is over by another clock, while it was on its way or after
+	case (after.to.killed.Load() || g.saved < next) && !c.made.Before(after.leased):
+	case w.plan.skewed && c.made.Sub(after.leased) >= leaseDoubt-leaseLife: // the lease was over by another clock
+	case w.plan.skewed && c.made.Sub(knows.leased) < zoomTimeout && after.at.Sub(knows.leased) >= leaseDoubt: // so was its own, on the way
 	case g.saved >= next && g.user.wentBack.After(after.savedAt):
 	default:
 		w.breaks(invariant, "%s presents the refresh token of %s, which %s has spent", by, spent, after.to)
@@ -66,14 +66,16 @@ func (w *world) newestGrantKept(u *user) {
 			return
 		case stored == t:
 			w.breaks(invariant, "%s is marked as dead, and Zoom takes it", t)
-		case w.plan.skewed && stored.grant != t.grant && time.Now().After(is.expires):
-			return // Zoom cannot be asked any more, and clocks decide
 		}
 	} else if is.to.known[u].foundNone.After(is.heard) {
 		return // nobody has a session that lives by it: it is revoked, if Zoom can be reached
 	}
 	by := is.to
 	if t.grant.saved >= t.serial {
+		if !u.wentBack.After(is.savedAt) {
+			w.breaks(invariant, "%s was saved, and the store has %s", t, w.describe(v))
+			return
+		}
 		// It was there. Only who has seen it can put it back, when they look at the store again.
 		if by = w.whoKnows(t); by == nil || by.forgotten(t) {
 			return
@@ -164,7 +166,7 @@ func (w *world) overIsOver(o *op) {
 		return
 	}
 	k := o.by.known[s.user]
-	forgot := !s.user.wentBack.Before(s.born) // and whoever remembers may have put it back
+	forgot := !s.user.wentBack.Before(s.born) // and whoever remembers may put it back, even when it was ended where the store had forgotten it
 	switch {
 	case forgot:
 	case k.readFrom.After(s.ended) && o.began.After(k.readAt):
@@ -203,8 +205,7 @@ func (w *world) endsForAReason(o *op, none *zoompkce.NoSessionError) {
 // the last tombstone.
 func (w *world) orderObeyed(o *op, l *login) {
 	refused := o.grant.dead || o.grant.issues[0].refused // Zoom's word stands against it
-	jumped := o.by.process.jumped.After(l.began)         // the world translates the login, not what is in memory
-	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !refused && !jumped {
+	if u := l.user; l.began.After(u.ended) && u.ending == 0 && !refused {
 		w.breaks("5: who came after a tombstone is let in", "%s turns %s away, who came %v after the tombstone",
 			o.by, l.browser.name, l.began.Sub(u.ended))
 	}
@@ -231,7 +232,7 @@ func (w *world) answeredInTime(o *op, now time.Time) {
 func (w *world) nothingIsLeft() {
 	const invariant = "6: everything ends"
 	for _, p := range w.processes {
-		locked := slices.ContainsFunc(w.users, func(u *user) bool { return u.locked })
+		locked := slices.ContainsFunc(w.users, func(u *user) bool { return u.locked || w.store.underLostSecret(u) })
 		if n := p.state.UnsavedUsers(); n > 0 && !locked {
 			w.breaks(invariant, "%s still has unsaved tokens of %d users", p.incarnation, n)
 		}

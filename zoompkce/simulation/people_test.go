@@ -42,6 +42,8 @@ type session struct {
 	doomed  string    // why it may end or have ended
 	ended   time.Time // when it was over for good, zero while it is not
 	endedBy *incarnation
+	dropped bool      // with its dead grant: who ends the user then does not see it
+	coded   time.Time // when it began as a code that nobody has redeemed: one that is over is not seen either
 }
 
 // doom notes that the world did what may end all sessions of the user that were
@@ -90,9 +92,28 @@ func (u *user) mayHaveEnded(why string) {
 
 func (u *user) endSessions(by *incarnation, before time.Time) {
 	for _, s := range u.sessions {
-		if s.opened.Before(before) {
+		switch {
+		case !s.opened.Before(before):
+		case s.dropped, !s.coded.IsZero() && (u.plan.skewed || time.Since(s.coded) >= codeGood): // by another clock a code may be over at once
+			s.end(nil)
+		default:
 			s.end(by)
 		}
+	}
+}
+
+// drop notes that a sign-in has taken the sessions of a grant that died long ago out of the record.
+func (u *user) drop(was, is *view) {
+	for _, s := range was.Sessions {
+		if slices.Contains(is.Sessions, s) {
+			return
+		}
+	}
+	if len(is.Programs) > 0 {
+		return
+	}
+	for _, s := range u.sessions {
+		s.dropped = true
 	}
 }
 

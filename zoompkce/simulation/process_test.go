@@ -16,10 +16,9 @@ import (
 // process is one of the servers. It is killed and comes back as another
 // incarnation.
 type process struct {
-	name   string
-	ahead  time.Duration // of true time; the world translates what it writes and reads
-	jumped time.Time     // when that changed; what is in its memory is of the clock before
-	stage  int           // of the rotation of secrets
+	name  string
+	ahead time.Duration // of true time; the world translates what it writes and reads
+	stage int           // of the rotation of secrets
 	*incarnation
 }
 
@@ -32,7 +31,7 @@ type incarnation struct {
 	killed  atomic.Bool
 	state   *zoompkce.Memory
 	manager *served
-	owner   string // how it signs leases, "" before the first
+	owner   string // how it signs leases
 
 	known map[*user]knowledge
 }
@@ -46,6 +45,8 @@ type knowledge struct {
 	failed    time.Time // when a reading was last not answered
 	refused   time.Time // when a write was last not taken, or what a write needs had no answer
 	foundNone time.Time // when the last reading that found no grant began
+
+	leased time.Time // when it last took the lease
 
 	last      *view     // the record that was last heard of
 	seq       uint64    // the highest number of one

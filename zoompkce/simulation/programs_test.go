@@ -68,7 +68,7 @@ func (w *world) allow(i *incarnation, b *browser) {
 			return
 		}
 		w.programNumber++
-		p := &program{code: code, session: &session{user: u, born: o.began, opened: time.Now()}}
+		p := &program{code: code, session: &session{user: u, born: o.began, opened: time.Now(), coded: o.began}}
 		p.browser = &browser{name: fmt.Sprintf("program %d of %s", w.programNumber, u.name), user: u}
 		if !u.doomed.Before(p.born) || u.ending > 0 || w.store.mayBeLost(o.began) {
 			p.maybeEnd(u.why)
@@ -111,6 +111,7 @@ func (w *world) redeem(i *incarnation, p *program) {
 		switch {
 		case err == nil:
 			p.hear(o, got)
+			p.coded = time.Time{}
 			w.programs = append(w.programs, p)
 		case o.began.Before(p.born.Add(codeGood)) && !w.plan.skewed: // by another clock a code may be over at once
 			w.programRefused(o, p, err)

@@ -6,7 +6,6 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -107,15 +106,6 @@ func (a *auditor) open(key string, sealed []byte) (plain []byte, k recordKey, er
 		}
 	}
 	return nil, k, errors.New("sealed under a secret that never was")
-}
-
-func (a *auditor) view(key string, sealed []byte) (*view, error) {
-	plain, _, err := a.open(key, sealed)
-	if err != nil {
-		return nil, err
-	}
-	v := new(view)
-	return v, json.Unmarshal(plain, v)
 }
 
 // keyOfUser is where the record of a user lies.

@@ -53,10 +53,12 @@ func TestSeed(t *testing.T) {
 		t.Skip("no -seed")
 	}
 	withoutCollector(func() {
-		p := newPlan(*seed, *steps)
-		if b := run(t, p, nil); b != nil {
+		p, s := newPlan(*seed, *steps), new(story)
+		if b := run(t, p, s); b != nil {
 			tell(t, p, b)
+			return
 		}
+		t.Log(s)
 	})
 }
 

@@ -37,6 +37,24 @@ type stored struct {
 	version string
 	expires time.Time
 	view    *view // of a user record
+
+	ahead map[time.Duration][]byte // what processes read whose clocks are that far ahead
+}
+
+// readBy is a user record as a process reads it.
+func (r stored) readBy(i *incarnation, key string) []byte {
+	by := i.process.ahead
+	if by == 0 {
+		return r.value
+	}
+	if r.ahead[by] == nil {
+		value, _, err := i.audit.shift(key, r.value, -by)
+		if err != nil {
+			panic(err)
+		}
+		r.ahead[by] = value
+	}
+	return r.ahead[by]
 }
 
 var errStore = errors.New("the store is in trouble")
@@ -118,7 +136,9 @@ func (h *handle) Load(ctx context.Context, key string) ([]byte, string, error) {
 			c.err = zoompkce.ErrNotFound
 		}
 		if u != nil {
-			r.value = h.audit.shift(key, r.value, -h.by.process.ahead)
+			if ok {
+				r.value = r.readBy(h.by, key)
+			}
 			h.note("%s: reads %s: %s", h.by, u.name, h.describe(r.view))
 		}
 	}
@@ -159,8 +179,8 @@ func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expire
 		}
 		next := stored{value: value, version: h.version(), expires: expires}
 		if u != nil {
-			next.value = h.audit.shift(key, value, h.by.process.ahead)
-			if next.view, c.err = h.audit.view(key, next.value); c.err != nil {
+			next.ahead = map[time.Duration][]byte{}
+			if next.value, next.view, c.err = h.audit.shift(key, value, h.by.process.ahead); c.err != nil {
 				h.breaks("records open", "%s wrote what does not open: %v", h.by, c.err)
 				return
 			}
@@ -169,9 +189,6 @@ func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expire
 		version, written = next.version, next.view
 		if u != nil && u.locked && deriveRecordKey(h.app, h.records[h.secret].value).sealed(next.value) {
 			u.locked = false
-			if u.grant != nil && u.grant.saved < u.grant.serial {
-				u.grant.end("the record could not be opened when it came")
-			}
 		}
 		if u != nil {
 			h.written(h.by, u, r.view, next.view)
@@ -208,6 +225,9 @@ func (s *store) fallBack(writes int) {
 			s.note("the store goes back: %s had %s, now %s", u.name, s.describe(is.view), s.describe(was.view))
 			u.wentBack = time.Now()
 			u.doom("the store went back")
+			for _, x := range u.sessions {
+				x.dropped = false // they may be in the record again
+			}
 		}
 	}
 	if past[s.secret].version != s.records[s.secret].version {
@@ -246,4 +266,11 @@ func (s *store) loseSecret() {
 		u.wentBack, u.locked = time.Now(), true
 		u.doom("the generated secret was lost")
 	}
+}
+
+// underLostSecret reports whether a record opens only where the secret before the stored one is
+// remembered: tokens for it are kept until it ends, or an operator ends it.
+func (s *store) underLostSecret(u *user) bool {
+	r, ok := s.get(u.key)
+	return ok && s.plan.generated && !deriveRecordKey(s.app, s.records[s.secret].value).sealed(r.value)
 }

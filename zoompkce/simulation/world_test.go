@@ -194,6 +194,7 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 	w.note("%s: writes %s: %s", by, u.name, w.describe(is))
 	if was.dying() && !is.dying() {
 		u.revived = time.Now()
+		u.drop(was, is)
 	}
 	if !is.Ended.IsZero() {
 		u.ended = time.Now()
@@ -236,5 +237,17 @@ func (i *incarnation) leases(u *user, was, is *view) {
 	}
 	if is.Lease != nil && (was == nil || was.Lease == nil || *was.Lease != *is.Lease) {
 		i.owner = is.Lease.Owner
+		k := i.known[u]
+		k.leased = time.Now()
+		i.known[u] = k
 	}
+}
+
+// leasedUntil is when the lease that it has ends by its clock. Where it is not in the store
+// any more, or never was, it counts as taken now.
+func (i *incarnation) leasedUntil(u *user) time.Time {
+	if v := i.store.ofUser(u); v != nil && v.Lease != nil && v.Lease.Owner == i.owner {
+		return v.Lease.Deadline.Add(-i.process.ahead)
+	}
+	return time.Now().Add(leaseLife)
 }

@@ -41,6 +41,7 @@ type grant struct {
 type issue struct {
 	to      *incarnation
 	at      time.Time
+	leased  time.Time // until when nobody else was to present the token before it
 	expires time.Time
 	refused bool // the access token, before its time
 	heard   time.Time
@@ -97,7 +98,7 @@ func (z *zoom) newest(u *user) token {
 
 func (z *zoom) issue(c *call, g *grant) []byte {
 	now := time.Now()
-	g.issues = append(g.issues, issue{to: c.by, at: now, expires: now.Add(z.life)})
+	g.issues = append(g.issues, issue{to: c.by, at: now, leased: c.by.leasedUntil(g.user), expires: now.Add(z.life)})
 	id := fmt.Sprintf("%s-%d-%d", g.user.name, g.number, g.serial)
 	access := "x." + base64.RawURLEncoding.EncodeToString([]byte(`{"uid":"`+g.user.name+`"}`)) + "." + id
 	z.tokens[access] = token{g, g.serial}

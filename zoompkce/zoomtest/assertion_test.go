@@ -114,6 +114,14 @@ func TestClientAssertion(t *testing.T) {
 	}
 }
 
+func TestClientAssertionOfAnotherAlgorithm(t *testing.T) {
+	c := newBYOK(t, rsaKey(t), "RS256")
+	c.header["alg"] = "PS256"
+	if status, body := c.exchange(); status == 200 {
+		t.Errorf("accepted: %s", body)
+	}
+}
+
 func TestClientAssertionRefuses(t *testing.T) {
 	rsaKey, other := rsaKey(t), ecKey(t)
 	in := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }

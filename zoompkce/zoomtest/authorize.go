@@ -73,8 +73,7 @@ func (s *Server) checkAuthorization(params url.Values) (*authorization, *refusal
 		return nil, &refusal{4700, "Missing code_challenge"}
 	case a.challenge == "" && app.public():
 		return nil, &refusal{4700, "Missing code_challenge"}
-	case !params.Has("code_challenge_method"):
-		a.method = "plain" // as in RFC 7636, and so documented by Zoom
+	case !params.Has("code_challenge_method"): // plain, as in RFC 7636, and so documented by Zoom
 	case a.method != "S256" && a.method != "plain":
 		return nil, &refusal{4700, "Invalid code_challenge_method"}
 	}

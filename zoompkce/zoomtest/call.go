@@ -75,8 +75,7 @@ func (s *Server) ResetCounts() {
 func (s *Server) Requests(call Call) []RecordedRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := s.recorded[call]
-	return slices.Clone(list[max(0, len(list)-maxRecorded):])
+	return slices.Clone(s.recorded[call])
 }
 
 // record counts and remembers a call that has just arrived.
@@ -98,11 +97,8 @@ func (s *Server) record(q *request) {
 		if q.userID != "" {
 			s.counts[callUser{call, q.userID}]++
 		}
-		list := s.recorded[call]
-		if len(list) >= 2*maxRecorded { // drop the older half, now and then
-			list = slices.Clone(list[len(list)-maxRecorded:])
-		}
-		s.recorded[call] = append(list, r)
+		list := append(s.recorded[call], r)
+		s.recorded[call] = list[max(0, len(list)-maxRecorded):]
 	}
 }
 

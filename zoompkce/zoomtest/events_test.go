@@ -104,7 +104,7 @@ func TestCompleteRecording(t *testing.T) {
 	file := object["recording_files"].([]any)[0].(map[string]any)
 	address, _ := file["download_url"].(string)
 	path, ok := strings.CutPrefix(address, w.URL)
-	if !ok || object["host_id"] != "ada" || object["topic"] != "Engines" || file["file_size"] != 4.0 || raw["download_token"] != nil {
+	if !ok || object["host_id"] != "ada" || object["topic"] != "Engines" || object["id"] != 85746065.0 || file["file_size"] != 4.0 || raw["download_token"] != nil {
 		t.Fatalf("event %v", raw)
 	}
 

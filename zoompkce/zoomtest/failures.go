@@ -69,19 +69,7 @@ func Redirect(url string) http.Handler {
 // Huge answers 200 with n bytes of valid JSON, an object with one long string.
 func Huge(n int) http.Handler {
 	const open, end = `{"padding":"`, `"}`
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json;charset=UTF-8")
-		if _, err := w.Write([]byte(open)); err != nil {
-			return
-		}
-		chunk := []byte(strings.Repeat("a", 32<<10))
-		for left := n - len(open) - len(end); left > 0; left -= len(chunk) {
-			if _, err := w.Write(chunk[:min(left, len(chunk))]); err != nil {
-				return // the client has seen enough
-			}
-		}
-		_, _ = w.Write([]byte(end))
-	})
+	return Status(http.StatusOK, open+strings.Repeat("a", n-len(open)-len(end))+end)
 }
 
 // Truncated answers 200 with less than it announces: half of body.

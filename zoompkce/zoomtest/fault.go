@@ -104,10 +104,7 @@ func (s *Server) takeFault(q *request, stage Stage) http.Handler {
 			continue
 		}
 		f := queue[0]
-		if f.times > 0 {
-			f.times--
-		}
-		if f.times == 0 {
+		if f.times--; f.times == 0 {
 			s.faults[at] = queue[1:]
 		}
 		return f.handler

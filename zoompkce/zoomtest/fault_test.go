@@ -41,13 +41,15 @@ func TestFailures(t *testing.T) {
 			return resp, string(b), err
 		}
 
-		resp, body, err := get(Status(503, "{}", "Retry-After", "7"))
-		if err != nil || resp.StatusCode != 503 || body != "{}" || resp.Header.Get("Retry-After") != "7" {
+		const ours = "application/json;charset=UTF-8"
+		resp, body, err := get(Status(503, "{}", "Retry-After", "7", "X-Other", "8"))
+		if err != nil || resp.StatusCode != 503 || body != "{}" || resp.Header.Get("Retry-After") != "7" || resp.Header.Get("X-Other") != "8" || resp.Header.Get("Content-Type") != ours {
 			t.Errorf("Status: %v %q %v", resp, body, err)
 		}
 		resp, body, err = get(RateLimited("2026-12-01T00:00:00Z", true))
 		if err != nil || resp.StatusCode != 429 || !strings.Contains(body, "daily") ||
-			resp.Header.Get("X-RateLimit-Type") != "Daily-limit" || resp.Header.Get("Retry-After") == "" {
+			resp.Header.Get("X-RateLimit-Type") != "Daily-limit" || resp.Header.Get("Retry-After") == "" ||
+			resp.Header.Get("X-RateLimit-Limit") != "6000" || resp.Header.Get("X-RateLimit-Remaining") != "0" {
 			t.Errorf("RateLimited: %v %q %v", resp, body, err)
 		}
 		resp, body, err = get(HTML())
@@ -62,12 +64,13 @@ func TestFailures(t *testing.T) {
 		if err != nil || len(body) != 100_000 {
 			t.Errorf("Huge: %d bytes, %v", len(body), err)
 		}
-		_, body, err = get(Drip(time.Millisecond, "abc"))
-		if err != nil || body != "abc" {
-			t.Errorf("Drip: %q %v", body, err)
+		resp, body, err = get(Drip(time.Millisecond, "abc"))
+		if err != nil || body != "abc" || resp.Header.Get("Content-Type") != ours {
+			t.Errorf("Drip: %q %v %v", body, resp, err)
 		}
-		if _, _, err = get(Truncated("abcdef")); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("Truncated: %v", err)
+		resp, body, err = get(Truncated("abcdef"))
+		if !errors.Is(err, io.ErrUnexpectedEOF) || body != "abc" || resp.Header.Get("Content-Type") != ours {
+			t.Errorf("Truncated: %q %v %v", body, resp, err)
 		}
 		if _, _, err = get(ResetConn()); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
 			t.Errorf("ResetConn: %v", err)
@@ -96,7 +99,15 @@ func TestFaultsQueueUpAndEnd(t *testing.T) {
 		status, _ := w.get("", "/v2/users/me/zak")
 		got = append(got, status)
 	}
+	w.Fail(CallZAK, -1, Status(500, ""))
 	w.Restore(CallMe)
+	if status, _ := w.get("", "/v2/users/me/zak"); status != 500 {
+		t.Errorf("another kind was restored, too: %d", status)
+	}
+	w.Restore(CallAny)
+	if status, _ := w.get("", "/v2/users/me/zak"); status != 401 {
+		t.Errorf("not all kinds are restored: %d", status)
+	}
 	status, _ := w.get("", "/v2/users/me")
 	got = append(got, status)
 	want := []int{500, 500, 501, 501, 502, 401, 401}
@@ -104,6 +115,16 @@ func TestFaultsQueueUpAndEnd(t *testing.T) {
 		if got[i] != want[i] {
 			t.Fatalf("got %v, want %v", got, want)
 		}
+	}
+}
+
+// A handler of one's own reads the request that Zoom has looked at.
+func TestFaultsReadTheBody(t *testing.T) {
+	w := newWorld(t)
+	w.Fail(CallRefresh, 1, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) }))
+	form := refreshForm(w.app, "x")
+	if _, body := w.post("/oauth/token", w.app, form); body != form.Encode() {
+		t.Errorf("read %q", body)
 	}
 }
 

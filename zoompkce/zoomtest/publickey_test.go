@@ -49,6 +49,16 @@ func TestParseJWK(t *testing.T) {
 
 func TestParseJWKRefuses(t *testing.T) {
 	rsaPublic, ecPublic := rsaKey(t).Public(), ecKey(t).Public()
+	more := func(key crypto.PublicKey, member string) string {
+		var jwk map[string]string
+		if err := json.Unmarshal([]byte(jwkOf(t, key, nil)), &jwk); err != nil {
+			t.Fatal(err)
+		}
+		return jwk[member] + "!"
+	}
+	if _, err := ParseJWK(jwkOf(t, rsaPublic, map[string]any{"e": "AAEAAQ"})); err != nil {
+		t.Errorf("an exponent with a zero before it: %v", err)
+	}
 	for name, text := range map[string]string{
 		"no JSON":               "-----BEGIN PUBLIC KEY-----",
 		"a set":                 `{"keys":[` + jwkOf(t, ecPublic, nil) + `]}`,
@@ -57,6 +67,11 @@ func TestParseJWKRefuses(t *testing.T) {
 		"another curve":         jwkOf(t, ecPublic, map[string]any{"crv": "P-384"}),
 		"no point of the curve": jwkOf(t, ecPublic, map[string]any{"y": base64.RawURLEncoding.EncodeToString(make([]byte, 32))}),
 		"a shorter x":           jwkOf(t, ecPublic, map[string]any{"x": "AAAA"}),
+		"more than x":           jwkOf(t, ecPublic, map[string]any{"x": more(ecPublic, "x")}),
+		"more than a modulus":   jwkOf(t, rsaPublic, map[string]any{"n": more(rsaPublic, "n")}),
+		"more than an exponent": jwkOf(t, rsaPublic, map[string]any{"e": "AQAB!"}),
+		"a long exponent":       jwkOf(t, rsaPublic, map[string]any{"e": "AAABAAE"}),
+		"a number for text":     jwkOf(t, rsaPublic, map[string]any{"y": 1}),
 		"padding":               jwkOf(t, ecPublic, map[string]any{"x": "AAA="}),
 		"a short modulus":       jwkOf(t, rsaPublic, map[string]any{"n": "AQAB"}),
 		"no exponent":           jwkOf(t, rsaPublic, map[string]any{"e": nil}),

@@ -181,3 +181,30 @@ func TestRateLimit(t *testing.T) {
 		}
 	})
 }
+
+// Each limit counts where the other is none, and says what it is.
+func TestLimitsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for limits, want := range map[[2]int]map[string]string{
+			{1, 0}: {"X-Ratelimit-Type": "QPS", "X-Ratelimit-Limit": "1", "X-Ratelimit-Reset": "946684801", "Retry-After": ""},
+			{0, 1}: {"X-Ratelimit-Type": "Daily-limit", "X-Ratelimit-Limit": "1", "X-Ratelimit-Reset": "", "Retry-After": "2000-01-02T00:00:00Z"},
+		} {
+			w := newWorld(t)
+			bearer := "Bearer " + w.signIn(w.app).Access
+			w.RateLimit(limits[0], limits[1])
+			if resp, body := w.ask("GET", "/v2/users/me", "", "Authorization", bearer); resp.StatusCode != 200 {
+				t.Errorf("%v: %s", limits, body)
+			}
+			want["X-Ratelimit-Remaining"], want["X-Ratelimit-Category"] = "0", "Light"
+			resp, body := w.ask("GET", "/v2/users/me", "", "Authorization", bearer)
+			for name, value := range want {
+				if got := resp.Header.Get(name); got != value {
+					t.Errorf("%v: %s is %q, want %q", limits, name, got, value)
+				}
+			}
+			if !strings.HasPrefix(body, `{"code":429,`) {
+				t.Errorf("%v: %s", limits, body)
+			}
+		}
+	})
+}

@@ -148,7 +148,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) *request {
 
 // params returns the parameters of query and form body together.
 func (q *request) params() url.Values {
-	all := make(url.Values, len(q.query)+len(q.form))
+	all := make(url.Values)
 	for _, values := range []url.Values{q.query, q.form} {
 		for name, list := range values {
 			all[name] = append(all[name], list...)

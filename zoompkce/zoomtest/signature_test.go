@@ -26,11 +26,13 @@ func TestSignature(t *testing.T) {
 			changes map[string]any
 			want    Signature
 		}{
-			"web":             {nil, web},
-			"with sdkKey":     {map[string]any{"sdkKey": "confidential"}, web},
-			"a plain number":  {map[string]any{"mn": int64(12345678901)}, web},
-			"native":          {map[string]any{"mn": nil, "role": nil}, Signature{ClientID: "confidential"}},
-			"the longest one": {map[string]any{"exp": now - 30 + 172800, "tokenExp": now - 30 + 172800}, web},
+			"web":              {nil, web},
+			"with sdkKey":      {map[string]any{"sdkKey": "confidential"}, web},
+			"a plain number":   {map[string]any{"mn": int64(12345678901)}, web},
+			"of a participant": {map[string]any{"role": 0}, Signature{"confidential", "12345678901", 0}},
+			"the shortest one": {map[string]any{"exp": now - 30 + 1800}, web},
+			"native":           {map[string]any{"mn": nil, "role": nil}, Signature{ClientID: "confidential"}},
+			"the longest one":  {map[string]any{"exp": now - 30 + 172800, "tokenExp": now - 30 + 172800}, web},
 		} {
 			if got, ok := w.ValidateSignature(sign("s3cret", tc.changes)); !ok || got != tc.want {
 				t.Errorf("%s: %+v, %v", name, got, ok)

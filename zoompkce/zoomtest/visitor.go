@@ -43,35 +43,28 @@ func (s *Server) Decline(ctx context.Context, authorizeURL string) (callbackURL 
 }
 
 func (s *Server) visit(ctx context.Context, authorizeURL string, form url.Values) (string, error) {
-	u, err := url.Parse(authorizeURL)
+	page, err := s.browse(ctx, http.MethodGet, authorizeURL, nil, http.StatusOK)
 	if err != nil {
 		return "", fmt.Errorf("opening the authorization URL: %w", err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, authorizeURL, nil)
-	if err != nil {
-		return "", fmt.Errorf("opening the authorization URL: %w", err)
-	}
-	if _, err := s.browse(r, http.StatusOK); err != nil {
-		return "", fmt.Errorf("opening the authorization URL: %w", err)
-	}
-
-	form.Set("request", u.RawQuery)
-	page := u.ResolveReference(&url.URL{Path: "consent"})
-	r, err = http.NewRequestWithContext(ctx, http.MethodPost, page.String(), strings.NewReader(form.Encode()))
+	form.Set("request", page.Request.URL.RawQuery)
+	consent := page.Request.URL.ResolveReference(&url.URL{Path: "consent"})
+	sent, err := s.browse(ctx, http.MethodPost, consent.String(), form, http.StatusFound)
 	if err != nil {
 		return "", fmt.Errorf("answering the consent page: %w", err)
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	header, err := s.browse(r, http.StatusFound)
-	if err != nil {
-		return "", fmt.Errorf("answering the consent page: %w", err)
-	}
-	return header.Get("Location"), nil
+	return sent.Header.Get("Location"), nil
 }
 
-// browse makes a request in process and expects a status.
-func (s *Server) browse(r *http.Request, status int) (http.Header, error) {
+// browse makes a request in process and expects a status. The body of the answer was
+// read.
+func (s *Server) browse(ctx context.Context, method, address string, form url.Values, status int) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
 	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := s.Transport().RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -84,7 +77,7 @@ func (s *Server) browse(r *http.Request, status int) (http.Header, error) {
 	if resp.StatusCode != status {
 		return nil, fmt.Errorf("zoom answered %s: %s", resp.Status, readRefusal(body))
 	}
-	return resp.Header, nil
+	return resp, nil
 }
 
 // readRefusal returns what an error page, or the JSON in its place, tells.

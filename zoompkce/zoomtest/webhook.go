@@ -52,12 +52,12 @@ func (s *Server) Webhook(ctx context.Context, clientID, event string, payload an
 	if err != nil {
 		return nil, err
 	}
-	resp, err := s.deliver(ctx, d)
-	for range maxRetries {
-		if ctx.Err() != nil || err == nil && resp.StatusCode < 500 {
+	var resp *http.Response
+	for range 1 + maxRetries {
+		resp, err = s.deliver(ctx, d)
+		if err == nil && resp.StatusCode < 500 {
 			break
 		}
-		resp, err = s.deliver(ctx, d)
 	}
 	return resp, err
 }

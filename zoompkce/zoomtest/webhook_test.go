@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -144,5 +146,38 @@ func TestNewWebhookRequestMayBeTamperedWith(t *testing.T) {
 	if r.Header.Get("x-zm-signature") != WebhookSignature("whsec", r.Header.Get("x-zm-request-timestamp"), body) ||
 		r.Method != http.MethodPost || r.URL.String() != "https://app.example/webhook" {
 		t.Errorf("request %+v", r)
+	}
+}
+
+// What cannot be delivered is told, and not tried again and again.
+func TestWebhookTrouble(t *testing.T) {
+	w := webhookWorld(t, func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Content-Type") != "application/json; charset=utf-8" || !regexp.MustCompile(`^v=2.0;clid=zoomtest;rid=WEB_[0-9a-f]{32}$`).MatchString(r.Header.Get("X-Zm-Trackingid")) {
+			t.Errorf("headers %v", r.Header)
+		}
+		Truncated("thanks").ServeHTTP(rw, r)
+	})
+	w.AddApp(App{ClientID: "nowhere", WebhookURL: "https://%zz/"})
+	for name, tt := range map[string]struct {
+		client  string
+		payload any
+		want    string
+	}{
+		"no app":       {"nobody", nil, "there is no app with client id nobody"},
+		"no URL":       {"nowhere", nil, "addressing the webhook: "},
+		"no JSON":      {"hooked", func() {}, "encoding the event: "},
+		"half answers": {"hooked", nil, "reading the answer to the event: unexpected EOF"},
+	} {
+		if resp, err := w.Webhook(t.Context(), tt.client, "x", tt.payload); err == nil || !strings.HasPrefix(err.Error(), tt.want) || resp != nil {
+			t.Errorf("%s: %v, %v", name, resp, err)
+		}
+	}
+	if r, err := w.NewWebhookRequest(t.Context(), "nobody", "x", nil); err == nil {
+		t.Errorf("a request to nobody: %+v", r)
+	}
+	for _, client := range []string{"nobody", "nowhere"} {
+		if err := w.ValidateWebhookURL(t.Context(), client); err == nil {
+			t.Errorf("%s is valid", client)
+		}
 	}
 }

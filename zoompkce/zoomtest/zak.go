@@ -52,8 +52,8 @@ func (s *Server) userToken(q *request) answer {
 	}
 	lifetime := userTokenLifetime
 	if text := q.query.Get("ttl"); q.query.Has("ttl") {
-		seconds, err := strconv.Atoi(text)
-		if err != nil || seconds <= 0 || seconds > int(maxTTL/time.Second) {
+		seconds, _ := strconv.Atoi(text) // none, or too many
+		if seconds <= 0 || seconds > int(maxTTL/time.Second) {
 			return apiError(http.StatusBadRequest, 300, "Invalid parameter: ttl.")
 		}
 		lifetime = time.Duration(seconds) * time.Second

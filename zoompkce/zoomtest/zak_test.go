@@ -46,6 +46,7 @@ func TestUserToken(t *testing.T) {
 	tk := w.signIn(w.app)
 	for query, want := range map[string]time.Duration{
 		"?type=zak":                            2 * time.Hour,
+		"?type=zak&ttl=1":                      time.Second,
 		"?type=zak&ttl=60":                     time.Minute,
 		"?type=zak&ttl=31536000":               365 * 24 * time.Hour,
 		"?type=onbehalf":                       2 * time.Hour,
@@ -65,6 +66,9 @@ func TestUserToken(t *testing.T) {
 		if strings.Contains(query, "meeting_id") && (user != "ada" || meeting != "1234567890") {
 			t.Errorf("OBF token of %s for %q", user, meeting)
 		}
+	}
+	if status, body := w.get(tk.Access, "/v2/users/ada/token?type=zak"); status != 200 {
+		t.Errorf("by one's own id: %d %s", status, body)
 	}
 	for _, query := range []string{
 		"?type=tk", "?type=obf", "?type=zak&ttl=0", "?type=zak&ttl=31536001", "?type=zak&ttl=1h", "?type=zak&ttl=",

@@ -41,6 +41,16 @@ func TestAbsoluteURLs(t *testing.T) {
 			t.Errorf("a password is shown: %s", got)
 		}
 	}
+	for text, scheme := range map[string]string{
+		"app.example.com": "https", "app.example.com:8443/cb": "https", "localhost:8080/cb": "http", "127.0.0.1": "http",
+		"/cb": "", "app": "", "ada@app.example.com": "", "ftp://app.example.com/": "",
+	} {
+		r := newResolver(t)
+		r.AbsoluteURL(Value{Option: "url", Raw: text, Text: text})
+		if got := mistakes(r); strings.Contains(got, "missing?") != (scheme != "") || !strings.Contains(got, scheme+":// missing?") && scheme != "" {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
 	r := newResolver(t)
 	if u, ok := r.WebURL(Value{Text: "http://app.example.com/"}); !ok || u.Scheme != "http" || r.Err() != nil {
 		t.Errorf("%v, %v", u, r.Err())

@@ -13,10 +13,10 @@ func (d *doctor) backendFindings(app *caddyhttp.App, sites []*Site) (found []fin
 		if len(s.BackendSecrets) == 0 {
 			continue
 		}
-		if weak := s.weak(s.BackendSecrets); weak != "" {
+		if weak := s.weak(s.BackendSecrets, s.CookieSecrets...); weak != "" {
 			found = append(found, finding{
 				ClientID: s.Zoom.ClientID, Check: "secrets", Status: verdictFail, Message: "backend secret " + weak,
-				Advice: "replace it by one that `caddy zoom-pkce keygen` prints; whoever guesses it gets the tokens of every user",
+				Advice: "replace it by one that `caddy zoom-pkce keygen` prints; whoever has it gets the tokens of every user",
 			})
 		}
 		path := s.Route.PathPrefix + "/backend/token"

@@ -15,6 +15,7 @@ func TestDoctorOnBackEnds(t *testing.T) {
 		{"as it should be", good, "", "", ""},
 		{"a secret that repeats itself", strings.Repeat("kT9vLw2Zq7RbX4mN", 3), "", "fail", "backend secret number 1 repeats itself"},
 		{"the client secret", testClientSecret, "", "fail", "backend secret number 1"},
+		{"the cookie secret", doctorSecret, "", "fail", "backend secret number 1 is a cookie secret, too"},
 		{"behind basic_auth", good, "basic_auth {\n%s\n}\n", "warn", "basic_auth"},
 		{"behind basic_auth elsewhere", good, "basic_auth /admin/* {\n%s\n}\n", "", ""},
 	} {

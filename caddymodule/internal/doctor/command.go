@@ -88,5 +88,5 @@ client secret. The JWK's kid is the key id that may follow the key:
 		}
 		return err
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.Run = func(cmd *cobra.Command, _ []string) { _ = cmd.Help() }
 }

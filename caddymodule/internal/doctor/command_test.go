@@ -47,6 +47,9 @@ func TestDoctorCommand(t *testing.T) {
 	if err := json.NewDecoder(strings.NewReader(stdout)).Decode(&found); err != nil || !found.OK {
 		t.Errorf("%v\n%s", err, stdout)
 	}
+	if strings.Contains(stderr, "using config from file") {
+		t.Errorf("what Caddy logs while it loads gets in the way: %s", stderr)
+	}
 
 	t.Setenv("DOCTOR_CLIENT_SECRET", "the-secret-of-development")
 	stdout, stderr, code = runCaddy(t, "zoom-pkce", "doctor", "--config", config, "--adapter", "caddyfile")
@@ -58,6 +61,28 @@ func TestDoctorCommand(t *testing.T) {
 	}
 	if strings.Contains(stderr, "Usage:") || strings.Contains(stderr, "a check failed") {
 		t.Errorf("the findings say it all, and then: %s", stderr)
+	}
+}
+
+// A configuration that is none is told as such, by what is wrong with it.
+func TestDoctorOnOtherConfigurations(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for text, want := range map[string]string{
+		"":                                   "there is no Caddyfile in this directory",
+		`{"@id": "top", "apps": {}}`:         "the configuration has no zoom_pkce directive",
+		`{"nonsense": 1}`:                    "decoding config: ",
+		`{"storage": {"module": "nowhere"}}`: "nowhere",
+	} {
+		args := []string{"doctor", "--json"}
+		if text != "" {
+			writeFile(t, "caddy.json", text)
+			args = append(args, "--config", "caddy.json")
+		}
+		out, err := run(t, args...)
+		var found diagnosis
+		if json.Unmarshal([]byte(out), &found) != nil || err == nil || len(found.Checks) != 1 || !strings.Contains(found.Checks[0].Message, want) {
+			t.Errorf("%s: %v\n%s", text, err, out)
+		}
 	}
 }
 

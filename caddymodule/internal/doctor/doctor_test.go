@@ -191,6 +191,9 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 	if got := fmt.Sprint(found["scopes"][0].Values); got != "[user:read:user user:read:zak]" {
 		t.Errorf("scopes needed: %s", got)
 	}
+	if got := found["storage"][0].Message; !strings.Contains(got, p.storage+" can be written and read by "+osUser(t)) {
+		t.Errorf("storage: %s", got)
+	}
 	if n := p.zoom.Count(zoomtest.CallCode); n != 1 {
 		t.Errorf("%d codes were tried, want 1", n)
 	}
@@ -418,7 +421,7 @@ func TestDoctorWarnsAboutFilesOfRoot(t *testing.T) {
 	}
 	found, _ := p.examine(t)
 	storage := found["storage"][0]
-	if storage.Status != "skipped" || !strings.Contains(storage.Advice, "sudo -u") {
+	if storage.Status != "skipped" || !strings.Contains(storage.Message, "not written to: "+p.storage) || !strings.Contains(storage.Advice, "sudo -u") {
 		t.Errorf("got %+v", storage)
 	}
 	if left, _ := os.ReadDir(p.storage); len(left) > 0 {

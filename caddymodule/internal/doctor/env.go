@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -17,12 +18,11 @@ import (
 // loadEnvFile adds the variables of a file to the environment, as Caddy's own
 // commands do with --envfile: what is set already stays.
 func loadEnvFile(name string) error {
-	file, err := os.Open(name)
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("reading environment file: %w", err)
 	}
-	defer file.Close()
-	variables, err := parseEnvFile(file)
+	variables, err := parseEnvFile(bytes.NewReader(text))
 	if err != nil {
 		return fmt.Errorf("reading environment file %s: %w", name, err)
 	}

@@ -15,6 +15,8 @@ func TestParseEnvFile(t *testing.T) {
 		{"exported", "export A=1\n", "map[A:1]"},
 		{"quoted", `A="x y"` + "\nB='z'\n", "map[A:x y B:z]"},
 		{"quoted over lines", "A=\"x\ny\"\nB=1\n", "map[A:x\ny B:1]"},
+		{"quoted without end", "A=\"x\ny", "map[A:x\ny]"},
+		{"no equals sign after a quoted one", "A=\"x\ny\"\nsecret-value", "line 3 is not KEY=VALUE"},
 		{"empty value", "A=\n", "map[A:]"},
 		{"no equals sign", "A=1\nsecret-value\n", "line 2 is not KEY=VALUE"},
 		{"space in key", "A B=secret-value\n", "line 1 has a space in its key"},

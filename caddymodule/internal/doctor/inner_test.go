@@ -1,16 +1,19 @@
 package doctor
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -19,9 +22,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecall"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 // brokenWriter is a terminal that is gone.
@@ -66,6 +71,10 @@ func TestEveryHandlerCounts(t *testing.T) {
 	if got := loaded.summary().Message; got != "loads; zoom_pkce stands in it 3 times, for 2 Zoom apps, which do not clash in any site (`caddy validate` cannot see that)" {
 		t.Errorf("got %s", got)
 	}
+	loaded.apps = loaded.apps[1:]
+	if got := loaded.summary().Message; got != "loads; zoom_pkce stands in it 1 time, for 1 Zoom app" {
+		t.Errorf("got %s", got)
+	}
 }
 
 // JSON is for people as well: indented, and with its signs as they are.
@@ -77,6 +86,57 @@ func TestPrintedJSON(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "\n  \"checks\": [") || !strings.Contains(out.String(), "a<b>&c.json") {
 		t.Errorf("printed %s", out.String())
+	}
+	for _, d.json = range []bool{true, false} {
+		if err := d.run(t.Context(), brokenWriter{}); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("read by nobody: %v", err)
+		}
+	}
+}
+
+func TestPrintedText(t *testing.T) {
+	var out bytes.Buffer
+	d := diagnosis{OK: true, User: "ada", Checks: []finding{
+		{Check: "configuration", Status: verdictOK, Message: "loads"},
+		{ClientID: "A", Check: "scopes", Status: verdictSkipped, Message: "the app needs", Values: []string{"a"}, Advice: "compare"},
+		{ClientID: "A", Check: "redirect_uris", Status: verdictWarn, Message: "these", Values: []string{"b", "c"}},
+		{ClientID: "B", Check: "clock", Status: verdictFail, Message: "is behind", Advice: "mend it"},
+	}}
+	if err := d.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	const want = `ok       configuration  loads
+
+Zoom app A
+skipped  scopes         the app needs: a -> compare
+warn     redirect_uris  these: b c
+
+Zoom app B
+fail     clock          is behind -> mend it
+
+nothing failed (checked as ada)
+`
+	if out.String() != want {
+		t.Errorf("printed\n%s", out.String())
+	}
+	if got := oneLine("a\nb\r\nc\rd"); got != "a; b; c; d" {
+		t.Errorf("on one line: %q", got)
+	}
+}
+
+// A secret counts as written into the configuration in any zoom_pkce, and nowhere else.
+func TestLiteralSecrets(t *testing.T) {
+	loaded := &loadedConfig{raw: []byte(`{"apps": {"http": {"secret": "of another", "routes": [
+		{"handle": [{"handler": "other", "client_secret": "x"}]},
+		{"handle": [{"handler": "subroute", "routes": [{"handler": "zoom_pkce", "client_secret": "{env.A}", "client_id": "b",
+			"sdk_secret": " ", "cookie": {"secret": ["{file./a}", "c"]}}]}]}
+	]}}}`)}
+	if got := loaded.literalSecrets(); got.Status != verdictWarn || len(got.Values) != 1 || got.Values[0] != "secret" {
+		t.Errorf("got %+v", got)
+	}
+	loaded.raw = bytes.ReplaceAll(loaded.raw, []byte(`"c"`), []byte(`"{env.C}"`))
+	if got := loaded.literalSecrets(); got.Status != verdictOK || len(got.Values) != 0 {
+		t.Errorf("got %+v", got)
 	}
 }
 
@@ -95,8 +155,11 @@ func TestEnvFilesThatCannotBeLoaded(t *testing.T) {
 	if err := load("A\x00B=c\n"); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("a name that is none: %v", err)
 	}
-	if err := loadEnvFile(filepath.Join(dir, "missing")); err == nil {
-		t.Error("a file that there is not was loaded")
+	if err := load("A=" + strings.Repeat("b", 1<<16)); !errors.Is(err, bufio.ErrTooLong) {
+		t.Errorf("a line without end: %v", err)
+	}
+	if err := loadEnvFile(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that there is not: %v", err)
 	}
 	t.Setenv("XDG_CONFIG_HOME", "")
 	t.Setenv("XDG_DATA_HOME", "")
@@ -120,12 +183,14 @@ func TestEnvFilesThatCannotBeLoaded(t *testing.T) {
 type storeWith struct {
 	zoompkce.Store
 	swaps int
+	key   string
 	swap  func(nth int, version string, err error) (string, error)
 	load  func(value []byte, version string, err error) ([]byte, string, error)
 }
 
 func (s *storeWith) Swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
 	version, err := s.Store.Swap(ctx, key, old, value, expires)
+	s.key = key
 	if s.swaps++; s.swap != nil {
 		return s.swap(s.swaps, version, err)
 	}
@@ -166,6 +231,9 @@ func TestStoresThatDoNotDo(t *testing.T) {
 		store.Store = memstore.New()
 		if err := exercise(t.Context(), store, "1a2b3c4d"); (err == nil) != (want == "") || err != nil && err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
+		}
+		if !strings.HasPrefix(store.key, "zoom_pkce/1a2b3c4d/") || !storecall.IsUserKey(store.key) {
+			t.Errorf("no sweep would find %s", store.key)
 		}
 	}
 	other := &storeWith{load: func(value []byte, _ string, err error) ([]byte, string, error) { return value, "another", err }}
@@ -235,15 +303,35 @@ func TestClock(t *testing.T) {
 	}
 }
 
+func TestClockOfAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		watch := &clockWatch{base: zoomtest.NewTransport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(2 * time.Second)
+			w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+			time.Sleep(2 * time.Second)
+		}))}
+		resp, err := (&http.Client{Transport: watch}).Get("https://zoom.test/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if !watch.heard || !watch.dated || watch.ahead != -500*time.Millisecond {
+			t.Errorf("heard: %t, dated: %t, ahead by %v", watch.heard, watch.dated, watch.ahead)
+		}
+	})
+}
+
 func TestAuthorizationPages(t *testing.T) {
-	far := strings.Repeat("x", 1000)
+	far := strings.Repeat("x", 985) // a thousand characters are looked at
 	for body, want := range map[string]pageAnswer{
 		`{"errorCode":4700,"errorMessage":"Invalid redirect: x"}`: pageRefusesRedirect,
 		`{"errorCode":1,"errorMessage":"Invalid scope"}`:          pageRefusesScopes,
 		`{"errorCode":4700,"errorMessage":"no"}`:                  pageRefusesSomething,
 		`{"errorCode":0,"errorMessage":"Invalid redirect"}`:       pageSilent,
 		`<p>Invalid redirect (4,700)`:                             pageRefusesRedirect,
-		`<p>Invalid redirect ` + far + `(4,700)`:                  pageRefusesSomething,
+		`<p>nvalid redirect` + far + `(4,700)`:                    pageRefusesSomething,
+		`<p>Invalid redirect` + far[1:] + `(4,700)`:               pageRefusesRedirect,
+		`<p>Invalid redirect` + far + `(4,700)`:                   pageRefusesSomething,
 		`(4,700)`:                                                 pageRefusesSomething,
 		`<p>Invalid redirect`:                                     pageSilent,
 	} {
@@ -260,6 +348,11 @@ func TestAuthorizationPages(t *testing.T) {
 		if got := askPage(t.Context(), server.Client(), server.URL, time.Minute); got != pageSilent {
 			t.Errorf("of a server that is gone: %q", got)
 		}
+	}
+	cut := httptest.NewServer(zoomtest.Status(http.StatusOK, `{"errorCode":4700,"errorMessage":"Invalid redirect"}`, "Content-Length", "1000"))
+	defer cut.Close()
+	if got := askPage(t.Context(), cut.Client(), cut.URL, time.Minute); got != pageSilent {
+		t.Errorf("of an answer that breaks off: %q", got)
 	}
 	if got := askPage(t.Context(), http.DefaultClient, ":", time.Minute); got != pageSilent {
 		t.Errorf("of what is no address: %q", got)
@@ -282,6 +375,13 @@ func TestRedirectURIFinding(t *testing.T) {
 	if got := find(nil); got.Status != verdictSkipped || len(got.Values) != 2 {
 		t.Errorf("silent: %+v", got)
 	}
+	site.LoginURL = "https://a.example/login"
+	for status, open := range map[verdict]bool{verdictOK: true, verdictFail: false} {
+		got := redirectURIFinding([]*Site{site}, zoomProbe{credentials: finding{Status: status}})
+		if strings.Contains(got.Advice, "open https://a.example/login,") != open {
+			t.Errorf("credentials %s: %s", status, got.Advice)
+		}
+	}
 }
 
 func TestCredentialsOfPublicClients(t *testing.T) {
@@ -299,6 +399,8 @@ func TestCredentialsOfPublicClients(t *testing.T) {
 		{public, refused, "Zoom does not accept client_id as a public client; Zoom's tracking id is WEB_1"},
 		{secret, accepted, "Zoom accepts client_id and client_secret"},
 		{secret, refused, "Zoom does not accept client_id and client_secret; Zoom's tracking id is WEB_1"},
+		{secret, &zoomapi.Error{Kind: zoomapi.KindInvalidClient}, "Zoom does not accept client_id and client_secret"},
+		{secret, &zoomapi.Error{Kind: zoomapi.KindRedirectMismatch}, "Zoom accepts client_id and client_secret"},
 	} {
 		if got := credentialFinding(tt.site, tt.err); got.Message != tt.message {
 			t.Errorf("got %q, want %q", got.Message, tt.message)

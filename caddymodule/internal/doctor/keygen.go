@@ -47,8 +47,8 @@ func publicKey(privateKey, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(jwk)
-	return string(text), err
+	text, _ := json.Marshal(jwk) // texts
+	return string(text), nil
 }
 
 // randomText is 32 random bytes in 43 characters.

@@ -12,7 +12,8 @@ func TestDoctorFindsWhatIsInTheWayOfPrograms(t *testing.T) {
 	for before, want := range map[string]string{
 		"":   "",
 		gate: "another directive that reads Authorization",
-		"handle /.well-known/* {\nrespond ok\n}\n": "at which programs sign in",
+		"handle /.well-known/* {\nrespond ok\n}\n":                        "at which programs sign in",
+		"handle /.well-known/oauth-protected-resource {\nrespond ok\n}\n": "at which programs sign in",
 	} {
 		p := newPatient(t)
 		p.options["programs"] = "{\nclient cli http://127.0.0.1/\n}"
@@ -25,7 +26,10 @@ func TestDoctorFindsWhatIsInTheWayOfPrograms(t *testing.T) {
 			text = strings.Replace(text, "\tzoom_pkce", "\thandle {\nzoom_pkce", 1)
 			text = strings.TrimSuffix(text, "}\n") + "}\n}\n"
 		}
-		p.file = text
+		// One without programs stands before it.
+		p.file = strings.Replace(text, "http://127.0.0.1:8080 {\n", "http://localhost:8080 {\n"+gate+"zoom_pkce {\nclient_id "+testClientID+
+			"\nclient_secret {env.DOCTOR_CLIENT_SECRET}\nredirect_uri http://localhost:8080/zoom_pkce/callback\noauth_url "+p.zoom.URL+"\napi_url "+p.zoom.URL+
+			"\ncookie {\nsecret {env.DOCTOR_COOKIE_SECRET}\n}\n}\n}\nhttp://127.0.0.1:8080 {\n", 1)
 		found, _ := p.examine(t)
 		checks := found["programs"]
 		if want == "" && len(checks) > 0 || want != "" && (len(checks) != 1 || checks[0].Status != "warn" || !strings.Contains(checks[0].Message, want)) {

@@ -63,7 +63,7 @@ func scopeFinding(sites []*Site, probe zoomProbe) finding {
 	s := sites[0]
 	f := finding{
 		ClientID: s.Zoom.ClientID, Check: "scopes", Status: verdictSkipped,
-		Message: "not checked, please compare at marketplace.zoom.us: the app needs",
+		Message: "not checked, please compare at " + s.marketplace() + ": the app needs",
 		Advice:  "add there under Scopes what is missing; which ones the app has shows only when somebody signs in",
 	}
 	for _, n := range scopesOf(sites) {
@@ -75,7 +75,7 @@ func scopeFinding(sites []*Site, probe zoomProbe) finding {
 	for _, page := range probe.page {
 		if page == pageRefusesScopes {
 			f.Status, f.Message = verdictFail, "Zoom refuses the scopes that the option scopes asks for; the app needs"
-			f.Advice = "add the scopes to the app at marketplace.zoom.us, or take out of scopes what it does not have"
+			f.Advice = "add the scopes to the app at " + s.marketplace() + ", or take out of scopes what it does not have"
 			return f
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/storecheck"
@@ -28,13 +29,17 @@ func secretFinding(sites []*Site) finding {
 	return f
 }
 
-// weak tells which of the secrets can be guessed, and why.
-func (s *Site) weak(secrets [][]byte) string {
+// weak tells which of the secrets can be guessed, or are known to those who know others,
+// and why.
+func (s *Site) weak(secrets [][]byte, others ...[]byte) string {
 	var weak []string
 	for i, secret := range secrets {
 		reason := weakness(secret)
-		if string(secret) == s.Zoom.ClientSecret {
+		switch {
+		case string(secret) == s.Zoom.ClientSecret:
 			reason = "is the client_secret"
+		case slices.ContainsFunc(others, func(other []byte) bool { return bytes.Equal(other, secret) }):
+			reason = "is a cookie secret, too"
 		}
 		if reason != "" {
 			weak = append(weak, fmt.Sprintf("number %d %s", i+1, reason))
@@ -48,14 +53,11 @@ func clientKeyFindings(s *Site) []finding {
 	if s.Zoom.ClientKey == "" {
 		return nil
 	}
-	jwk, err := publicKey(s.Zoom.ClientKey, s.Zoom.ClientKeyID)
-	if err != nil {
-		return nil // such a configuration does not load
-	}
+	jwk, _ := publicKey(s.Zoom.ClientKey, s.Zoom.ClientKeyID) // with a key that is none nothing loads
 	return []finding{{
 		ClientID: s.Zoom.ClientID, Check: "client_key", Status: verdictOK,
 		Message: "the app's credentials at Zoom have to be this public key", Values: []string{jwk},
-		Advice: "under App Credentials at marketplace.zoom.us it stands in the place of the client secret",
+		Advice: "under App Credentials at " + s.marketplace() + " it stands in the place of the client secret",
 	}}
 }
 
@@ -139,12 +141,11 @@ func weakness(secret []byte) string {
 	return ""
 }
 
-// period is the length of the shortest piece that, repeated, makes b.
+// period is the length of the shortest piece that, repeated, makes b, which is not empty.
 func period(b []byte) int {
-	for p := 1; p < len(b); p++ {
-		if bytes.Equal(b[p:], b[:len(b)-p]) {
-			return p
-		}
+	p := 1
+	for !bytes.HasPrefix(b, b[p:]) {
+		p++
 	}
-	return len(b)
+	return p
 }

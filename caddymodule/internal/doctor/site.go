@@ -2,10 +2,12 @@ package doctor
 
 import (
 	"context"
+	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -56,6 +58,14 @@ func (s *Site) credential() string {
 		return "client_key"
 	}
 	return "client_secret"
+}
+
+// marketplace is where the app is set up. Zoom for Government has one of its own.
+func (s *Site) marketplace() string {
+	if u, err := url.Parse(s.Zoom.OAuthURL); err == nil && conf.InDomain(u.Hostname(), "zoomgov.com") {
+		return "marketplace.zoomgov.com"
+	}
+	return "marketplace.zoom.us"
 }
 
 // Module is how the doctor looks into a configuration.

@@ -75,10 +75,10 @@ func credentialFinding(s *Site, err error) finding {
 		}
 	case zoomapi.KindInvalidClient:
 		f.Message = "Zoom does not accept client_id and " + s.credential() + trackingID
-		f.Advice = "copy both from the same page of the app at marketplace.zoom.us: " +
+		f.Advice = "copy both from the same page of the app at " + s.marketplace() + ": " +
 			"development and production have different ones; look whether the app is active"
 		if s.Zoom.ClientKey != "" {
-			f.Advice = "compare client_id with the one at marketplace.zoom.us, and the public key there, under App Credentials, " +
+			f.Advice = "compare client_id with the one at " + s.marketplace() + ", and the public key there, under App Credentials, " +
 				"with the one that belongs to client_key; look whether the app is active"
 		}
 		if s.public() {
@@ -217,7 +217,7 @@ func redirectURIFinding(sites []*Site, probe zoomProbe) finding {
 	s := sites[0]
 	f := finding{
 		ClientID: s.Zoom.ClientID, Check: "redirect_uris", Status: verdictSkipped,
-		Message: "not checked, please compare at marketplace.zoom.us: the app must have exactly these",
+		Message: "not checked, please compare at " + s.marketplace() + ": the app must have exactly these",
 		Values:  redirectURIs(sites),
 		Advice:  "each belongs there as redirect URL and in the OAuth allow list, letter by letter; from outside they cannot be seen",
 	}
@@ -236,7 +236,7 @@ func redirectURIFinding(sites []*Site, probe zoomProbe) finding {
 	if len(refused) > 0 {
 		f.Status, f.Values = verdictFail, refused
 		f.Message = "Zoom does not know"
-		f.Advice = "enter them at marketplace.zoom.us as redirect URL and in the OAuth allow list, letter by letter"
+		f.Advice = "enter them at " + s.marketplace() + " as redirect URL and in the OAuth allow list, letter by letter"
 	}
 	return f
 }

@@ -4,8 +4,8 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 )
@@ -38,12 +38,11 @@ func choose(faults []*fault, o options) []*fault {
 	if o.count <= 0 || len(chosen) <= o.count {
 		return chosen
 	}
-	rank := func(f *fault) uint64 {
-		h := fnv.New64a()
-		fmt.Fprintf(h, "%d\t%s", o.seed, f.key())
-		return h.Sum64()
+	rank := func(f *fault) string { // not FNV: its sums of alike texts are neighbours
+		sum := sha256.Sum256(fmt.Appendf(nil, "%d\t%s", o.seed, f.key()))
+		return string(sum[:])
 	}
-	slices.SortFunc(chosen, func(a, b *fault) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortFunc(chosen, func(a, b *fault) int { return strings.Compare(rank(a), rank(b)) })
 	chosen = chosen[:o.count]
 	slices.SortFunc(chosen, func(a, b *fault) int { return a.number - b.number })
 	return chosen

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"runtime"
@@ -33,31 +34,43 @@ type options struct {
 	patience time.Duration
 	memory   int // MiB
 	list     string
+
+	report, notes io.Writer
 }
 
 func main() {
-	var o options
-	var only string
-	flag.IntVar(&o.count, "n", 200, "`faults` a room, chosen by -seed; 0 takes all")
-	flag.Uint64Var(&o.seed, "seed", 1, "another choice of faults")
-	flag.IntVar(&o.jobs, "j", runtime.NumCPU(), "faults that are tried at the same time")
-	flag.Float64Var(&o.minimum, "min", 0, "the `score`, apart from the list, below which a room fails")
-	flag.StringVar(&only, "only", "", "only faults whose line in the report matches this `expression`")
-	flag.DurationVar(&o.patience, "patience", 10*time.Second, "how `long` tests may take, beside three times what they usually do")
-	flag.IntVar(&o.memory, "memory", 8192, "`MiB` of address space for a test; 0 for no limit (a browser needs that)")
-	flag.StringVar(&o.list, "list", "caddymodule/internal/mutants/equivalents.tsv", "`file` of the faults that change nothing")
-	flag.Parse()
-	if only != "" {
-		o.only = regexp.MustCompile(only)
-	}
-	if err := run(o, flag.Args()); err != nil {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
 }
 
+// parse reads the command line.
+func parse(args []string, report, notes io.Writer) (o options, rooms []string, err error) {
+	o.report, o.notes = report, notes
+	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
+	flags.SetOutput(notes)
+	flags.IntVar(&o.count, "n", 200, "`faults` a room, chosen by -seed; 0 takes all")
+	flags.Uint64Var(&o.seed, "seed", 1, "another choice of faults")
+	flags.IntVar(&o.jobs, "j", runtime.NumCPU(), "faults that are tried at the same time")
+	flags.Float64Var(&o.minimum, "min", 0, "the `score`, apart from the list, below which a room fails")
+	flags.Func("only", "only faults whose line in the report matches this `expression`", func(text string) (err error) {
+		o.only, err = regexp.Compile(text)
+		return err
+	})
+	flags.DurationVar(&o.patience, "patience", 10*time.Second, "how `long` tests may take, beside three times what they usually do")
+	flags.IntVar(&o.memory, "memory", 8192, "`MiB` of address space for a test; 0 for no limit (a browser needs that)")
+	flags.StringVar(&o.list, "list", "caddymodule/internal/mutants/equivalents.tsv", "`file` of the faults that change nothing")
+	err = flags.Parse(args)
+	return o, flags.Args(), err
+}
+
 // run tries the rooms one after the other and prints their scores in the end.
-func run(o options, rooms []string) error {
+func run(args []string, report, notes io.Writer) error {
+	o, rooms, err := parse(args, report, notes)
+	if err != nil {
+		return err
+	}
 	list, err := readList(o.list)
 	if err != nil {
 		return err
@@ -79,9 +92,9 @@ func run(o options, rooms []string) error {
 		for _, key := range score.stale {
 			troubles = append(troubles, fmt.Errorf("%s has a line for no fault: %s", o.list, strings.ReplaceAll(key, "\t", " | ")))
 		}
-		fmt.Fprintf(os.Stderr, "%s took %s\n", name, time.Since(began).Round(time.Second))
+		fmt.Fprintf(notes, "%s took %s\n", name, time.Since(began).Round(time.Second))
 	}
-	fmt.Print(table.String())
+	fmt.Fprint(report, table.String())
 	return errors.Join(troubles...)
 }
 
@@ -98,7 +111,7 @@ func (s score) of(faults int) float64 {
 }
 
 func tryRoom(o options, list equivalents, name string) (score, error) {
-	path, others, _ := strings.Cut(name, "+")
+	path, _, _ := strings.Cut(name, "+")
 	r, err := loadRoom(path)
 	if err != nil {
 		return score{}, err
@@ -114,11 +127,7 @@ func tryRoom(o options, list equivalents, name string) (score, error) {
 		return score{}, err
 	}
 	defer os.RemoveAll(folder)
-	packages := []string{path}
-	if others != "" {
-		packages = append(packages, strings.Split(others, "+")...)
-	}
-	suite, err := r.build(folder, packages, o)
+	suite, err := r.build(folder, strings.Split(name, "+"), o)
 	if err != nil {
 		return score{}, err
 	}
@@ -127,14 +136,14 @@ func tryRoom(o options, list equivalents, name string) (score, error) {
 		_, known := list[f.key()]
 		switch {
 		case f.noticed && known:
-			fmt.Printf("noticed, and listed: %s\n", f)
+			fmt.Fprintf(o.report, "noticed, and listed: %s\n", f)
 			result.noticed++
 		case f.noticed:
 			result.noticed++
 		case known:
 			result.listed++
 		default:
-			fmt.Printf("%s\t%s\n", f, strings.Join(suite.reaching(f), " "))
+			fmt.Fprintf(o.report, "%s\t%s\n", f, strings.Join(suite.reaching(f), " "))
 		}
 	}
 	return result, nil

@@ -245,7 +245,7 @@ func (p *planter) returned(n *ast.ReturnStmt) {
 		return
 	}
 	for i, expr := range n.Results {
-		if types.Identical(results.At(i).Type(), errorType) && !p.info.Types[expr].IsNil() {
+		if types.Identical(results.At(i).Type(), errorType) && !p.isNil(expr) {
 			p.plant(expr, "nil", "mutantError(%d, ", ")")
 		}
 	}

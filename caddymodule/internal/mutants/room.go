@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,6 +37,8 @@ type room struct {
 	info   *types.Info
 	pkg    *types.Package
 	faults []*fault
+
+	infallible map[types.Object]bool
 }
 
 type source struct {
@@ -86,7 +89,7 @@ func loadRoom(pattern string) (*room, error) {
 
 func goCommand(args ...string) ([]byte, error) {
 	var stderr bytes.Buffer
-	cmd := exec.Command("go", args...)
+	cmd := exec.Command("go", args...) //nolint:gosec // what the caller asks for
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -104,33 +107,32 @@ func (r *room) plant() error {
 	if errs := r.check(texts); errs != nil {
 		return errs[0]
 	}
+	r.findInfallible()
 	for _, s := range r.sources {
 		p := &planter{room: r, file: s}
 		ast.PreorderStack(s.syntax, nil, p.visit)
 	}
-	info, fset, pkg := r.info, r.fset, r.pkg
-	defer func() { r.info, r.fset, r.pkg = info, fset, pkg }()
-	for range 10 {
+	for {
 		errs := r.check(r.planted())
 		if errs == nil {
 			return nil
 		}
 		before := len(r.faults)
 		for _, err := range errs {
-			r.drop(fset, err)
+			r.drop(err)
 		}
 		if len(r.faults) == before {
 			return errs[0]
 		}
 	}
-	return errors.New("the faults do not compile")
 }
 
 // check type-checks the sources as they are in texts.
 func (r *room) check(texts map[string]string) []types.Error {
 	r.fset = token.NewFileSet()
 	r.info = &types.Info{
-		Types: make(map[ast.Expr]types.TypeAndValue), Defs: make(map[*ast.Ident]types.Object), Implicits: make(map[ast.Node]types.Object),
+		Types: make(map[ast.Expr]types.TypeAndValue), Defs: make(map[*ast.Ident]types.Object), Uses: make(map[*ast.Ident]types.Object),
+		Implicits: make(map[ast.Node]types.Object),
 	}
 	var errs []types.Error
 	var files []*ast.File
@@ -141,7 +143,7 @@ func (r *room) check(texts map[string]string) []types.Error {
 		}
 		files = append(files, file)
 		for _, s := range r.sources {
-			if s.name == name && s.syntax == nil {
+			if s.name == name {
 				s.syntax = file
 			}
 		}
@@ -159,21 +161,23 @@ func (r *room) check(texts map[string]string) []types.Error {
 }
 
 // drop forgets the faults on the line of a mistake of the compiler's. If a function
-// lacks a return, that is because a loop without end got one.
-func (r *room) drop(fset *token.FileSet, err types.Error) {
+// lacks a return at its end, that is because a loop without end got one.
+func (r *room) drop(err types.Error) {
 	at := err.Fset.Position(err.Pos)
-	keep := r.faults[:0]
-	for _, f := range r.faults {
+	broken := func(f *fault) bool {
 		last := f.line + strings.Count(f.file.text[f.edit.start:f.edit.end], "\n")
-		broken := f.file.name == at.Filename && f.line <= at.Line && at.Line <= last
-		if strings.HasPrefix(err.Msg, "missing return") {
-			broken = f.file.name == at.Filename && strings.HasPrefix(f.what, "break") && f.line < at.Line
-		}
-		if !broken {
-			keep = append(keep, f)
-		}
+		return f.file.name == at.Filename && f.line <= at.Line && at.Line <= last
 	}
-	r.faults = keep
+	if strings.HasPrefix(err.Msg, "missing return") {
+		function := ""
+		for _, f := range r.faults {
+			if f.file.name == at.Filename && f.line < at.Line {
+				function = f.function
+			}
+		}
+		broken = func(f *fault) bool { return f.function == function && strings.HasPrefix(f.what, "break") }
+	}
+	r.faults = slices.DeleteFunc(r.faults, broken)
 }
 
 // planted returns the sources with all faults in them, and the file they call.

@@ -72,9 +72,7 @@ func (r *room) build(folder string, packages []string, o options) (*suite, error
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		for name := range strings.FieldsSeq(string(names)) {
-			if !strings.HasPrefix(name, "Benchmark") {
-				s.tests = append(s.tests, &test{name: name, binary: binary, folder: strings.TrimSpace(string(place))})
-			}
+			s.tests = append(s.tests, &test{name: name, binary: binary, folder: strings.TrimSpace(string(place))})
 		}
 	}
 	s.each(len(s.tests), func(i int) { s.measure(s.tests[i], i) })
@@ -103,7 +101,7 @@ func (s *suite) measure(t *test, nth int) {
 	t.unsound = !s.run([]*test{t}, 5*time.Minute, "MUTANTS_REACHED="+reached)
 	t.takes = time.Since(began)
 	if t.unsound {
-		fmt.Fprintf(os.Stderr, "%s fails by itself and does not count\n", t.name)
+		fmt.Fprintf(s.notes, "%s fails by itself and does not count\n", t.name)
 	}
 	numbers, _ := os.ReadFile(reached) // it may have passed none
 	t.passes = make(map[int]bool)
@@ -134,10 +132,9 @@ func (s *suite) notices(f *fault) bool {
 	}
 	for _, binary := range order {
 		tests := byBinary[binary]
-		quick, sum := 0, time.Duration(0)
-		for quick < len(tests) && (quick == 0 || sum+tests[quick].takes < time.Second) {
+		quick := 0
+		for sum := time.Duration(0); quick < len(tests) && sum < time.Second; quick++ {
 			sum += tests[quick].takes
-			quick++
 		}
 		for _, batch := range [][]*test{tests[:quick], tests[quick:]} {
 			limit := s.patience
@@ -168,12 +165,10 @@ func (s *suite) run(tests []*test, limit time.Duration, env string) bool {
 		"-test.run=^("+strings.Join(names, "|")+")$")
 	cmd.Dir = tests[0].folder
 	cmd.Env = append(os.Environ(), "MUTANT=", "MUTANTS_REACHED=", env) // no fault of this program's own, where one is tried
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}              // what it starts ends with it
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err := cmd.Run()
-	if cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // a test that panics leaves what it has started
+	if cmd.Process != nil { // what it has started ends with it, even if it panics
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return err == nil
 }

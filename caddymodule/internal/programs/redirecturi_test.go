@@ -1,6 +1,7 @@
 package programs
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -148,6 +149,22 @@ func TestNames(t *testing.T) {
 	} {
 		if got := cleanName(name); got != want {
 			t.Errorf("%q: %q", name, got)
+		}
+	}
+}
+
+// Operators read whom they let in without having written it.
+func TestLargeHostsAreDocumented(t *testing.T) {
+	document, err := os.ReadFile("../../PROGRAMS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for option, hosts := range map[string][]string{
+		"`client_documents`, whatever you add":  LargeDocumentHosts,
+		"`redirect_hosts`, unless you write it": LargeRedirectHosts,
+	} {
+		if row := "| " + option + " | `" + strings.Join(hosts, "` `") + "` |\n"; !strings.Contains(string(document), row) {
+			t.Errorf("caddymodule/PROGRAMS.md does not say\n%s", row)
 		}
 	}
 }

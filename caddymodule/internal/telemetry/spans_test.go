@@ -112,3 +112,26 @@ func TestSpansOfStoreTrouble(t *testing.T) {
 		})
 	}
 }
+
+// provingStore is a store that has another way to prove itself.
+type provingStore struct{ brokenStore }
+
+func (s provingStore) Prove(context.Context, string, []byte, time.Time) error { return s.err }
+
+func TestSpanOfAProof(t *testing.T) {
+	prove := func(store zoompkce.Store) ([]sdktrace.ReadOnlySpan, error) {
+		recorder := tracetest.NewSpanRecorder()
+		ctx, _ := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("test").Start(t.Context(), "request")
+		err := TracedStore{Store: store}.Prove(ctx, "k", nil, time.Time{})
+		return recorder.Ended(), err
+	}
+	full := errors.New("full")
+	for want, code := range map[error]codes.Code{nil: codes.Unset, full: codes.Error} {
+		if spans, err := prove(provingStore{brokenStore{err: want}}); !errors.Is(err, want) || len(spans) != 1 || spans[0].Status().Code != code {
+			t.Errorf("got %v, %v", err, spans)
+		}
+	}
+	if spans, err := prove(brokenStore{}); !errors.Is(err, errors.ErrUnsupported) || len(spans) != 0 {
+		t.Errorf("of a store without: %v, %v", err, spans)
+	}
+}

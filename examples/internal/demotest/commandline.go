@@ -6,14 +6,18 @@ import (
 	"flag"
 	"io"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 )
 
+// Run is the whole of an example but for its process.
+type Run func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+
 // CommandLine checks what all examples have in common there: help that says what
 // the example is, mistakes that are told in a line, and a port that is in use.
-func CommandLine(t *testing.T, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error) {
+func CommandLine(t *testing.T, run Run) {
 	t.Helper()
 	var out, help strings.Builder
 	if err := run(t.Context(), []string{"-h"}, &out, &help); !errors.Is(err, flag.ErrHelp) {
@@ -44,5 +48,26 @@ func CommandLine(t *testing.T, run func(ctx context.Context, args []string, stdo
 	}
 	if out.Len() > 0 {
 		t.Errorf("printed %s", out.String())
+	}
+}
+
+// wholeToken matches a JWT, as Zoom's tokens are, that is not abbreviated.
+var wholeToken = regexp.MustCompile(`eyJ[\w.-]{60,}`)
+
+// Check runs an example with -check, which has to succeed, to say all of words and to
+// show no token whole.
+func Check(t *testing.T, run Run, args []string, words ...string) {
+	t.Helper()
+	var out, errs strings.Builder
+	if err := run(t.Context(), append(args, "-check"), &out, &errs); err != nil {
+		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
+	}
+	for _, want := range words {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the output lacks %q:\n%s", want, out.String())
+		}
+	}
+	if token := wholeToken.FindString(out.String()); token != "" {
+		t.Errorf("a token is not abbreviated: %s", token)
 	}
 }

@@ -14,3 +14,13 @@ func Missing(t *testing.T, what string) {
 	}
 	t.Skip(what)
 }
+
+// StopAtEnd stops what an example has started when the test is over.
+func StopAtEnd(t *testing.T, stop func() error) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,4 +1,4 @@
-package caddymodule
+package caddystore
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
-	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/caddystore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -57,7 +56,7 @@ func cachedUserBytes(tb testing.TB, users int) (withoutZAK, withZAK float64) {
 	tb.Helper()
 	zoom := memoryZoom(tb)
 	client, err := zoomapi.NewClient(zoomapi.Config{
-		ClientID: testClientID, ClientSecret: testClientSecret, OAuthURL: zoom.URL, APIURL: zoom.URL,
+		ClientID: "AbCdEfGhIjKlMnOpQrStU", ClientSecret: "a-client-secret", OAuthURL: zoom.URL, APIURL: zoom.URL,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -67,7 +66,7 @@ func cachedUserBytes(tb testing.TB, users int) (withoutZAK, withZAK float64) {
 		state := zoompkce.NewMemory()
 		state.SetCacheSize(users)
 		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{
-			Client: client, Store: store, Memory: state, Secrets: [][]byte{[]byte(testCookieSecret)},
+			Client: client, Store: store, Memory: state, Secrets: [][]byte{[]byte("a-cookie-secret-of-32-bytes-or-more")},
 		})
 		if err != nil {
 			tb.Fatal(err)
@@ -159,16 +158,16 @@ func BenchmarkCachedUser(b *testing.B) {
 func BenchmarkColdSession(b *testing.B) {
 	zoom := memoryZoom(b)
 	client, err := zoomapi.NewClient(zoomapi.Config{
-		ClientID: testClientID, ClientSecret: testClientSecret, OAuthURL: zoom.URL, APIURL: zoom.URL,
+		ClientID: "AbCdEfGhIjKlMnOpQrStU", ClientSecret: "a-client-secret", OAuthURL: zoom.URL, APIURL: zoom.URL,
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	store := caddystore.New(&certmagic.FileStorage{Path: b.TempDir()}, zap.NewNop())
+	store := New(&certmagic.FileStorage{Path: b.TempDir()}, zap.NewNop())
 	b.Cleanup(func() { _ = store.Cleanup() })
 	newManager := func() (*zoompkce.Manager, func()) {
 		state := zoompkce.NewMemory()
-		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store, Memory: state, Secrets: [][]byte{[]byte(testCookieSecret)}})
+		manager, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: store, Memory: state, Secrets: [][]byte{[]byte("a-cookie-secret-of-32-bytes-or-more")}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,0 +1,2 @@
+// Package miswritten has tests that do not compile.
+package miswritten

@@ -1,0 +1,3 @@
+package miswritten
+
+var _ = nowhere

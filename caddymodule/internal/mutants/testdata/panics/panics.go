@@ -1,0 +1,2 @@
+// Package panics has tests that cannot be listed.
+package panics
