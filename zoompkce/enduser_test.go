@@ -75,6 +75,21 @@ func TestEndUserStopsALoginOfThisProcess(t *testing.T) {
 	}
 }
 
+// Who has asked for an end need not wait for it.
+func TestEndUserOfAnOperatorWhoLeaves(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		gone, leave := contextWithCancel()
+		leave()
+		w.store.add(storeRule{op: "load", times: 1, delay: time.Millisecond})
+		if ended, err := p.EndUser(gone, "ada", time.Time{}); !ended || err != nil {
+			w.Errorf("%v, %v", ended, err)
+		}
+		p.signedOut(b)
+	})
+}
+
 func (w *world) end(p *process, event time.Time) {
 	if _, err := p.EndUser(ctx, "ada", event); err != nil {
 		w.Error(err)

@@ -85,6 +85,7 @@ func TestSignInFailsAfterTheExchange(t *testing.T) {
 						q.works(b)
 					}
 					before := p.session(b).Profile()
+					time.Sleep(time.Second)
 					fresh := newBrowser()
 					l, code := q.begin(fresh, "ada")
 					gate := w.zoom.Hold(zoomtest.CallCode, zoomtest.After)

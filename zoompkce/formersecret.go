@@ -124,8 +124,8 @@ func (m *Manager) isFormer(ctx context.Context, k *keys, id keyID, adopt bool) (
 	text, version, err := m.store.Load(ctx, key)
 	if err == nil {
 		sealed, _ := base64.RawStdEncoding.AppendDecode(nil, text)
-		noted, by, err := k.openRecord(purposeFormer, key, sealed)
-		if err != nil || subtle.ConstantTimeCompare(noted, id[:]) == 0 {
+		noted, by, _ := k.openRecord(purposeFormer, key, sealed)
+		if subtle.ConstantTimeCompare(noted, id[:]) == 0 {
 			return false, nil
 		}
 		if adopt && by != k.list[0].id { // which may be withdrawn next

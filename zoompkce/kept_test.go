@@ -20,7 +20,7 @@ func TestKeptBytes(t *testing.T) {
 				w.app = w.zoom.AddApp(zoomtest.App{ClientID: "kept", ClientSecret: "app-secret", RedirectURIs: []string{callbackURI}})
 				var kept struct {
 					Ada, Ada2, Bob, Pending map[string]string
-					State, Token            string
+					State, Token, Restarted string
 					Store                   map[string][]byte
 				}
 				raw, err := os.ReadFile("testdata/kept/" + version + ".json")
@@ -50,6 +50,9 @@ func TestKeptBytes(t *testing.T) {
 					t.Errorf("profile: %q", got)
 				}
 
+				if restarted, err := p.StateRestarted(ctx, kept.Restarted); !restarted || err != nil {
+					t.Errorf("the state of a login that followed a failed one: %v", err)
+				}
 				pending := &browser{kept.Pending}
 				l, err := p.PendingLogin(ctx, pending.header(), zoompkce.BrowserFlow, kept.State)
 				if err != nil {

@@ -322,3 +322,36 @@ func TestProgramFlow(t *testing.T) {
 		p.program(b)
 	})
 }
+
+// What ends a program ends it, whether its client waits or not, and though the store has gone
+// back to when nobody had come for its tokens.
+func TestRevocation(t *testing.T) {
+	t.Run("of a client that goes away", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			tokens := p.program(p.signIn("ada"))
+			gone, leave := contextWithCancel()
+			leave()
+			w.store.add(storeRule{op: "load", times: 1, delay: time.Millisecond})
+			w.must(p.RevokeProgram(gone, issuer, tokens.AccessToken, appClient.Hash))
+			p.out(tokens)
+		})
+	})
+	t.Run("where the store has its code only", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(withPrograms)
+			code := p.allow(p.signIn("ada"))
+			key := w.store.only(t)
+			old, _, err := w.store.Load(ctx, key)
+			w.must(err)
+			tokens, err := p.RedeemCode(ctx, redemption(code))
+			w.must(err)
+			_, err = w.store.Swap(ctx, key, w.store.version(key), old, time.Now().Add(time.Hour))
+			w.must(err)
+			q := w.process(withPrograms)
+			w.must(q.RevokeProgram(ctx, issuer, tokens.AccessToken, appClient.Hash))
+			_, err = q.RedeemCode(ctx, redemption(code))
+			q.invalid(err, "expired")
+		})
+	})
+}

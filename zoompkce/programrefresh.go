@@ -26,9 +26,6 @@ func (m *Manager) RefreshSession(ctx context.Context, issuer, token string, clie
 		}
 		return nil, errGrantUnopened
 	})
-	if err == nil {
-		k, err = m.loadKeys(ctx)
-	}
 	if err != nil {
 		return nil, err
 	}

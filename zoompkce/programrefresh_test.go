@@ -259,7 +259,12 @@ func TestRefreshWithoutAnswer(t *testing.T) {
 			w.Fatalf("%v", err)
 		}
 		time.Sleep(10 * time.Minute)
-		p.in(p.refreshed(tokens))
+		swaps := w.store.counted("swap")
+		fresh := p.refreshed(tokens)
+		if n := w.store.counted("swap") - swaps; n != 0 {
+			w.Errorf("%d writes", n)
+		}
+		p.in(fresh)
 		if outcomes := p.outcomes(zoompkce.EventProgramRefresh); len(outcomes) != 1 || outcomes[0] != "repeated" {
 			w.Errorf("told of %v", outcomes)
 		}

@@ -1,7 +1,9 @@
 package zoompkce_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,12 +23,12 @@ func TestTokensInOtherProcesses(t *testing.T) {
 			q.works(b)
 			time.Sleep(time.Second)
 			tokens := p.program(b)
-			q.in(tokens)
+			w.took(0, func() { q.in(tokens) })
 			loads := w.store.counted("load")
 			for range 100 {
 				q.in(tokens)
+				synctest.Wait()
 			}
-			synctest.Wait()
 			if n := w.store.counted("load") - loads; n > 2 { // the use is noted
 				w.Errorf("read %d times", n)
 			}
@@ -38,12 +40,34 @@ func TestTokensInOtherProcesses(t *testing.T) {
 			tokens := p.program(p.signIn("ada"))
 			for range 20 {
 				q.in(tokens)
+				time.Sleep(time.Second)
 				tokens = p.refreshed(tokens)
+				if program, _ := q.in(tokens).Program(); !program.Refreshed.Equal(time.Now()) {
+					w.Errorf("refreshed at %v", program.Refreshed)
+				}
 			}
-			q.in(tokens)
 			if n := len(q.outcomes(zoompkce.EventTokenRejected)); n > 0 {
 				w.Errorf("%d refused", n)
 			}
+		})
+	})
+	t.Run("in trouble with the store, and with a client that leaves", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			q.works(b)
+			tokens := p.program(b)
+			gone, leave := contextWithCancel()
+			leave()
+			w.store.fail("load", 1)
+			for _, from := range []context.Context{ctx, gone} {
+				if _, err := q.ProgramSession(from, issuer, tokens.AccessToken); !errors.As(err, new(*zoompkce.StoreError)) {
+					w.Errorf("%v", err)
+				}
+				time.Sleep(time.Second)
+			}
+			w.store.add(storeRule{op: "load", times: 3, err: &net.OpError{Op: "dial", Err: errStoreDown}})
+			q.in(p.program(b))
 		})
 	})
 	t.Run("one given while the record is read for another", func(t *testing.T) {
@@ -345,38 +369,5 @@ func TestLastOneOut(t *testing.T) {
 		if outcomes := p.outcomes(zoompkce.EventProgramEnded); len(outcomes) != 1 || outcomes[0] != "revoked" {
 			w.Errorf("told of %v", outcomes)
 		}
-	})
-}
-
-// What ends a program ends it, whether its client waits or not, and though the store has gone
-// back to when nobody had come for its tokens.
-func TestRevocation(t *testing.T) {
-	t.Run("of a client that goes away", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process(withPrograms)
-			tokens := p.program(p.signIn("ada"))
-			gone, leave := contextWithCancel()
-			leave()
-			w.store.add(storeRule{op: "load", times: 1, delay: time.Millisecond})
-			w.must(p.RevokeProgram(gone, issuer, tokens.AccessToken, appClient.Hash))
-			p.out(tokens)
-		})
-	})
-	t.Run("where the store has its code only", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process(withPrograms)
-			code := p.allow(p.signIn("ada"))
-			key := w.store.only(t)
-			old, _, err := w.store.Load(ctx, key)
-			w.must(err)
-			tokens, err := p.RedeemCode(ctx, redemption(code))
-			w.must(err)
-			_, err = w.store.Swap(ctx, key, w.store.version(key), old, time.Now().Add(time.Hour))
-			w.must(err)
-			q := w.process(withPrograms)
-			w.must(q.RevokeProgram(ctx, issuer, tokens.AccessToken, appClient.Hash))
-			_, err = q.RedeemCode(ctx, redemption(code))
-			q.invalid(err, "expired")
-		})
 	})
 }

@@ -46,6 +46,19 @@ func TestZAKUnauthorized(t *testing.T) {
 			}
 		})
 	})
+	t.Run("does not heal, and then there are other tokens", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			w.zoom.Fail(zoomtest.CallZAK, 2, zoomtest.Status(401, `{"code":124,"message":"Invalid access token."}`))
+			if _, err := p.zak(p.signIn("ada"), minute); zoomapi.KindOf(err) != zoomapi.KindUnauthorized {
+				w.Fatal(err)
+			}
+			time.Sleep(6 * time.Second)
+			b := p.signIn("ada")
+			w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
+			p.hasZAK(b, minute)
+		})
+	})
 	t.Run("and the grant is dead", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process()
@@ -90,8 +103,8 @@ func TestMissingScope(t *testing.T) {
 	bubble(t, func(w *world) {
 		p, q := w.process(), w.process()
 		w.zoom.SetScopes(w.app.ClientID, "user:read:user")
+		p.signIn("ada") // for another reason
 		b := p.signIn("ada")
-		b = p.signIn("ada") // for another reason
 		if p.NeedsAuthorization(p.session(b)) {
 			w.Error("nothing is missing yet")
 		}
