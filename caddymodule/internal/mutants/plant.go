@@ -129,7 +129,7 @@ func (p *planter) constant(expr ast.Expr, value constant.Value) {
 		p.plant(expr, "turned", "(mutantIs(%d) != ", ")")
 	case constant.Int, constant.Float:
 		name, ok := p.typeName(types.Default(tv.Type))
-		if ok {
+		if ok && types.TypeString(tv.Type, nil) != "time.Duration" { // a nanosecond more changes nothing
 			p.plant(expr, "one more", "mutantMore["+name+"](%d, ", ")")
 		}
 	}
