@@ -97,7 +97,8 @@ func (w *world) newestGrantKept(u *user) {
 // again within saveGrace.
 func (i *incarnation) hindered(u *user, v *view, is issue) (last time.Time) {
 	k := i.known[u]
-	reasons := []time.Time{k.refused, k.failed, i.store.readOnly, i.store.down, i.wellSince} // what hung until all was well has to time out
+	// What hung until all was well has to time out.
+	reasons := []time.Time{k.refused, k.failed, i.store.readOnly, i.store.down, i.wellSince, u.unlocked}
 	if is.refused {
 		// They have to be refreshed first, and another's lease stands until it is over by this one's clock.
 		if u.freed.owner != i.owner {

@@ -22,6 +22,7 @@ type user struct {
 	wentBack time.Time // when the store last forgot something of the user
 	revived  time.Time // when the stored record last ceased to have a dead grant
 	locked   bool      // the secret of the record may have been lost, and nobody has sealed it anew
+	unlocked time.Time // when somebody last did
 	ended    time.Time // when somebody last ended all sessions, as far as is known
 	ending   int       // who is about to
 	freed    struct {  // when a lease last ended before its time, or was taken over

@@ -188,7 +188,7 @@ func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expire
 		h.put(key, next)
 		version, written = next.version, next.view
 		if u != nil && u.locked && deriveRecordKey(h.app, h.records[h.secret].value).sealed(next.value) {
-			u.locked = false
+			u.locked, u.unlocked = false, time.Now()
 		}
 		if u != nil {
 			h.written(h.by, u, r.view, next.view)
