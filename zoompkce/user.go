@@ -102,9 +102,8 @@ func (u *user) id() string {
 }
 
 // unsavedGrants are the grants that Zoom has given to a user and the store has not taken
-// yet, the one of the latest sign-in first. Where sign-ins fail whose times are close, only
-// Zoom can tell which grant lives, for its answers may have crossed: each is kept
-// until it is saved or Zoom has refused it.
+// yet, the one of the latest sign-in first. Which of several sign-ins' grants lives only
+// Zoom can tell, for its answers may have crossed: each is kept until it is saved or superseded.
 type unsavedGrants struct{ list atomic.Pointer[[]*grant] }
 
 // maxUnsaved bounds how many sign-ins' grants are kept of one user.
@@ -150,7 +149,7 @@ func (x *unsavedGrants) drop(g *grant) {
 	x.change(func(list []*grant) []*grant { return slices.DeleteFunc(list, g.same) })
 }
 
-// change replaces the list. What is of a surely earlier sign-in than the first is left out.
+// change replaces the list. Where it becomes too long the earliest sign-ins are left out.
 func (x *unsavedGrants) change(edit func([]*grant) []*grant) {
 	for {
 		old := x.list.Load()
@@ -160,7 +159,6 @@ func (x *unsavedGrants) change(edit func([]*grant) []*grant) {
 		}
 		list = edit(list)
 		slices.SortStableFunc(list, func(a, b *grant) int { return b.SignedInAt.Compare(a.SignedInAt) })
-		list = slices.DeleteFunc(list, func(g *grant) bool { return list[0].SignedInAt.Sub(g.SignedInAt) > closeTimes })
 		list = list[:min(len(list), maxUnsaved)]
 		if x.list.CompareAndSwap(old, &list) {
 			return
