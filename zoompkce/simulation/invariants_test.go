@@ -37,6 +37,7 @@ func (w *world) presentedOnce(c *call, spent token) {
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)
 	case (after.to.killed.Load() || g.saved < next) && !c.made.Before(after.leased):
+	case after.savedAt.After(knows.leased) && !knows.leased.Before(after.leased): // and was saved when another had the next lease
 	case w.plan.skewed && c.made.Sub(after.leased) >= leaseDoubt-leaseLife: // the lease was over by another clock
 	case w.plan.skewed && c.made.Sub(knows.leased) < zoomTimeout && after.at.Sub(knows.leased) >= leaseDoubt: // so was its own, on the way
 	case g.saved >= next && g.user.wentBack.After(after.savedAt):

@@ -192,6 +192,7 @@ func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expire
 		}
 		if u != nil {
 			h.written(h.by, u, r.view, next.view)
+			c.op.opens(next.view)
 		}
 	}
 	if u != nil {
