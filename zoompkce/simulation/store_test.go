@@ -235,6 +235,9 @@ func (s *store) fallBack(writes int) {
 		s.loseSecret()
 	}
 	s.records, s.history = past, nil
+	for _, u := range s.users {
+		u.locked = u.locked || s.underLostSecret(u)
+	}
 }
 
 // vanish takes the generated secret away, or everything.
