@@ -215,6 +215,33 @@ func TestOlderVersionInTheFleet(t *testing.T) {
 			p.works(a)
 		})
 	})
+	// Nor does it bring back what the older version has ended.
+	for name, counted := range map[string]bool{"": false, ", and had not written before": true} {
+		t.Run("a late answer of what it has ended"+name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(), w.process()
+				a, b := q.signIn("ada"), q.signIn("ada")
+				if !counted {
+					w.must(zoompkce.WriteAsOlderVersion(ctx, q.Manager, "ada", nil))
+				}
+				p.works(a)
+				time.Sleep(6 * time.Second)
+				gate := w.store.hold("load", true)
+				p.works(a) // reads ahead
+				<-gate.arrived
+				w.must(zoompkce.WriteAsOlderVersion(ctx, q.Manager, "ada", func(r *zoompkce.OldRecord) { r.Sessions = r.Sessions[:1] }))
+				time.Sleep(3900 * time.Millisecond)
+				if _, err := p.UserStatus(ctx, "ada"); err != nil { // reads the record
+					w.Error(err)
+				}
+				p.signedOut(b)
+				close(gate.release)
+				synctest.Wait()
+				p.signedOut(b)
+				p.works(a)
+			})
+		})
+	}
 }
 
 // Memory's word that a session is over is not enough to clear its cookie.

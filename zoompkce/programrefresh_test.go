@@ -12,7 +12,7 @@ import (
 
 // untilMidnight sleeps until five minutes before it.
 func untilMidnight() {
-	time.Sleep(time.Until(time.Now().Add(5*time.Minute).Truncate(24*time.Hour).Add(24*time.Hour - 5*time.Minute)))
+	time.Sleep(time.Until(time.Now().Add(5 * time.Minute).Truncate(24 * time.Hour).Add(24*time.Hour - 5*time.Minute)))
 }
 
 // The rules of rotation, in the order in which tokens come.

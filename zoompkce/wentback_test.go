@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -79,21 +80,75 @@ func TestStoreGoesBack(t *testing.T) {
 			}
 		})
 	})
-	t.Run("before a sign-out", func(t *testing.T) {
+	t.Run("before a sign-in, and can only be read", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process()
-			a, b := p.signIn("ada"), p.signIn("ada")
+			p.signIn("ada")
+			restore := w.snapshotOf(w.store.only(t))
+			time.Sleep(time.Second)
+			b := p.signIn("ada")
+			restore()
+			w.store.fail("swap", -1)
+			for range 10 {
+				time.Sleep(11 * time.Second)
+				p.works(b)
+			}
+		})
+	})
+	t.Run("before a refresh, after another session had begun", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b, key := p.signIn("ada"), w.store.only(t)
+			time.Sleep(time.Second)
+			_, err := p.SignInFromContext(ctx, zoomapi.AppContext{UserID: "ada", ID: "context"})
+			w.must(err)
+			restore := w.snapshotOf(key)
+			time.Sleep(56 * time.Minute)
+			p.works(b) // refreshes ahead
+			synctest.Wait()
+			restore()
+			time.Sleep(30 * time.Second)
+			p.works(b)
+			time.Sleep(time.Second)
+			status, err := w.process().UserStatus(ctx, "ada")
+			if w.must(err); len(status.Sessions) != 2 || status.RefreshedTimes != 1 {
+				w.Errorf("%d sessions, refreshed %d times", len(status.Sessions), status.RefreshedTimes)
+			}
+		})
+	})
+	t.Run("before two sign-outs", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			a, b, c := p.signIn("ada"), p.signIn("ada"), p.signIn("ada")
 			p.works(a)
 			restore := w.snapshotOf(w.store.only(t))
 			w.must(p.SignOut(ctx, b.header()))
+			w.must(p.SignOut(ctx, c.header()))
+			w.must(p.SignOut(ctx, p.signIn("bob").header()))
 			restore()
 			time.Sleep(time.Minute)
 			p.signedOut(b)
+			p.signedOut(c)
 			p.works(a)
 			zoompkce.Forget(p.state)
 			p.signedOut(b)
+			p.signedOut(c)
 			w.must(p.finishAnother("ada")) // which writes the record
-			w.process().signedOut(b)
+			q := w.process()
+			q.signedOut(b)
+			q.signedOut(c)
+		})
+	})
+	t.Run("before the user with a code was ended", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			code := p.allow(p.signIn("ada"))
+			restore := w.snapshotOf(w.store.only(t))
+			w.end(p, time.Time{})
+			restore()
+			w.must(p.finishAnother("ada")) // which writes the record
+			_, err := q.RedeemCode(ctx, redemption(code))
+			q.invalid(err, "expired")
 		})
 	})
 	t.Run("before the user was ended", func(t *testing.T) {
@@ -211,5 +266,25 @@ func TestRecordThatBeganAnew(t *testing.T) {
 			w.Errorf("outcomes %q", got)
 		}
 		runtime.KeepAlive(s) // so that the process remembers the user
+	})
+}
+
+// Nor does an equal number: another process may have written it.
+func TestRecordOfTheSameNumber(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		p.signIn("ada")
+		restore := w.snapshotOf(w.store.only(t))
+		p.signIn("ada")
+		s := p.session(p.signIn("ada"))
+		restore()
+		b := q.signIn("ada")
+		q.ahead(-time.Minute)
+		time.Sleep(11 * time.Second)
+		p.works(b)
+		if got := p.outcomes(zoompkce.EventRefresh); slices.Contains(got, "unsaved") {
+			w.Errorf("outcomes %q", got)
+		}
+		runtime.KeepAlive(s)
 	})
 }
