@@ -53,7 +53,7 @@ func (m *Manager) change(
 		u.dropEnded(r)
 		r.prune(now, life)
 		r.keepGrant(snap.record, now, life)
-		r.Seq = u.nextSeq(snap.record)
+		r.Seq = u.nextSeq()
 		sealed, err := k.sealUser(key, r)
 		if err != nil {
 			return nil, m.storeError(op, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -114,6 +115,140 @@ func TestZoomDecidesWhereClocksCannot(t *testing.T) {
 			p.signedOut(b)
 			p.works(p.signIn("ada"))
 		})
+	})
+}
+
+// Zoom is asked whose a sign-in is, and nothing else where that it is the later one is known without.
+func TestNoQuestionWhereClocksSuffice(t *testing.T) {
+	for name, before := range map[string]func(w *world, p, q *process){
+		"nobody was there": func(*world, *process, *process) {},
+		"the user was ended long ago": func(w *world, _, q *process) {
+			w.must(q.SignOut(ctx, q.signIn("ada").header()))
+			time.Sleep(6 * time.Minute)
+		},
+		"the user was ended by this clock": func(w *world, p, _ *process) {
+			w.must(p.SignOut(ctx, p.signIn("ada").header()))
+			time.Sleep(time.Second)
+		},
+		"the grant is an old one": func(_ *world, _, q *process) {
+			q.signIn("ada")
+			time.Sleep(6 * time.Minute)
+		},
+		"the grant was known here": func(_ *world, p, q *process) {
+			p.session(q.signIn("ada"))
+			time.Sleep(time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(), w.process()
+				before(w, p, q)
+				synctest.Wait()
+				w.zoom.ResetCounts()
+				p.works(p.signIn("ada"))
+				w.calls(zoomtest.CallMe, 1)
+			})
+		})
+	}
+	t.Run("the grant was known here, and is read again", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(syncEvery(time.Second)), w.process()
+			b := q.signIn("ada")
+			p.session(b)
+			time.Sleep(time.Second)
+			w.zoom.ResetCounts()
+			gate := w.zoom.Hold(zoomtest.CallCode, zoomtest.Before)
+			fresh := newBrowser()
+			l, code := p.begin(fresh, "ada")
+			done := async(func() error { return p.finish(fresh, l, code) })
+			<-gate.Arrived()
+			time.Sleep(2 * time.Second)
+			p.session(b)
+			gate.Release()
+			w.must(<-done)
+			w.calls(zoomtest.CallMe, 1)
+		})
+	})
+}
+
+// A sign-in that the store does not take is the later one for those who live by it here, though
+// another server's clock calls the earlier one later.
+func TestUnsavedSignInAfterAnotherClock(t *testing.T) {
+	for name, test := range map[string]struct {
+		before func(w *world, p, q *process, b *browser)
+		asks   int // calls to Zoom until the store fails
+		fail   string
+	}{
+		"known here": {func(_ *world, p, _ *process, b *browser) { p.session(b) }, 1, "load"},
+		"asked for":  {func(*world, *process, *process, *browser) {}, 2, "load"},
+		"dead": {func(w *world, _, q *process, b *browser) {
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			if _, err := q.ZAK(ctx, q.session(b), zoompkce.ZAKPolicy{}); err == nil {
+				w.Fatal("the grant lives")
+			}
+		}, 1, "swap"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(), w.process()
+				b := q.signIn("ada")
+				q.ahead(time.Minute)
+				time.Sleep(11 * time.Second)
+				test.before(w, p, q, b)
+				time.Sleep(time.Second)
+				fresh := newBrowser()
+				l, code := p.begin(fresh, "ada")
+				var gates []*zoomtest.Gate
+				for range test.asks {
+					gates = append(gates, w.zoom.Hold(zoomtest.CallMe, zoomtest.After))
+				}
+				done := async(func() error { return p.finish(fresh, l, code) })
+				for i, gate := range gates {
+					<-gate.Arrived()
+					if i == test.asks-1 {
+						w.store.fail(test.fail, -1)
+					}
+					gate.Release()
+				}
+				if err := <-done; !errors.As(err, new(*zoompkce.StoreError)) {
+					w.Fatalf("%v", err)
+				}
+				p.works(b)
+				w.store.heal()
+				time.Sleep(time.Minute)
+				if p.works(b) != q.works(b) {
+					w.Error("two grants")
+				}
+			})
+		})
+	}
+}
+
+// Somebody may sign in elsewhere each time that Zoom is asked: it is asked about a hundred times, and no more.
+func TestSignInsElsewhereAllTheTime(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		q.signIn("ada")
+		fresh := newBrowser()
+		l, code := p.begin(fresh, "ada")
+		inner, elsewhere, asked := w.transport, false, 0
+		w.through(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/v2/users/me" && !elsewhere {
+				if asked++; asked > 1 {
+					elsewhere = true
+					q.signIn("ada")
+					elsewhere = false
+				}
+			}
+			return inner.RoundTrip(r)
+		})
+		if err := p.finish(fresh, l, code); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("%v", err)
+		}
+		w.through(inner.RoundTrip)
+		if asked < 90 || asked > 110 {
+			w.Errorf("asked %d times", asked)
+		}
 	})
 }
 

@@ -114,7 +114,7 @@ func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string)
 	}
 	r := &record{UserID: userID}
 	r.end(time.Now())
-	r.Seq = u.nextSeq(nil)
+	r.Seq = u.nextSeq()
 	sealed, err := k.sealUser(key, r)
 	if err != nil {
 		return m.storeError(op, err)

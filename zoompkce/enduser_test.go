@@ -66,6 +66,7 @@ func TestEndUserStopsALoginOfThisProcess(t *testing.T) {
 				l, code := p.begin(b, "ada")
 				time.Sleep(time.Second)
 				w.end(p, event)
+				time.Sleep(time.Minute)
 				if err := p.finish(b, mustFind(p, b, l), code); !errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
 					w.Errorf("the sign-in: %v", err)
 				}
@@ -73,6 +74,20 @@ func TestEndUserStopsALoginOfThisProcess(t *testing.T) {
 			})
 		})
 	}
+	// A browser that was left behind signs out meanwhile, and that is no later end.
+	t.Run("and a sign-out of what has ended", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			left, b := p.signIn("ada"), newBrowser()
+			l, code := p.begin(b, "ada")
+			time.Sleep(time.Second)
+			w.end(p, time.Time{})
+			w.must(p.SignOut(ctx, left.header()))
+			if err := p.finish(b, mustFind(p, b, l), code); !errors.Is(err, zoompkce.ErrSignedOutMeanwhile) {
+				w.Errorf("the sign-in: %v", err)
+			}
+		})
+	})
 }
 
 // Who has asked for an end need not wait for it.

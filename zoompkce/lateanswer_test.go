@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"runtime"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -168,145 +166,6 @@ func TestSlowStoreLosesAndRevivesNothing(t *testing.T) {
 	}
 }
 
-// snapshotOf returns a function that puts the store's record back to what it is now.
-func (w *world) snapshotOf(key string) (restore func()) {
-	w.Helper()
-	old, _, err := w.store.Store.Load(ctx, key)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return func() {
-		w.Helper()
-		_, version, err := w.store.Store.Load(ctx, key)
-		if err != nil {
-			w.Fatal(err)
-		}
-		if _, err := w.store.Store.Swap(ctx, key, version, old, time.Now().Add(24*time.Hour)); err != nil {
-			w.Fatal(err)
-		}
-	}
-}
-
-// A failover or a backup brings an earlier state back; this process knows better.
-func TestStoreGoesBack(t *testing.T) {
-	t.Run("before a refresh", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process()
-			b := p.signIn("ada")
-			restore := w.snapshotOf(w.store.only(t))
-			time.Sleep(56 * time.Minute)
-			p.works(b) // refreshes ahead
-			synctest.Wait()
-			token := p.works(b)
-			restore()
-			time.Sleep(30 * time.Second)
-			if p.works(b) != token {
-				w.Error("the newer token is forgotten")
-			}
-			if got := p.outcomes(zoompkce.EventRefresh); !slices.Equal(got, []string{"ok", "unsaved"}) {
-				w.Errorf("told of %q", got)
-			}
-			time.Sleep(time.Minute)
-			if q := w.process(); q.works(b) != token {
-				w.Error("the newer token is not saved again")
-			}
-			w.calls(zoomtest.CallRefresh, 1)
-		})
-	})
-	t.Run("before a sign-in", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process()
-			a := p.signIn("ada")
-			restore := w.snapshotOf(w.store.only(t))
-			time.Sleep(time.Second)
-			b := p.signIn("ada")
-			token := p.works(b)
-			restore()
-			time.Sleep(time.Minute)
-			if p.works(b) != token {
-				w.Error("the newer session is forgotten")
-			}
-			if p.works(a) != token {
-				w.Error("the newer token is forgotten")
-			}
-			time.Sleep(time.Second)
-			q := w.process()
-			if q.works(a) != token || q.works(b) != token {
-				w.Error("the newer token is not saved again")
-			}
-		})
-	})
-	t.Run("before a sign-out", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process()
-			a, b := p.signIn("ada"), p.signIn("ada")
-			p.works(a)
-			restore := w.snapshotOf(w.store.only(t))
-			w.must(p.SignOut(ctx, b.header()))
-			restore()
-			time.Sleep(time.Minute)
-			p.signedOut(b)
-			p.works(a)
-			zoompkce.Forget(p.state)
-			p.signedOut(b)
-			w.must(p.finishAnother("ada")) // which writes the record
-			w.process().signedOut(b)
-		})
-	})
-	t.Run("before the user was ended", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process()
-			a := p.signIn("ada")
-			restore := w.snapshotOf(w.store.only(t))
-			if _, err := p.EndUser(ctx, "ada", time.Time{}); err != nil {
-				w.Fatal(err)
-			}
-			restore()
-			time.Sleep(time.Minute)
-			p.signedOut(a)
-		})
-	})
-	t.Run("before a message ended the user", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process(withPrograms)
-			a := p.signIn("ada")
-			tokens, code := p.program(a), p.allow(a)
-			restore := w.snapshotOf(w.store.only(t))
-			time.Sleep(time.Second)
-			event := time.Now()
-			time.Sleep(time.Second)
-			w.end(p, event)
-			restore()
-			time.Sleep(11 * time.Second)
-			p.signedOut(a)
-			if reason := p.out(tokens); reason != "ended" {
-				w.Errorf("the program's token is %s", reason)
-			}
-			_, err := p.RedeemCode(ctx, redemption(code))
-			p.invalid(err, "expired")
-		})
-	})
-	t.Run("before a frame's session took the place of another", func(t *testing.T) {
-		bubble(t, func(w *world) {
-			p := w.process()
-			window, former := p.signIn("ada"), p.signIn("ada")
-			restore := w.snapshotOf(w.store.only(t))
-			frame := copyOf(former)
-			p.mustRedeem(frame, p.ticket(window))
-			restore()
-			time.Sleep(time.Minute)
-			p.signedOut(former)
-			p.works(window)
-		})
-	})
-}
-
-func (p *process) finishAnother(user string) error {
-	b := newBrowser()
-	l, code := p.begin(b, user)
-	return p.finish(b, l, code)
-}
-
 // A Caddy of the version before writes records without the number. What it
 // writes counts all the same.
 func TestOlderVersionInTheFleet(t *testing.T) {
@@ -356,6 +215,33 @@ func TestOlderVersionInTheFleet(t *testing.T) {
 			p.works(a)
 		})
 	})
+	// Nor does it bring back what the older version has ended.
+	for name, counted := range map[string]bool{"": false, ", and had not written before": true} {
+		t.Run("a late answer of what it has ended"+name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(), w.process()
+				a, b := q.signIn("ada"), q.signIn("ada")
+				if !counted {
+					w.must(zoompkce.WriteAsOlderVersion(ctx, q.Manager, "ada", nil))
+				}
+				p.works(a)
+				time.Sleep(6 * time.Second)
+				gate := w.store.hold("load", true)
+				p.works(a) // reads ahead
+				<-gate.arrived
+				w.must(zoompkce.WriteAsOlderVersion(ctx, q.Manager, "ada", func(r *zoompkce.OldRecord) { r.Sessions = r.Sessions[:1] }))
+				time.Sleep(3900 * time.Millisecond)
+				if _, err := p.UserStatus(ctx, "ada"); err != nil { // reads the record
+					w.Error(err)
+				}
+				p.signedOut(b)
+				close(gate.release)
+				synctest.Wait()
+				p.signedOut(b)
+				p.works(a)
+			})
+		})
+	}
 }
 
 // Memory's word that a session is over is not enough to clear its cookie.
@@ -422,68 +308,4 @@ func TestRevivedElsewhere(t *testing.T) {
 			})
 		})
 	}
-}
-
-// The store goes back between two readings, and the answer to the later one comes when that to the
-// earlier is known: it may be of any age, and gives nobody the older grant.
-func TestReadingOvertakenByTheOneBefore(t *testing.T) {
-	bubble(t, func(w *world) {
-		p := w.process()
-		p.signIn("ada")
-		goBack := w.snapshotOf(w.store.only(t))
-		time.Sleep(time.Second)
-		b := p.signIn("ada")
-		s := p.session(b)
-		toExpiry()
-
-		before := w.store.hold("load", true)
-		asked := make(chan struct{})
-		go func() {
-			defer close(asked)
-			_, _ = p.Session(ctx, b.header())
-		}()
-		<-before.arrived
-		goBack()
-		after := w.store.hold("load", true)
-		refreshed := make(chan struct{})
-		go func() {
-			defer close(refreshed)
-			token, err := p.AccessToken(ctx, s)
-			if _, _, ok := w.zoom.ValidateAccessToken(token); !ok {
-				w.Errorf("a token that Zoom does not take, %v", err)
-			}
-		}()
-		<-after.arrived
-		close(before.release)
-		<-asked
-		close(after.release)
-		<-refreshed
-		p.works(b)
-	})
-}
-
-// A record that began anew when the tombstone had expired has low numbers: they do not tell that the
-// store went back, and another clock does not either.
-func TestRecordThatBeganAnew(t *testing.T) {
-	bubble(t, func(w *world) {
-		p, q, r := w.process(), w.process(), w.process()
-		var b *browser
-		for range 10 {
-			b = p.signIn("ada")
-		}
-		s := p.session(b)
-		if _, err := p.EndUser(ctx, "ada", time.Time{}); err != nil {
-			w.Fatal(err)
-		}
-		time.Sleep(11 * time.Minute)
-		p.works(q.signIn("ada"))
-		b = r.signIn("ada")
-		r.ahead(-time.Minute)
-		time.Sleep(time.Minute)
-		p.works(b)
-		if got := p.outcomes(zoompkce.EventRefresh); slices.Contains(got, "unsaved") {
-			w.Errorf("outcomes %q", got)
-		}
-		runtime.KeepAlive(s) // so that the process remembers the user
-	})
 }

@@ -10,6 +10,11 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 )
 
+// untilMidnight sleeps until five minutes before it.
+func untilMidnight() {
+	time.Sleep(time.Until(time.Now().Add(5 * time.Minute).Truncate(24 * time.Hour).Add(24*time.Hour - 5*time.Minute)))
+}
+
 // The rules of rotation, in the order in which tokens come.
 func TestGenerations(t *testing.T) {
 	type tokens = *zoompkce.ProgramTokens
@@ -49,6 +54,35 @@ func TestGenerations(t *testing.T) {
 			}
 			return again, nil
 		}, false},
+		"twice, much later, and again right after that answer was used": {func(p *process, t tokens) (tokens, error) {
+			p.refreshed(t)
+			time.Sleep(2 * time.Hour)
+			again := p.refreshed(t)
+			p.in(again)
+			synctest.Wait()
+			_, err := p.refreshProgram(t)
+			return again, err
+		}, true},
+		"twice, and the answer was lost, though the former access token was used on another day": {func(p *process, t tokens) (tokens, error) {
+			untilMidnight()
+			t = p.refreshed(t)
+			p.refreshed(t)
+			time.Sleep(10 * time.Minute)
+			p.in(t)
+			synctest.Wait()
+			return p.refreshed(t), nil
+		}, false},
+		"twice, and the answer was used, though the former access token was used on another day": {func(p *process, t tokens) (tokens, error) {
+			untilMidnight()
+			t = p.refreshed(t)
+			fresh := p.refreshed(t)
+			p.in(fresh)
+			time.Sleep(10 * time.Minute)
+			p.in(t)
+			synctest.Wait()
+			_, err := p.refreshProgram(t)
+			return fresh, err
+		}, true},
 		"twice after a minute, and the answer was used": {func(p *process, t tokens) (tokens, error) {
 			fresh := p.refreshed(t)
 			p.in(fresh)

@@ -169,11 +169,11 @@ func (m *Manager) noteUse(t *openedToken, p *program, now time.Time) {
 	})
 }
 
-// meet brings the program to the generation of an authentic token.
+// meet brings the program to the generation of an authentic token. Whether that one is
+// used is for the caller to say.
 func (p *program) meet(t programToken) {
 	if t.generation > p.Generation {
-		p.Generation, p.Used = t.generation, false
-		p.Refreshed = max(p.Refreshed, t.issued)
+		p.Generation, p.Refreshed = t.generation, max(p.Refreshed, t.issued)
 	}
 }
 

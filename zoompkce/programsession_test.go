@@ -117,13 +117,57 @@ func TestTokensInOtherProcesses(t *testing.T) {
 			q.works(b) // reads the record
 			p.in(first)
 			synctest.Wait() // it is noted
+			swaps := w.store.counted("swap")
 			q.in(first)
-			synctest.Wait() // there is nothing to be noted
+			synctest.Wait()
+			if n := w.store.counted("swap") - swaps; n > 0 {
+				w.Errorf("written %d times with nothing to be noted", n)
+			}
 			second := q.refreshed(first)
 			q.in(second)
 			synctest.Wait()
 			time.Sleep(time.Minute)
 			_, err := q.refreshProgram(first)
+			q.invalid(err, "replayed")
+		})
+	})
+	t.Run("one that ends while its use is noted", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			tokens := p.program(b)
+			q.works(b)
+			held := w.store.hold("load", false)
+			q.in(tokens)
+			<-held.arrived
+			w.must(p.RevokeProgram(ctx, issuer, tokens.RefreshToken, appClient.Hash))
+			synctest.Wait()
+			swaps := w.store.counted("swap")
+			close(held.release)
+			synctest.Wait()
+			if n := w.store.counted("swap") - swaps; n > 0 {
+				w.Errorf("written %d times with nothing to be noted", n)
+			}
+		})
+	})
+	t.Run("one that the store has forgotten", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(withPrograms), w.process(withPrograms)
+			b := p.signIn("ada")
+			first := p.program(b)
+			goBack := w.snapshotOf(w.store.only(t))
+			time.Sleep(time.Minute)
+			second := p.refreshed(first)
+			refreshed := time.Now()
+			goBack()
+			q.in(second)
+			synctest.Wait()
+			list, err := q.Programs(ctx, q.session(b))
+			if err != nil || len(list) != 1 || !list[0].Refreshed.Equal(refreshed) {
+				w.Errorf("%+v, %v", list, err)
+			}
+			time.Sleep(time.Minute)
+			_, err = q.refreshProgram(first)
 			q.invalid(err, "replayed")
 		})
 	})

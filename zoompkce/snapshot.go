@@ -104,16 +104,12 @@ func (u *user) lost(old, s *snapshot) *grant {
 	return known
 }
 
-// nextSeq is the number of the record that follows r.
-func (u *user) nextSeq(r *record) uint64 {
-	next := uint64(1)
-	if r != nil {
-		next += r.Seq
-	}
+// nextSeq is the number of the record that follows what is known.
+func (u *user) nextSeq() uint64 {
 	if known := u.current.Load(); known != nil {
-		next = max(next, known.seq+1)
+		return known.seq + 1
 	}
-	return next
+	return 1
 }
 
 func (s *snapshot) hasSession(id sessionID) bool {
