@@ -91,7 +91,7 @@ func (m *Manager) RefreshProgram(ctx context.Context, s *Session, asked Resource
 const opTurn = "refreshing a program"
 
 func (m *Manager) turnProgram(ctx context.Context, t *openedToken) (got turn, err error) {
-	outcome, good := "ok", false
+	began, outcome := time.Now(), "ok"
 	snap, err := m.change(ctx, storeTimeout, t.user, opTurn, func(r *record) error {
 		now := time.Now()
 		r.prune(now, m.life)
@@ -101,12 +101,11 @@ func (m *Manager) turnProgram(ctx context.Context, t *openedToken) (got turn, er
 		}
 		before := *p
 		if !p.turn(t.programToken, now) {
-			if good { // its client did not wait, has come again elsewhere, and gone on from there
-				return m.storeError(opTurn, ErrConflict)
+			if time.Since(began) >= storePatience { // its client was told to come again, and may have gone on elsewhere
+				return m.storeError(opTurn, context.DeadlineExceeded)
 			}
 			return errGrantReplayed
 		}
-		good = true
 		got = turn{p.Generation, p.Refreshed}
 		if *p == before {
 			outcome = "repeated"
