@@ -65,6 +65,10 @@ func (m *Manager) RefreshProgram(ctx context.Context, s *Session, asked Resource
 	if asked.Origin != "" && hash8(asked.Origin) != t.origin {
 		return nil, ErrWrongResource
 	}
+	// What will be sealed has to be opened by others, too.
+	if _, err := m.storedKeys(ctx); err != nil {
+		return nil, err
+	}
 	key := "program" + string(t.user.key[:]) + string(t.id[:]) + strconv.Itoa(int(t.generation))
 	got, err := share(ctx, m, key, storePatience, func(ctx context.Context) (turn, error) {
 		return m.turnProgram(ctx, t)

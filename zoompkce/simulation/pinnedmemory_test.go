@@ -134,5 +134,23 @@ func TestPinnedMemory(t *testing.T) {
 			{69, 3723741, request, [3]uint32{1176114359, 333588776, 2721663067}, false},
 			{95, 29053828260, request, [3]uint32{3913189254, 626631702, 4156483387}, true},
 		}},
+		"a program's new token is under a secret that was lost long ago": {seed: 20223074, climate: climate{generated: true, skewed: false, life: 20000000000, sync: 2000000000, users: 2, programs: true, store: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}, zoom: trouble{tail: 0, longest: 0, fails: 0, drops: 0, conflict: 0}}, steps: []step{
+			{1, 691040485, signIn, [3]uint32{4238433240, 2353159482, 2901545116}, true},
+			{2, 37861147, signIn, [3]uint32{1932398383, 4108279, 3374846054}, true},
+			{4, 63257836, secretVanishes, [3]uint32{333850338, 3485319527, 1044077797}, true},
+			{7, 39332573, finish, [3]uint32{184428914, 1784219529, 2627545791}, true},
+			{23, 944145706, finish, [3]uint32{2681363022, 3675305692, 2142818624}, true},
+			{25, 1808465, storeReadOnly, [3]uint32{745786615, 2563065637, 4206794726}, true},
+			{37, 4992835, storeGoesBack, [3]uint32{2418336106, 1862711172, 2161988831}, true},
+			{39, 25558552235, redeem, [3]uint32{1593125196, 3641651929, 2893054784}, true},
+			{52, 20652993867, turn, [3]uint32{4278181330, 346729524, 639003724}, true},
+			{63, 2040527, finish, [3]uint32{3803009011, 372055678, 1173648138}, true},
+			{64, 97560480, request, [3]uint32{1754664216, 2942505874, 610580781}, true},
+			{70, 3312314, allow, [3]uint32{306505078, 350852650, 1294595193}, true},
+			{71, 87096320, signOut, [3]uint32{1324099517, 409291626, 1189696947}, true},
+			{72, 700269, redeem, [3]uint32{2064149669, 1493438933, 1522080380}, true},
+			{74, 655110445, turn, [3]uint32{2340024426, 2133998141, 4080982570}, true},
+			{89, 91963901, turn, [3]uint32{1495084537, 431896712, 87854781}, true},
+		}},
 	})
 }
