@@ -135,7 +135,7 @@ func (m *Manager) believeInvalidGrant(
 	for began, pause := time.Now(), minLeasePoll; time.Since(began) < m.timeout; pause = min(2*pause, maxLeasePoll) {
 		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {
 			u.unsaved.drop(base)
-			return alive(g)
+			return alive(newer(u.unsaved.Load(), g))
 		}
 		// A manager that is drained leaves the decision to its successor.
 		if err := sleep(m.background, pause); err != nil {
@@ -155,7 +155,7 @@ func (m *Manager) believeInvalidGrant(
 	}
 	u.unsaved.drop(base)
 	if err != nil {
-		return alive(snap.record.grantOrNil())
+		return alive(newer(u.unsaved.Load(), snap.record.grantOrNil()))
 	}
 	return nil, refused
 }

@@ -62,6 +62,10 @@ func (m *Manager) RefreshProgram(ctx context.Context, s *Session, asked Resource
 	if asked.Origin != "" && hash8(asked.Origin) != t.origin {
 		return nil, ErrWrongResource
 	}
+	// What will be sealed has to be opened by others, too.
+	if _, err := m.storedKeys(ctx); err != nil {
+		return nil, err
+	}
 	key := "program" + string(t.user.key[:]) + string(t.id[:]) + strconv.Itoa(int(t.generation))
 	got, err := share(ctx, m, key, storePatience, func(ctx context.Context) (turn, error) {
 		return m.turnProgram(ctx, t)
@@ -88,7 +92,7 @@ func (m *Manager) RefreshProgram(ctx context.Context, s *Session, asked Resource
 const opTurn = "refreshing a program"
 
 func (m *Manager) turnProgram(ctx context.Context, t *openedToken) (got turn, err error) {
-	outcome, good := "ok", false
+	began, outcome := time.Now(), "ok"
 	snap, err := m.change(ctx, storeTimeout, t.user, opTurn, func(r *record) error {
 		now := time.Now()
 		r.prune(now, m.life)
@@ -98,12 +102,11 @@ func (m *Manager) turnProgram(ctx context.Context, t *openedToken) (got turn, er
 		}
 		before := *p
 		if !p.turn(t.programToken, now) {
-			if good { // its client did not wait, has come again elsewhere, and gone on from there
-				return m.storeError(opTurn, ErrConflict)
+			if time.Since(began) >= storePatience { // its client was told to come again, and may have gone on elsewhere
+				return m.storeError(opTurn, context.DeadlineExceeded)
 			}
 			return errGrantReplayed
 		}
-		good = true
 		got = turn{p.Generation, p.Refreshed}
 		if *p == before {
 			outcome = "repeated"

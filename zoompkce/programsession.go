@@ -107,7 +107,7 @@ func (t *openedToken) mayBeNewerThan(snap *snapshot, now time.Time) bool {
 	}
 	// A refresh reads the record anyway, and decides on its generation then.
 	return (p == nil || t.generation > p.Generation && t.kind == kindAccess) &&
-		snap.readAt.Before(t.issuedAt().Add(clockSkew))
+		snap.readAt.Before(t.issuedAt().Add(clockSkew+time.Second)) // it is told in whole seconds
 }
 
 func (s *snapshot) program(id sessionID) *program {

@@ -33,6 +33,7 @@ var faults = []fault{
 	{"the secret is dead", "secret.go", "if err != nil || k.generated == nil {", "if true {", "Simulation"},
 	{"memory says that the grant is dead", "programsession.go", "return now.Sub(snap.readAt) > noMemory", "return false", "PinnedMemory"},
 	{"a reading that was overtaken counts", "read.go", "return u.current.Load(), nil\n}\n", "return snap, nil\n}\n", "PinnedMemory"},
+	{"of sign-ins that failed one grant is kept", "user.go", "const maxUnsaved = 4", "const maxUnsaved = 1", "PinnedMemory"},
 	{"a program's token is under the lost secret", "programcode.go", "	if err == nil {\n		k, err = m.loadKeys", "	if false {\n		k, err = m.loadKeys", "PinnedMemory"},
 	{
 		"a program's token is under the newer secret", "secret.go", "if value, err = open(k); !errors.Is(err, unopened) {",

@@ -100,7 +100,7 @@ func (i *incarnation) hindered(u *user, v *view, is issue) (last time.Time) {
 	k := i.known[u]
 	// What hung until all was well has to time out.
 	reasons := []time.Time{k.refused, k.failed, i.store.readOnly, i.store.down, i.wellSince, u.unlocked}
-	if is.refused {
+	if is.refused || !time.Now().Before(is.expires) {
 		// They have to be refreshed first, and another's lease stands until it is over by this one's clock.
 		if u.freed.owner != i.owner {
 			reasons = append(reasons, u.freed.at)

@@ -17,6 +17,7 @@ type user struct {
 
 	sessions []*session
 	tookOut  map[string]*incarnation // who took a session out of the record, by its id
+	emptied  *incarnation            // who last made the record a tombstone
 
 	doomed   time.Time // when the world last did what may end sessions
 	why      string
@@ -97,7 +98,7 @@ func (u *user) endSessions(by *incarnation, before time.Time) {
 	for _, s := range u.sessions {
 		switch {
 		case !s.opened.Before(before):
-		case s.id != "" && u.tookOut[s.id] != by: // it was out of the record already
+		case s.id != "" && u.tookOut[s.id] != by, s.id == "" && u.emptied != by: // it was out of the record already
 			s.end(nil)
 		case s.dropped, !s.coded.IsZero() && (u.plan.skewed || time.Since(s.coded) >= codeGood): // by another clock a code may be over at once
 			s.end(nil)

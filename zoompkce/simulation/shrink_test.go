@@ -28,7 +28,10 @@ func shrink(t *testing.T, p *plan, was *breach, tries int) *plan {
 		return true
 	}
 	for _, without := range []func(*plan){
-		func(q *plan) { q.skewed = false },
+		func(q *plan) {
+			q.skewed = false
+			q.steps = slices.DeleteFunc(q.steps, func(s step) bool { return s.does == skew })
+		},
 		func(q *plan) { q.store = trouble{} },
 		func(q *plan) { q.zoom = trouble{} },
 		func(q *plan) { q.store.tail = 0 },

@@ -198,6 +198,9 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 		u.drop(was, is)
 	}
 	if !is.Ended.IsZero() {
+		if was == nil || was.Ended.IsZero() {
+			u.emptied = by
+		}
 		u.ended = time.Now()
 		u.grant.end("the user was ended")
 		if by.killed.Load() {
