@@ -50,6 +50,20 @@ func TestTokenIsRefreshedAheadOfItsExpiry(t *testing.T) {
 	})
 }
 
+// What a sign-in elsewhere has replaced is not presented to Zoom, though nobody here knows of it.
+func TestReplacedTokenIsNotRefreshed(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(syncEvery(24*time.Hour)), w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		other := q.signIn("ada")
+		if p.works(b) != q.works(other) {
+			w.Error("two grants")
+		}
+		w.calls(zoomtest.CallRefresh, 0)
+	})
+}
+
 func TestThousandRequestsWithAnExpiredToken(t *testing.T) {
 	for processes := range 3 {
 		t.Run(fmt.Sprint(processes+1, " processes"), func(t *testing.T) {

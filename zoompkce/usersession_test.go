@@ -2,6 +2,7 @@ package zoompkce_test
 
 import (
 	"errors"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -161,6 +162,21 @@ func TestUserSessionInStoreTrouble(t *testing.T) {
 		q.has("ada")
 		q.hasNot("bob")
 		synctest.Wait()
+	})
+}
+
+// Who has just come back is waited for through a failover of the store.
+func TestUserSessionOfWhoHasComeBack(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		b := p.signIn("ada")
+		s := p.session(b)
+		w.must(p.SignOut(ctx, b.header()))
+		p.hasNot("ada")
+		q.signIn("ada")
+		w.away(1500 * time.Millisecond)
+		w.took(2*time.Second, func() { p.has("ada") })
+		runtime.KeepAlive(s)
 	})
 }
 
