@@ -107,6 +107,26 @@ func TestSurvey(t *testing.T) {
 			}
 		})
 	})
+	t.Run("in one shard of very many", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(first)
+			for i := range 20 {
+				for _, shard := range []string{"00", "ff"} {
+					key := fmt.Sprintf("zoom_pkce/%s/%s/%s%062x", zoomapi.AppID(w.zoom.URL, w.app.ClientID), shard, shard, i)
+					_, err := w.store.Swap(ctx, key, "", []byte{1, 2, 3}, time.Time{})
+					w.must(err)
+				}
+			}
+			if s, err := p.Survey(ctx, 7); err != nil || s.Looked != 7 || s.Unopened != 7 || s.All {
+				t.Errorf("%+v, %v", s, err)
+			}
+			w.store.pass("load", 1+3) // the secret and three records
+			w.store.add(storeRule{op: "load", times: 1, err: zoompkce.ErrStoreClosed})
+			if s, err := p.Survey(ctx, 7); !errors.As(err, new(*zoompkce.StoreError)) || s.Looked != 3 || s.All {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	})
 	t.Run("trouble", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			w.process(first).signIn("ada")
