@@ -189,6 +189,45 @@ func TestSeveralSignInsFailAfterTheExchange(t *testing.T) {
 	})
 }
 
+// Zoom's answers to two sign-ins of a user may cross: which of them has ended the other's grant
+// only Zoom can tell, so where neither could be saved both are kept until it has.
+func TestTwoSignInsFailWhoseAnswersCross(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		p.works(b)
+		one, two := newBrowser(), newBrowser()
+		earlier, code := p.begin(one, "ada")
+		later, laterCode := p.begin(two, "ada")
+		answer := w.zoom.Hold(zoomtest.CallCode, zoomtest.After)
+		done := async(func() error { return p.finish(one, earlier, code) })
+		<-answer.Arrived()
+		w.store.fail("swap", -1)
+		if err := p.finish(two, later, laterCode); err == nil {
+			w.Fatal("signed in")
+		}
+		w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Status(503, ""))
+		time.Sleep(time.Second)
+		answer.Release()
+		if err := <-done; err == nil {
+			w.Fatal("signed in")
+		}
+		w.zoom.Restore(zoomtest.CallMe)
+		w.store.heal()
+		time.Sleep(20 * time.Second)
+		p.works(b)
+		w.process().works(b)
+		if n := w.live(); n != 1 {
+			w.Errorf("%d tokens live", n)
+		}
+		if n := p.state.UnsavedUsers(); n != 0 {
+			w.Errorf("%d users have unsaved tokens", n)
+		}
+		toExpiry()
+		p.works(b)
+	})
+}
+
 // A single failure of users/me fails nothing.
 func TestUsersMeIsAskedTwice(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -3,6 +3,7 @@ package zoompkce
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -103,7 +104,8 @@ func (s *Memory) leases(r *record) bool {
 // spent the lease stays: saving the one that follows gives it back. It stays, too, for another
 // refresh here: of two sign-ins' grants one may be refused while the other is at Zoom.
 func (m *Manager) giveBack(u *user, r *record) (given bool) {
-	given = m.memory.leases(r) && u.spending.Load() == 0 && !u.unsaved.Load().succeeds(r.Grant)
+	given = m.memory.leases(r) && u.spending.Load() == 0 &&
+		!slices.ContainsFunc(u.unsaved.all(), func(g *grant) bool { return g.succeeds(r.Grant) })
 	if given {
 		r.Lease = nil
 	}
@@ -132,7 +134,7 @@ func (m *Manager) believeInvalidGrant(
 	replaced := func(g *grant) bool { return g == nil || !g.same(base) && !base.succeeds(g) }
 	for began, pause := time.Now(), minLeasePoll; time.Since(began) < m.timeout; pause = min(2*pause, maxLeasePoll) {
 		if g, err := m.storedGrant(ctx, u); err == nil && replaced(g) {
-			u.dropUnsaved(base)
+			u.unsaved.drop(base)
 			return alive(g)
 		}
 		// A manager that is drained leaves the decision to its successor.
@@ -151,7 +153,7 @@ func (m *Manager) believeInvalidGrant(
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err
 	}
-	u.dropUnsaved(base)
+	u.unsaved.drop(base)
 	if err != nil {
 		return alive(snap.record.grantOrNil())
 	}

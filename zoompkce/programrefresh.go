@@ -88,7 +88,7 @@ func (m *Manager) RefreshProgram(ctx context.Context, s *Session, asked Resource
 const opTurn = "refreshing a program"
 
 func (m *Manager) turnProgram(ctx context.Context, t *openedToken) (got turn, err error) {
-	outcome := "ok"
+	outcome, good := "ok", false
 	snap, err := m.change(ctx, storeTimeout, t.user, opTurn, func(r *record) error {
 		now := time.Now()
 		r.prune(now, m.life)
@@ -98,8 +98,12 @@ func (m *Manager) turnProgram(ctx context.Context, t *openedToken) (got turn, er
 		}
 		before := *p
 		if !p.turn(t.programToken, now) {
+			if good { // its client did not wait, has come again elsewhere, and gone on from there
+				return m.storeError(opTurn, ErrConflict)
+			}
 			return errGrantReplayed
 		}
+		good = true
 		got = turn{p.Generation, p.Refreshed}
 		if *p == before {
 			outcome = "repeated"

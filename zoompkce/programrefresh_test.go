@@ -204,6 +204,30 @@ func TestParallelRefreshes(t *testing.T) {
 	}
 }
 
+// A refresh whose client has gone makes no thief of it when the store answers late.
+func TestLateRefreshOfAProgram(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(withPrograms), w.process(withPrograms)
+		tokens := p.program(p.signIn("ada"))
+		p.in(tokens)
+		synctest.Wait()
+		swap := w.store.hold("swap", false)
+		done := async(func() error {
+			_, err := p.refreshProgram(tokens)
+			return err
+		})
+		<-swap.arrived
+		last := q.refreshed(q.refreshed(tokens))
+		close(swap.release)
+		if err := <-done; !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("the late refresh: %v", err)
+		}
+		q.in(last)
+		_, err := p.refreshProgram(tokens)
+		p.invalid(err, "replayed")
+	})
+}
+
 // A store that has lost a write makes no thief of the program.
 func TestStoreThatWentBack(t *testing.T) {
 	for name, proof := range map[string]func(p *process, fresh *zoompkce.ProgramTokens){

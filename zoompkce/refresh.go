@@ -131,7 +131,7 @@ func (m *Manager) spend(ctx context.Context, u *user, base *grant) (*grant, erro
 		return nil, err
 	}
 	fresh := base.refreshed(token, time.Now())
-	u.keepUnsaved(fresh)
+	u.unsaved.keep(fresh)
 	return fresh, nil
 }
 

@@ -107,9 +107,8 @@ func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant, err erro
 			fresh.Profile, fresh.ProfileAt = known.Profile, known.ProfileAt
 		}
 	}
-	if u.keepUnsaved(fresh) {
-		m.keepSaving(u)
-	}
+	u.unsaved.keep(fresh)
+	m.keepSaving(u)
 }
 
 // opened is the outcome of a sign-in whose session is in the record.

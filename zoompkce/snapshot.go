@@ -66,7 +66,7 @@ func (m *Manager) adopt(u *user, s *snapshot) {
 			u.forgetKeys()
 		}
 		if lost != nil {
-			u.keepUnsaved(lost)
+			u.unsaved.keep(lost)
 			m.observe(Event{Kind: EventRefresh, UserID: lost.Profile.ID, Outcome: "unsaved", Err: errWentBack})
 			m.keepSaving(u)
 		}

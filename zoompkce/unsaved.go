@@ -54,35 +54,20 @@ func (m *Manager) saveInBackground(u *user) {
 	}
 }
 
-// trySaving may fail: what is not saved then is unsaved still.
+// trySaving may fail: what is not saved then is unsaved still. Where one sign-in's grant is
+// settled the next one's is tried.
 func (m *Manager) trySaving(u *user) {
-	fresh := u.unsaved.Load()
-	if fresh == nil {
-		return
-	}
-	if _, err := m.saveGrant(context.Background(), u, fresh); errors.Is(err, errRefused) {
-		m.reviveUnsaved(u, fresh)
-	}
-}
-
-// keepUnsaved makes g the grant that is to be saved. It reports false where that of
-// a later sign-in is already.
-func (u *user) keepUnsaved(g *grant) bool {
-	for {
-		old := u.unsaved.Load()
-		if old != nil && old.follows(g) {
-			return false
+	for range maxUnsaved {
+		fresh := u.unsaved.Load()
+		if fresh == nil {
+			return
 		}
-		if u.unsaved.CompareAndSwap(old, g) {
-			return true
+		if _, err := m.saveGrant(context.Background(), u, fresh); errors.Is(err, errRefused) {
+			m.reviveUnsaved(u, fresh)
 		}
-	}
-}
-
-// dropUnsaved ends the saving of a grant, unless another has taken its place.
-func (u *user) dropUnsaved(g *grant) {
-	if kept := u.unsaved.Load(); g.same(kept) {
-		u.unsaved.CompareAndSwap(kept, nil)
+		if fresh.same(u.unsaved.Load()) {
+			return
+		}
 	}
 }
 
@@ -154,7 +139,7 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 	case !errors.Is(err, errUnchanged):
 		return nil, err
 	}
-	u.dropUnsaved(fresh)
+	u.unsaved.drop(fresh)
 	m.observe(Event{Kind: EventRefresh, UserID: fresh.Profile.ID, Outcome: outcome})
 	return snap.record.grantOrNil(), nil
 }
@@ -198,7 +183,7 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 		asked = stored.SignIn
 		later := fresh.clone()
 		later.putAfter(stored)
-		u.unsaved.CompareAndSwap(fresh, later)
+		u.unsaved.replace(fresh, later)
 		fresh = later
 	}
 	return nil, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))

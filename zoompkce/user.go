@@ -2,6 +2,7 @@ package zoompkce
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,8 +36,7 @@ type user struct {
 	noteFailure    atomic.Pointer[failure]   // a program's use could not be kept
 	paced          atomic.Int64              // when the record was read for unknown tokens, in Unix nanoseconds
 
-	// unsaved is a grant Zoom has given and the store has not taken yet.
-	unsaved atomic.Pointer[grant]
+	unsaved unsavedGrants
 
 	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
 	obf   atomic.Pointer[obfSlot]
@@ -99,6 +99,71 @@ func (u *user) id() string {
 		return s.record.UserID
 	}
 	return ""
+}
+
+// unsavedGrants are the grants that Zoom has given to a user and the store has not taken
+// yet, the one of the latest sign-in first. Which of several sign-ins' grants lives only
+// Zoom can tell, for its answers may have crossed: each is kept until it is saved or superseded.
+type unsavedGrants struct{ list atomic.Pointer[[]*grant] }
+
+// maxUnsaved bounds how many sign-ins' grants are kept of one user.
+const maxUnsaved = 4
+
+func (x *unsavedGrants) all() []*grant {
+	if list := x.list.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// Load returns the one that is taken for the newest, nil if there is none.
+func (x *unsavedGrants) Load() *grant {
+	if all := x.all(); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// keep adds a grant, unless it or one that was refreshed from it is there.
+func (x *unsavedGrants) keep(g *grant) {
+	x.change(func(list []*grant) []*grant {
+		if slices.ContainsFunc(list, func(kept *grant) bool { return kept.same(g) || kept.succeeds(g) }) {
+			return list
+		}
+		return slices.Insert(slices.DeleteFunc(list, g.succeeds), 0, g)
+	})
+}
+
+// replace puts a grant in the place of one that holds the same tokens.
+func (x *unsavedGrants) replace(g, by *grant) {
+	x.change(func(list []*grant) []*grant {
+		if n := slices.Index(list, g); n >= 0 {
+			list[n] = by
+		}
+		return list
+	})
+}
+
+// drop takes a grant out that is settled.
+func (x *unsavedGrants) drop(g *grant) {
+	x.change(func(list []*grant) []*grant { return slices.DeleteFunc(list, g.same) })
+}
+
+// change replaces the list. Where it becomes too long the earliest sign-ins are left out.
+func (x *unsavedGrants) change(edit func([]*grant) []*grant) {
+	for {
+		old := x.list.Load()
+		var list []*grant
+		if old != nil {
+			list = slices.Clone(*old)
+		}
+		list = edit(list)
+		slices.SortStableFunc(list, func(a, b *grant) int { return b.SignedInAt.Compare(a.SignedInAt) })
+		list = list[:min(len(list), maxUnsaved)]
+		if x.list.CompareAndSwap(old, &list) {
+			return
+		}
+	}
 }
 
 // userIndex finds the one value of each user without keeping it alive.

@@ -103,8 +103,8 @@ func TestMissingScope(t *testing.T) {
 	bubble(t, func(w *world) {
 		p, q := w.process(), w.process()
 		w.zoom.SetScopes(w.app.ClientID, "user:read:user")
-		p.signIn("ada") // for another reason
-		b := p.signIn("ada")
+		p.signIn("ada")
+		b := p.signIn("ada") // for another reason
 		if p.NeedsAuthorization(p.session(b)) {
 			w.Error("nothing is missing yet")
 		}

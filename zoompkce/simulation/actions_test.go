@@ -275,7 +275,7 @@ func (w *world) opened(o *op, l *login, in *zoompkce.SignedIn, previous *session
 		w.breaks("0: everybody gets their own tokens", "%s signs %s in as %s", o.by, l.user.name, in.Profile.ID)
 		return
 	}
-	s := &session{user: l.user, browser: b, cookie: in.Cookie.Value, began: o.began, born: o.grant.born, opened: time.Now()}
+	s := &session{user: l.user, browser: b, cookie: in.Cookie.Value, id: o.opened, began: o.began, born: o.grant.born, opened: time.Now()}
 	if u := l.user; !u.doomed.Before(s.born) || u.ending > 0 || w.store.mayBeLost(o.began) {
 		s.doomed = u.why
 	}
@@ -316,14 +316,19 @@ func (w *world) signOut(i *incarnation, b *browser) {
 	})
 }
 
+// ends is who is to know the sessions that are ended: nobody where there are none any more.
+func (i *incarnation) ends(u *user) *incarnation {
+	if v := i.store.ofUser(u); v == nil || !v.Ended.IsZero() {
+		return nil
+	}
+	return i
+}
+
 // endUser has an operator end all sessions of a user.
 func (w *world) endUser(i *incarnation, u *user) {
 	m := i.serve()
 	u.aboutToEnd("an operator ends the user")
-	by := i
-	if v := w.store.ofUser(u); v == nil || !v.Ended.IsZero() {
-		by = nil // which sessions that means is known only where they were ended
-	}
+	by := i.ends(u)
 	o := &op{kind: "an operator's end of " + u.name, bound: 30 * time.Second}
 	var err error
 	done := func() { u.mayHaveEnded("an operator has ended the user") }
@@ -372,6 +377,7 @@ func (w *world) deliver(i *incarnation, n int) {
 	w.zoom.waiting = append(w.zoom.waiting[:n:n], w.zoom.waiting[n+1:]...)
 	m := i.serve()
 	w.doubtful(d)
+	by := i.ends(d.user)
 	o := &op{kind: "a deauthorization of " + d.user.name, bound: 30 * time.Second}
 	var err error
 	o.settle = func() {
@@ -380,7 +386,7 @@ func (w *world) deliver(i *incarnation, n int) {
 		if err != nil {
 			w.zoom.waiting = append(w.zoom.waiting, d)
 		} else if g := d.user.grant; g.born.Before(d.at) && (!w.plan.skewed || g.born.Add(time.Minute).Before(d.at)) {
-			d.user.endSessions(i, d.at)
+			d.user.endSessions(by, d.at)
 		}
 	}
 	at := d.at.Add(-i.process.ahead) // Zoom's clock is right, and the process takes its own for right

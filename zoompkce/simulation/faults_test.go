@@ -23,7 +23,7 @@ type fault struct{ name, file, fix, text, test string }
 
 var faults = []fault{
 	{"the late answer wins", "snapshot.go", "return old == nil || s.seq > old.seq || s.began > old.known", "return true", "Simulation"},
-	{"the grant of a failed sign-in is lost", "signin.go", "		m.keepGrant(ctx, u, fresh)\n", "", "Simulation"},
+	{"the grant of a failed sign-in is lost", "signin.go", "		m.keepGrant(ctx, u, fresh, err)\n", "", "Simulation"},
 	{
 		"a dying grant survives a logout", "signout.go", "for _, s := range m.presented(k, cookies) {",
 		"for _, s := range m.presented(k, cookies) {\n		if !s.user.signedIn() {\n			continue\n		}",

@@ -37,6 +37,7 @@ func (w *world) presentedOnce(c *call, spent token) {
 	case knows.newest.grant == g && knows.newest.serial >= next && time.Since(knows.at) < time.Minute:
 		w.breaks(invariant, "%s presents the refresh token of %s, and knows of %s", by, spent, knows.newest)
 	case (after.to.killed.Load() || g.saved < next) && !c.made.Before(after.leased):
+	case after.savedAt.After(knows.leased) && !knows.leased.Before(after.leased): // and was saved when another had the next lease
 	case w.plan.skewed && c.made.Sub(after.leased) >= leaseDoubt-leaseLife: // the lease was over by another clock
 	case w.plan.skewed && c.made.Sub(knows.leased) < zoomTimeout && after.at.Sub(knows.leased) >= leaseDoubt: // so was its own, on the way
 	case g.saved >= next && g.user.wentBack.After(after.savedAt):
@@ -97,7 +98,8 @@ func (w *world) newestGrantKept(u *user) {
 // again within saveGrace.
 func (i *incarnation) hindered(u *user, v *view, is issue) (last time.Time) {
 	k := i.known[u]
-	reasons := []time.Time{k.refused, k.failed, i.store.readOnly, i.store.down, i.wellSince} // what hung until all was well has to time out
+	// What hung until all was well has to time out.
+	reasons := []time.Time{k.refused, k.failed, i.store.readOnly, i.store.down, i.wellSince, u.unlocked}
 	if is.refused {
 		// They have to be refreshed first, and another's lease stands until it is over by this one's clock.
 		if u.freed.owner != i.owner {

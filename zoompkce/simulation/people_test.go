@@ -16,12 +16,14 @@ type user struct {
 	signIns int
 
 	sessions []*session
+	tookOut  map[string]*incarnation // who took a session out of the record, by its id
 
 	doomed   time.Time // when the world last did what may end sessions
 	why      string
 	wentBack time.Time // when the store last forgot something of the user
 	revived  time.Time // when the stored record last ceased to have a dead grant
 	locked   bool      // the secret of the record may have been lost, and nobody has sealed it anew
+	unlocked time.Time // when somebody last did
 	ended    time.Time // when somebody last ended all sessions, as far as is known
 	ending   int       // who is about to
 	freed    struct {  // when a lease last ended before its time, or was taken over
@@ -35,6 +37,7 @@ type session struct {
 	user    *user
 	browser *browser
 	cookie  string
+	id      string    // in the record; not known of a program
 	began   time.Time // when its sign-in did
 	born    time.Time // when Zoom gave its grant
 	opened  time.Time // when the browser was told
@@ -94,11 +97,32 @@ func (u *user) endSessions(by *incarnation, before time.Time) {
 	for _, s := range u.sessions {
 		switch {
 		case !s.opened.Before(before):
+		case s.id != "" && u.tookOut[s.id] != by: // it was out of the record already
+			s.end(nil)
 		case s.dropped, !s.coded.IsZero() && (u.plan.skewed || time.Since(s.coded) >= codeGood): // by another clock a code may be over at once
 			s.end(nil)
 		default:
 			s.end(by)
 		}
+	}
+}
+
+// takesOut notes who takes sessions out of a record: nobody else has seen them end.
+func (i *incarnation) takesOut(u *user, was, is *view) {
+	if was == nil {
+		return
+	}
+	for _, s := range was.Sessions {
+		if !slices.Contains(is.Sessions, s) {
+			u.tookOut[s.ID] = i
+		}
+	}
+}
+
+// opens notes the session that a sign-in puts into a record: the last one there.
+func (o *op) opens(v *view) {
+	if n := len(v.Sessions); o != nil && o.login != nil && n > 0 {
+		o.opened = v.Sessions[n-1].ID
 	}
 }
 

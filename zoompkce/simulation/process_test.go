@@ -50,11 +50,12 @@ type knowledge struct {
 
 	last      *view     // the record that was last heard of
 	seq       uint64    // the highest number of one
-	seqAt     time.Time // when the last call that told one was made
+	seqAt     time.Time // when the call was made that told the record it takes for the newest
 	overtaken bool      // the store went back, and others have counted on from there as far as that number
 }
 
-// count notes the number of a record.
+// count notes the number of a record. A higher one is the newer record whatever the order of
+// the answers: one from before the store went back may come after one from later on.
 func (k *knowledge) count(u *user, v *view, c *call) {
 	if v == nil {
 		return
@@ -62,10 +63,10 @@ func (k *knowledge) count(u *user, v *view, c *call) {
 	if v != k.last && v.Seq >= k.seq {
 		k.overtaken = k.overtaken || u.wentBack.After(k.seqAt)
 	}
-	k.last, k.seq = v, max(k.seq, v.Seq)
-	if c.made.After(k.seqAt) {
+	if v.Seq > k.seq || c.made.After(k.seqAt) {
 		k.seqAt = c.made
 	}
+	k.last, k.seq = v, max(k.seq, v.Seq)
 }
 
 // served is a manager and the work that requests do with it.

@@ -188,10 +188,11 @@ func (h *handle) Swap(ctx context.Context, key, old string, value []byte, expire
 		h.put(key, next)
 		version, written = next.version, next.view
 		if u != nil && u.locked && deriveRecordKey(h.app, h.records[h.secret].value).sealed(next.value) {
-			u.locked = false
+			u.locked, u.unlocked = false, time.Now()
 		}
 		if u != nil {
 			h.written(h.by, u, r.view, next.view)
+			c.op.opens(next.view)
 		}
 	}
 	if u != nil {
@@ -234,6 +235,9 @@ func (s *store) fallBack(writes int) {
 		s.loseSecret()
 	}
 	s.records, s.history = past, nil
+	for _, u := range s.users {
+		u.locked = u.locked || s.underLostSecret(u)
+	}
 }
 
 // vanish takes the generated secret away, or everything.

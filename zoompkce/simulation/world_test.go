@@ -75,7 +75,7 @@ func newWorld(p *plan, s *story) *world {
 		names = names[:p.users]
 	}
 	for _, name := range names {
-		u := &user{world: w, name: name, key: keyOfUser(w.app, name)}
+		u := &user{world: w, name: name, key: keyOfUser(w.app, name), tookOut: map[string]*incarnation{}}
 		w.users = append(w.users, u)
 		for n := range browsers {
 			w.browsers = append(w.browsers, &browser{name: fmt.Sprintf("%s's browser %d", name, n+1), user: u, jar: map[string]string{}})
@@ -112,6 +112,7 @@ type op struct {
 	never  func() // in place of settle where they wait in vain
 
 	session  *session // whose request it is
+	opened   string   // the id of the session that it put into the record
 	accepted bool
 	login    *login
 	grant    *grant // what a sign-in got from Zoom
@@ -204,7 +205,7 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 		}
 	}
 	by.leases(u, was, is)
-	const codesAlone = "only codes need it, which may never come"
+	by.takesOut(u, was, is)
 	if left := len(is.Sessions) + len(is.Programs); left == 0 {
 		u.grant.end(codesAlone)
 	} else if u.grant != nil && u.grant.over == codesAlone {
