@@ -147,3 +147,26 @@ func TestMissingScope(t *testing.T) {
 		p.hasZAK(b, minute)
 	})
 }
+
+// What is found missing while another process refreshes the tokens is not lost by that.
+func TestMissingScopeWhileTokensAreRefreshed(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		w.zoom.SetScopes(w.app.ClientID, "user:read:user")
+		b := p.signIn("ada")
+		s := q.session(b)
+		time.Sleep(56 * time.Minute)
+		gate := w.zoom.Hold(zoomtest.CallRefresh, zoomtest.Before)
+		p.works(b) // refreshes ahead
+		<-gate.Arrived()
+		if _, err := q.ZAK(ctx, s, zoompkce.ZAKPolicy{}); zoomapi.KindOf(err) != zoomapi.KindMissingScope {
+			w.Fatal(err)
+		}
+		gate.Release()
+		time.Sleep(time.Second)
+		status, err := w.process().UserStatus(ctx, "ada")
+		if w.must(err); status.RefreshedTimes != 1 || len(status.MissingScopes) != 1 {
+			w.Errorf("refreshed %d times, %q are missing", status.RefreshedTimes, status.MissingScopes)
+		}
+	})
+}
