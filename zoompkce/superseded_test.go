@@ -1,7 +1,9 @@
 package zoompkce_test
 
 import (
+	"net/http"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,5 +164,36 @@ func TestSignInAfterARefreshElsewhere(t *testing.T) {
 		w.zoom.ResetCounts()
 		q.works(q.signIn("ada"))
 		w.calls(zoomtest.CallMe, 2)
+	})
+}
+
+// One asks for all while Zoom refuses the app, also where its answers take a while.
+func TestOneAsksForAllOfARefusedApp(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		inner := w.transport
+		for i := range 20 {
+			id := "user" + strconv.Itoa(i)
+			w.zoom.AddUser(zoomtest.User{ID: id})
+			p.signIn(id)
+			b := newBrowser()
+			l, code := q.begin(b, id)
+			w.store.fail("swap", 1)
+			if q.finish(b, l, code) == nil {
+				w.Fatal("signed in")
+			}
+			w.zoom.RevokeAccessTokens(w.app.ClientID, id)
+		}
+		w.zoom.Fail(zoomtest.CallRefresh, -1, zoomtest.Status(400, `{"error":"invalid_client"}`))
+		time.Sleep(time.Minute)
+		w.through(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return inner.RoundTrip(r)
+		})
+		w.zoom.ResetCounts()
+		time.Sleep(10 * time.Minute)
+		if n := w.zoom.Count(zoomtest.CallAny); n == 0 || n > 2*21 {
+			w.Errorf("%d calls in ten minutes", n)
+		}
 	})
 }
