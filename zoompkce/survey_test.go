@@ -244,6 +244,10 @@ func TestEndUsersOfAStoreThatScans(t *testing.T) {
 		w.manyUsers(w.process(secrets(firstSecret)), 400)
 		w.store.Store = scanned{w.store.Store}
 		p := w.process(secrets(secondSecret))
+		page, err := p.UnopenableRecords(ctx, "")
+		if err != nil || page.Looked != 400 || len(page.Unopenable) != 400 || page.Cursor != "" {
+			t.Errorf("%d looked at, cursor %q, %v", page.Looked, page.Cursor, err)
+		}
 		all, pages, cursor := 0, 0, ""
 		for first := true; (first || cursor != "") && pages < 10; first = false {
 			ended, failed, next, err := p.EndUsers(ctx, cursor)
