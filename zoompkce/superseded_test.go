@@ -89,6 +89,20 @@ func TestSavedSignInAfterAnotherClock(t *testing.T) {
 	})
 }
 
+// Nor is it forgotten while the store takes nothing.
+func TestUnsavedSignInThatZoomHasJudged(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		b := q.signIn("ada")
+		q.ahead(2 * time.Minute)
+		p.unsaved(func() { w.store.fail("load", -1) })
+		w.store.heal()
+		w.store.fail("swap", -1)
+		time.Sleep(20 * time.Second)
+		p.works(b)
+	})
+}
+
 // A refresh that a sign-in has overtaken says so, and asks Zoom nothing with tokens that have ended.
 func TestRefreshThatASignInHasOvertaken(t *testing.T) {
 	bubble(t, func(w *world) {
@@ -194,6 +208,25 @@ func TestOneAsksForAllOfARefusedApp(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if n := w.zoom.Count(zoomtest.CallAny); n == 0 || n > 2*21 {
 			w.Errorf("%d calls in ten minutes", n)
+		}
+	})
+}
+
+// Nothing is written of a user who leaves while Zoom is asked for the profile.
+func TestProfileOfWhoHasLeft(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		gate := w.zoom.Hold(zoomtest.CallMe, zoomtest.After)
+		p.works(b)
+		<-gate.Arrived()
+		w.must(p.SignOut(ctx, b.header()))
+		swaps := w.store.counted("swap")
+		gate.Release()
+		synctest.Wait()
+		if n := w.store.counted("swap") - swaps; n != 0 {
+			w.Errorf("%d writes", n)
 		}
 	})
 }

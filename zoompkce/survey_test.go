@@ -107,6 +107,19 @@ func TestSurvey(t *testing.T) {
 			}
 		})
 	})
+	t.Run("two other secrets, each named once", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			third := secrets(slices.Concat(firstSecret, secondSecret))
+			for i := range 8 {
+				id := fmt.Sprint("user", i)
+				w.zoom.AddUser(zoomtest.User{ID: id})
+				w.process([]func(*zoompkce.ManagerConfig){first, second}[i%2]).signIn(id)
+			}
+			if s := w.process(third).survey(); s.Unopened != 8 || len(s.Sealed) != 2 {
+				t.Errorf("%+v", s)
+			}
+		})
+	})
 	t.Run("in one shard of very many", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process(first)
