@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -228,5 +229,86 @@ func TestProfileOfWhoHasLeft(t *testing.T) {
 		if n := w.store.counted("swap") - swaps; n != 0 {
 			w.Errorf("%d writes", n)
 		}
+	})
+}
+
+// alone is a process whose own way to the store can be broken.
+func (w *world) alone() (*process, *testStore) {
+	way := &testStore{Store: w.store, count: map[string]int{}}
+	return w.process(func(c *zoompkce.ManagerConfig) { c.Store = way }), way
+}
+
+// Tokens that could not be saved until they are over take no place: not of a later sign-in's that live, nor
+// does trouble spend their refresh token. Those of the sign-in that is surely the later are saved even then.
+func TestUnsavedTokensThatAreOver(t *testing.T) {
+	t.Run("the other sign-in's live", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			q := w.process()
+			p, way := w.alone()
+			p.unsaved(func() { way.fail("load", -1) })
+			time.Sleep(time.Second)
+			b := q.signIn("ada")
+			time.Sleep(2 * time.Hour)
+			token := q.works(b)
+			w.zoom.ResetCounts()
+			way.heal()
+			time.Sleep(time.Minute)
+			if p.works(b) != token || q.works(b) != token {
+				w.Error("other tokens")
+			}
+			w.calls(zoomtest.CallRefresh, 0)
+		})
+	})
+	t.Run("and Zoom is in trouble", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			q := w.process()
+			p, way := w.alone()
+			p.unsaved(func() { way.fail("load", -1) })
+			time.Sleep(time.Second)
+			b := q.signIn("ada")
+			time.Sleep(2 * time.Hour)
+			w.zoom.ResetCounts()
+			w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Status(503, ""))
+			way.heal()
+			time.Sleep(time.Minute)
+			w.calls(zoomtest.CallRefresh, 0)
+			w.zoom.Restore(zoomtest.CallMe)
+			time.Sleep(time.Minute)
+			if p.works(b) != q.works(b) {
+				w.Error("two grants")
+			}
+		})
+	})
+	t.Run("and surely the later", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			q := w.process()
+			p, way := w.alone()
+			b := q.signIn("ada")
+			time.Sleep(10 * time.Minute)
+			p.unsaved(func() { way.fail("load", -1) })
+			time.Sleep(2 * time.Hour)
+			way.heal()
+			time.Sleep(time.Minute)
+			if p.works(b) != q.works(b) {
+				w.Error("two grants")
+			}
+		})
+	})
+}
+
+// What an earlier sign-in was found to lack is not held against one that was saved late.
+func TestUnsavedSignInLacksNothing(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		w.zoom.SetScopes(w.app.ClientID, "user:read:user")
+		b := p.signIn("ada")
+		if _, err := p.zak(b, minute); zoomapi.KindOf(err) != zoomapi.KindMissingScope {
+			w.Fatal(err)
+		}
+		w.zoom.SetScopes(w.app.ClientID, zoomtest.DefaultScopes()...)
+		p.unsaved(func() { w.store.fail("swap", 1) })
+		time.Sleep(time.Minute)
+		p.hasZAK(b, minute)
+		w.process().hasZAK(b, minute)
 	})
 }
