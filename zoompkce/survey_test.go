@@ -198,6 +198,20 @@ func TestUnopenableRecordsAndTheirEnd(t *testing.T) {
 	})
 }
 
+func TestEndUsersOfAnOperatorWhoLeaves(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		gone, leave := contextWithCancel()
+		leave()
+		w.store.add(storeRule{op: "load", times: 1, delay: time.Millisecond})
+		if ended, failed, _, err := p.EndUsers(gone, ""); ended != 1 || failed != 0 || err != nil {
+			w.Errorf("%d ended, %d failed, %v", ended, failed, err)
+		}
+		p.signedOut(b)
+	})
+}
+
 func TestEndUsersGoesByPages(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process()

@@ -170,3 +170,22 @@ func TestMissingScopeWhileTokensAreRefreshed(t *testing.T) {
 		}
 	})
 }
+
+// Zoom need not say which scope is missing.
+func TestMissingScopeWithoutAName(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		w.zoom.Fail(zoomtest.CallZAK, 1, zoomtest.Status(400, `{"code":4711,"message":"Invalid access token."}`))
+		for range 3 {
+			if _, err := p.zak(b, minute); zoomapi.KindOf(err) != zoomapi.KindMissingScope {
+				w.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		w.calls(zoomtest.CallZAK, 1)
+		if !p.NeedsAuthorization(p.session(b)) {
+			w.Error("a fresh authorization is not asked for")
+		}
+	})
+}
