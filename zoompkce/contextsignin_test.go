@@ -13,6 +13,25 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
+// Who leaves while a context is noted as used is not signed in by it.
+func TestAppContextOfAUserWhoLeaves(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		b := p.signIn("ada")
+		note := w.store.hold("swap", true)
+		done := async(func() error {
+			_, err := q.SignInFromContext(ctx, zoomapi.AppContext{UserID: "ada", ID: "context"})
+			return err
+		})
+		<-note.arrived
+		w.must(p.SignOut(ctx, b.header()))
+		close(note.release)
+		if err := <-done; !errors.Is(err, zoompkce.ErrNoGrant) {
+			w.Errorf("%v", err)
+		}
+	})
+}
+
 // An app context opens one session, however many processes get it at once.
 func TestAppContextIsUsedOnce(t *testing.T) {
 	const redirectURI, secret = "https://app.example.com/zoom_pkce/callback", "client-secret"

@@ -36,7 +36,11 @@ func TestCurrentProfile(t *testing.T) {
 			}
 		})
 		time.Sleep(time.Millisecond)
-		w.took(0, func() { _, _ = profile() })
+		w.took(0, func() {
+			if got, err := profile(); err == nil {
+				w.Errorf("nobody's profile a moment later: %+v", got)
+			}
+		})
 		w.zoom.Restore(zoomtest.CallAny)
 		time.Sleep(5 * time.Second)
 		w.zoom.ResetCounts()

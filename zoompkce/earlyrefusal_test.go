@@ -147,8 +147,10 @@ func TestRefreshOfASignInWithoutAnswer(t *testing.T) {
 				if err := <-done; err == nil {
 					w.Error("signed in")
 				}
+				asked := w.zoom.Count(zoomtest.CallMe)
 				time.Sleep(4 * time.Second)
 				w.calls(zoomtest.CallRefresh, 1)
+				w.calls(zoomtest.CallMe, asked)
 				time.Sleep(30 * time.Second)
 				if n := p.state.UnsavedUsers(); n != 0 {
 					w.Errorf("tokens of %d users are not saved", n)

@@ -31,6 +31,16 @@ func MoveTimes(ctx context.Context, m *Manager, userID string, d time.Duration) 
 	})
 }
 
+// ChangePrograms changes the entries of programs in a user's record.
+func ChangePrograms(ctx context.Context, m *Manager, userID string, change func(entry string) string) error {
+	return rewrite(ctx, m, userID, func(r *map[string]any) {
+		entries := (*r)["programs"].([]any)
+		for i, entry := range entries {
+			entries[i] = change(entry.(string))
+		}
+	})
+}
+
 func rewrite[T any](ctx context.Context, m *Manager, userID string, change func(*T)) error {
 	key := recordKey(m.client.AppID(), keyOf(userID))
 	k := m.keys.Load()

@@ -1,7 +1,9 @@
 package zoompkce_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -63,6 +65,39 @@ func TestSignInProvesThatTheStoreCanBeWritten(t *testing.T) {
 	})
 }
 
+// provingStore proves in a way of its own that it can be written, or leaves that to Swap.
+type provingStore struct {
+	*testStore
+	err error
+}
+
+func (s provingStore) Prove(context.Context, string, []byte, time.Time) error { return s.err }
+
+func TestStoreProvesItselfThatItCanBeWritten(t *testing.T) {
+	for name, test := range map[string]struct {
+		err    error
+		trials int
+		fails  bool
+	}{
+		"it can":                       {nil, 0, false},
+		"it cannot":                    {errStoreDown, 0, true},
+		"only a swap can tell that":    {errors.ErrUnsupported, 1, false},
+		"only a swap, as another says": {fmt.Errorf("proving: %w", errors.ErrUnsupported), 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(func(c *zoompkce.ManagerConfig) { c.Store = provingStore{w.store, test.err} })
+				if err := p.ProveWritable(ctx); (err != nil) != test.fails {
+					w.Errorf("%v", err)
+				}
+				if n := w.store.counted("trial"); n != test.trials {
+					w.Errorf("%d trials", n)
+				}
+			})
+		})
+	}
+}
+
 // What Zoom has given ended what the user had: it is kept whatever fails after it.
 func TestSignInFailsAfterTheExchange(t *testing.T) {
 	for name, fail := range map[string]func(w *world){
@@ -120,6 +155,38 @@ func TestSignInFailsAfterTheExchange(t *testing.T) {
 			})
 		}
 	}
+}
+
+// However many fail after the exchange, somebody saves what the last of them has brought, and
+// nobody does any longer than that.
+func TestSeveralSignInsFailAfterTheExchange(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		for range 3 {
+			fresh := newBrowser()
+			l, code := p.begin(fresh, "ada")
+			gate := w.zoom.Hold(zoomtest.CallCode, zoomtest.After)
+			done := async(func() error { return p.finish(fresh, l, code) })
+			<-gate.Arrived()
+			w.store.fail("swap", -1)
+			gate.Release()
+			if err := <-done; err == nil {
+				w.Fatal("signed in")
+			}
+			p.works(b)
+			if n := p.state.UnsavedUsers(); n != 1 {
+				w.Errorf("%d users have unsaved tokens", n)
+			}
+			w.store.heal()
+		}
+		time.Sleep(time.Minute)
+		w.process().works(b)
+		p.Close()
+		if n := p.state.UnsavedUsers(); n != 0 {
+			w.Errorf("%d users have unsaved tokens", n)
+		}
+	})
 }
 
 // Zoom's answers to two sign-ins of a user may cross: which of them has ended the other's grant

@@ -258,6 +258,13 @@ func TestFrameTicketInStoreTrouble(t *testing.T) {
 			w.Errorf("with the store down: %v", err)
 		}
 		w.store.heal()
+		other := w.process(secrets())
+		other.signIn("bob")
+		w.store.fail("load", -1)
+		if _, err := other.OpenFrameTicket(ctx, ticket); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("of a secret that may be in the store: %v", err)
+		}
+		w.store.heal()
 		p.mustRedeem(frame, ticket)
 	})
 }

@@ -181,6 +181,19 @@ func TestMaxPrograms(t *testing.T) {
 	})
 }
 
+func TestOneProgram(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxPrograms = 1 }))
+		b := p.signIn("ada")
+		first := p.program(b)
+		time.Sleep(time.Second)
+		p.in(p.program(b))
+		if reason := p.out(first); reason != "ended" {
+			w.Errorf("the first is %s", reason)
+		}
+	})
+}
+
 func TestRecordsWithPrograms(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process(programs(func(c *zoompkce.ProgramConfig) { c.MaxPrograms = 30 }))

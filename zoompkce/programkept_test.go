@@ -1,8 +1,11 @@
 package zoompkce_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +55,62 @@ func TestKeptPrograms(t *testing.T) {
 			t.Errorf("%d programs, %v", len(list), err)
 		}
 	})
+}
+
+// An entry that is of a later version, or cut, is no program: nobody is let in by a part of it.
+func TestEntriesThatAreNoPrograms(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		tokens := p.program(p.signIn("ada"))
+		var whole string
+		w.must(zoompkce.ChangePrograms(ctx, p.Manager, "ada", func(entry string) string {
+			whole = entry
+			return entry
+		}))
+		plain, err := base64.RawURLEncoding.DecodeString(whole)
+		w.must(err)
+		encode := base64.RawURLEncoding.EncodeToString
+		entries := []string{encode(append([]byte{plain[0] + 1}, plain[1:]...)), whole + "!"}
+		for n := range plain {
+			entries = append(entries, encode(plain[:n]))
+		}
+		for _, entry := range append(entries, whole) {
+			w.must(zoompkce.ChangePrograms(ctx, p.Manager, "ada", func(string) string { return entry }))
+			time.Sleep(11 * time.Second)
+			_, err := p.ProgramSession(ctx, issuer, tokens.AccessToken)
+			if in := entry == whole; in != (err == nil) || !in && !errors.As(err, new(*zoompkce.UnopenableError)) {
+				t.Errorf("%s: %v", entry, err)
+			}
+		}
+	})
+}
+
+// Of what a client calls itself and of where its codes go a record keeps a part.
+func TestKeptPartsOfAClient(t *testing.T) {
+	for name, test := range map[string]struct{ name, keptName, redirect, keptRedirect string }{
+		"short":                 {"App", "App", "app.example", "app.example"},
+		"just as long":          {strings.Repeat("n", 40), strings.Repeat("n", 40), strings.Repeat("r", 56), strings.Repeat("r", 56)},
+		"a byte longer":         {strings.Repeat("n", 41), strings.Repeat("n", 40), "a" + strings.Repeat("r", 56), strings.Repeat("r", 56)},
+		"cut within a letter":   {strings.Repeat("n", 39) + "Ä", strings.Repeat("n", 39), "", ""},
+		"cut behind one letter": {strings.Repeat("n", 38) + "Äh", strings.Repeat("n", 38) + "Ä", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(withPrograms)
+				b := p.signIn("ada")
+				a := authorization
+				a.Client.Name, a.Client.Redirect = test.name, test.redirect
+				code, err := p.AllowProgram(ctx, p.session(b), p.consented(b), a)
+				w.must(err)
+				tokens, err := p.RedeemCode(ctx, redemption(code))
+				w.must(err)
+				program, _ := p.in(tokens).Program()
+				if c := program.Client; c.Name != test.keptName || c.Redirect != test.keptRedirect || !c.KeptRedirect(test.redirect) {
+					t.Errorf("%+v", c)
+				}
+			})
+		})
+	}
 }
 
 type keptPrograms struct {

@@ -271,7 +271,7 @@ func TestProgramsOfAStoreThatWentBack(t *testing.T) {
 		p := w.process(withPrograms)
 		b := p.signIn("ada")
 		first := p.program(b)
-		ended := p.program(b)
+		ended, spent := p.program(b), p.program(b)
 		p.in(ended)
 		synctest.Wait()
 		key := w.store.only(t)
@@ -283,6 +283,7 @@ func TestProgramsOfAStoreThatWentBack(t *testing.T) {
 		p.works(b) // with tokens the old record does not have
 		second := p.program(b)
 		fresh := p.refreshed(first)
+		p.in(p.refreshed(spent))
 		if err := p.RevokeProgram(ctx, issuer, ended.RefreshToken, appClient.Hash); err != nil {
 			w.Fatal(err)
 		}
@@ -302,6 +303,8 @@ func TestProgramsOfAStoreThatWentBack(t *testing.T) {
 		q.in(fresh)
 		_, err = q.refreshProgram(ended)
 		q.invalid(err, "ended")
+		_, err = q.refreshProgram(spent)
+		q.invalid(err, "replayed")
 	})
 }
 

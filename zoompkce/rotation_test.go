@@ -66,7 +66,7 @@ func TestSignInWithoutTheSecretOfTheRecord(t *testing.T) {
 		p, q := w.process(secrets(firstSecret)), w.process(secrets(secondSecret))
 		b, fresh := p.signIn("ada"), newBrowser()
 		l, code := q.begin(fresh, "ada")
-		if err := q.finish(fresh, l, code); !errors.As(err, new(*zoompkce.UnopenableError)) {
+		if err := q.finish(fresh, l, code); !errors.As(err, new(*zoompkce.UnopenableError)) || !strings.Contains(err.Error(), `user "ada"`) {
 			w.Fatal(err)
 		}
 		q.reload(secrets(firstSecret, secondSecret)).Close()

@@ -141,6 +141,22 @@ func TestExpiredInsideButFresh(t *testing.T) {
 	})
 }
 
+// A session of another cookie of that name counts beside one that is over.
+func TestExpiredCookieBesideAnother(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		old := p.signIn("ada")
+		time.Sleep(time.Hour)
+		b := p.signIn("ada")
+		time.Sleep(23*time.Hour + 30*time.Minute)
+		for _, header := range []string{old.header()[0] + "; " + b.header()[0], b.header()[0] + "; " + old.header()[0]} {
+			if _, err := p.Session(ctx, []string{header}); err != nil {
+				w.Error(err)
+			}
+		}
+	})
+}
+
 func TestSessionCookieFitsAnywhere(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process()

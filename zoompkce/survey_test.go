@@ -107,6 +107,39 @@ func TestSurvey(t *testing.T) {
 			}
 		})
 	})
+	t.Run("two other secrets, each named once", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			third := secrets(slices.Concat(firstSecret, secondSecret))
+			for i := range 8 {
+				id := fmt.Sprint("user", i)
+				w.zoom.AddUser(zoomtest.User{ID: id})
+				w.process([]func(*zoompkce.ManagerConfig){first, second}[i%2]).signIn(id)
+			}
+			if s := w.process(third).survey(); s.Unopened != 8 || len(s.Sealed) != 2 {
+				t.Errorf("%+v", s)
+			}
+		})
+	})
+	t.Run("in one shard of very many", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(first)
+			for i := range 20 {
+				for _, shard := range []string{"00", "ff"} {
+					key := fmt.Sprintf("zoom_pkce/%s/%s/%s%062x", zoomapi.AppID(w.zoom.URL, w.app.ClientID), shard, shard, i)
+					_, err := w.store.Swap(ctx, key, "", []byte{1, 2, 3}, time.Time{})
+					w.must(err)
+				}
+			}
+			if s, err := p.Survey(ctx, 7); err != nil || s.Looked != 7 || s.Unopened != 7 || s.All {
+				t.Errorf("%+v, %v", s, err)
+			}
+			w.store.pass("load", 1+3) // the secret and three records
+			w.store.add(storeRule{op: "load", times: 1, err: zoompkce.ErrStoreClosed})
+			if s, err := p.Survey(ctx, 7); !errors.As(err, new(*zoompkce.StoreError)) || s.Looked != 3 || s.All {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	})
 	t.Run("trouble", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			w.process(first).signIn("ada")
@@ -162,6 +195,20 @@ func TestUnopenableRecordsAndTheirEnd(t *testing.T) {
 		if ended, _, _, err := p.EndUsers(ctx, ""); ended != 1 || err != nil {
 			t.Errorf("%d, %v", ended, err)
 		}
+	})
+}
+
+func TestEndUsersOfAnOperatorWhoLeaves(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		gone, leave := contextWithCancel()
+		leave()
+		w.store.add(storeRule{op: "load", times: 1, delay: time.Millisecond})
+		if ended, failed, _, err := p.EndUsers(gone, ""); ended != 1 || failed != 0 || err != nil {
+			w.Errorf("%d ended, %d failed, %v", ended, failed, err)
+		}
+		p.signedOut(b)
 	})
 }
 
@@ -224,6 +271,10 @@ func TestEndUsersOfAStoreThatScans(t *testing.T) {
 		w.manyUsers(w.process(secrets(firstSecret)), 400)
 		w.store.Store = scanned{w.store.Store}
 		p := w.process(secrets(secondSecret))
+		page, err := p.UnopenableRecords(ctx, "")
+		if err != nil || page.Looked != 400 || len(page.Unopenable) != 400 || page.Cursor != "" {
+			t.Errorf("%d looked at, cursor %q, %v", page.Looked, page.Cursor, err)
+		}
 		all, pages, cursor := 0, 0, ""
 		for first := true; (first || cursor != "") && pages < 10; first = false {
 			ended, failed, next, err := p.EndUsers(ctx, cursor)

@@ -2,6 +2,7 @@ package zoompkce_test
 
 import (
 	"errors"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -164,6 +165,21 @@ func TestUserSessionInStoreTrouble(t *testing.T) {
 	})
 }
 
+// Who has just come back is waited for through a failover of the store.
+func TestUserSessionOfWhoHasComeBack(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		b := p.signIn("ada")
+		s := p.session(b)
+		w.must(p.SignOut(ctx, b.header()))
+		p.hasNot("ada")
+		q.signIn("ada")
+		w.away(1500 * time.Millisecond)
+		w.took(2*time.Second, func() { p.has("ada") })
+		runtime.KeepAlive(s)
+	})
+}
+
 // A store that goes back to an earlier state brings no grant back that was ended
 // here, and takes none away that is kept.
 func TestUserSessionWhenTheStoreWentBack(t *testing.T) {
@@ -190,4 +206,12 @@ func TestUserSessionWhenTheStoreWentBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestUserStatusOfNobody(t *testing.T) {
+	bubble(t, func(w *world) {
+		if _, err := w.process().UserStatus(ctx, "ada"); !errors.Is(err, zoompkce.ErrNotFound) {
+			w.Errorf("%v", err)
+		}
+	})
 }

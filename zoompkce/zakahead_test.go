@@ -103,3 +103,17 @@ func TestTwoPolicies(t *testing.T) {
 		}
 	})
 }
+
+// A ZAK is fetched ahead of its end where that comes before its age is over.
+func TestZAKIsFetchedAheadOfItsEnd(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		policy := zoompkce.ZAKPolicy{MaxAge: 24 * time.Hour}
+		first := p.hasZAK(b, policy)
+		time.Sleep(time.Until(first.ExpiresAt) - time.Minute)
+		p.hasZAK(b, policy)
+		time.Sleep(57 * time.Second)
+		w.calls(zoomtest.CallZAK, 2)
+	})
+}

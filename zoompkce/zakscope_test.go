@@ -147,3 +147,45 @@ func TestMissingScope(t *testing.T) {
 		p.hasZAK(b, minute)
 	})
 }
+
+// What is found missing while another process refreshes the tokens is not lost by that.
+func TestMissingScopeWhileTokensAreRefreshed(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		w.zoom.SetScopes(w.app.ClientID, "user:read:user")
+		b := p.signIn("ada")
+		s := q.session(b)
+		time.Sleep(56 * time.Minute)
+		gate := w.zoom.Hold(zoomtest.CallRefresh, zoomtest.Before)
+		p.works(b) // refreshes ahead
+		<-gate.Arrived()
+		if _, err := q.ZAK(ctx, s, zoompkce.ZAKPolicy{}); zoomapi.KindOf(err) != zoomapi.KindMissingScope {
+			w.Fatal(err)
+		}
+		gate.Release()
+		time.Sleep(time.Second)
+		status, err := w.process().UserStatus(ctx, "ada")
+		if w.must(err); status.RefreshedTimes != 1 || len(status.MissingScopes) != 1 {
+			w.Errorf("refreshed %d times, %q are missing", status.RefreshedTimes, status.MissingScopes)
+		}
+	})
+}
+
+// Zoom need not say which scope is missing.
+func TestMissingScopeWithoutAName(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		w.zoom.Fail(zoomtest.CallZAK, 1, zoomtest.Status(400, `{"code":4711,"message":"Invalid access token."}`))
+		for range 3 {
+			if _, err := p.zak(b, minute); zoomapi.KindOf(err) != zoomapi.KindMissingScope {
+				w.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		w.calls(zoomtest.CallZAK, 1)
+		if !p.NeedsAuthorization(p.session(b)) {
+			w.Error("a fresh authorization is not asked for")
+		}
+	})
+}

@@ -159,3 +159,47 @@ func TestZAKPauseForAllUsers(t *testing.T) {
 		})
 	})
 }
+
+// Who waits for the call of another shares its failure.
+func TestFailureIsSharedByThoseWhoWait(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		slowZoom(w, time.Second)
+		w.zoom.Fail(zoomtest.CallZAK, 1, zoomtest.Status(503, ""))
+		ask := func() error {
+			_, err := p.zak(b, zoompkce.ZAKPolicy{})
+			return err
+		}
+		one, two := async(ask), async(ask)
+		if first, second := <-one, <-two; first == nil || second == nil {
+			w.Errorf("%v, %v", first, second)
+		}
+		w.calls(zoomtest.CallZAK, 1)
+	})
+}
+
+// Events tell of whom they are.
+func TestUserOfAnEvent(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		_, err := p.zak(b, zoompkce.ZAKPolicy{})
+		w.must(err)
+		_, err = p.obf(b, meeting, zoompkce.OBFPolicy{})
+		w.must(err)
+		w.must(p.SignOut(ctx, b.header()))
+		seen := map[zoompkce.EventKind]bool{}
+		for _, e := range p.events {
+			seen[e.Kind] = true
+			if e.UserID != "ada" {
+				w.Errorf("%v of %q", e.Kind, e.UserID)
+			}
+		}
+		for _, kind := range []zoompkce.EventKind{zoompkce.EventSignedIn, zoompkce.EventZAK, zoompkce.EventOBF, zoompkce.EventSignedOut} {
+			if !seen[kind] {
+				w.Errorf("no event of kind %v", kind)
+			}
+		}
+	})
+}
