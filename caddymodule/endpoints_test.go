@@ -305,3 +305,44 @@ func TestDeliveries(t *testing.T) {
 		t.Errorf("%s, the app got %q", answer.Status, got)
 	}
 }
+
+// Our endpoints are nobody's destination, in no spelling that a browser makes them of.
+func TestWishedReturnURL(t *testing.T) {
+	s := &site{settings: mustResolve(t, minimalHandler())}
+	for wish, want := range map[string]string{
+		"/a/b?c=/zoom_pkce/login":           "/a/b?c=/zoom_pkce/login",
+		"/a/../b":                           "/a/../b",
+		"/zoom_pkces/login":                 "/zoom_pkces/login",
+		"/zoom_pkce/login":                  "/",
+		"/zoom_pkce/callback?code=x":        "/",
+		"/a/../zoom_pkce/login":             "/",
+		"/a/%2e%2E/zoom_pkce/logout":        "/",
+		"/./zoom_pkce/logout":               "/",
+		`/a\..\zoom_pkce\logout`:            "/",
+		"/zoom_pkce/./oauth/../login?x=y#z": "/",
+		"/a/..//zoom_pkce/login":            "/",
+	} {
+		if got := s.wishedReturnURL(wish); got != want {
+			t.Errorf("%s: %s, want %s", wish, got, want)
+		}
+	}
+}
+
+// A sign-in leads back to where it began; the window of a frame begins its own.
+func TestLoginURL(t *testing.T) {
+	for _, test := range []struct{ sameSite, to, want string }{
+		{"lax", "", "/zoom_pkce/login"},
+		{"lax", "/", "/zoom_pkce/login"},
+		{"lax", "/a b?c=/d", "/zoom_pkce/login?return_to=/a+b%3Fc%3D/d"},
+		{"none", "/zoom_pkce/login?frame=x", "/zoom_pkce/login?frame=x"},
+		{"lax", "/zoom_pkce/login?frame=x", "/zoom_pkce/login?return_to=/zoom_pkce/login%3Fframe%3Dx"},
+		{"none", "/zoom_pkce/logins", "/zoom_pkce/login?return_to=/zoom_pkce/logins"},
+	} {
+		h := minimalHandler()
+		h.Cookie = &Cookie{SameSite: test.sameSite}
+		s := &site{settings: mustResolve(t, h)}
+		if got := s.loginURL(test.to); got != test.want {
+			t.Errorf("same_site %s, to %q: %q, want %q", test.sameSite, test.to, got, test.want)
+		}
+	}
+}

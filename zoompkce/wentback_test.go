@@ -288,3 +288,83 @@ func TestRecordOfTheSameNumber(t *testing.T) {
 		runtime.KeepAlive(s)
 	})
 }
+
+// A store that has lost a write makes no thief of the program.
+func TestStoreThatWentBack(t *testing.T) {
+	for name, proof := range map[string]func(p *process, fresh *zoompkce.ProgramTokens){
+		"the refresh token comes": func(p *process, fresh *zoompkce.ProgramTokens) {},
+		"the access token comes":  func(p *process, fresh *zoompkce.ProgramTokens) { p.in(fresh) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process(withPrograms)
+				tokens := p.program(p.signIn("ada"))
+				p.in(tokens)
+				synctest.Wait()
+				key := w.store.only(t)
+				old, _, err := w.store.Load(ctx, key)
+				if err != nil {
+					w.Fatal(err)
+				}
+				fresh := p.refreshed(p.refreshed(tokens))
+				_, version, err := w.store.Load(ctx, key)
+				if err != nil {
+					w.Fatal(err)
+				}
+				if _, err := w.store.Swap(ctx, key, version, old, time.Now().Add(time.Hour)); err != nil {
+					w.Fatal(err)
+				}
+				q := w.process(withPrograms)
+				proof(q, fresh)
+				synctest.Wait()
+				last := q.refreshed(fresh)
+				q.in(last)
+				_, err = q.refreshProgram(tokens) // long ago, and the record knows it again
+				q.invalid(err, "replayed")
+			})
+		})
+	}
+}
+
+// What the process knows comes back, together with the grant that was lost.
+func TestProgramsOfAStoreThatWentBack(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		first := p.program(b)
+		ended, spent := p.program(b), p.program(b)
+		p.in(ended)
+		synctest.Wait()
+		key := w.store.only(t)
+		old, _, err := w.store.Load(ctx, key)
+		if err != nil {
+			w.Fatal(err)
+		}
+		toExpiry()
+		p.works(b) // with tokens the old record does not have
+		second := p.program(b)
+		fresh := p.refreshed(first)
+		p.in(p.refreshed(spent))
+		if err := p.RevokeProgram(ctx, issuer, ended.RefreshToken, appClient.Hash); err != nil {
+			w.Fatal(err)
+		}
+		synctest.Wait()
+		_, version, err := w.store.Load(ctx, key)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if _, err := w.store.Swap(ctx, key, version, old, time.Now().Add(time.Hour)); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		p.in(second)
+		time.Sleep(time.Minute)
+		q := w.process(withPrograms)
+		q.in(second)
+		q.in(fresh)
+		_, err = q.refreshProgram(ended)
+		q.invalid(err, "ended")
+		_, err = q.refreshProgram(spent)
+		q.invalid(err, "replayed")
+	})
+}
