@@ -124,12 +124,7 @@ const (
 func (u *user) mayRedeem(now time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.redeemed = slices.DeleteFunc(u.redeemed, func(at time.Time) bool { return now.Sub(at) >= frameSharePeriod })
-	if len(u.redeemed) == frameShare {
-		return false
-	}
-	u.redeemed = append(u.redeemed, now)
-	return true
+	return u.redeemed.take(frameShare, frameSharePeriod, now) == 0
 }
 
 // usedTicketLife is for how long after its expiry a ticket is remembered as used:

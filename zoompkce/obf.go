@@ -110,7 +110,7 @@ var errOBFShare = errors.New("this user has asked for 30 OBF tokens within a min
 type obfSlot struct {
 	mu      sync.Mutex
 	turn    chan struct{} // held by the call under way
-	calls   []time.Time   // of the last period, at most obfShare
+	calls   allowance     // obfShare in obfSharePeriod
 	refused []refusedOBF  // no more than the calls that were
 	failure failure       // of any meeting
 	tokens  []keptOBF
@@ -152,13 +152,9 @@ func (x *obfSlot) spend(meeting string, g *grant, now time.Time) error {
 			return r.err
 		}
 	}
-	x.calls = slices.DeleteFunc(x.calls, func(at time.Time) bool { return now.Sub(at) >= obfSharePeriod })
-	if len(x.calls) == obfShare {
-		return &zoomapi.Error{
-			Call: zoomapi.CallOBF, Kind: zoomapi.KindRateLimited, RetryAfter: x.calls[0].Add(obfSharePeriod).Sub(now), Err: errOBFShare,
-		}
+	if wait := x.calls.take(obfShare, obfSharePeriod, now); wait > 0 {
+		return &zoomapi.Error{Call: zoomapi.CallOBF, Kind: zoomapi.KindRateLimited, RetryAfter: wait, Err: errOBFShare}
 	}
-	x.calls = append(x.calls, now)
 	return nil
 }
 

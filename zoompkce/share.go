@@ -129,6 +129,20 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// allowance is what a user has had of something within a period, so that one user
+// does not take what all share.
+type allowance []time.Time
+
+// take takes one more, or tells how long there is none.
+func (a *allowance) take(most int, period time.Duration, now time.Time) (wait time.Duration) {
+	*a = slices.DeleteFunc(*a, func(at time.Time) bool { return now.Sub(at) >= period })
+	if len(*a) == most {
+		return (*a)[0].Add(period).Sub(now)
+	}
+	*a = append(*a, now)
+	return 0
+}
+
 // workGroup counts work under way. Unlike with a sync.WaitGroup, work may begin
 // while somebody waits, until the group is closed: those who wait, wait for what
 // had begun before, so that steady traffic cannot keep them for ever.

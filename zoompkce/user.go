@@ -44,7 +44,7 @@ type user struct {
 	mu       sync.Mutex
 	zaks     []*zakSlot
 	cookies  []weak.Pointer[openedCookie] // those in memory
-	redeemed []time.Time                  // tickets for frames, of the last minute
+	redeemed allowance                    // of tickets for frames
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
