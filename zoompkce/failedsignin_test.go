@@ -192,40 +192,65 @@ func TestSeveralSignInsFailAfterTheExchange(t *testing.T) {
 // Zoom's answers to two sign-ins of a user may cross: which of them has ended the other's grant
 // only Zoom can tell, so where neither could be saved both are kept until it has.
 func TestTwoSignInsFailWhoseAnswersCross(t *testing.T) {
-	bubble(t, func(w *world) {
-		p := w.process()
-		b := p.signIn("ada")
-		p.works(b)
-		one, two := newBrowser(), newBrowser()
-		earlier, code := p.begin(one, "ada")
-		later, laterCode := p.begin(two, "ada")
-		answer := w.zoom.Hold(zoomtest.CallCode, zoomtest.After)
-		done := async(func() error { return p.finish(one, earlier, code) })
-		<-answer.Arrived()
-		w.store.fail("swap", -1)
-		if err := p.finish(two, later, laterCode); err == nil {
-			w.Fatal("signed in")
-		}
-		w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Status(503, ""))
-		time.Sleep(time.Second)
-		answer.Release()
-		if err := <-done; err == nil {
-			w.Fatal("signed in")
-		}
-		w.zoom.Restore(zoomtest.CallMe)
-		w.store.heal()
-		time.Sleep(20 * time.Second)
-		p.works(b)
-		w.process().works(b)
-		if n := w.live(); n != 1 {
-			w.Errorf("%d tokens live", n)
-		}
-		if n := p.state.UnsavedUsers(); n != 0 {
-			w.Errorf("%d users have unsaved tokens", n)
-		}
-		toExpiry()
-		p.works(b)
+	crossed := func(t *testing.T, then func(w *world, p *process, b *browser)) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			p.works(b)
+			one, two := newBrowser(), newBrowser()
+			earlier, code := p.begin(one, "ada")
+			later, laterCode := p.begin(two, "ada")
+			answer := w.zoom.Hold(zoomtest.CallCode, zoomtest.After)
+			done := async(func() error { return p.finish(one, earlier, code) })
+			<-answer.Arrived()
+			w.store.fail("swap", -1)
+			if err := p.finish(two, later, laterCode); err == nil {
+				w.Fatal("signed in")
+			}
+			w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Status(503, ""))
+			time.Sleep(time.Second)
+			answer.Release()
+			if err := <-done; err == nil {
+				w.Fatal("signed in")
+			}
+			w.zoom.Restore(zoomtest.CallMe)
+			w.store.heal()
+			then(w, p, b)
+			if n := p.state.UnsavedUsers(); n != 0 {
+				w.Errorf("%d users have unsaved tokens", n)
+			}
+		})
+	}
+	t.Run("the one that lives is saved", func(t *testing.T) {
+		crossed(t, func(w *world, p *process, b *browser) {
+			time.Sleep(20 * time.Second)
+			p.works(b)
+			w.process().works(b)
+			if n := w.live(); n != 1 {
+				w.Errorf("%d tokens live", n)
+			}
+			toExpiry()
+			p.works(b)
+		})
 	})
+	for name, leave := range map[string]func(*process, *browser) error{
+		"signs out": func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) },
+		"is ended": func(p *process, _ *browser) error {
+			_, err := p.EndUser(ctx, "ada", time.Time{})
+			return err
+		},
+	} {
+		t.Run("none when the user "+name+" before", func(t *testing.T) {
+			crossed(t, func(w *world, p *process, b *browser) {
+				w.must(leave(p, b))
+				time.Sleep(time.Minute)
+				if n := w.live(); n != 0 {
+					w.Errorf("%d tokens live", n)
+				}
+				p.signedOut(b)
+			})
+		})
+	}
 }
 
 // A single failure of users/me fails nothing.
@@ -256,5 +281,56 @@ func TestFailedFirstSignInLeavesNothing(t *testing.T) {
 			w.Errorf("%d users have unsaved tokens", n)
 		}
 		p.works(p.signIn("ada"))
+	})
+}
+
+// Who has a browser made can send a login's cookie again and again: Zoom is asked once for
+// each. What is remembered for that has a bound: of very many the oldest is forgotten.
+func TestUsedLoginsAreBounded(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		begun := func() *zoompkce.Login {
+			l, _, err := p.BeginLogin(ctx, nil, zoompkce.LoginRequest{RedirectURI: callbackURI, ReturnURL: "/"})
+			w.must(err)
+			return l
+		}
+		asked := func(l *zoompkce.Login) bool {
+			w.zoom.ResetCounts()
+			if _, err := p.SignIn(ctx, l, "no code", nil); zoomapi.KindOf(err) != zoomapi.KindInvalidGrant {
+				w.Fatalf("%v", err)
+			}
+			time.Sleep(time.Microsecond)
+			return w.zoom.Count(zoomtest.CallCode) == 1
+		}
+		first, second := begun(), begun()
+		for i := range 10_000 {
+			l := begun()
+			switch i {
+			case 0:
+				l = first
+			case 1:
+				l = second
+			}
+			if !asked(l) {
+				w.Fatal("refused at first")
+			}
+		}
+		if asked(first) || asked(second) {
+			w.Error("Zoom is asked again")
+		}
+		last := begun()
+		if !asked(last) || asked(second) || asked(last) {
+			w.Error("another than the oldest is forgotten")
+		}
+		if !asked(first) {
+			w.Error("more are remembered than there may be")
+		}
+		if !asked(second) { // which first has pushed out
+			w.Error("the next oldest is remembered")
+		}
+		time.Sleep(2*zoompkce.LoginLifetime + time.Second)
+		if !asked(begun()) || !asked(last) {
+			w.Error("what is over is remembered")
+		}
 	})
 }
