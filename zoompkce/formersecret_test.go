@@ -198,12 +198,7 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			time.Sleep(time.Hour)
 			w.plant(secondSecret[:zoompkce.MinSecretLen])
 			planted := w.process(secrets(secondSecret[:zoompkce.MinSecretLen])).signIn("bob")
-			for i := range 5000 {
-				name := fmt.Sprintf("%02x%030x", i%256, i)
-				key := "zoom_pkce/" + zoomapi.AppID(w.zoom.URL, w.app.ClientID) + "/" + name[:2] + "/" + name
-				_, err := w.store.Swap(ctx, key, "", []byte("no record"), time.Time{})
-				w.must(err)
-			}
+			w.plantJunk(5000)
 			p := w.process(own)
 			w.must(p.AdoptFormerSecret(ctx))
 			p.signedOut(planted)
@@ -212,12 +207,7 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 	t.Run("nor among more records than are looked at", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			former := w.process(generated).signIn("ada")
-			for i := range 100_000 {
-				name := fmt.Sprintf("%02x%030x", i%256, i)
-				key := "zoom_pkce/" + zoomapi.AppID(w.zoom.URL, w.app.ClientID) + "/" + name[:2] + "/" + name
-				_, err := w.store.Swap(ctx, key, "", []byte("no record"), time.Time{})
-				w.must(err)
-			}
+			w.plantJunk(100_000)
 			p := w.process(own)
 			w.must(p.AdoptFormerSecret(ctx))
 			p.signedOut(former)
@@ -395,4 +385,14 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			}
 		})
 	})
+}
+
+// plantJunk puts so many records of nobody beside the others.
+func (w *world) plantJunk(records int) {
+	for i := range records {
+		name := fmt.Sprintf("%02x%030x", i%256, i)
+		key := "zoom_pkce/" + zoomapi.AppID(w.zoom.URL, w.app.ClientID) + "/" + name[:2] + "/" + name
+		_, err := w.store.Swap(ctx, key, "", []byte("no record"), time.Time{})
+		w.must(err)
+	}
 }

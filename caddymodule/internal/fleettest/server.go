@@ -34,8 +34,8 @@ type member struct {
 // server is a process as people see it.
 type server struct {
 	*zoompkce.Manager
-	state *zoompkce.Memory
-	store *watchedStore
+	memory *zoompkce.Memory
+	store  *watchedStore
 	http.ServeMux
 }
 
@@ -47,9 +47,9 @@ func newServer(m member, store *watchedStore) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{state: zoompkce.NewMemory(), store: store}
+	s := &server{memory: zoompkce.NewMemory(), store: store}
 	s.Manager, err = zoompkce.NewManager(zoompkce.ManagerConfig{
-		Client: client, Store: store, Memory: s.state, Secrets: [][]byte{[]byte(secret)}, SyncInterval: SyncInterval,
+		Client: client, Store: store, Memory: s.memory, Secrets: [][]byte{[]byte(secret)}, SyncInterval: SyncInterval,
 		MaxSessions: 10_000, // sign-ins and sign-outs that fail leave some
 	})
 	s.HandleFunc("GET /login", s.login)
@@ -90,7 +90,7 @@ const (
 
 func (s *server) close() {
 	s.Close()
-	s.state.Close()
+	s.memory.Close()
 }
 
 func (s *server) login(w http.ResponseWriter, r *http.Request) {
@@ -173,7 +173,7 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) unsaved(w http.ResponseWriter, _ *http.Request) {
-	_ = json.NewEncoder(w).Encode(s.state.UnsavedUsers())
+	_ = json.NewEncoder(w).Encode(s.memory.UnsavedUsers())
 }
 
 func refuse(w http.ResponseWriter, err error) {
