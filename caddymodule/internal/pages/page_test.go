@@ -290,6 +290,21 @@ func TestPageLinks(t *testing.T) {
 	}
 }
 
+// Where fragments are kept a page has the script that completes its links, and no other.
+func TestKeepFragment(t *testing.T) {
+	p := signInPage("", testSignIn)
+	p.KeepFragment = "/zoom_pkce/login"
+	html, policy := show(t, p)
+	checkHash(t, html, policy, "script")
+	if !strings.Contains(html, `<script data-login="/zoom_pkce/login">`) {
+		t.Error("the script is not told where the login is")
+	}
+	framed := FramedSignInPage("", testSignIn, "/", FrameScript{Endpoint: "/zoom_pkce/frame/redeem"})
+	framed.KeepFragment = p.KeepFragment
+	html, policy = show(t, framed)
+	checkHash(t, html, policy, "script")
+}
+
 func TestHop(t *testing.T) {
 	w := httptest.NewRecorder()
 	KeepFragmentHop("/zoom_pkce/login?return_to=%2Fx%22%3E").Write(w, 200, Security{})
