@@ -41,7 +41,7 @@ func Gated(app *caddyhttp.App, find Finder, s *Site, path string) bool {
 // listensAt reports whether a server listens on the port of a URL.
 func listensAt(server *caddyhttp.Server, at *url.URL) bool {
 	standard := map[string]string{"http": "80", "https": "443"}[at.Scheme]
-	port, _ := strconv.ParseUint(cmp.Or(at.Port(), standard), 10, 16)
+	port, _ := strconv.Atoi(cmp.Or(at.Port(), standard))
 	return slices.ContainsFunc(server.Listen, func(listen string) bool {
 		address, err := caddy.ParseNetworkAddress(listen)
 		return err == nil && address.StartPort <= uint(port) && uint(port) <= address.EndPort
