@@ -243,10 +243,13 @@ func (s *site) warnIdleOptions() {
 		s.logger.Warn(option+" has no effect without "+missing,
 			zap.String("client_id", s.clientID), zap.String("redirect_uri", s.redirectURIs[0].uri))
 	}
-	switch {
-	case s.programs == nil && s.headers.client != "":
-		warn("headers client", "programs")
-	case s.programs != nil && s.programs.clients.IdleRedirectHosts():
+	if s.programs == nil {
+		if s.headers.client != "" {
+			warn("headers client", "programs")
+		}
+		return
+	}
+	if c := s.programs.clients; len(c.RedirectHosts) > 0 && !c.Registration && len(c.DocumentHosts) == 0 {
 		warn("programs redirect_hosts", "registration or client_documents")
 	}
 }

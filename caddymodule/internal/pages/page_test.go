@@ -111,6 +111,7 @@ func TestPageContents(t *testing.T) {
 		p    Page
 		want []string
 	}{
+		{"many programs", ManyProgramsPage("/again"), []string{"<h1>Too many programs at a time</h1>", "Please try again in a moment.", `href="/again"`}},
 		{"missing scope", ForCode(outcome.MissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
 		{"misconfigured", ForCode(outcome.ZoomMisconfigured, testDetails), []string{
 			"<code>client_id</code>", "<code>client_secret</code>", "<code>https://app.example.com/zoom_pkce/callback</code>", signIn,

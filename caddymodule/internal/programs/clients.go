@@ -56,12 +56,6 @@ type ClientsConfig struct {
 	DocumentHosts []string
 }
 
-// IdleRedirectHosts reports whether RedirectHosts are listed for clients that nobody has
-// written down, and no such client is let in.
-func (c ClientsConfig) IdleRedirectHosts() bool {
-	return len(c.RedirectHosts) > 0 && !c.Registration && len(c.DocumentHosts) == 0
-}
-
 // NewClients returns the clients that may ask.
 func NewClients(c ClientsConfig) *Clients {
 	if c.RedirectHosts == nil {
