@@ -107,6 +107,7 @@ func TestAppTellsAtItsStart(t *testing.T) {
 			`, "programs": {"redirect_hosts": ["a.example"], "client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/"]}]}, "headers": {"client": {"name": "X-Client"}}`,
 			map[string]int{"programs redirect_hosts has no effect without registration or client_documents": 1, "headers client": 0},
 		},
+		"no hosts":                     {`, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/"]}]}`, map[string]int{"no effect": 0}},
 		"hosts of registered clients":  {`, "programs": {"redirect_hosts": ["a.example"], "registration": true}`, map[string]int{"no effect": 0}},
 		"hosts of clients by document": {`, "programs": {"redirect_hosts": ["a.example"], "client_documents": []}`, map[string]int{"no effect": 0}},
 		"closed": {

@@ -249,7 +249,7 @@ func (s *site) warnIdleOptions() {
 		}
 		return
 	}
-	if c := s.programs.clients; len(c.RedirectHosts) > 0 && !c.Registration && len(c.DocumentHosts) == 0 {
+	if c := s.programs.clients; c.RedirectHosts != nil && !c.Registration && len(c.DocumentHosts) == 0 {
 		warn("programs redirect_hosts", "registration or client_documents")
 	}
 }
