@@ -1,7 +1,6 @@
 package zoomapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -31,7 +30,6 @@ func NewHTTPClient() *http.Client {
 			DialContext:           dialer.DialContext,
 			TLSHandshakeTimeout:   connectTimeout,
 			ForceAttemptHTTP2:     true,
-			MaxIdleConns:          64,
 			MaxIdleConnsPerHost:   16,
 			IdleConnTimeout:       90 * time.Second,
 			ExpectContinueTimeout: time.Second,
@@ -83,8 +81,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.got = &answer{status: res.StatusCode, header: res.Header, body: body, at: time.Now()}
-	res.Body = io.NopCloser(bytes.NewReader(body))
-	return res, nil
+	return res, nil // whose body nobody needs any more
 }
 
 // exchange makes one call to Zoom: send issues exactly one request with the
