@@ -103,11 +103,7 @@ func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string)
 	const op = "replacing a record that cannot be opened"
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	k, err := m.loadKeys(ctx)
-	if err != nil {
-		return err
-	}
-	key := recordKey(m.client.AppID(), u.key)
+	k, key := m.keys.Load(), recordKey(m.client.AppID(), u.key)
 	_, version, err := m.store.Load(ctx, key)
 	if err != nil {
 		return m.storeError(op, err)
@@ -115,11 +111,7 @@ func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string)
 	r := &record{UserID: userID}
 	r.end(time.Now())
 	r.Seq = u.nextSeq()
-	sealed, err := k.sealUser(key, r)
-	if err != nil {
-		return m.storeError(op, err)
-	}
-	if _, err = m.store.Swap(ctx, key, version, sealed, r.expires(r.Ended, m.life)); err != nil {
+	if _, err = m.store.Swap(ctx, key, version, k.sealUser(key, r), r.expires(r.Ended, m.life)); err != nil {
 		return m.storeError(op, err)
 	}
 	u.readFailure.Store(nil)

@@ -103,9 +103,10 @@ func deriveKeys(app string, secret []byte) secretKeys {
 	}
 }
 
-// must is for what fails only if this package itself calls it wrongly: keys are
-// derived in lengths that are constants here, from secrets whose length was checked,
-// and so they are right in FIPS 140-3 mode, too.
+// must is for what fails only if this package itself calls it wrongly, never by what
+// somebody sends, stores or configures: keys have lengths that are constants here, and
+// come from secrets whose length was checked, so that they are right in FIPS 140-3 mode
+// (GODEBUG=fips140=only), too; what is sealed is of types that can always be marshaled.
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)
