@@ -56,7 +56,8 @@ func (m *Manager) endAll(ctx context.Context, u *user, userID string, before tim
 			when := at
 			if !before.IsZero() && before.Before(when) {
 				// Who has come back since, or is on the way, may stay. It is another's clock.
-				when, at = before, time.Time{}
+				// Of the times before the year 1, which no record can hold, nothing is left to be ended.
+				when, at = later(before, time.Time{}).Local(), time.Time{}
 			}
 			if r.tombstone() && !r.Ended.Before(when) {
 				return errUnchanged
