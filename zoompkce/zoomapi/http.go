@@ -1,6 +1,7 @@
 package zoomapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -81,7 +82,8 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.got = &answer{status: res.StatusCode, header: res.Header, body: body, at: time.Now()}
-	return res, nil // whose body nobody needs any more
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	return res, nil
 }
 
 // exchange makes one call to Zoom: send issues exactly one request with the
