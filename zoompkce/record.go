@@ -72,8 +72,9 @@ func (id sessionID) MarshalText() ([]byte, error) {
 }
 
 func (id *sessionID) UnmarshalText(text []byte) error {
-	raw, err := base64.RawURLEncoding.DecodeString(string(text))
-	if err != nil || len(raw) != len(id) {
+	// What fails to decode ends with a whole group of three bytes: its length is another one.
+	raw, _ := base64.RawURLEncoding.DecodeString(string(text))
+	if len(raw) != len(id) {
 		return fmt.Errorf("session id of %d bytes", len(raw))
 	}
 	copy(id[:], raw)
@@ -139,7 +140,7 @@ func (r *record) session(id sessionID) *openSession {
 
 // sessionIDs are those of the open sessions, and of the programs, begun or not.
 func (r *record) sessionIDs() []sessionID {
-	ids := make([]sessionID, 0, len(r.Sessions)+len(r.Programs)+len(r.Pending))
+	var ids []sessionID
 	for _, s := range r.Sessions {
 		ids = append(ids, s.ID)
 	}
@@ -206,7 +207,7 @@ func (r *record) expires(now time.Time, life sessionLife) time.Time {
 // format is the version of what the record holds. One without programs and kept
 // grant keeps the former, so that the older processes of a fleet read it.
 func (r *record) format() byte {
-	if len(r.Programs)+len(r.Pending) > 0 || !r.Left.IsZero() {
+	if len(r.Programs) > 0 || len(r.Pending) > 0 || !r.Left.IsZero() {
 		return recordFormatPrograms
 	}
 	return recordFormat
