@@ -42,9 +42,7 @@ func (m *Manager) change(
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
-		if k, err = m.loadKeys(ctx); err != nil { // reading may have found others
-			return nil, err
-		}
+		k = m.keys.Load() // reading may have found others
 		r := snap.record.clone()
 		if err := modify(r); err != nil {
 			return snap, err
@@ -54,11 +52,7 @@ func (m *Manager) change(
 		r.prune(now, life)
 		r.keepGrant(snap.record, now, life)
 		r.Seq = u.nextSeq()
-		sealed, err := k.sealUser(key, r)
-		if err != nil {
-			return nil, m.storeError(op, err)
-		}
-		version, err := m.swap(ctx, key, snap.version, sealed, r.expires(now, life))
+		version, err := m.swap(ctx, key, snap.version, k.sealUser(key, r), r.expires(now, life))
 		if errors.Is(err, ErrConflict) || neverSent(err) && away.outlast(ctx) {
 			continue
 		}

@@ -66,7 +66,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 		return nil, err
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
-	return m.opened(ctx, newSession(u, snap, &session, time.UnixMilli(session.created)))
+	return m.opened(newSession(u, snap, &session, time.UnixMilli(session.created))), nil
 }
 
 // useContext notes that a context is used.

@@ -56,7 +56,8 @@ func (m *Manager) endAll(ctx context.Context, u *user, userID string, before tim
 			when := at
 			if !before.IsZero() && before.Before(when) {
 				// Who has come back since, or is on the way, may stay. It is another's clock.
-				when, at = before, time.Time{}
+				// Of the times before the year 1, which no record can hold, nothing is left to be ended.
+				when, at = later(before, time.Time{}).Local(), time.Time{}
 			}
 			if r.tombstone() && !r.Ended.Before(when) {
 				return errUnchanged
@@ -103,11 +104,7 @@ func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string)
 	const op = "replacing a record that cannot be opened"
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	k, err := m.loadKeys(ctx)
-	if err != nil {
-		return err
-	}
-	key := recordKey(m.client.AppID(), u.key)
+	k, key := m.keys.Load(), recordKey(m.client.AppID(), u.key)
 	_, version, err := m.store.Load(ctx, key)
 	if err != nil {
 		return m.storeError(op, err)
@@ -115,11 +112,7 @@ func (m *Manager) replaceUnopenable(ctx context.Context, u *user, userID string)
 	r := &record{UserID: userID}
 	r.end(time.Now())
 	r.Seq = u.nextSeq()
-	sealed, err := k.sealUser(key, r)
-	if err != nil {
-		return m.storeError(op, err)
-	}
-	if _, err = m.store.Swap(ctx, key, version, sealed, r.expires(r.Ended, m.life)); err != nil {
+	if _, err = m.store.Swap(ctx, key, version, k.sealUser(key, r), r.expires(r.Ended, m.life)); err != nil {
 		return m.storeError(op, err)
 	}
 	u.readFailure.Store(nil)

@@ -2,6 +2,7 @@ package zoompkce_test
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,24 @@ func TestEndUserOfAnOldEvent(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				w.end(p, event)
 				w.must(p.finish(b, l, code))
+				w.end(p, event)
+				p.works(b)
+			})
+		})
+	}
+}
+
+// A time that no record can hold is one of the past, too.
+func TestEndUserOfAnAbsurdEvent(t *testing.T) {
+	for name, event := range map[string]time.Time{
+		"the least number": time.UnixMilli(math.MinInt64),
+		"no such zone":     time.Unix(0, 0).In(time.FixedZone("", 100*3600)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p := w.process()
+				w.end(p, event)
+				b := p.signIn("ada")
 				w.end(p, event)
 				p.works(b)
 			})

@@ -79,10 +79,7 @@ func (m *Manager) findFormer(ctx context.Context, k *keys, adopt bool) (*keys, e
 		}
 		return k, m.forgetFormer(ctx)
 	}
-	both, err := k.with(secret)
-	if err != nil {
-		return nil, err
-	}
+	both := k.with(secret)
 	if counts, err := m.isFormer(ctx, k, both.former, adopt); err != nil || !counts {
 		return k, err
 	}

@@ -86,9 +86,6 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 		}
 		return plain, err
 	})
-	if err == nil {
-		k, err = m.loadKeys(ctx)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +103,7 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 		return nil, errExpired
 	}
 	c.user = m.memory.users.get(c.sessionCookie.user)
-	snap, err := m.membership(ctx, k, c, now)
+	snap, err := m.membership(ctx, m.keys.Load(), c, now)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +153,7 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 	former := m.presented(k, cookies)
 	replaced := idsOf(u, former)
 	if slices.Contains(replaced, issuedTo.id) {
-		return m.opened(ctx, t.session)
+		return m.opened(t.session), nil
 	}
 	if !u.mayRedeem(time.Now()) {
 		return nil, ErrTooManyFrames
@@ -184,5 +181,5 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 		m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: u.id()})
-	return m.opened(ctx, newSession(u, snap, &frame, time.Now()))
+	return m.opened(newSession(u, snap, &frame, time.Now())), nil
 }

@@ -164,13 +164,9 @@ func (m *Manager) believeInvalidGrant(
 var errDrained = errors.New("the server is being reconfigured")
 
 func (m *Manager) storedGrant(ctx context.Context, u *user) (*grant, error) {
-	k, err := m.loadKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, storePatience)
 	defer cancel()
-	snap, err := m.load(ctx, k, u)
+	snap, err := m.load(ctx, m.keys.Load(), u)
 	if err != nil {
 		return nil, err
 	}

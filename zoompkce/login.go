@@ -143,11 +143,10 @@ func (l *Login) seal(k *keys) (string, error) {
 	encoder := json.NewEncoder(&payload)
 	// Every & of the return URL would become six bytes, and the cookie too long.
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(loginPayload{
+	// A buffer takes everything, and what a login holds can always be written.
+	_ = encoder.Encode(loginPayload{
 		l.Flow, l.state, l.verifier, l.RedirectURI, l.ReturnURL, l.Started.UnixMilli(), l.session, l.owner, l.Program, l.Marketplace,
-	}); err != nil {
-		return "", err
-	}
+	})
 	return k.sealCookie(purposeLogin, l.cookie, payload.Bytes())
 }
 
@@ -194,11 +193,8 @@ func (m *Manager) PendingLogin(ctx context.Context, cookies []string, flow Flow,
 
 func (m *Manager) openLogin(k *keys, name, value string) (*Login, bool) {
 	plain, ok := k.openCookie(purposeLogin, name, value)
-	if !ok {
-		return nil, false
-	}
 	var p loginPayload
-	if err := json.Unmarshal(plain, &p); err != nil {
+	if !ok || json.Unmarshal(plain, &p) != nil {
 		return nil, false
 	}
 	return &Login{

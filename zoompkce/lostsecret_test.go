@@ -1,6 +1,7 @@
 package zoompkce_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"strings"
@@ -277,6 +278,16 @@ func TestGarbageThatWaits(t *testing.T) {
 		}
 		all.Wait()
 		q.redeems(code)
+
+		// They have made room. Who leaves is not refused: nobody has looked.
+		garbage := redemption(q.TokenPrefix() + "c_garbage")
+		gone, leave := context.WithCancel(ctx)
+		leave()
+		if _, err := q.RedeemCode(gone, garbage); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("refused: %v", err)
+		}
+		_, err := q.RedeemCode(ctx, garbage)
+		q.invalid(err, "unopenable")
 	})
 }
 

@@ -69,10 +69,7 @@ func (m *Manager) SealConsent(ctx context.Context, s *Session, issuer, request s
 	if err != nil {
 		return "", err
 	}
-	plain, err := json.Marshal(consentPayload{s.cookie.id, newSessionID(), time.Now().UnixMilli(), request})
-	if err != nil {
-		return "", err
-	}
+	plain := must(json.Marshal(consentPayload{s.cookie.id, newSessionID(), time.Now().UnixMilli(), request}))
 	return k.sealToken(kindConsent, issuer, plain), nil
 }
 
@@ -154,23 +151,16 @@ func (m *Manager) AllowProgram(ctx context.Context, s *Session, c *Consent, a Au
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return "", err
 	}
-	k, err := m.loadKeys(ctx)
-	if err != nil {
-		return "", err
-	}
 	if a.Resource.Origin == "" {
 		a.Resource.Origin = a.Issuer
 	}
 	client := a.Client.kept()
-	plain, err := json.Marshal(codePayload{
+	plain := must(json.Marshal(codePayload{
 		User: s.user.key, Program: c.id,
 		Kind: client.Kind, Hash: client.Hash, Document: client.Document, Name: client.Name, Redirect: client.Redirect,
 		URI: sha256.Sum256([]byte(a.RedirectURI)), Challenge: a.Challenge, Origin: a.Resource.Origin, HasPath: a.Resource.HasPath,
-	})
-	if err != nil {
-		return "", err
-	}
-	return k.sealToken(kindCode, a.Issuer, plain), nil
+	}))
+	return m.keys.Load().sealToken(kindCode, a.Issuer, plain), nil
 }
 
 // CodeRedemption is what a program presents with a code.
@@ -203,9 +193,6 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 		}
 		return p, err
 	})
-	if err == nil {
-		k, err = m.loadKeys(ctx) // what it gets has to be opened by others, too
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +237,8 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	}
 	u.unanswered.CompareAndSwap(unanswered, nil)
 	m.observe(Event{Kind: EventProgramAllowed, UserID: snap.record.UserID, Client: new(p.client())})
-	return k.programTokens(m.life.programs, programToken{
+	// What it gets has to be opened by others, too: k may have been replaced.
+	return m.keys.Load().programTokens(m.life.programs, programToken{
 		user: u.key, id: p.Program, generation: 1, issued: now.Unix(),
 		origin: hash8(p.Origin), issuer: hash8(c.Issuer), hasPath: p.HasPath,
 	}, c.Resource), nil

@@ -77,16 +77,12 @@ func (m *Manager) RefreshProgram(ctx context.Context, s *Session, asked Resource
 	default: // the client went away, or we do, or the store takes too long
 		return nil, &StoreError{opTurn, err}
 	}
-	k, err := m.loadKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
 	fresh := t.programToken
 	fresh.generation, fresh.issued = got.generation, got.issued
 	if now := time.Now(); !fresh.alive(now, m.life.programs) {
 		fresh.issued = now.Unix() // the times of the first answer would be of no use
 	}
-	return k.programTokens(m.life.programs, fresh, asked), nil
+	return m.keys.Load().programTokens(m.life.programs, fresh, asked), nil
 }
 
 const opTurn = "refreshing a program"

@@ -220,12 +220,8 @@ type sessionLife struct {
 	keep      time.Duration // of the grant, after the last session or program
 }
 
-func (k *keys) sealUser(key string, r *record) ([]byte, error) {
-	plain, err := json.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	return k.sealRecord(r.format(), purposeRecord, key, plain), nil
+func (k *keys) sealUser(key string, r *record) []byte {
+	return k.sealRecord(r.format(), purposeRecord, key, must(json.Marshal(r)))
 }
 
 func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID, error) {

@@ -83,11 +83,9 @@ func (m *Manager) storedKeys(ctx context.Context) (*keys, error) {
 		if subtle.ConstantTimeCompare(secret, k.generated) == 1 {
 			return k, nil
 		}
-		taken, err := newGeneratedKeys(m.client.AppID(), secret, k.generated)
-		if err == nil {
-			m.keys.CompareAndSwap(k, taken)
-		}
-		return taken, err
+		taken := must(newGeneratedKeys(m.client.AppID(), secret, k.generated)) // storedSecret returns none that is too short
+		m.keys.CompareAndSwap(k, taken)
+		return taken, nil
 	})
 	if err != nil {
 		return nil, m.storeError(opSecret, err)

@@ -64,13 +64,10 @@ func (c *sessionCookie) alive(now time.Time, life sessionLife) bool {
 
 // issue returns the cookie of a session, to be set now: the idle time counts from
 // here.
-func (m *Manager) issue(k *keys, s *Session, now time.Time) (*http.Cookie, error) {
+func (m *Manager) issue(k *keys, s *Session, now time.Time) *http.Cookie {
 	s.reissue(now.UnixMilli())
-	value, err := k.sealCookie(purposeSession, m.jar.base, s.cookie.marshal())
-	if err != nil {
-		return nil, err
-	}
-	return m.sessionCookie(s.cookie, value), nil
+	value := must(k.sealCookie(purposeSession, m.jar.base, s.cookie.marshal())) // always of one length
+	return m.sessionCookie(s.cookie, value)
 }
 
 // reissue gives the session a cookie of its own, issued at another time.
@@ -103,7 +100,7 @@ func (m *Manager) Renew(ctx context.Context, s *Session) (*http.Cookie, error) {
 	}
 	now := time.Now()
 	m.noteSeen(s, now)
-	return m.renew(k, s, now)
+	return m.renew(k, s, now), nil
 }
 
 // renewedLife is how long all requests that come with an old cookie are given
@@ -125,7 +122,7 @@ func (r *renewedCookie) lasts(now time.Time, idle time.Duration) bool {
 	return age >= 0 && age < min(renewedLife, idle/10).Milliseconds()
 }
 
-func (m *Manager) renew(k *keys, s *Session, now time.Time) (*http.Cookie, error) {
+func (m *Manager) renew(k *keys, s *Session, now time.Time) *http.Cookie {
 	s.user.mu.Lock()
 	defer s.user.mu.Unlock()
 	opened := s.user.opened(s.cookie.id)
@@ -134,13 +131,11 @@ func (m *Manager) renew(k *keys, s *Session, now time.Time) (*http.Cookie, error
 	}
 	if r := opened.renewed; r.lasts(now, m.life.idle) && r.set == k.set && r.name == m.jar.base {
 		s.reissue(r.issued)
-		return m.sessionCookie(s.cookie, r.value), nil
+		return m.sessionCookie(s.cookie, r.value)
 	}
-	c, err := m.issue(k, s, now)
-	if err == nil {
-		opened.renewed = &renewedCookie{c.Name, c.Value, k.set, s.cookie.issued}
-	}
-	return c, err
+	c := m.issue(k, s, now)
+	opened.renewed = &renewedCookie{c.Name, c.Value, k.set, s.cookie.issued}
+	return c
 }
 
 // ExpiresAt is when the session ends if it is not used any more. For a program it

@@ -88,7 +88,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		outcome = "ids_only"
 	}
 	m.observe(Event{Kind: EventSignedIn, UserID: profile.ID, Outcome: outcome})
-	return m.opened(ctx, newSession(u, snap, &session, time.UnixMilli(session.created)))
+	return m.opened(newSession(u, snap, &session, time.UnixMilli(session.created))), nil
 }
 
 const opSignIn = "saving a sign-in"
@@ -112,16 +112,9 @@ func (m *Manager) keepGrant(ctx context.Context, u *user, fresh *grant, err erro
 }
 
 // opened is the outcome of a sign-in whose session is in the record.
-func (m *Manager) opened(ctx context.Context, s *Session) (*SignedIn, error) {
-	k, err := m.loadKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	cookie, err := m.issue(k, s, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	return &SignedIn{s.Profile(), cookie, s}, nil
+func (m *Manager) opened(s *Session) *SignedIn {
+	cookie := m.issue(m.keys.Load(), s, time.Now())
+	return &SignedIn{s.Profile(), cookie, s}
 }
 
 // addSession puts the session and the new grant into the user record. Where the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,13 +29,9 @@ func (c *Client) request(
 		// Sent as it is, it would break the header or be refused anyway.
 		return &Error{Call: call, Kind: KindUnauthorized, Err: errors.New("the access token is empty or malformed")}
 	}
-	u := *c.apiFor(t)
-	u.Path += path
-	u.RawQuery = query.Encode()
-	req, err := http.NewRequest(method, u.String(), strings.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("building the request for zoom (%s): bad api_url", call)
-	}
+	req, _ := http.NewRequest(method, "", strings.NewReader(body)) // nothing there to be wrong
+	req.URL = below(c.apiFor(t), path)
+	req.URL.RawQuery = query.Encode()
 	req.Header.Set("Authorization", "Bearer "+t.AccessToken)
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")

@@ -2,6 +2,7 @@ package zoomapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,11 +88,15 @@ func TestMeetingNumber(t *testing.T) {
 	}
 }
 
-// What a base URL has encoded stays so.
+// What a base URL has encoded stays so, in every call.
 func TestEncodedBaseURL(t *testing.T) {
-	c, err := NewClient(Config{ClientID: testClientID, APIURL: "https://gw.example/a%2Fb/"})
-	if err != nil || c.api.String() != "https://gw.example/a%2Fb" {
-		t.Errorf("%v, %v", c.api, err)
+	var got []string
+	c := serveZoom(t, func(_ http.ResponseWriter, r *http.Request) { got = append(got, r.RequestURI) }, func(cfg *Config) { cfg.OAuthURL += "/a%2Fb/" })
+	_, _ = c.Me(t.Context(), Token{AccessToken: "a"})
+	_, _ = c.Refresh(t.Context(), "r")
+	_ = c.Revoke(t.Context(), "a")
+	if want := []string{"/a%2Fb/v2/users/me", "/a%2Fb/oauth/token", "/a%2Fb/oauth/revoke"}; !slices.Equal(got, want) {
+		t.Errorf("called %q, want %q", got, want)
 	}
 }
 

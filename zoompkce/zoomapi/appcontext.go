@@ -106,42 +106,25 @@ func decodeAppContext(header string) ([]byte, error) {
 }
 
 func openAppContext(clientSecret string, envelope []byte) ([]byte, error) {
-	errLengths := errors.New("its lengths do not add up")
-	take := func(n int) (part []byte, ok bool) {
-		if n < 0 || n > len(envelope) {
-			return nil, false
-		}
+	take := func(n int) (part []byte) {
+		n = min(n, len(envelope))
 		part, envelope = envelope[:n], envelope[n:]
-		return part, true
+		return part
 	}
 	length := func(size int) int {
-		b, ok := take(size)
-		if !ok {
-			return -1
-		}
-		var le [8]byte
-		copy(le[:], b)
-		return int(binary.LittleEndian.Uint64(le[:]))
+		var le [4]byte
+		copy(le[:], take(size))
+		return int(binary.LittleEndian.Uint32(le[:]))
 	}
-	iv, ok := take(length(1))
-	if !ok || len(iv) == 0 {
-		return nil, errLengths
-	}
-	aad, ok := take(length(2))
-	if !ok {
-		return nil, errLengths
-	}
-	size := length(4)
-	if size < 0 || size != len(envelope)-gcmTag {
-		return nil, errLengths
+	iv := take(length(1))
+	aad := take(length(2))
+	if length(4) != len(envelope)-gcmTag { // nor has it a tag where it ends too early
+		return nil, errors.New("its lengths do not add up")
 	}
 	key := sha256.Sum256([]byte(clientSecret))
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return nil, err
-	}
+	block, _ := aes.NewCipher(key[:]) // which takes keys of this length
 	gcm, err := cipher.NewGCMWithNonceSize(block, len(iv))
-	if err != nil {
+	if err != nil { // there is no iv
 		return nil, err
 	}
 	plain, err := gcm.Open(nil, iv, envelope, aad)

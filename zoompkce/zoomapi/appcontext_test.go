@@ -175,6 +175,7 @@ func TestOpenAppContextRefuses(t *testing.T) {
 		"it is not base64":          {"!!!!", header[:8] + "\r\n" + header[8:], header[:9] + "!"},
 		"it is longer than 8 KiB":   {strings.Repeat("A", maxAppContext+1)},
 		"it is forged":              {base64.StdEncoding.EncodeToString(append(envelope[:len(envelope)-1:len(envelope)-1], envelope[len(envelope)-1]^1))},
+		"zero length":               {base64.StdEncoding.EncodeToString(make([]byte, 1+2+4+gcmTag))},
 		"not a JSON object":         {in("", 12), in("[]", 12)},
 		"uid is missing or":         {in(strings.Replace(contextJSON(now), `"uid":"`, `"uid":"a b`, 1), 12)},
 	} {

@@ -39,6 +39,14 @@ func parseBaseURL(option, raw string, fallback func() string) (*url.URL, error) 
 	return u, nil
 }
 
+// below returns the URL of a path below a base URL.
+func below(base *url.URL, path string) *url.URL {
+	u := *base
+	u.Path += path
+	u.RawPath += path // heeded where the base has an escaped slash
+	return &u
+}
+
 func defaultAPIURL(oauthURL *url.URL) string {
 	if host := oauthURL.Hostname(); loopback(host) || net.ParseIP(host) != nil {
 		return oauthURL.String()

@@ -91,7 +91,7 @@ type Client struct {
 	oauth   oauth2.Config
 	key     *clientKey // nil: the app has none of its own
 	api     *url.URL
-	revoke  string
+	revoke  *url.URL
 	trusted []*url.URL
 	appID   string
 
@@ -156,7 +156,7 @@ func NewClient(cfg Config) (*Client, error) {
 		},
 		key:     key,
 		api:     apiURL,
-		revoke:  oauthURL.String() + "/oauth/revoke",
+		revoke:  below(oauthURL, "/oauth/revoke"),
 		trusted: []*url.URL{apiURL, oauthURL},
 		appID:   AppID(oauthURL.String(), cfg.ClientID),
 

@@ -31,7 +31,6 @@ func NewHTTPClient() *http.Client {
 			DialContext:           dialer.DialContext,
 			TLSHandshakeTimeout:   connectTimeout,
 			ForceAttemptHTTP2:     true,
-			MaxIdleConns:          64,
 			MaxIdleConnsPerHost:   16,
 			IdleConnTimeout:       90 * time.Second,
 			ExpectContinueTimeout: time.Second,

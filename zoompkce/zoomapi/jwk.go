@@ -64,10 +64,7 @@ func ClientJWK(privateKey, keyID string) (JWK, error) {
 		j.N, j.E = text(public.N.Bytes()), text(big.NewInt(int64(public.E)).Bytes())
 		members = fmt.Sprintf(`{"e":"%s","kty":"RSA","n":"%s"}`, j.E, j.N)
 	case *ecdsa.PublicKey:
-		point, err := public.Bytes() // 4, x, y
-		if err != nil {
-			return JWK{}, fmt.Errorf("client_key: %w", err)
-		}
+		point, _ := public.Bytes() // 4, x, y: a key that was read has a point
 		j.KeyType, j.Curve = "EC", "P-256"
 		j.X, j.Y = text(point[1:33]), text(point[33:])
 		members = fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}`, j.X, j.Y)

@@ -86,9 +86,5 @@ func (m MeetingSDK) Sign(c MeetingClaims, now time.Time) (string, error) {
 	if c.VideoWebRTCMode != nil {
 		claims["video_webrtc_mode"] = *c.VideoWebRTCMode
 	}
-	signature, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(m.Secret))
-	if err != nil {
-		return "", fmt.Errorf("signing for the meeting sdk: %w", err)
-	}
-	return signature, nil
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(m.Secret))
 }

@@ -205,10 +205,8 @@ func (c *Client) Revoke(ctx context.Context, accessToken string) error {
 	if c.oauth.ClientSecret == "" {
 		form.Set("client_id", c.oauth.ClientID)
 	}
-	req, err := http.NewRequest(http.MethodPost, c.revoke, strings.NewReader(form.Encode()))
-	if err != nil {
-		return errors.New("building the request for zoom (revoke): bad oauth_url")
-	}
+	req, _ := http.NewRequest(http.MethodPost, "", strings.NewReader(form.Encode())) // nothing there to be wrong
+	req.URL = c.revoke
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if c.oauth.ClientSecret != "" {
 		// Form-encoded first (RFC 6749 section 2.3.1), as x/oauth2 does.

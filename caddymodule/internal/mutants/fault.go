@@ -18,6 +18,7 @@ type fault struct {
 	line           int
 	number         int // what wakes it
 	edit           edit
+	idle           bool // not to be planted
 	noticed        bool
 }
 

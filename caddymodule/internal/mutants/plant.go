@@ -55,8 +55,9 @@ func (p *planter) plant(n ast.Node, what, before, after string) *fault {
 		what:   what + ": " + shortened(p.file.text[p.offset(n.Pos()):p.offset(n.End())]),
 		number: len(p.faults) + 1,
 	}
+	f.idle = p.changesNothing(n, what)
 	f.edit = edit{start: p.offset(n.Pos()), end: p.offset(n.End()), before: fmt.Sprintf(before, f.number), after: after}
-	same := 1
+	same := 1 // idle ones count, so that a rule more renames no other fault
 	for _, other := range p.faults {
 		if base, _, _ := strings.Cut(other.what, " #"); other.function == f.function && base == f.what {
 			same++
@@ -214,7 +215,7 @@ func (p *planter) binary(n *ast.BinaryExpr) {
 		}
 		p.plant(n, "turned", "(mutantIs(%d) != (", "))")
 	case token.LSS, token.LEQ, token.GTR, token.GEQ:
-		p.plant(n, "turned", "(mutantIs(%d) != ", ")")
+		p.plant(n, "turned", "(mutantIs(%d) != (", "))")
 		with(p.plant(n, "shifted", "mutantOrder(%d, ", ")"), `, "`+operator+`", `)
 	case token.ADD, token.SUB:
 		if basic, ok := p.info.Types[n].Type.Underlying().(*types.Basic); ok && basic.Info()&types.IsNumeric != 0 {

@@ -39,6 +39,7 @@ type room struct {
 	faults []*fault
 
 	infallible map[types.Object]bool
+	origins    map[types.Object]ast.Expr
 }
 
 type source struct {
@@ -108,10 +109,12 @@ func (r *room) plant() error {
 		return errs[0]
 	}
 	r.findInfallible()
+	r.findOrigins()
 	for _, s := range r.sources {
 		p := &planter{room: r, file: s}
 		ast.PreorderStack(s.syntax, nil, p.visit)
 	}
+	r.faults = slices.DeleteFunc(r.faults, func(f *fault) bool { return f.idle })
 	for {
 		errs := r.check(r.planted())
 		if errs == nil {

@@ -1,0 +1,124 @@
+//go:build unix
+
+package main
+
+import (
+	"go/ast"
+	"go/constant"
+	"go/token"
+	"go/types"
+	"slices"
+)
+
+// changesNothing reports whether a kind of fault changes nothing at n for a reason that
+// holds wherever such code stands, so that it is not planted and nobody has to list it:
+//
+//   - A deferred cancel of a context with a deadline, or a deferred Stop of a timer, is
+//     left out: both end by themselves, and go vet asks for the former.
+//   - What the clock has measured is shifted across a bound: by the very nanosecond. A
+//     duration that somebody has chosen may well be at a bound, and is planted.
+//   - The size of a float64 is one more: strconv takes every size but 32 for 64.
+func (p *planter) changesNothing(n ast.Node, kind string) bool {
+	switch n := n.(type) {
+	case *ast.DeferStmt:
+		return kind == "left out" && p.endsByItself(n.Call.Fun)
+	case *ast.BinaryExpr:
+		return kind == "shifted" && (p.isInstant(n.X, n.Y) || p.isInstant(n.Y, n.X))
+	case ast.Expr:
+		call, ok := p.parent().(*ast.CallExpr)
+		return ok && kind == "one more" && p.calls(call, "strconv.ParseFloat")
+	}
+	return false
+}
+
+// endsByItself reports whether a function only ends early what has an end.
+func (p *planter) endsByItself(called ast.Expr) bool {
+	if stop, ok := called.(*ast.SelectorExpr); ok {
+		return stop.Sel.Name == "Stop" && p.calls(p.origin(stop.X), "time.NewTimer", "time.NewTicker")
+	}
+	return p.calls(p.origin(called), "context.WithTimeout", "context.WithDeadline")
+}
+
+// isInstant reports whether nobody could aim at the instant at which two times are equal.
+// What Since and Until measure may be compared with anything but zero; of a difference of
+// two times one has to be the present, and the bound a constant.
+func (p *planter) isInstant(measured, bound ast.Expr) bool {
+	value := p.info.Types[bound].Value
+	if value != nil && constant.Sign(value) == 0 {
+		return false
+	}
+	call, ok := p.origin(measured).(*ast.CallExpr)
+	for ok && p.calls(call, "(time.Duration).Abs") {
+		call, ok = p.origin(call.Fun.(*ast.SelectorExpr).X).(*ast.CallExpr)
+	}
+	switch {
+	case !ok:
+		return false
+	case p.calls(call, "time.Since", "time.Until"):
+		return true
+	case value != nil && p.calls(call, "(time.Time).Sub"):
+		return p.isNow(call.Args[0]) || p.isNow(call.Fun.(*ast.SelectorExpr).X)
+	}
+	return false
+}
+
+// isNow reports whether a time is the present, or is said to be.
+func (p *planter) isNow(expr ast.Expr) bool {
+	name, ok := expr.(*ast.Ident)
+	return ok && name.Name == "now" || p.calls(p.origin(expr), "time.Now")
+}
+
+// calls reports whether an expression is a call of one of these functions.
+func (p *planter) calls(expr ast.Expr, names ...string) bool {
+	call, ok := expr.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	selector, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	function, ok := p.info.Uses[selector.Sel].(*types.Func)
+	return ok && slices.Contains(names, function.FullName())
+}
+
+// origin returns what a variable was declared with, if it has no other value ever, and
+// any other expression as it is.
+func (r *room) origin(expr ast.Expr) ast.Expr {
+	if name, ok := expr.(*ast.Ident); ok && r.origins[r.info.Uses[name]] != nil {
+		return r.origins[r.info.Uses[name]]
+	}
+	return expr
+}
+
+// findOrigins finds the variables of the room that get a value once.
+func (r *room) findOrigins() {
+	r.origins = make(map[types.Object]ast.Expr)
+	changed := make(map[types.Object]bool)
+	look := func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for i, left := range n.Lhs {
+				name, _ := left.(*ast.Ident)
+				switch declared := r.info.Defs[name]; {
+				case name == nil:
+				case declared == nil:
+					changed[r.info.Uses[name]] = true
+				default:
+					r.origins[declared] = n.Rhs[min(i, len(n.Rhs)-1)]
+				}
+			}
+		case *ast.UnaryExpr: // whoever has its address may change it
+			if name, ok := n.X.(*ast.Ident); ok && n.Op == token.AND {
+				changed[r.info.Uses[name]] = true
+			}
+		}
+		return true
+	}
+	for _, s := range r.sources {
+		ast.Inspect(s.syntax, look)
+	}
+	for variable := range changed {
+		delete(r.origins, variable)
+	}
+}
