@@ -298,17 +298,17 @@ func TestSweepThatHangsIsStopped(t *testing.T) {
 		storage := newMemStorage()
 		store := newOtherProcess(storage)
 		ctx, cancel := context.WithCancel(t.Context())
-		var stopped time.Time
+		stopped := make(chan time.Time, 1)
 		storage.before = func(operation, _ string) error {
 			if operation == "lock" {
 				cancel()
-				stopped = time.Now()
+				stopped <- time.Now()
 				time.Sleep(time.Hour)
 			}
 			return nil
 		}
 		NewSweeper(store, "1a2b3c4d", zap.NewNop()).Run(ctx)
-		if took := time.Since(stopped); took > 5*time.Second {
+		if took := time.Since(<-stopped); took > 5*time.Second {
 			t.Errorf("stopping took %v", took)
 		}
 		time.Sleep(time.Hour)
