@@ -79,7 +79,7 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 	if err != nil {
 		return nil, ErrNoTicket
 	}
-	plain, err := underOthers(ctx, m, k, ErrNoTicket, true, func(k *keys) ([]byte, error) {
+	plain, err := underOthers(ctx, m, k, ErrNoTicket, maxPatient, func(k *keys) ([]byte, error) {
 		plain, _, err := k.openRecord(purposeTicket, "", sealed)
 		if err != nil {
 			err = ErrNoTicket // a visitor's, and no record that an operator should hear of
