@@ -138,8 +138,7 @@ func (r *record) session(id sessionID) *openSession {
 }
 
 // sessionIDs are those of the open sessions, and of the programs, begun or not.
-func (r *record) sessionIDs() []sessionID {
-	ids := make([]sessionID, 0, len(r.Sessions)+len(r.Programs)+len(r.Pending))
+func (r *record) sessionIDs() (ids []sessionID) {
 	for _, s := range r.Sessions {
 		ids = append(ids, s.ID)
 	}
@@ -164,9 +163,6 @@ func (r *record) end(now time.Time) {
 // prune drops the sessions that are over, and the longest unseen ones beyond
 // the most a user may have.
 func (r *record) prune(now time.Time, life sessionLife) {
-	if r.Grant != nil && r.Grant.dead() && now.Sub(r.Grant.DeadAt) > deadGrace {
-		r.Sessions, r.Programs, r.Pending = nil, nil, nil
-	}
 	r.prunePrograms(now, life.programs)
 	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool {
 		unseen := time.Duration(dayOf(now)-s.Seen-1) * 24 * time.Hour
@@ -196,17 +192,13 @@ func (r *record) expires(now time.Time, life sessionLife) time.Time {
 			end = e
 		}
 	}
-	end = end.Add(life.keep)
-	if !r.Left.IsZero() {
-		end = end.Add(tombstoneLife) // for whoever asks then, see endLeft
-	}
-	return later(end, now.Add(tombstoneLife))
+	return later(end.Add(life.keep), now).Add(tombstoneLife) // for whoever asks then, see endLeft
 }
 
 // format is the version of what the record holds. One without programs and kept
 // grant keeps the former, so that the older processes of a fleet read it.
 func (r *record) format() byte {
-	if len(r.Programs)+len(r.Pending) > 0 || !r.Left.IsZero() {
+	if len(r.Programs) > 0 || len(r.Pending) > 0 || !r.Left.IsZero() {
 		return recordFormatPrograms
 	}
 	return recordFormat
@@ -224,7 +216,7 @@ func (k *keys) sealUser(key string, r *record) []byte {
 	return k.sealRecord(r.format(), purposeRecord, key, must(json.Marshal(r)))
 }
 
-func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID, error) {
+func (k *keys) openUser(key string, sealed []byte) (*record, keyID, error) {
 	plain, id, err := k.openRecord(purposeRecord, key, sealed)
 	if err != nil {
 		return nil, id, err
@@ -232,9 +224,6 @@ func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID
 	r := new(record)
 	if err := json.Unmarshal(plain, r); err != nil {
 		return nil, id, unopenable("what is inside is not a user record (secret %s)", id)
-	}
-	if keyOf(r.UserID) != user {
-		return nil, id, unopenable("it belongs to another user (secret %s)", id)
 	}
 	return r, id, nil
 }
