@@ -38,13 +38,16 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 	return true, nil
 }
 
+// maxAsks bounds the questions to Zoom of one end. After each the user has signed in once more.
+const maxAsks = 10
+
 // endAll makes a user's record a tombstone and returns what it was, nil if there
 // was nothing to end. A sign-in that may have come after before is asked about at
 // Zoom, which has revoked the tokens of a user who removed the app.
 func (m *Manager) endAll(ctx context.Context, u *user, userID string, before time.Time) (former *record, err error) {
 	var at time.Time
 	revoked := "" // the grant that Zoom does not take any more
-	for range maxSwaps {
+	for range maxAsks {
 		snap, err := m.change(ctx, storeTimeout, u, "ending all sessions of a user", func(r *record) error {
 			if g := r.Grant; g != nil && !before.IsZero() && !g.SignedInAt.Before(before) && g.id() != revoked {
 				if g.SignedInAt.Sub(before) > closeTimes || time.Until(g.Expiry) < clockSkew {

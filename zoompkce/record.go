@@ -72,8 +72,8 @@ func (id sessionID) MarshalText() ([]byte, error) {
 }
 
 func (id *sessionID) UnmarshalText(text []byte) error {
-	raw, err := base64.RawURLEncoding.DecodeString(string(text))
-	if err != nil || len(raw) != len(id) {
+	raw, _ := base64.RawURLEncoding.DecodeString(string(text)) // up to a fault, which none has after so many bytes
+	if len(raw) != len(id) {
 		return fmt.Errorf("session id of %d bytes", len(raw))
 	}
 	copy(id[:], raw)
@@ -168,15 +168,10 @@ func (r *record) prune(now time.Time, life sessionLife) {
 		unseen := time.Duration(dayOf(now)-s.Seen-1) * 24 * time.Hour
 		return now.Sub(time.UnixMilli(s.Created)) > life.max || unseen > life.idle
 	})
-	if extra := len(r.Sessions) - life.count; extra > 0 {
-		slices.SortStableFunc(r.Sessions, func(a, b openSession) int {
-			if a.Seen != b.Seen {
-				return cmp.Compare(a.Seen, b.Seen)
-			}
-			return cmp.Compare(a.Created, b.Created)
-		})
-		r.Sessions = slices.Delete(r.Sessions, 0, extra)
-	}
+	slices.SortStableFunc(r.Sessions, func(a, b openSession) int {
+		return cmp.Or(cmp.Compare(a.Seen, b.Seen), cmp.Compare(a.Created, b.Created))
+	})
+	r.Sessions = slices.Delete(r.Sessions, 0, max(0, len(r.Sessions)-life.count))
 }
 
 // expires is when nothing in the record matters any more.
