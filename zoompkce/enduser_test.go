@@ -290,6 +290,7 @@ func TestEndUserAsksZoomWhereItTells(t *testing.T) {
 	}{
 		"long before":               {since: 6 * time.Minute, asks: 0},
 		"shortly before":            {since: time.Minute, asks: 1},
+		"not long enough before":    {since: 5 * time.Minute, asks: 1},
 		"with a token that is over": {since: time.Minute, after: time.Hour - 30*time.Second, asks: 0},
 	} {
 		t.Run(name, func(t *testing.T) {

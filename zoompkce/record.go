@@ -165,8 +165,7 @@ func (r *record) end(now time.Time) {
 func (r *record) prune(now time.Time, life sessionLife) {
 	r.prunePrograms(now, life.programs)
 	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool {
-		unseen := time.Duration(dayOf(now)-s.Seen-1) * 24 * time.Hour
-		return now.Sub(time.UnixMilli(s.Created)) > life.max || unseen > life.idle
+		return !now.Before(life.end(&s))
 	})
 	slices.SortStableFunc(r.Sessions, func(a, b openSession) int {
 		return cmp.Or(cmp.Compare(a.Seen, b.Seen), cmp.Compare(a.Created, b.Created))
@@ -205,6 +204,12 @@ type sessionLife struct {
 	count     int
 	programs  programLife
 	keep      time.Duration // of the grant, after the last session or program
+}
+
+// end is when a session ends by itself. It was seen on that day, at the end of it maybe.
+func (l sessionLife) end(s *openSession) time.Time {
+	idle := time.Unix((s.Seen+1)*24*60*60, 0).Add(l.idle)
+	return earlier(idle, time.UnixMilli(s.Created).Add(l.max))
 }
 
 func (k *keys) sealUser(key string, r *record) []byte {
