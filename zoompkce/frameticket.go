@@ -94,8 +94,8 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 	if len(plain) != ticketLen || !c.unmarshal(plain[:sessionCookieLen]) {
 		return nil, ErrNoTicket
 	}
-	t := &FrameTicket{frame: sessionID(plain[sessionCookieLen:])}
-	t.expires = time.UnixMilli(int64(binary.BigEndian.Uint64(plain[ticketLen-8:])))
+	rest := plain[sessionCookieLen:]
+	t := &FrameTicket{frame: sessionID(rest), expires: time.UnixMilli(int64(binary.BigEndian.Uint64(rest[len(sessionID{}):])))}
 	if now.After(t.expires) {
 		return nil, ErrTicketOver
 	}

@@ -90,11 +90,8 @@ func newState(k *keys, restarted bool) string {
 }
 
 func stateRestarted(k *keys, state string) bool {
-	if len(state) != base64.RawURLEncoding.EncodedLen(stateLen) {
-		return false
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(state)
-	if err != nil || len(raw) != stateLen {
+	raw, _ := base64.RawURLEncoding.DecodeString(state) // what is no base64 lacks its end
+	if len(raw) != stateLen {
 		return false
 	}
 	message, mac := raw[:stateRandomLen+1], raw[stateRandomLen+1:]

@@ -151,10 +151,12 @@ func (r *record) beginProgram(id sessionID, client ProgramClient, now time.Time)
 func (r *record) addLostPrograms(newer *record) {
 	for _, p := range newer.Programs {
 		switch known := r.program(p.ID); {
-		case known == nil && p.Created >= r.Grant.SavedAt.Unix():
+		case known != nil:
+			if p.Generation > known.Generation {
+				*known = p
+			}
+		case p.Created >= r.Grant.SavedAt.Unix():
 			r.Programs = append(r.Programs, p)
-		case known != nil && p.Generation > known.Generation:
-			*known = p
 		}
 	}
 }
