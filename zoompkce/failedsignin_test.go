@@ -263,6 +263,22 @@ func TestUsersMeIsAskedTwice(t *testing.T) {
 	})
 }
 
+// Tokens whose owner Zoom does not name are that user's all the same: the token names it.
+func TestOwnerOfAFailedSignIn(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Status(503, ""))
+		l, code := p.begin(newBrowser(), "ada")
+		if err := p.finish(newBrowser(), l, code); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+			w.Errorf("%v", err)
+		}
+		if got := p.session(b).Profile().ID; got != "ada" {
+			w.Errorf("the session is %q's", got)
+		}
+	})
+}
+
 // Tokens of a user who was not here before are kept by nobody.
 func TestFailedFirstSignInLeavesNothing(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -258,6 +258,10 @@ func TestFrameTicketInStoreTrouble(t *testing.T) {
 			w.Errorf("with the store down: %v", err)
 		}
 		w.store.heal()
+		w.store.fail("swap", 1) // that it is used
+		if _, err := p.RedeemFrameTicket(ctx, opened, nil); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("when it cannot be noted as used: %v", err)
+		}
 		other := w.process(secrets())
 		other.signIn("bob")
 		w.store.fail("load", -1)

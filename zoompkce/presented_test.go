@@ -134,7 +134,8 @@ func TestSignOutOfSeveralSessions(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process()
 		a, b := p.signIn("ada"), p.signIn("ada")
-		w.must(p.SignOut(ctx, slices.Concat(a.header(), a.header(), b.header())))
+		garbage := []string{p.SessionCookieName() + "=garbage"}
+		w.must(p.SignOut(ctx, slices.Concat(garbage, a.header(), a.header(), b.header())))
 		p.signedOut(a)
 		p.signedOut(b)
 	})

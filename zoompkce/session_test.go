@@ -1,7 +1,9 @@
 package zoompkce_test
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,9 +49,12 @@ func TestNoSession(t *testing.T) {
 		} {
 			_, err := p.Session(ctx, test.cookies)
 			none, ok := errors.AsType[*zoompkce.NoSessionError](err)
-			if !ok || none.Reason != test.reason || none.Clear != test.clear {
+			if !ok || none.Reason != test.reason || none.Clear != test.clear || !strings.HasSuffix(err.Error(), cmp.Or(test.reason, "no session cookie")) {
 				w.Errorf("%s: %+v, %v", test.name, none, err)
 			}
+		}
+		if got := p.outcomes(zoompkce.EventCookieRejected); !slices.Equal(got, []string{"unopenable", "unopenable", "unopenable"}) {
+			w.Errorf("told of %q", got)
 		}
 		if loads := w.store.counted("load"); loads > 3 { // one is at the note of a former secret, once
 			w.Errorf("%d loads for visitors who are signed out", loads)

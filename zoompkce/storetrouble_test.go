@@ -273,7 +273,10 @@ func TestTroubleIsNoVerdict(t *testing.T) {
 			return err
 		}, true},
 		"StateRestarted": {func(p *process, s subject) error {
-			_, err := p.StateRestarted(ctx, stateOf(s.login))
+			restarted, err := p.StateRestarted(ctx, stateOf(s.login))
+			if restarted {
+				err = errors.New("it is said to be one")
+			}
 			return err
 		}, true},
 		"SignIn":  {func(p *process, s subject) error { return p.finish(s.b, s.login, s.code) }, false},
@@ -343,6 +346,21 @@ func TestTroubleIsNoVerdict(t *testing.T) {
 					err := test.call(q, s)
 					if want := !known || !test.away; want != errors.As(err, new(*zoompkce.StoreError)) || !want && err != nil {
 						w.Errorf("with the secret in memory %v: %v", known, err)
+					}
+				})
+			}
+			for n := range 6 {
+				bubble(t, func(w *world) {
+					p, q := w.process(secrets(), withPrograms), w.process(secrets(), withPrograms)
+					s := p.subject()
+					q.beginAt(newBrowser(), zoompkce.LoginRequest{})
+					if n > 0 {
+						w.store.pass("any", n)
+					}
+					w.store.fail("any", 1)
+					err := test.call(q, s)
+					if trouble := errors.As(err, new(*zoompkce.StoreError)); !trouble && (err != nil || n == 0 && !test.away) {
+						w.Errorf("when the store has failed once, after %d calls: %v", n, err)
 					}
 				})
 			}
