@@ -263,18 +263,28 @@ func TestUsersMeIsAskedTwice(t *testing.T) {
 	})
 }
 
-// Tokens whose owner Zoom does not name are that user's all the same: the token names it.
+// Tokens whose owner neither Zoom nor the store names are that user's all the same: the
+// token itself names it.
 func TestOwnerOfAFailedSignIn(t *testing.T) {
 	bubble(t, func(w *world) {
-		p := w.process()
-		b := p.signIn("ada")
+		p, q := w.process(), w.process()
+		p.signIn("ada")
+		l, code := q.begin(newBrowser(), "ada")
 		w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Status(503, ""))
-		l, code := p.begin(newBrowser(), "ada")
-		if err := p.finish(newBrowser(), l, code); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+		w.store.fail("load", -1)
+		if err := q.finish(newBrowser(), l, code); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 			w.Errorf("%v", err)
 		}
-		if got := p.session(b).Profile().ID; got != "ada" {
-			w.Errorf("the session is %q's", got)
+		w.zoom.Restore(zoomtest.CallMe)
+		w.store.heal()
+		time.Sleep(time.Minute)
+		if n := w.live(); n != 1 {
+			w.Errorf("%d tokens live", n)
+		}
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if last := q.events[len(q.events)-1]; last.Kind != zoompkce.EventRefresh || last.UserID != "ada" {
+			w.Errorf("told of %+v", last)
 		}
 	})
 }

@@ -231,6 +231,22 @@ func TestSignInOfAVisitorWhoGoesAway(t *testing.T) {
 	})
 }
 
+// A manager that is drained ends what a sign-in has replaced before it is done.
+func TestReplacedSessionOfAnotherWhileDraining(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		b := p.signIn("ada")
+		former := copyOf(b)
+		w.store.add(storeRule{op: "load", times: -1, delay: time.Millisecond})
+		l, code := p.begin(b, "bob")
+		w.must(p.finish(b, l, code))
+		p.Drain()
+		w.store.heal()
+		q.signedOut(former)
+		q.works(b)
+	})
+}
+
 // What a sign-in has replaced does not come back with a store that goes back to an earlier time.
 func TestReplacedSessionStaysEnded(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -93,6 +93,21 @@ func TestMaxSessions(t *testing.T) {
 	})
 }
 
+func TestMaxSessionsByDefault(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		first := p.signIn("ada")
+		time.Sleep(time.Second)
+		second := p.signIn("ada")
+		for range 49 {
+			time.Sleep(time.Second)
+			p.signIn("ada")
+		}
+		p.works(second)
+		p.signedOut(first)
+	})
+}
+
 // What one process opens or ends, the others see.
 func TestOtherProcesses(t *testing.T) {
 	t.Run("opened is seen at once", func(t *testing.T) {
@@ -128,6 +143,21 @@ func TestOtherProcesses(t *testing.T) {
 			if err := <-done; err != nil {
 				w.Errorf("a session opened meanwhile: %v", err)
 			}
+		})
+	})
+	t.Run("opened while the record is being read for another that was", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			q.works(p.signIn("ada"))
+			first := p.signIn("ada")
+			gate := w.store.hold("load", true)
+			one := q.refreshing(first)
+			<-gate.arrived
+			other := q.refreshing(p.signIn("ada"))
+			synctest.Wait()
+			close(gate.release)
+			w.must(<-one)
+			w.must(<-other)
 		})
 	})
 	t.Run("ended is seen within the sync interval", func(t *testing.T) {

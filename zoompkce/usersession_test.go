@@ -224,11 +224,3 @@ func TestUserSessionWhenTheStoreWentBack(t *testing.T) {
 		})
 	}
 }
-
-func TestUserStatusOfNobody(t *testing.T) {
-	bubble(t, func(w *world) {
-		if _, err := w.process().UserStatus(ctx, "ada"); !errors.Is(err, zoompkce.ErrNotFound) {
-			w.Errorf("%v", err)
-		}
-	})
-}

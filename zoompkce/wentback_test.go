@@ -327,6 +327,23 @@ func TestStoreThatWentBack(t *testing.T) {
 }
 
 // What the process knows comes back, together with the grant that was lost.
+func TestProgramOfTheMomentTheStoreWentBackTo(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		restore := w.snapshotOf(w.store.only(t))
+		tokens := p.program(b)
+		time.Sleep(56 * time.Minute)
+		p.works(b) // refreshes ahead
+		synctest.Wait()
+		restore()
+		time.Sleep(10 * time.Second)
+		p.in(tokens)
+		time.Sleep(time.Minute)
+		w.process(withPrograms).in(tokens)
+	})
+}
+
 func TestProgramsOfAStoreThatWentBack(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process(withPrograms)
