@@ -228,7 +228,8 @@ func TestNoFrameTicket(t *testing.T) {
 		foreign := w.process(func(c *zoompkce.ManagerConfig) { c.Secrets = [][]byte{secondSecret} })
 		for name, value := range map[string]string{
 			"none": "", "nonsense": "%", "something behind it": ticket + "%", "too short": ticket[:20], "changed": string(flipped), "long": strings.Repeat("A", 1<<20),
-			"a session cookie": window.cookies[p.SessionCookieName()],
+			"of a later version": p.SealLaterTicket(p.session(window)),
+			"a session cookie":   window.cookies[p.SessionCookieName()],
 		} {
 			if err := p.redeem(newBrowser(), value); !errors.Is(err, zoompkce.ErrNoTicket) {
 				w.Errorf("%s: %v", name, err)

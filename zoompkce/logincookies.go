@@ -44,12 +44,9 @@ func (m *Manager) crowdedOut(k *keys, cookies []string, added *http.Cookie) (del
 	}
 	var logins []pending
 	for _, c := range m.jar.ownCookies(cookies) {
-		suffix, ok := strings.CutPrefix(c.Name, m.jar.base+"_")
-		if !ok || c.Name == added.Name {
-			continue
-		}
+		suffix := strings.TrimPrefix(c.Name, m.jar.base+"_")
 		if _, err := hex.DecodeString(suffix); err != nil || len(suffix) != 8 {
-			continue
+			continue // the session's, that of the in-client flow, or a note
 		}
 		p := pending{name: c.Name, size: cookieSize(c)}
 		if login, ok := m.openLogin(k, c.Name, c.Value); ok {
