@@ -49,6 +49,24 @@ func (w *world) plant(secret []byte) {
 	w.must(err)
 }
 
+// A cookie that does not open is worth nothing once others' secret was looked for. Until it may
+// be looked for again the browser keeps what it has.
+func TestCookieThatDoesNotOpenYet(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(secrets())
+		p.signIn("ada")
+		garbage := &browser{map[string]string{p.SessionCookieName(): strings.Repeat("A", 200)}}
+		for range 3 {
+			time.Sleep(time.Second)
+			for _, looked := range []bool{true, false} {
+				if none := p.signedOut(garbage); none.Reason != "unopenable" || none.Clear != looked {
+					w.Errorf("looked %v: %+v", looked, none)
+				}
+			}
+		}
+	})
+}
+
 // Whatever becomes of the generated secret, those who sign in stay signed in at
 // every process, also one that starts later.
 func TestGeneratedSecretVanishes(t *testing.T) {
