@@ -70,9 +70,6 @@ func (m *Manager) change(
 // has gone or the manager stops. Left alone, it could not give back the store's lock
 // once the store is closed, and others would wait for that.
 func (m *Manager) swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
