@@ -18,9 +18,10 @@ type user struct {
 	key userKey
 
 	// current is the record as last seen.
-	current atomic.Pointer[snapshot]
-	tickets atomic.Uint64 // order calls to the store and their answers
-	ended   atomic.Pointer[endedHere]
+	current  atomic.Pointer[snapshot]
+	adopting sync.Mutex    // held by who changes it
+	tickets  atomic.Uint64 // order calls to the store and their answers
+	ended    atomic.Pointer[endedHere]
 
 	reading        atomic.Bool // ahead of time, in the background
 	readFailure    atomic.Pointer[failure]
@@ -38,8 +39,7 @@ type user struct {
 
 	unsaved unsavedGrants
 
-	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
-	obf   atomic.Pointer[obfSlot]
+	obf atomic.Pointer[obfSlot]
 
 	mu       sync.Mutex
 	zaks     []*zakSlot
@@ -102,7 +102,7 @@ func (u *user) id() string {
 }
 
 // unsavedGrants are the grants that Zoom has given to a user and the store has not taken
-// yet, the one of the latest sign-in first. Which of several sign-ins' grants lives only
+// yet, the one that came last first. Which of several sign-ins' grants lives only
 // Zoom can tell, for its answers may have crossed: each is kept until it is saved or superseded.
 type unsavedGrants struct{ list atomic.Pointer[[]*grant] }
 
@@ -124,13 +124,15 @@ func (x *unsavedGrants) Load() *grant {
 	return nil
 }
 
-// keep adds a grant, unless it or one that was refreshed from it is there.
+// keep adds a grant, unless it or one that was refreshed from it is there. Where the list
+// becomes too long the earliest are left out.
 func (x *unsavedGrants) keep(g *grant) {
 	x.change(func(list []*grant) []*grant {
-		if slices.ContainsFunc(list, func(kept *grant) bool { return kept.same(g) || kept.succeeds(g) }) {
+		if slices.ContainsFunc(list, func(kept *grant) bool { return kept.SignIn == g.SignIn && !g.succeeds(kept) }) {
 			return list
 		}
-		return slices.Insert(slices.DeleteFunc(list, g.succeeds), 0, g)
+		list = slices.Insert(slices.DeleteFunc(list, g.succeeds), 0, g)
+		return list[:min(len(list), maxUnsaved)]
 	})
 }
 
@@ -149,7 +151,7 @@ func (x *unsavedGrants) drop(g *grant) {
 	x.change(func(list []*grant) []*grant { return slices.DeleteFunc(list, g.same) })
 }
 
-// change replaces the list. Where it becomes too long the earliest sign-ins are left out.
+// change replaces the list.
 func (x *unsavedGrants) change(edit func([]*grant) []*grant) {
 	for {
 		old := x.list.Load()
@@ -158,8 +160,6 @@ func (x *unsavedGrants) change(edit func([]*grant) []*grant) {
 			list = slices.Clone(*old)
 		}
 		list = edit(list)
-		slices.SortStableFunc(list, func(a, b *grant) int { return b.SignedInAt.Compare(a.SignedInAt) })
-		list = list[:min(len(list), maxUnsaved)]
 		if x.list.CompareAndSwap(old, &list) {
 			return
 		}
