@@ -102,7 +102,7 @@ func (u *user) id() string {
 }
 
 // unsavedGrants are the grants that Zoom has given to a user and the store has not taken
-// yet, the one that came last first. Which of several sign-ins' grants lives only
+// yet, the one of the latest sign-in first. Which of several sign-ins' grants lives only
 // Zoom can tell, for its answers may have crossed: each is kept until it is saved or superseded.
 type unsavedGrants struct{ list atomic.Pointer[[]*grant] }
 
@@ -124,15 +124,13 @@ func (x *unsavedGrants) Load() *grant {
 	return nil
 }
 
-// keep adds a grant, unless it or one that was refreshed from it is there. Where the list
-// becomes too long the earliest are left out.
+// keep adds a grant, unless it or one that was refreshed from it is there.
 func (x *unsavedGrants) keep(g *grant) {
 	x.change(func(list []*grant) []*grant {
 		if slices.ContainsFunc(list, func(kept *grant) bool { return kept.SignIn == g.SignIn && !g.succeeds(kept) }) {
 			return list
 		}
-		list = slices.Insert(slices.DeleteFunc(list, g.succeeds), 0, g)
-		return list[:min(len(list), maxUnsaved)]
+		return slices.Insert(slices.DeleteFunc(list, g.succeeds), 0, g)
 	})
 }
 
@@ -151,7 +149,7 @@ func (x *unsavedGrants) drop(g *grant) {
 	x.change(func(list []*grant) []*grant { return slices.DeleteFunc(list, g.same) })
 }
 
-// change replaces the list.
+// change replaces the list. Where it becomes too long the earliest sign-ins are left out.
 func (x *unsavedGrants) change(edit func([]*grant) []*grant) {
 	for {
 		old := x.list.Load()
@@ -159,7 +157,8 @@ func (x *unsavedGrants) change(edit func([]*grant) []*grant) {
 		if old != nil {
 			list = slices.Clone(*old)
 		}
-		list = edit(list)
+		edited := slices.SortedStableFunc(slices.Values(edit(list)), func(a, b *grant) int { return b.SignedInAt.Compare(a.SignedInAt) })
+		list = edited[:min(len(edited), maxUnsaved)]
 		if x.list.CompareAndSwap(old, &list) {
 			return
 		}
