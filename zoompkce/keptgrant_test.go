@@ -98,6 +98,22 @@ func TestKeptAfterTheLastProgram(t *testing.T) {
 	})
 }
 
+// A code that nobody comes for holds the grant for as long as it might be redeemed.
+func TestKeptAfterACode(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms, keep(10*time.Hour))
+		b := p.signIn("ada")
+		p.allow(b)
+		w.must(p.SignOut(ctx, b.header()))
+		time.Sleep(5 * time.Hour)
+		p.has("ada") // which finds that the code is over
+		time.Sleep(5*time.Hour + time.Minute - time.Nanosecond)
+		p.has("ada")
+		time.Sleep(time.Nanosecond)
+		p.hasNot("ada")
+	})
+}
+
 // Who comes back has the sessions that count again, not what was kept before.
 func TestKeptNoLongerThanTheLastSession(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -187,14 +187,13 @@ func (r *record) prune(now time.Time, life sessionLife) {
 func (r *record) expires(now time.Time, life sessionLife) time.Time {
 	end := r.Left
 	for _, s := range r.Sessions {
-		if e := time.UnixMilli(s.Created).Add(life.max); e.After(end) {
-			end = e
-		}
+		end = later(end, time.UnixMilli(s.Created).Add(life.max))
 	}
 	for i := range r.Programs {
-		if e := life.programs.end(&r.Programs[i]); e.After(end) {
-			end = e
-		}
+		end = later(end, life.programs.end(&r.Programs[i]))
+	}
+	for i := range r.Pending {
+		end = later(end, r.Pending[i].end())
 	}
 	end = end.Add(life.keep)
 	if !r.Left.IsZero() {
