@@ -145,7 +145,7 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 // of two sign-ins revokes the tokens of the earlier one.
 func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*snapshot, error) {
 	asked := ""
-	for range maxSwaps {
+	for { // each round follows another sign-in, which has ended what Zoom took before
 		var stored *grant
 		snap, err := m.change(ctx, saveTimeout, u, "saving refreshed tokens", func(r *record) error {
 			stored = r.Grant
@@ -182,7 +182,6 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 		u.unsaved.replace(fresh, later)
 		fresh = later
 	}
-	return nil, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))
 }
 
 // superseded reports whether another sign-in took the place of the one that

@@ -269,6 +269,9 @@ func TestClosedManagerDoesNotSpeakForOthers(t *testing.T) {
 				w.Errorf("%s at a closed manager: %v", name, err)
 			}
 		}
+		if _, err := old.ZAK(ctx, s, zoompkce.ZAKPolicy{}); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+			w.Errorf("a ZAK of a closed manager: %v", err)
+		}
 		toExpiry()
 		if _, err := old.AccessToken(ctx, s); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
 			w.Errorf("a closed manager: %v", err)
