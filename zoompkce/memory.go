@@ -57,21 +57,9 @@ func (c sweeps) Tick(time.Duration) <-chan time.Time { return time.Tick(time.Min
 func NewMemory() *Memory {
 	clock := sweeps{time.Now()}
 	return &Memory{
-		opened: otter.Must(&otter.Options[cookieHash, *openedCookie]{
-			MaximumSize:      defaultCacheSize,
-			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
-			Clock:            clock,
-		}),
-		active: otter.Must(&otter.Options[*user, struct{}]{
-			MaximumSize:      defaultCacheSize,
-			ExpiryCalculator: otter.ExpiryAccessing[*user, struct{}](unusedLife),
-			Clock:            clock,
-		}),
-		tokens: otter.Must(&otter.Options[cookieHash, *openedToken]{
-			MaximumSize:      defaultCacheSize,
-			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedToken](unusedLife),
-			Clock:            clock,
-		}),
+		opened:   newCache[cookieHash, *openedCookie](clock),
+		active:   newCache[*user, struct{}](clock),
+		tokens:   newCache[cookieHash, *openedToken](clock),
 		users:    newUserIndex(),
 		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},
 		owner:    rand.Text(),
@@ -79,6 +67,14 @@ func NewMemory() *Memory {
 		managers: make(map[*Manager]struct{}),
 		unsaved:  make(map[*user]*Manager),
 	}
+}
+
+func newCache[K comparable, V any](clock sweeps) *otter.Cache[K, V] {
+	return otter.Must(&otter.Options[K, V]{
+		MaximumSize:      defaultCacheSize,
+		ExpiryCalculator: otter.ExpiryAccessing[K, V](unusedLife),
+		Clock:            clock,
+	})
 }
 
 // SetCacheSize changes how many users are remembered, and how many of their
@@ -99,13 +95,10 @@ func (s *Memory) UnsavedUsers() int {
 	return len(s.unsaved)
 }
 
-// Close forgets everything.
+// Close ends its sweeping. Nobody may use it any more.
 func (s *Memory) Close() {
-	s.opened.InvalidateAll()
 	s.opened.StopAllGoroutines()
-	s.tokens.InvalidateAll()
 	s.tokens.StopAllGoroutines()
-	s.active.InvalidateAll()
 	s.active.StopAllGoroutines()
 }
 
