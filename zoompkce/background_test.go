@@ -273,3 +273,26 @@ func TestZAKOfAUserWhoseRecordIsGone(t *testing.T) {
 		}
 	})
 }
+
+// The manager that comes after one with unsaved tokens may not have read the generated secret yet.
+func TestUnsavedTokensAfterAReloadWithAGeneratedSecret(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(secrets())
+		b := p.signIn("ada")
+		toExpiry()
+		p.breakSave(b, func() { w.store.fail("swap", -1) })
+		token := p.works(b)
+		p.reload(secrets()).Close()
+		w.store.heal()
+		w.store.fail("load", 1) // of the secret
+		time.Sleep(20 * time.Second)
+		if w.process(secrets()).works(b) != token {
+			w.Error("not saved")
+		}
+		for _, e := range p.events {
+			if e.Kind == zoompkce.EventPanic {
+				w.Error(e.Err)
+			}
+		}
+	})
+}
