@@ -21,8 +21,7 @@ const maxSwaps = 100
 func (m *Manager) change(
 	ctx context.Context, timeout time.Duration, u *user, op string, modify func(*record) error,
 ) (*snapshot, error) {
-	k, err := m.loadKeys(ctx)
-	if err != nil {
+	if _, err := m.loadKeys(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -33,18 +32,18 @@ func (m *Manager) change(
 		if try > 2 {
 			_ = sleep(ctx, time.Duration(try)*time.Millisecond) // without time nothing can be read
 		}
-		snap, err := m.load(ctx, k, u)
+		snap, err := m.load(ctx, m.keys.Load(), u)
 		if unreached(err) && away.outlast(ctx) {
 			continue
 		}
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
-		k = m.keys.Load() // reading may have found others
 		r := snap.record.clone()
 		if err := modify(r); err != nil {
 			return snap, err
 		}
+		k := m.keys.Load() // reading may have found others
 		now, began, life := time.Now(), u.tickets.Add(1), m.recordLife()
 		u.dropEnded(r)
 		r.prune(now, life)

@@ -83,7 +83,7 @@ func TestOutageIsFoundOutOnce(t *testing.T) {
 			w.Errorf("%d loads", n)
 		}
 		w.store.heal()
-		time.Sleep(time.Second)
+		toExpiry()
 
 		gate := w.store.hold("load", true)
 		q.storeTrouble(b) // waits for two seconds
