@@ -168,7 +168,7 @@ func TestDoctorCleansUp(t *testing.T) {
 	}{
 		"healthy": {func(file string) string { return file + another }, 1, "loads"},
 		"a module that fails": {func(file string) string {
-			return file + strings.Replace(another, "doctor_guest\n", "doctor_guest\ndoctor_guest fails\n", 1)
+			return file + strings.Replace(another, "}\n", "doctor_guest fails\n}\n", 1)
 		}, 2, "the guest is ill"},
 		"without the directive": {func(file string) string {
 			global, _, _ := strings.Cut(file, "http://")
