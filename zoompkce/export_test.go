@@ -41,6 +41,11 @@ func ChangePrograms(ctx context.Context, m *Manager, userID string, change func(
 	})
 }
 
+// SetInRecord has a field of a user's record say something else.
+func SetInRecord(ctx context.Context, m *Manager, userID, field string, value any) error {
+	return rewrite(ctx, m, userID, func(r *map[string]any) { (*r)[field] = value })
+}
+
 func rewrite[T any](ctx context.Context, m *Manager, userID string, change func(*T)) error {
 	key := recordKey(m.client.AppID(), keyOf(userID))
 	k := m.keys.Load()

@@ -291,6 +291,25 @@ func TestGarbageThatWaits(t *testing.T) {
 	})
 }
 
+// What was read under the secret of others is written under it, too: they would not open anything else.
+func TestSignInWhileTheSecretIsReplaced(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(secrets())
+		b := newBrowser()
+		l, code := p.begin(b, "ada")
+		gate := w.zoom.Hold(zoomtest.CallCode, zoomtest.Before)
+		done := async(func() error { return p.finish(b, l, code) })
+		<-gate.Arrived()
+		w.wipe("/secret")
+		other := w.process(secrets())
+		w.end(other, time.Now().Add(-time.Hour)) // a record of theirs
+		time.Sleep(2 * time.Second)
+		gate.Release()
+		w.must(<-done)
+		other.works(b)
+	})
+}
+
 // Visitors with what nobody has sealed cause one look at the generated secret a second.
 func TestGarbageAndTheGeneratedSecret(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -107,12 +107,12 @@ func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error)
 		// It is what was opened before: versions never come back.
 		snap.record, snap.key, snap.version, snap.seq = known.record, known.key, version, known.record.Seq
 	default:
-		if snap.record, snap.key, err = k.openUser(key, sealed); err != nil {
+		if snap.record, snap.key, err = k.openUser(key, u.key, sealed); err != nil {
 			other, _, _ := m.replacedKeys(ctx, k)
 			if other == nil {
 				return nil, err
 			}
-			if snap.record, snap.key, err = other.openUser(key, sealed); err != nil {
+			if snap.record, snap.key, err = other.openUser(key, u.key, sealed); err != nil {
 				return nil, err
 			}
 		}

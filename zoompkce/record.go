@@ -72,7 +72,8 @@ func (id sessionID) MarshalText() ([]byte, error) {
 }
 
 func (id *sessionID) UnmarshalText(text []byte) error {
-	raw, _ := base64.RawURLEncoding.DecodeString(string(text)) // up to a fault, which none has after so many bytes
+	// What fails to decode ends with a whole group of three bytes: its length is another one.
+	raw, _ := base64.RawURLEncoding.DecodeString(string(text))
 	if len(raw) != len(id) {
 		return fmt.Errorf("session id of %d bytes", len(raw))
 	}
@@ -138,7 +139,8 @@ func (r *record) session(id sessionID) *openSession {
 }
 
 // sessionIDs are those of the open sessions, and of the programs, begun or not.
-func (r *record) sessionIDs() (ids []sessionID) {
+func (r *record) sessionIDs() []sessionID {
+	var ids []sessionID
 	for _, s := range r.Sessions {
 		ids = append(ids, s.ID)
 	}
@@ -163,6 +165,9 @@ func (r *record) end(now time.Time) {
 // prune drops the sessions that are over, and the longest unseen ones beyond
 // the most a user may have.
 func (r *record) prune(now time.Time, life sessionLife) {
+	if r.Grant != nil && r.Grant.dead() && now.Sub(r.Grant.DeadAt) > deadGrace {
+		r.Sessions, r.Programs, r.Pending = nil, nil, nil
+	}
 	r.prunePrograms(now, life.programs)
 	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool {
 		return !now.Before(life.end(&s))
@@ -216,7 +221,7 @@ func (k *keys) sealUser(key string, r *record) []byte {
 	return k.sealRecord(r.format(), purposeRecord, key, must(json.Marshal(r)))
 }
 
-func (k *keys) openUser(key string, sealed []byte) (*record, keyID, error) {
+func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID, error) {
 	plain, id, err := k.openRecord(purposeRecord, key, sealed)
 	if err != nil {
 		return nil, id, err
@@ -224,6 +229,9 @@ func (k *keys) openUser(key string, sealed []byte) (*record, keyID, error) {
 	r := new(record)
 	if err := json.Unmarshal(plain, r); err != nil {
 		return nil, id, unopenable("what is inside is not a user record (secret %s)", id)
+	}
+	if keyOf(r.UserID) != user {
+		return nil, id, unopenable("it belongs to another user (secret %s)", id)
 	}
 	return r, id, nil
 }

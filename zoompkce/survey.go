@@ -176,7 +176,8 @@ type foundRecord struct {
 // look reads a record. It returns nil where there is none: what is noted among the
 // records about no user is text.
 func (m *Manager) look(ctx context.Context, k *keys, key string) (*foundRecord, error) {
-	if !isRecordKey(key) {
+	user, ok := userOfRecord(key)
+	if !ok {
 		return nil, nil
 	}
 	sealed, version, err := m.store.Load(ctx, key)
@@ -189,7 +190,7 @@ func (m *Manager) look(ctx context.Context, k *keys, key string) (*foundRecord, 
 		return &foundRecord{bad: &UnopenableRecord{Record: key, Reason: err.Error()}}, nil
 	}
 	found := &foundRecord{version: version, sealed: sealed}
-	record, id, err := k.openUser(key, sealed)
+	record, id, err := k.openUser(key, user, sealed)
 	if bad, ok := errors.AsType[*UnopenableError](err); ok {
 		found.bad = &UnopenableRecord{Record: key, Reason: bad.reason}
 		if id != (keyID{}) {
@@ -205,10 +206,12 @@ func isOutage(ctx context.Context, err error) bool {
 	return err != nil && (ctx.Err() != nil || unreached(err) || errors.Is(err, ErrStoreClosed) || errors.Is(err, context.DeadlineExceeded))
 }
 
-// isRecordKey reports whether a key is like those of recordKey. The secret's is none.
-func isRecordKey(key string) bool {
+// userOfRecord is the opposite of recordKey. The secret's key is of another length.
+func userOfRecord(key string) (user userKey, ok bool) {
 	name := key[strings.LastIndexByte(key, '/')+1:]
-	return len(name) == hex.EncodedLen(len(userKey{}))
+	raw, _ := hex.DecodeString(name)
+	copy(user[:], raw)
+	return user, len(name) == hex.EncodedLen(len(user))
 }
 
 // walk visits the keys of the app's records from a cursor on, until visit has enough

@@ -102,9 +102,9 @@ func (h *Handler) serveApp(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "private")
 	if isPageLoad(r) || isFetchOfPage(r) {
-		if cookie, err := h.manager.Renew(r.Context(), session); err == nil && cookie != nil {
+		if cookie, _ := h.manager.Renew(r.Context(), session); cookie != nil {
 			http.SetCookie(w, cookie)
-			renewed := &renewal{ResponseWriter: w}
+			renewed := &renewal{w}
 			defer renewed.mark() // of an app that writes nothing
 			w = renewed
 		}
@@ -169,8 +169,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 		h.Refuse(w, r, http.StatusForbidden, errors.New("the visitor, or Zoom, did not go through with the sign-in"))
 		return
 	}
-	previous, err := h.manager.Session(r.Context(), cookies)
-	if err == nil && h.manager.Overtaken(login, previous) {
+	if session, _ := h.manager.Session(r.Context(), cookies); h.manager.Overtaken(login, session) {
 		http.SetCookie(w, h.manager.DropLogin(login)) // another tab was faster; the code is not needed
 		redirect(w, login.ReturnURL)
 		return
@@ -211,15 +210,11 @@ func (h *Handler) strayCallback(w http.ResponseWriter, r *http.Request, state st
 		redirect(w, "/")
 		return
 	}
-	restarted, keysErr := h.manager.StateRestarted(r.Context(), state)
-	switch {
-	case keysErr != nil:
-		h.failed(w, r, keysErr)
-	case restarted:
+	if restarted, _ := h.manager.StateRestarted(r.Context(), state); restarted {
 		h.Refuse(w, r, http.StatusBadRequest, fmt.Errorf("%w, twice; does the browser keep cookies?", err))
-	default:
-		h.signIn(w, r, zoompkce.LoginRequest{ReturnURL: "/", Restarted: true})
+		return
 	}
+	h.signIn(w, r, zoompkce.LoginRequest{ReturnURL: "/", Restarted: true})
 }
 
 // serveLogout signs out. A link, which any site can make a browser follow, must not.
