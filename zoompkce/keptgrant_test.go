@@ -87,7 +87,19 @@ func TestKeptAfterTheIdleEnd(t *testing.T) {
 				between(p)
 				p.has("ada")
 				time.Sleep(time.Second)
+				swaps := w.store.counted("swap")
 				p.hasNot("ada")
+				synctest.Wait()
+				if n := w.store.counted("swap") - swaps; n != 0 {
+					w.Errorf("%d writes, before the day is over that somebody was seen on", n)
+				}
+				time.Sleep(24 * time.Hour)
+				p.hasNot("ada")
+				synctest.Wait()
+				w.calls(zoomtest.CallRevoke, 1)
+				if status, err := p.UserStatus(ctx, "ada"); err != nil || status.EndedAt.IsZero() {
+					w.Errorf("the tokens stay in the store: %+v, %v", status, err)
+				}
 			})
 		})
 	}

@@ -139,8 +139,7 @@ func (r *record) session(id sessionID) *openSession {
 }
 
 // sessionIDs are those of the open sessions, and of the programs, begun or not.
-func (r *record) sessionIDs() []sessionID {
-	var ids []sessionID
+func (r *record) sessionIDs() (ids []sessionID) {
 	for _, s := range r.Sessions {
 		ids = append(ids, s.ID)
 	}

@@ -24,6 +24,9 @@ import (
 // Beside the callback, at the path of the redirect URI, it serves "logout" in the same
 // folder: a POST from a page of the app ends the browser's session.
 //
+// A page load without a session that comes after more than five sign-ins, each within half a
+// minute of the one before, is refused with 400: the browser would go round between Zoom and the app for ever.
+//
 // Answers to visitors are marked "Cache-Control: private", unless the app sets
 // that header; those that renew the session cookie always are.
 //
@@ -89,6 +92,12 @@ func (h *Handler) serveApp(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 	case !signedOut:
 		h.Refuse(w, r, http.StatusServiceUnavailable, err)
+		return
+	case isPageLoad(r) && h.signIns(r) > maxLoops:
+		if missing.Clear {
+			setCookies(w, h.manager.ClearCookies(r.Header["Cookie"]))
+		}
+		h.Refuse(w, r, http.StatusBadRequest, fmt.Errorf("more than %d sign-ins led to no session: %w", maxLoops, err))
 		return
 	case isPageLoad(r):
 		h.signIn(w, r, zoompkce.LoginRequest{ReturnURL: returnurl.Of(r.URL)})
@@ -181,6 +190,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		http.SetCookie(w, signedIn.Cookie)
+		http.SetCookie(w, h.countSignIn(r))
 		redirect(w, login.ReturnURL)
 	case errors.Is(err, zoompkce.ErrSignedOutMeanwhile) && !login.Restarted:
 		h.signIn(w, r, zoompkce.LoginRequest{ReturnURL: login.ReturnURL, Restarted: true})

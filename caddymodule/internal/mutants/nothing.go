@@ -61,7 +61,7 @@ func (p *planter) endsByItself(called ast.Expr) bool {
 // two times one has to be the present, and the bound a constant.
 func (p *planter) isInstant(measured, bound ast.Expr) bool {
 	value := p.info.Types[bound].Value
-	if value != nil && value.Kind() == constant.Int && constant.Sign(value) == 0 {
+	if value != nil && (value.Kind() != constant.Int || constant.Sign(value) == 0) {
 		return false
 	}
 	call, ok := p.origin(measured).(*ast.CallExpr)
