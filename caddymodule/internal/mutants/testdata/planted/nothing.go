@@ -60,3 +60,6 @@ func Parsed(text string) (float64, int64) {
 	n, _ := strconv.ParseInt(text, 10, 64)
 	return f, n
 }
+
+// Ordered compares texts.
+func Ordered(text string) bool { return text >= "a" }
