@@ -85,6 +85,27 @@ func TestUnsavedGrantIsRefreshed(t *testing.T) {
 	})
 }
 
+// And what comes for it is no less kept.
+func TestUnsavedGrantIsRefreshedTwice(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		for range 3 {
+			toExpiry()
+			w.store.heal()
+			p.breakSave(b, func() { w.store.fail("swap", -1) })
+			p.works(b)
+		}
+		token := p.works(b)
+		w.store.heal()
+		time.Sleep(time.Minute)
+		if w.process().works(b) != token {
+			w.Error("not saved")
+		}
+		w.calls(zoomtest.CallRefresh, 3)
+	})
+}
+
 func TestUnsavedGrantIsSuperseded(t *testing.T) {
 	t.Run("by a sign-in", func(t *testing.T) {
 		bubble(t, func(w *world) {
