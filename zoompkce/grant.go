@@ -172,9 +172,7 @@ func (r *record) keepGrant(former *record, now time.Time, life sessionLife) {
 func (r *record) lastUse(life sessionLife) time.Time {
 	last := r.Left
 	for _, s := range r.Sessions {
-		// It was seen on that day, at the end of it maybe.
-		idle := time.Unix((s.Seen+1)*24*60*60, 0).Add(life.idle)
-		last = later(last, earlier(idle, time.UnixMilli(s.Created).Add(life.max)))
+		last = later(last, life.end(&s))
 	}
 	for i := range r.Programs {
 		last = later(last, life.programs.end(&r.Programs[i]))

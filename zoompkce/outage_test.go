@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/memstore"
 )
 
 // away makes the store one that cannot be reached for a while.
@@ -67,6 +68,53 @@ func TestShortOutage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A change that never reached the store is tried again. One that may have been done is not: it
+// would meet itself.
+func TestChangeThatMayHaveBeenDone(t *testing.T) {
+	for op, again := range map[string]bool{"dial": true, "read": false} {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			w.store.add(storeRule{op: "swap", times: 1, err: &net.OpError{Op: op, Net: "tcp", Err: errStoreDown}})
+			if err := p.SignOut(ctx, b.header()); again != (err == nil) {
+				w.Errorf("%s: %v", op, err)
+			}
+		})
+	}
+}
+
+// Whether the store can be written is found out with one write, as long as nobody touches what was
+// written before; with three calls else.
+func TestProofsOfTheStore(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		for name, test := range map[string]struct {
+			before        func()
+			trials, loads int
+			err           error
+		}{
+			"the first":         {func() {}, 1, 0, nil},
+			"expired":           {func() { time.Sleep(time.Hour) }, 2, 1, nil},
+			"lost answer":       {func() { w.store.failAfter("trial", 1); _ = p.ProveWritable(ctx) }, 3, 1, nil},
+			"full":              {func() { w.store.fail("trial", 1) }, 1, 0, errStoreDown},
+			"unread":            {func() { time.Sleep(time.Hour); w.store.fail("load", 1) }, 1, 1, errStoreDown},
+			"of all, the first": {func() { w.store.Store = memstore.New() }, 2, 1, nil},
+		} {
+			w.must(p.ProveWritable(ctx))
+			w.must(p.ProveWritable(ctx))
+			trials, loads := w.store.counted("trial"), w.store.counted("load")
+			test.before()
+			if err := p.ProveWritable(ctx); !errors.Is(err, test.err) {
+				w.Errorf("%s: %v", name, err)
+			}
+			trials, loads = w.store.counted("trial")-trials, w.store.counted("load")-loads
+			if trials != test.trials || loads != test.loads {
+				w.Errorf("%s: %d writes, %d reads", name, trials, loads)
+			}
+		}
+	})
 }
 
 // A store that refuses is not asked by every request, and one that has answered is trusted at once.

@@ -107,9 +107,9 @@ func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error)
 		// It is what was opened before: versions never come back.
 		snap.record, snap.key, snap.version, snap.seq = known.record, known.key, version, known.record.Seq
 	default:
-		if snap.record, snap.key, err = k.openUser(key, u.key, sealed); err != nil {
+		if snap.record, snap.key, err = k.openUser(key, sealed); err != nil {
 			if other, _, _ := m.replacedKeys(ctx, k); other != nil {
-				snap.record, snap.key, err = other.openUser(key, u.key, sealed)
+				snap.record, snap.key, err = other.openUser(key, sealed)
 			}
 		}
 		if err != nil {

@@ -248,7 +248,7 @@ func (m *Manager) leaveSessions(ctx context.Context, u *user, sessions []present
 		if s.user == u {
 			continue
 		}
-		if last, _, err := m.endSession(ctx, s); err == nil && last != nil {
+		if last, _, _ := m.endSession(ctx, s); last != nil {
 			m.revoke(ctx, last)
 		}
 	}

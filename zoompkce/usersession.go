@@ -44,7 +44,11 @@ func (m *Manager) endLeft(u *user) {
 		var last *grant
 		var at time.Time
 		_, err := m.change(ctx, storeTimeout, u, "ending a kept grant", func(r *record) error {
-			if last, at = r.leave(time.Now(), m.recordLife()); last == nil {
+			now, life := time.Now(), m.recordLife()
+			if !r.holdsGrant(now, life) {
+				life.keep = 0 // that is over, whether or not anybody has noted when it began
+			}
+			if last, at = r.leave(now, life); last == nil {
 				return errUnchanged
 			}
 			return nil

@@ -17,16 +17,33 @@ import (
 //     left out: both end by themselves, and go vet asks for the former.
 //   - What the clock has measured is shifted across a bound: by the very nanosecond. A
 //     duration that somebody has chosen may well be at a bound, and is planted.
-//   - The size of a float64 is one more: strconv takes every size but 32 for 64.
+//   - A constant in the capacity of a slice is one more, or the size of a float64:
+//     strconv takes every size but 32 for 64.
 func (p *planter) changesNothing(n ast.Node, kind string) bool {
-	switch n := n.(type) {
-	case *ast.DeferStmt:
-		return kind == "left out" && p.endsByItself(n.Call.Fun)
-	case *ast.BinaryExpr:
-		return kind == "shifted" && (p.isInstant(n.X, n.Y) || p.isInstant(n.Y, n.X))
-	case ast.Expr:
-		call, ok := p.parent().(*ast.CallExpr)
-		return ok && kind == "one more" && p.calls(call, "strconv.ParseFloat")
+	switch kind {
+	case "left out":
+		deferred, ok := n.(*ast.DeferStmt)
+		return ok && p.endsByItself(deferred.Call.Fun)
+	case "shifted":
+		n := n.(*ast.BinaryExpr)
+		return p.isInstant(n.X, n.Y) || p.isInstant(n.Y, n.X)
+	}
+	return kind == "one more" && p.isRoom(n)
+}
+
+// isRoom reports whether n is, or is part of the sum that is, a capacity or a bit size.
+func (p *planter) isRoom(n ast.Node) bool {
+	for _, above := range slices.Backward(p.stack) {
+		if sum, ok := above.(*ast.BinaryExpr); ok {
+			n = sum
+			continue
+		}
+		call, ok := above.(*ast.CallExpr)
+		if !ok {
+			return false
+		}
+		name, ok := call.Fun.(*ast.Ident)
+		return ok && name.Name == "make" && len(call.Args) == 3 && call.Args[2] == n || p.calls(call, "strconv.ParseFloat")
 	}
 	return false
 }
@@ -44,7 +61,7 @@ func (p *planter) endsByItself(called ast.Expr) bool {
 // two times one has to be the present, and the bound a constant.
 func (p *planter) isInstant(measured, bound ast.Expr) bool {
 	value := p.info.Types[bound].Value
-	if value != nil && constant.Sign(value) == 0 {
+	if value != nil && (value.Kind() != constant.Int || constant.Sign(value) == 0) {
 		return false
 	}
 	call, ok := p.origin(measured).(*ast.CallExpr)

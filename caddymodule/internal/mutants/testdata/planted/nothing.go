@@ -48,6 +48,12 @@ func Measured(then, now time.Time, patience time.Duration) bool {
 
 func adjust(*time.Duration) {}
 
+// Reserved has room for more.
+func Reserved(text string) []byte {
+	b := make([]byte, 1+len(text), 2+len(text)-3)
+	return append(b, make([]byte, max(4, len(text)), max(5, len(text)))...)
+}
+
 // Parsed reads numbers.
 func Parsed(text string) (float64, int64) {
 	f, _ := strconv.ParseFloat(text, 64)
