@@ -124,8 +124,7 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 			m.revoke(ctx, fresh)
 		}
 	case errors.Is(err, errSuperseded):
-		outcome = "superseded"
-		m.run(func(ctx context.Context) { m.dropLease(context.WithoutCancel(ctx), u) })
+		outcome = "superseded" // and what superseded it has ended the lease
 	case err == nil:
 		m.run(func(ctx context.Context) {
 			if p, err := m.client.Me(ctx, fresh.token()); err == nil {
