@@ -122,3 +122,35 @@ func TestLastOneOut(t *testing.T) {
 		}
 	})
 }
+
+// A directive without programs, of an app that another directive lets programs in for.
+func TestProgramsOfAnotherManagerEnd(t *testing.T) {
+	sessionsLast := func(c *zoompkce.ManagerConfig) { c.IdleTimeout = 500 * time.Hour }
+	programsLast := programs(func(c *zoompkce.ProgramConfig) { c.IdleTimeout = 24 * time.Hour })
+	t.Run("no back end gets the token of a program that was idle", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(sessionsLast, programsLast)
+			b := p.signIn("ada")
+			p.program(b)
+			defer p.reload(sessionsLast).Close()
+			w.must(p.SignOut(ctx, b.header()))
+			time.Sleep(24*time.Hour - time.Second)
+			p.has("ada") // and what is written for it ends nothing
+			time.Sleep(time.Second)
+			p.hasNot("ada")
+			synctest.Wait()
+			w.calls(zoomtest.CallRevoke, 1)
+		})
+	})
+	t.Run("the last browser's sign-out revokes", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(sessionsLast, programsLast)
+			b := p.signIn("ada")
+			p.program(b)
+			defer p.reload(sessionsLast).Close()
+			time.Sleep(24 * time.Hour)
+			w.must(p.SignOut(ctx, b.header()))
+			w.calls(zoomtest.CallRevoke, 1)
+		})
+	})
+}
