@@ -181,9 +181,6 @@ func (r *record) lastUse(life sessionLife) time.Time {
 	for i := range r.Programs {
 		last = later(last, life.programs.end(&r.Programs[i]))
 	}
-	for _, p := range r.Pending {
-		last = later(last, time.Unix(p.Created+codeLife, 0))
-	}
 	return last
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -152,5 +153,57 @@ func TestProgramsOfAnotherManagerEnd(t *testing.T) {
 			w.must(p.SignOut(ctx, b.header()))
 			w.calls(zoomtest.CallRevoke, 1)
 		})
+	})
+}
+
+// A code that nobody has come for is no program: the sign-out that leaves nothing else
+// takes the grant, and the code, with it. A kept grant waits for the program, too.
+func TestSignOutBesideAWaitingCode(t *testing.T) {
+	leave := func(p *process) (code string, restore func()) {
+		b := p.signIn("ada")
+		code = p.allow(b)
+		restore = p.snapshotOf(p.store.only(p.T))
+		p.must(p.SignOut(ctx, b.header()))
+		return code, restore
+	}
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		code, restore := leave(p)
+		w.calls(zoomtest.CallRevoke, 1)
+		_, err := p.SignInFromContext(ctx, zoomapi.AppContext{UserID: "ada", ID: "context"})
+		if !errors.Is(err, zoompkce.ErrNoGrant) {
+			w.Errorf("the app context: %v", err)
+		}
+		_, err = p.RedeemCode(ctx, redemption(code))
+		p.invalid(err, "expired")
+		restore()
+		_, err = p.RedeemCode(ctx, redemption(code))
+		p.invalid(err, "expired")
+	})
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms, keep(time.Hour))
+		code, _ := leave(p)
+		tokens, err := p.RedeemCode(ctx, redemption(code))
+		w.must(err)
+		p.in(tokens)
+		w.calls(zoomtest.CallRevoke, 0)
+	})
+}
+
+// It is no reason to hand out a token of its user either.
+func TestBackendBesideAWaitingCode(t *testing.T) {
+	bubble(t, func(w *world) {
+		idle := programs(func(c *zoompkce.ProgramConfig) { c.IdleTimeout = time.Hour })
+		p := w.process(idle)
+		b := p.signIn("ada")
+		p.program(b)
+		time.Sleep(time.Hour - time.Second)
+		p.allow(b)
+		w.must(p.SignOut(ctx, b.header()))
+		p.has("ada")
+		time.Sleep(time.Second)
+		p.hasNot("ada")
+		synctest.Wait()
+		w.calls(zoomtest.CallRevoke, 1)
 	})
 }

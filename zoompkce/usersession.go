@@ -43,14 +43,15 @@ func (m *Manager) endLeft(u *user) {
 	m.runOnce(&u.ending, func(ctx context.Context) {
 		var last *grant
 		var at time.Time
+		var codes []sessionID
 		_, err := m.change(ctx, storeTimeout, u, "ending a kept grant", func(r *record) error {
-			if last, at = r.leave(time.Now(), m.recordLife()); last == nil {
+			if last, at, codes = r.leave(time.Now(), m.recordLife()); last == nil {
 				return errUnchanged
 			}
 			return nil
 		})
 		if err == nil {
-			m.memory.users.end(u, at)
+			m.memory.users.end(u, at, codes...)
 			m.revoke(ctx, newer(u.unsaved.Load(), last))
 		}
 	})
