@@ -30,6 +30,7 @@ type user struct {
 	seenLease      atomic.Pointer[seenLease]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
+	seenProfile    atomic.Pointer[seenProfile] // while the record does not have it
 	ending         atomic.Bool             // see endLeft
 	tokenTried     atomic.Int64            // see TokenRejected; Unix nanoseconds
 	noteFailure    atomic.Pointer[failure] // a program's use could not be kept
