@@ -128,7 +128,7 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 	case err == nil:
 		m.run(func(ctx context.Context) {
 			if p, err := m.client.Me(ctx, fresh.token()); err == nil {
-				_ = m.keepProfile(ctx, u, p)
+				_ = m.keepProfile(u, p)
 			}
 		})
 	case !errors.Is(err, errUnchanged):
