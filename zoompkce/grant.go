@@ -100,7 +100,7 @@ func (g *grant) same(other *grant) bool {
 // succeeds reports whether g was refreshed from other or from one of those
 // that follow it, so that other is spent.
 func (g *grant) succeeds(other *grant) bool {
-	return g != nil && other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
+	return other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
 }
 
 // follows reports whether g takes the place of other: it was refreshed from it,
@@ -164,10 +164,7 @@ func (r *record) keepGrant(former *record, now time.Time, life sessionLife) {
 	case !r.unused() || !r.keepsGrant(now, life):
 		r.Left = time.Time{}
 	case r.Left.IsZero():
-		r.Left = now
-		if former != nil && !former.unused() {
-			r.Left = earlier(now, former.lastUse(life))
-		}
+		r.Left = earlier(now, former.lastUse(life))
 	}
 }
 
@@ -180,8 +177,8 @@ func (r *record) lastUse(life sessionLife) time.Time {
 	for i := range r.Programs {
 		last = later(last, life.programs.end(&r.Programs[i]))
 	}
-	for _, p := range r.Pending {
-		last = later(last, time.Unix(p.Created+codeLife, 0))
+	for i := range r.Pending {
+		last = later(last, r.Pending[i].end())
 	}
 	return last
 }

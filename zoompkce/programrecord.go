@@ -32,6 +32,9 @@ type pendingProgram struct {
 	Created int64     `json:"created"` // Unix seconds
 }
 
+// end is when its code is over.
+func (p *pendingProgram) end() time.Time { return time.Unix(p.Created+codeLife, 0) }
+
 const (
 	// codeLife is how long a code is good, in seconds (RFC 6749, section 4.1.2,
 	// wants it short).

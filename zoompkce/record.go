@@ -181,14 +181,13 @@ func (r *record) prune(now time.Time, life sessionLife) {
 func (r *record) expires(now time.Time, life sessionLife) time.Time {
 	end := r.Left
 	for _, s := range r.Sessions {
-		if e := time.UnixMilli(s.Created).Add(life.max); e.After(end) {
-			end = e
-		}
+		end = later(end, time.UnixMilli(s.Created).Add(life.max))
 	}
 	for i := range r.Programs {
-		if e := life.programs.end(&r.Programs[i]); e.After(end) {
-			end = e
-		}
+		end = later(end, life.programs.end(&r.Programs[i]))
+	}
+	for i := range r.Pending {
+		end = later(end, r.Pending[i].end())
 	}
 	return later(end.Add(life.keep), now).Add(tombstoneLife) // for whoever asks then, see endLeft
 }
@@ -220,7 +219,7 @@ func (k *keys) sealUser(key string, r *record) []byte {
 	return k.sealRecord(r.format(), purposeRecord, key, must(json.Marshal(r)))
 }
 
-func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID, error) {
+func (k *keys) openUser(key string, sealed []byte) (*record, keyID, error) {
 	plain, id, err := k.openRecord(purposeRecord, key, sealed)
 	if err != nil {
 		return nil, id, err
@@ -229,7 +228,7 @@ func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID
 	if err := json.Unmarshal(plain, r); err != nil {
 		return nil, id, unopenable("what is inside is not a user record (secret %s)", id)
 	}
-	if keyOf(r.UserID) != user {
+	if recordKey(k.app, keyOf(r.UserID)) != key {
 		return nil, id, unopenable("it belongs to another user (secret %s)", id)
 	}
 	return r, id, nil

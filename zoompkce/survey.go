@@ -106,13 +106,12 @@ func (m *Manager) Survey(ctx context.Context, limit int) (s Survey, err error) {
 
 // add counts a record, if there is one.
 func (s *Survey) add(found *foundRecord, err error) error {
-	if found == nil {
-		return err
-	}
-	s.Looked++
-	if found.bad != nil {
-		s.Unopened++
-		s.Sealed = append(s.Sealed, found.bad.KeyID)
+	if found != nil {
+		s.Looked++
+		if found.bad != nil {
+			s.Unopened++
+			s.Sealed = append(s.Sealed, found.bad.KeyID)
+		}
 	}
 	return err
 }
@@ -176,8 +175,7 @@ type foundRecord struct {
 // look reads a record. It returns nil where there is none: what is noted among the
 // records about no user is text.
 func (m *Manager) look(ctx context.Context, k *keys, key string) (*foundRecord, error) {
-	user, ok := userOfRecord(key)
-	if !ok {
+	if !isRecordKey(key) {
 		return nil, nil
 	}
 	sealed, version, err := m.store.Load(ctx, key)
@@ -190,7 +188,7 @@ func (m *Manager) look(ctx context.Context, k *keys, key string) (*foundRecord, 
 		return &foundRecord{bad: &UnopenableRecord{Record: key, Reason: err.Error()}}, nil
 	}
 	found := &foundRecord{version: version, sealed: sealed}
-	record, id, err := k.openUser(key, user, sealed)
+	record, id, err := k.openUser(key, sealed)
 	if bad, ok := errors.AsType[*UnopenableError](err); ok {
 		found.bad = &UnopenableRecord{Record: key, Reason: bad.reason}
 		if id != (keyID{}) {
@@ -206,12 +204,10 @@ func isOutage(ctx context.Context, err error) bool {
 	return err != nil && (ctx.Err() != nil || unreached(err) || errors.Is(err, ErrStoreClosed) || errors.Is(err, context.DeadlineExceeded))
 }
 
-// userOfRecord is the opposite of recordKey. The secret's key is of another length.
-func userOfRecord(key string) (user userKey, ok bool) {
+// isRecordKey reports whether a key is like those of recordKey. The secret's is none.
+func isRecordKey(key string) bool {
 	name := key[strings.LastIndexByte(key, '/')+1:]
-	raw, _ := hex.DecodeString(name)
-	copy(user[:], raw)
-	return user, len(name) == hex.EncodedLen(len(user))
+	return len(name) == hex.EncodedLen(len(userKey{}))
 }
 
 // walk visits the keys of the app's records from a cursor on, until visit has enough

@@ -33,7 +33,7 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 		}
 		return nil, ErrNoGrant
 	}
-	m.memory.keep(u, now)
+	m.memory.keep(u)
 	return newSession(u, snap, &noCookie, now), nil
 }
 
