@@ -31,10 +31,10 @@ type user struct {
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
 	seenProfile    atomic.Pointer[seenProfile] // while the record does not have it
-	ending         atomic.Bool             // see endLeft
-	tokenTried     atomic.Int64            // see TokenRejected; Unix nanoseconds
-	noteFailure    atomic.Pointer[failure] // a program's use could not be kept
-	paced          atomic.Int64            // when the record was read for unknown tokens, in Unix nanoseconds
+	ending         atomic.Bool                 // see endLeft
+	tokenTried     atomic.Int64                // see TokenRejected; Unix nanoseconds
+	noteFailure    atomic.Pointer[failure]     // a program's use could not be kept
+	paced          atomic.Int64                // when the record was read for unknown tokens, in Unix nanoseconds
 
 	unsaved unsavedGrants
 
