@@ -174,6 +174,7 @@ func (a *App) Start() error {
 
 		for _, s := range sites {
 			s.warnOpenSignatures()
+			s.warnIdleOptions()
 		}
 		first.logger.Info("register exactly these redirect URIs at Zoom, in the app's OAuth allow list",
 			zap.String("client_id", first.clientID), zap.Strings("redirect_uris", redirectURIsOf(sites)))

@@ -102,6 +102,14 @@ func TestAppTellsAtItsStart(t *testing.T) {
 	}{
 		"plain": {``, map[string]int{"register exactly": 1, "meeting_sdk without allow": 0, "cookie domain": 0, logformat.Missing: 1}},
 		"open":  {`, "meeting_sdk": {}`, map[string]int{"meeting_sdk without allow": 1}},
+		"idle":  {`, "headers": {"client": {"name": "X-Client"}}`, map[string]int{"headers client has no effect without programs": 1}},
+		"hosts without clients": {
+			`, "programs": {"redirect_hosts": ["a.example"], "client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/"]}]}, "headers": {"client": {"name": "X-Client"}}`,
+			map[string]int{"programs redirect_hosts has no effect without registration or client_documents": 1, "headers client": 0},
+		},
+		"no hosts":                     {`, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/"]}]}`, map[string]int{"no effect": 0}},
+		"hosts of registered clients":  {`, "programs": {"redirect_hosts": ["a.example"], "registration": true}`, map[string]int{"no effect": 0}},
+		"hosts of clients by document": {`, "programs": {"redirect_hosts": ["a.example"], "client_documents": []}`, map[string]int{"no effect": 0}},
 		"closed": {
 			`, "meeting_sdk": {}, "allow": {"user_id": ["ada"]}`, map[string]int{"meeting_sdk without allow": 0},
 		},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -303,6 +304,32 @@ func TestDeliveries(t *testing.T) {
 	want := "/zoom_pkce/webhook?a=b /zoom_pkce/webhook?a=b " + event + " " + fmt.Sprint(len(event)) + " "
 	if len(got) != 1 || got[0] != want || answer.StatusCode != passed || counts(t)["requests_total endpoint"] != before["requests_total endpoint"]+1 {
 		t.Errorf("%s, the app got %q", answer.Status, got)
+	}
+}
+
+// A program whose document is not read for now may be a good one: the visitor tries again.
+func TestTooManyDocuments(t *testing.T) {
+	p := provision(t, `, "programs": {"client_documents": ["127.0.0.1:1"]}`)
+	ada, cli := p.signIn(), &program{id: "https://127.0.0.1:1/client.json"}
+	for range 10 { // the user's share of a minute
+		if got := p.open(cli.request(), ada); got.StatusCode != http.StatusBadRequest {
+			t.Fatal(got.Status)
+		}
+	}
+	p.logs.TakeAll()
+	page := p.open(cli.request(), ada)
+	if text := bodyOf(page); page.StatusCode != http.StatusTooManyRequests || !strings.Contains(text, "Too many programs at a time") || !strings.Contains(text, `href="`+html.EscapeString(cli.request())+`"`) {
+		t.Errorf("%s\n%s", page.Status, text)
+	}
+	if wait, err := strconv.Atoi(page.Header.Get("Retry-After")); err != nil || wait < 1 || wait > 60 {
+		t.Errorf("come again in %q", page.Header.Get("Retry-After"))
+	}
+	if line := p.logs.FilterMessage("refused a request").All(); len(line) != 1 || !strings.Contains(fmt.Sprint(line[0].ContextMap()["advice"]), "many programs") {
+		t.Errorf("the log has %v", line)
+	}
+	answer, _ := p.fetch(cli.request(), ada)
+	if text := bodyOf(answer); codeOf(text) != "too_many_logins" || strings.Contains(text, "each time") || strings.Contains(text, `"error"`) {
+		t.Errorf("to a script: %s", text)
 	}
 }
 

@@ -97,7 +97,8 @@ type Handler struct {
 	AfterLogout string `json:"after_logout,omitempty"`
 
 	// Whether the `#fragment` of a page survives the sign-in. It needs a small
-	// script page before the redirect to Zoom. Default: false.
+	// script, on a page before the redirect to Zoom, or on the page with the button to sign in.
+	// Default: false.
 	KeepFragment bool `json:"keep_fragment,omitempty"`
 
 	// Whether the directive shows its own error pages. When false, errors go to

@@ -14,6 +14,7 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/browser"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
+	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/telemetry"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -88,6 +89,9 @@ func errorFields(err error) (fields []zap.Field) {
 func (f refusal) advice() string {
 	if errors.Is(f.err, bodies.ErrBusy) {
 		return "somebody sends many large bodies at a time; Zoom repeats its deliveries"
+	}
+	if errors.As(f.err, new(*programs.BusyError)) {
+		return "a user has sent many programs here whose documents have to be read; programs client knows one without"
 	}
 	if errors.As(f.err, new(*zoompkce.UnopenableError)) {
 		return "this does not pass by itself: add the secret that the record was sealed with to cookie secret, " +

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/conf"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/programs"
@@ -232,5 +233,23 @@ func (s *site) programConfig() *zoompkce.ProgramConfig {
 		MaxLifetime:   s.programs.life.max,
 		MaxPrograms:   s.programs.life.count,
 		Lives:         s.clients.Lives,
+	}
+}
+
+// warnIdleOptions warns of options that have no effect without another one, which is not
+// there: who wrote them expects something of them.
+func (s *site) warnIdleOptions() {
+	warn := func(option, missing string) {
+		s.logger.Warn(option+" has no effect without "+missing,
+			zap.String("client_id", s.clientID), zap.String("redirect_uri", s.redirectURIs[0].uri))
+	}
+	if s.programs == nil {
+		if s.headers.client != "" {
+			warn("headers client", "programs")
+		}
+		return
+	}
+	if c := s.programs.clients; c.RedirectHosts != nil && !c.Registration && len(c.DocumentHosts) == 0 {
+		warn("programs redirect_hosts", "registration or client_documents")
 	}
 }

@@ -231,7 +231,10 @@ func (s programSite) SignIn(w http.ResponseWriter, r *http.Request, request stri
 // Refuse implements [programs.Site].
 func (s programSite) Refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	f := refusalOf(err)
+	busy, isBusy := errors.AsType[*programs.BusyError](err)
 	switch {
+	case isBusy:
+		f.code, f.retryAfter = outcome.TooManyLogins, busy.RetryAfter
 	case errors.Is(err, programs.ErrBadClient):
 		f.code = outcome.BadClient
 	case errors.Is(err, programs.ErrBadForm):
@@ -246,6 +249,10 @@ func (s programSite) Refuse(w http.ResponseWriter, r *http.Request, err error) e
 	sent := browser.SentURL(r)
 	if endpoint, _ := s.endpointAt(sent.EscapedPath()); endpoint == "oauth/authorize" && f.code != outcome.BadClient {
 		f.returnURL = s.programRequestURL(sent.RawQuery)
+	}
+	if isBusy {
+		page := pages.ManyProgramsPage(f.returnURL)
+		f.page, f.detail = &page, page.Message
 	}
 	return s.refuse(w, r, f)
 }

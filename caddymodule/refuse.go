@@ -135,6 +135,9 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 		f.page = &p
 	}
 	f.page.RequestID = requestID
+	if s.keepFragment && r.Method == http.MethodGet { // to load the page anew sends no form again
+		f.page.KeepFragment = s.loginURL("")
+	}
 	f.page.Write(w, f.code.Status(), security, f.retryAfter)
 	return nil
 }

@@ -358,3 +358,23 @@ func TestAnswersArePrivate(t *testing.T) {
 		}
 	}
 }
+
+// Where fragments are kept, the pages have the script that takes them along. It loads a
+// page anew, so the answer to a form has none.
+func TestPagesKeepFragments(t *testing.T) {
+	for _, tt := range []struct {
+		options, method string
+		kept            bool
+	}{
+		{`, "unauthenticated": "page", "keep_fragment": true`, http.MethodGet, true},
+		{`, "unauthenticated": "page", "keep_fragment": true`, http.MethodPost, false},
+		{`, "unauthenticated": "page"`, http.MethodGet, false},
+	} {
+		load := request(tt.method, "/notes", "", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
+		got, _ := provision(t, tt.options).serve(load, "", nil)
+		text := bodyOf(got)
+		if !strings.Contains(text, "</html>") || strings.Contains(text, `<script data-login="/zoom_pkce/login">`) != tt.kept {
+			t.Errorf("%s %s: %s", tt.method, tt.options, text)
+		}
+	}
+}

@@ -29,7 +29,7 @@ const usedContextLife = 10 * time.Minute
 // process: it is noted as used in the store before the session is opened, and
 // refused with [ErrContextUsed] after that. Trouble with the store is a [*StoreError].
 func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext, cookies ...string) (*SignedIn, error) {
-	if c.UserID == "" || c.ID == "" {
+	if c.UserID == "" { // a guest
 		return nil, ErrNoGrant
 	}
 	k, err := m.keysToLeave(ctx, cookies)
@@ -72,7 +72,7 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext, c
 		return nil, err
 	}
 	m.memory.users.end(u, time.Time{}, replaced...)
-	m.leaveSessions(u, former)
+	m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
 	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
 	return m.opened(newSession(u, snap, &session, time.UnixMilli(session.created))), nil
 }

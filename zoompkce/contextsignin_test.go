@@ -32,6 +32,34 @@ func TestAppContextOfAUserWhoLeaves(t *testing.T) {
 	})
 }
 
+// What the store does not answer for opens nothing, and is told as trouble.
+func TestAppContextInStoreTrouble(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(secrets())
+		p.signIn("ada")
+		in := func(id string) error {
+			_, err := p.SignInFromContext(ctx, zoomapi.AppContext{UserID: "ada", ID: id})
+			return err
+		}
+		for n, at := range []string{"the secret", "the record", "the note", "the record again", "the session"} {
+			if n > 0 {
+				w.store.pass("any", n)
+			}
+			w.store.fail("any", 1)
+			if err := in(at); !errors.As(err, new(*zoompkce.StoreError)) || len(p.outcomes(zoompkce.EventStoreError)) != n+1 {
+				w.Errorf("at %s: %v, told of %q", at, err, p.outcomes(zoompkce.EventStoreError))
+			}
+		}
+		if _, err := p.SignInFromContext(ctx, zoomapi.AppContext{ID: "a guest's"}); !errors.Is(err, zoompkce.ErrNoGrant) {
+			w.Errorf("a guest: %v", err)
+		}
+		w.must(in("then it works"))
+		if n := len(p.outcomes(zoompkce.EventSignedIn)); n != 2 {
+			w.Errorf("told of %d sign-ins", n)
+		}
+	})
+}
+
 // An app context opens one session, however many processes get it at once.
 func TestAppContextIsUsedOnce(t *testing.T) {
 	const redirectURI, secret = "https://app.example.com/zoom_pkce/callback", "client-secret"

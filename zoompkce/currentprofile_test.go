@@ -44,6 +44,13 @@ func TestCurrentProfile(t *testing.T) {
 		w.zoom.Restore(zoomtest.CallAny)
 		time.Sleep(5 * time.Second)
 		w.zoom.ResetCounts()
+		before := p.session(b)
+		w.zoom.Fail(zoomtest.CallMe, 1, zoomtest.Status(200, `{"id":"bob","account_id":"elsewhere"}`))
+		if _, err := profile(); zoomapi.KindOf(err) != zoomapi.KindNonsense {
+			w.Errorf("somebody else's: %v", err)
+		}
+		time.Sleep(5 * time.Second)
+		w.zoom.ResetCounts()
 		var wait sync.WaitGroup
 		for range 100 {
 			wait.Go(func() {
@@ -53,6 +60,9 @@ func TestCurrentProfile(t *testing.T) {
 			})
 		}
 		wait.Wait()
+		if got, err := p.CurrentProfile(ctx, before); err != nil || got.AccountID != "elsewhere" {
+			w.Errorf("of a request that came before: %+v, %v", got, err)
+		}
 		w.calls(zoomtest.CallMe, 1)
 
 		w.zoom.Fail(zoomtest.CallMe, 1, zoomtest.Status(500, "")) // after the refresh

@@ -103,8 +103,10 @@ func TestTokenRefusedBeforeItsTime(t *testing.T) {
 			done := async(func() error { return p.finish(fresh, l, code) })
 			<-gate.Arrived()
 			w.zoom.RevokeAccessTokens(w.app.ClientID, "ada")
-			gate.Release()
-			w.must(<-done)
+			w.took(0, func() {
+				gate.Release()
+				w.must(<-done)
+			})
 			p.served(fresh)
 			p.served(old)
 		})

@@ -38,13 +38,16 @@ func (m *Manager) EndUser(ctx context.Context, userID string, before time.Time) 
 	return true, nil
 }
 
+// maxAsks bounds the questions to Zoom of one end. After each the user has signed in once more.
+const maxAsks = 10
+
 // endAll makes a user's record a tombstone and returns what it was, nil if there
 // was nothing to end. A sign-in that may have come after before is asked about at
 // Zoom, which has revoked the tokens of a user who removed the app.
 func (m *Manager) endAll(ctx context.Context, u *user, userID string, before time.Time) (former *record, err error) {
 	var at time.Time
 	revoked := "" // the grant that Zoom does not take any more
-	for range maxSwaps {
+	for range maxAsks {
 		snap, err := m.change(ctx, storeTimeout, u, "ending all sessions of a user", func(r *record) error {
 			if g := r.Grant; g != nil && !before.IsZero() && !g.SignedInAt.Before(before) && g.id() != revoked {
 				if g.SignedInAt.Sub(before) > closeTimes || time.Until(g.Expiry) < clockSkew {
@@ -77,7 +80,7 @@ func (m *Manager) endAll(ctx context.Context, u *user, userID string, before tim
 		case !errors.Is(err, errAsk):
 			return nil, err
 		}
-		if alive, err := m.stillTaken(ctx, u, newer(u.unsaved.Load(), snap.record.Grant)); alive || err != nil {
+		if err := m.judge(ctx, u, newer(u.unsaved.Load(), snap.record.Grant)); !errors.Is(err, errGrantDying) {
 			return nil, err
 		}
 		revoked = snap.record.Grant.id()
@@ -85,18 +88,14 @@ func (m *Manager) endAll(ctx context.Context, u *user, userID string, before tim
 	return nil, m.storeError("ending all sessions of a user", errors.New("the user signs in all the time"))
 }
 
-// stillTaken asks Zoom whether a user's grant has ended. That it refuses the access token does
-// not say so: it may be over before its time, and the refresh token beside it be good.
-func (m *Manager) stillTaken(ctx context.Context, u *user, g *grant) (bool, error) {
-	taken, err := m.takes(ctx, g)
-	if taken || err != nil {
-		return taken, err
+// judge asks Zoom about a user's grant, and returns errGrantDying if it has ended. That Zoom refuses the
+// access token does not say so: it may be over before its time, and the refresh token beside it be good.
+func (m *Manager) judge(ctx context.Context, u *user, g *grant) error {
+	if taken, err := m.takes(ctx, g); taken || err != nil {
+		return err
 	}
-	_, err = m.refreshWithin(ctx, u, g, storeTimeout)
-	if errors.Is(err, errGrantDying) {
-		return false, nil
-	}
-	return err == nil, err
+	_, err := m.refreshWithin(ctx, u, g, storeTimeout)
+	return err
 }
 
 // replaceUnopenable swaps in a tombstone.
@@ -133,25 +132,21 @@ func (m *Manager) EndUsers(ctx context.Context, cursor string) (ended, failed in
 	ctx = context.WithoutCancel(ctx)
 	k, err := m.storedKeys(ctx)
 	if err != nil {
-		return 0, 0, "", err
+		return ended, failed, next, err
 	}
-	looked := 0
 	next, err = m.walk(ctx, cursor, func(key string) (bool, error) {
 		found, err := m.look(ctx, k, key)
-		if found == nil || err != nil {
-			return true, err
+		if found != nil {
+			var was bool
+			if was, err = m.endFound(ctx, found); was {
+				ended++
+			}
 		}
-		looked++
-		was, err := m.endFound(ctx, found)
-		switch {
-		case isOutage(ctx, err):
-			return false, err
-		case err != nil:
+		if err != nil && !isOutage(ctx, err) {
 			failed++
-		case was:
-			ended++
+			err = nil
 		}
-		return ended+failed < maxEnded && looked < pageRecords, nil
+		return ended+failed < maxEnded, err
 	})
 	return ended, failed, next, err
 }

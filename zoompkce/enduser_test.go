@@ -109,6 +109,87 @@ func TestEndUserStopsALoginOfThisProcess(t *testing.T) {
 	})
 }
 
+// An end that others would not find is none: the secret that seals it is looked at first.
+func TestEndUserWithoutTheSecret(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(secrets())
+		b := p.signIn("ada")
+		w.store.fail("load", 1)
+		if ended, err := p.EndUser(ctx, "ada", time.Time{}); ended || !errors.Is(err, errStoreDown) {
+			w.Errorf("%v, %v", ended, err)
+		}
+		p.works(b)
+	})
+}
+
+// A user who is back each time that Zoom has been asked is no reason to ask for ever.
+func TestEndUserWhoIsAlwaysBack(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		event := time.Now()
+		q.signIn("ada")
+		done := async(func() error {
+			_, err := p.EndUser(ctx, "ada", event)
+			return err
+		})
+		w.zoom.RevokeUser(w.app.ClientID, "ada")
+		var err error
+		rounds := 0
+		for over := false; !over && rounds < 20; {
+			w.store.pass("swap", 1) // the lease
+			marked := w.store.hold("swap", true)
+			select {
+			case <-marked.arrived:
+				q.signIn("ada")
+				w.zoom.RevokeUser(w.app.ClientID, "ada")
+				close(marked.release)
+				rounds++
+			case err = <-done:
+				over = true
+			}
+		}
+		if !errors.As(err, new(*zoompkce.StoreError)) || rounds != 10 {
+			w.Errorf("after %d rounds: %v", rounds, err)
+		}
+	})
+}
+
+// Who leaves everything is told whether that was done.
+func TestDisconnectAndItsNews(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		w.store.fail("swap", 1)
+		if err := p.Disconnect(ctx, b.header()); !errors.Is(err, errStoreDown) {
+			w.Errorf("%v", err)
+		}
+		p.works(b)
+		w.must(p.Disconnect(ctx, b.header()))
+		if told := p.outcomes(zoompkce.EventSignedOut); len(told) != 1 {
+			w.Errorf("told of %d users", len(told))
+		}
+		p.signedOut(b)
+	})
+}
+
+// What is no program's id ends none, however much it begins like one, and is not looked up.
+func TestEndProgramOfNoProgram(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		tokens, s := p.program(b), p.session(b)
+		program, _ := p.in(tokens).Program()
+		loads := w.store.counted("load")
+		for _, id := range []string{"", program.ID + "AAAA", program.ID + "!", program.ID[:20]} {
+			w.must(p.EndProgram(ctx, s, id))
+		}
+		if n := w.store.counted("load") - loads; n != 0 {
+			w.Errorf("%d looks", n)
+		}
+		p.in(tokens)
+	})
+}
+
 // Who has asked for an end need not wait for it.
 func TestEndUserOfAnOperatorWhoLeaves(t *testing.T) {
 	bubble(t, func(w *world) {
@@ -209,6 +290,7 @@ func TestEndUserAsksZoomWhereItTells(t *testing.T) {
 	}{
 		"long before":               {since: 6 * time.Minute, asks: 0},
 		"shortly before":            {since: time.Minute, asks: 1},
+		"not long enough before":    {since: 5 * time.Minute, asks: 1},
 		"with a token that is over": {since: time.Minute, after: time.Hour - 30*time.Second, asks: 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package zoompkce
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"runtime"
 	"time"
@@ -39,6 +40,11 @@ func ChangePrograms(ctx context.Context, m *Manager, userID string, change func(
 			entries[i] = change(entry.(string))
 		}
 	})
+}
+
+// SetInRecord has a field of a user's record say something else.
+func SetInRecord(ctx context.Context, m *Manager, userID, field string, value any) error {
+	return rewrite(ctx, m, userID, func(r *map[string]any) { (*r)[field] = value })
 }
 
 func rewrite[T any](ctx context.Context, m *Manager, userID string, change func(*T)) error {
@@ -80,11 +86,27 @@ func CachedCookies(s *Memory) int {
 	return s.opened.EstimatedSize()
 }
 
-// CollectUsers makes sure that users nobody needs are gone.
-func CollectUsers(s *Memory) {
+// CachedTokens is how many opened access tokens of programs are in memory.
+func CachedTokens(s *Memory) int {
+	s.tokens.CleanUp()
+	return s.tokens.EstimatedSize()
+}
+
+// EndedHere is how many users something of was ended here, and the most sessions of one.
+func EndedHere(s *Memory) (users, sessions int) {
+	s.users.mu.Lock()
+	defer s.users.mu.Unlock()
+	for _, e := range s.users.ended {
+		sessions = max(sessions, len(e.sessions))
+	}
+	return len(s.users.ended), sessions
+}
+
+// CollectUsers makes sure that users nobody needs are gone, where no more than most are left.
+func CollectUsers(s *Memory, most int) {
 	for range 100 {
 		runtime.GC()
-		if s.Users() == 0 {
+		if s.Users() <= most {
 			return
 		}
 		runtime.Gosched()
@@ -98,6 +120,12 @@ func Forget(s *Memory) {
 	s.users.mu.Lock()
 	defer s.users.mu.Unlock()
 	clear(s.users.m)
+}
+
+// SealLaterTicket is a frame ticket for a session that has a format of a later version.
+func (m *Manager) SealLaterTicket(s *Session) string {
+	plain := append(make([]byte, ticketLen-sessionCookieLen), s.cookie.marshal()...)
+	return base64.RawURLEncoding.EncodeToString(m.keys.Load().sealRecord(recordFormat, purposeTicket, "", plain))
 }
 
 // SealLaterToken is the access token of a session's user that has a format of a later version.

@@ -263,6 +263,32 @@ func TestUsersMeIsAskedTwice(t *testing.T) {
 	})
 }
 
+// Tokens whose owner neither Zoom nor the store names are that user's all the same: the
+// token itself names it.
+func TestOwnerOfAFailedSignIn(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		p.signIn("ada")
+		l, code := q.begin(newBrowser(), "ada")
+		w.zoom.Fail(zoomtest.CallMe, -1, zoomtest.Status(503, ""))
+		w.store.fail("load", -1)
+		if err := q.finish(newBrowser(), l, code); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+			w.Errorf("%v", err)
+		}
+		w.zoom.Restore(zoomtest.CallMe)
+		w.store.heal()
+		time.Sleep(time.Minute)
+		if n := w.live(); n != 1 {
+			w.Errorf("%d tokens live", n)
+		}
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if last := q.events[len(q.events)-1]; last.Kind != zoompkce.EventRefresh || last.UserID != "ada" {
+			w.Errorf("told of %+v", last)
+		}
+	})
+}
+
 // Tokens of a user who was not here before are kept by nobody.
 func TestFailedFirstSignInLeavesNothing(t *testing.T) {
 	bubble(t, func(w *world) {

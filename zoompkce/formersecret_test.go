@@ -41,6 +41,17 @@ func TestMovingToAnOwnSecret(t *testing.T) {
 			}
 		})
 	})
+	t.Run("beside users who came and went since", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			b := w.process(generated).signIn("ada")
+			p := w.process(own)
+			p.signIn("bob")
+			if _, err := p.EndUser(ctx, "carol", time.Time{}); err != nil {
+				w.Fatal(err)
+			}
+			p.works(b)
+		})
+	})
 	t.Run("a sign-in anew", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			w.process(generated).signIn("ada")

@@ -79,7 +79,7 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 	if err != nil {
 		return nil, ErrNoTicket
 	}
-	plain, err := underOthers(ctx, m, k, ErrNoTicket, true, func(k *keys) ([]byte, error) {
+	plain, err := underOthers(ctx, m, k, ErrNoTicket, maxPatient, func(k *keys) ([]byte, error) {
 		plain, _, err := k.openRecord(purposeTicket, "", sealed)
 		if err != nil {
 			err = ErrNoTicket // a visitor's, and no record that an operator should hear of
@@ -94,8 +94,8 @@ func (m *Manager) OpenFrameTicket(ctx context.Context, ticket string) (*FrameTic
 	if len(plain) != ticketLen || !c.unmarshal(plain[:sessionCookieLen]) {
 		return nil, ErrNoTicket
 	}
-	t := &FrameTicket{frame: sessionID(plain[sessionCookieLen:])}
-	t.expires = time.UnixMilli(int64(binary.BigEndian.Uint64(plain[ticketLen-8:])))
+	rest := plain[sessionCookieLen:]
+	t := &FrameTicket{frame: sessionID(rest), expires: time.UnixMilli(int64(binary.BigEndian.Uint64(rest[len(sessionID{}):])))}
 	if now.After(t.expires) {
 		return nil, ErrTicketOver
 	}
@@ -177,7 +177,7 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 		return nil, err
 	}
 	m.memory.users.end(u, time.Time{}, replaced...)
-	m.leaveSessions(u, former)
+	m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
 	m.observe(Event{Kind: EventSignedIn, UserID: u.id()})
 	return m.opened(newSession(u, snap, &frame, time.Now())), nil
 }

@@ -228,7 +228,8 @@ func TestNoFrameTicket(t *testing.T) {
 		foreign := w.process(func(c *zoompkce.ManagerConfig) { c.Secrets = [][]byte{secondSecret} })
 		for name, value := range map[string]string{
 			"none": "", "nonsense": "%", "something behind it": ticket + "%", "too short": ticket[:20], "changed": string(flipped), "long": strings.Repeat("A", 1<<20),
-			"a session cookie": window.cookies[p.SessionCookieName()],
+			"of a later version": p.SealLaterTicket(p.session(window)),
+			"a session cookie":   window.cookies[p.SessionCookieName()],
 		} {
 			if err := p.redeem(newBrowser(), value); !errors.Is(err, zoompkce.ErrNoTicket) {
 				w.Errorf("%s: %v", name, err)
@@ -258,6 +259,10 @@ func TestFrameTicketInStoreTrouble(t *testing.T) {
 			w.Errorf("with the store down: %v", err)
 		}
 		w.store.heal()
+		w.store.fail("swap", 1) // that it is used
+		if _, err := p.RedeemFrameTicket(ctx, opened, nil); !errors.As(err, new(*zoompkce.StoreError)) {
+			w.Errorf("when it cannot be noted as used: %v", err)
+		}
 		other := w.process(secrets())
 		other.signIn("bob")
 		w.store.fail("load", -1)

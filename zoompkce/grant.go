@@ -100,7 +100,7 @@ func (g *grant) same(other *grant) bool {
 // succeeds reports whether g was refreshed from other or from one of those
 // that follow it, so that other is spent.
 func (g *grant) succeeds(other *grant) bool {
-	return g != nil && other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
+	return other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
 }
 
 // follows reports whether g takes the place of other: it was refreshed from it,
@@ -163,10 +163,7 @@ func (r *record) keepGrant(former *record, now time.Time, life sessionLife) {
 	case !r.unused() || !r.keepsGrant(now, life):
 		r.Left = time.Time{}
 	case r.Left.IsZero():
-		r.Left = now
-		if former != nil && !former.unused() {
-			r.Left = earlier(now, former.lastUse(life))
-		}
+		r.Left = earlier(now, former.lastUse(life))
 	}
 }
 
@@ -174,9 +171,7 @@ func (r *record) keepGrant(former *record, now time.Time, life sessionLife) {
 func (r *record) lastUse(life sessionLife) time.Time {
 	last := r.Left
 	for _, s := range r.Sessions {
-		// It was seen on that day, at the end of it maybe.
-		idle := time.Unix((s.Seen+1)*24*60*60, 0).Add(life.idle)
-		last = later(last, earlier(idle, time.UnixMilli(s.Created).Add(life.max)))
+		last = later(last, life.end(&s))
 	}
 	for i := range r.Programs {
 		last = later(last, life.programs.end(&r.Programs[i]))

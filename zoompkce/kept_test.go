@@ -58,6 +58,13 @@ func TestKeptBytes(t *testing.T) {
 				if err != nil {
 					t.Fatalf("pending login: %v", err)
 				}
+				if p.Overtaken(l, p.session(&browser{kept.Ada})) {
+					t.Error("a session that is no newer has overtaken the pending login")
+				}
+				time.Sleep(time.Second)
+				if !p.Overtaken(l, p.session(p.signIn("bob"))) {
+					t.Error("a newer session has not overtaken the pending login")
+				}
 				if err := p.finish(pending, l, p.consent(l, "ada")); err != nil {
 					t.Fatalf("finishing the pending login: %v", err)
 				}

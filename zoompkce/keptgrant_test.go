@@ -57,6 +57,18 @@ func TestKeptAfterSignOut(t *testing.T) {
 	})
 }
 
+// A process that has not seen the grant before ends it as well.
+func TestKeptGrantOfAnotherProcess(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(keep(10 * time.Hour))
+		w.must(p.SignOut(ctx, p.signIn("ada").header()))
+		time.Sleep(10*time.Hour + time.Minute)
+		w.process(keep(10 * time.Hour)).hasNot("ada")
+		synctest.Wait()
+		w.calls(zoomtest.CallRevoke, 1)
+	})
+}
+
 func TestKeptAfterTheIdleEnd(t *testing.T) {
 	idle := func(c *zoompkce.ManagerConfig) { c.IdleTimeout = time.Hour }
 	for name, between := range map[string]func(p *process){
@@ -76,6 +88,11 @@ func TestKeptAfterTheIdleEnd(t *testing.T) {
 				p.has("ada")
 				time.Sleep(time.Second)
 				p.hasNot("ada")
+				synctest.Wait()
+				w.calls(zoomtest.CallRevoke, 1)
+				if status, err := p.UserStatus(ctx, "ada"); err != nil || status.EndedAt.IsZero() {
+					w.Errorf("the tokens stay in the store: %+v, %v", status, err)
+				}
 			})
 		})
 	}
@@ -94,6 +111,22 @@ func TestKeptAfterTheLastProgram(t *testing.T) {
 		time.Sleep(10*time.Hour - time.Second)
 		p.has("ada")
 		time.Sleep(time.Second)
+		p.hasNot("ada")
+	})
+}
+
+// A code that nobody has come for holds no grant longer.
+func TestKeptAfterACode(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms, keep(10*time.Hour))
+		b := p.signIn("ada")
+		p.allow(b)
+		w.must(p.SignOut(ctx, b.header()))
+		time.Sleep(5 * time.Hour)
+		p.has("ada")
+		time.Sleep(5*time.Hour - time.Nanosecond)
+		p.has("ada")
+		time.Sleep(time.Nanosecond)
 		p.hasNot("ada")
 	})
 }

@@ -100,6 +100,19 @@ func TestLease(t *testing.T) {
 			w.calls(zoomtest.CallRefresh, 2)
 		})
 	})
+	t.Run("is not taken for a grant that another process finds ended", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			b := p.signIn("ada")
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			toExpiry()
+			first := p.refreshing(b)
+			time.Sleep(time.Second)
+			q.signedOut(b)
+			<-first
+			w.calls(zoomtest.CallRefresh, 1)
+		})
+	})
 	t.Run("a lease this process left behind is no obstacle", func(t *testing.T) {
 		bubble(t, func(w *world) {
 			p := w.process()

@@ -44,12 +44,9 @@ func (m *Manager) crowdedOut(k *keys, cookies []string, added *http.Cookie) (del
 	}
 	var logins []pending
 	for _, c := range m.jar.ownCookies(cookies) {
-		suffix, ok := strings.CutPrefix(c.Name, m.jar.base+"_")
-		if !ok || c.Name == added.Name {
-			continue
-		}
+		suffix := strings.TrimPrefix(c.Name, m.jar.base+"_")
 		if _, err := hex.DecodeString(suffix); err != nil || len(suffix) != 8 {
-			continue
+			continue // the session's, that of the in-client flow, or a note
 		}
 		p := pending{name: c.Name, size: cookieSize(c)}
 		if login, ok := m.openLogin(k, c.Name, c.Value); ok {
@@ -90,11 +87,8 @@ func newState(k *keys, restarted bool) string {
 }
 
 func stateRestarted(k *keys, state string) bool {
-	if len(state) != base64.RawURLEncoding.EncodedLen(stateLen) {
-		return false
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(state)
-	if err != nil || len(raw) != stateLen {
+	raw, _ := base64.RawURLEncoding.DecodeString(state) // what is no base64 lacks its end
+	if len(raw) != stateLen {
 		return false
 	}
 	message, mac := raw[:stateRandomLen+1], raw[stateRandomLen+1:]

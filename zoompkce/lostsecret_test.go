@@ -49,6 +49,24 @@ func (w *world) plant(secret []byte) {
 	w.must(err)
 }
 
+// A cookie that does not open is worth nothing once others' secret was looked for. Until it may
+// be looked for again the browser keeps what it has.
+func TestCookieThatDoesNotOpenYet(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(secrets())
+		p.signIn("ada")
+		garbage := &browser{map[string]string{p.SessionCookieName(): strings.Repeat("A", 200)}}
+		for range 3 {
+			time.Sleep(time.Second)
+			for _, looked := range []bool{true, false} {
+				if none := p.signedOut(garbage); none.Reason != "unopenable" || none.Clear != looked {
+					w.Errorf("looked %v: %+v", looked, none)
+				}
+			}
+		}
+	})
+}
+
 // Whatever becomes of the generated secret, those who sign in stay signed in at
 // every process, also one that starts later.
 func TestGeneratedSecretVanishes(t *testing.T) {
@@ -252,9 +270,6 @@ func TestGarbageThatWaits(t *testing.T) {
 		p := w.process(generated, withPrograms)
 		b := p.signIn("ada")
 		code, inTime := p.allow(b), p.allow(b)
-		if reason := q.dead(issuer, q.TokenPrefix()+"a_garbage"); reason != "unopenable" { // too soon for a look
-			w.Error(reason)
-		}
 		var waiting atomic.Int32
 		var all sync.WaitGroup
 		all.Go(func() { q.redeems(inTime) })
@@ -288,6 +303,61 @@ func TestGarbageThatWaits(t *testing.T) {
 		}
 		_, err := q.RedeemCode(ctx, garbage)
 		q.invalid(err, "unopenable")
+	})
+}
+
+// What was read under the secret of others is written under it, too: they would not open anything else.
+func TestSignInWhileTheSecretIsReplaced(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(secrets())
+		b := newBrowser()
+		l, code := p.begin(b, "ada")
+		gate := w.zoom.Hold(zoomtest.CallCode, zoomtest.Before)
+		done := async(func() error { return p.finish(b, l, code) })
+		<-gate.Arrived()
+		w.wipe("/secret")
+		other := w.process(secrets())
+		w.end(other, time.Now().Add(-time.Hour)) // a record of theirs
+		time.Sleep(2 * time.Second)
+		gate.Release()
+		w.must(<-done)
+		other.works(b)
+	})
+}
+
+// A bearer under a secret of which this process does not know yet is not refused: its client, which
+// has just got it, would take that for final. Strangers' bearers wait, too, and leave room for others.
+func TestBearersThatWait(t *testing.T) {
+	bubble(t, func(w *world) {
+		generated := secrets()
+		q := w.process(generated, withPrograms)
+		q.signIn("bob")
+		w.wipe("/secret")
+		p := w.process(generated, withPrograms)
+		tokens := p.program(p.signIn("ada"))
+		var all sync.WaitGroup
+		all.Go(func() { w.took(time.Second, func() { q.in(tokens) }) })
+		synctest.Wait()
+		var waiting atomic.Int32
+		for range 300 {
+			waiting.Add(1)
+			all.Go(func() {
+				defer waiting.Add(-1)
+				if reason := q.dead(issuer, q.TokenPrefix()+"a_garbage"); reason != "unopenable" {
+					w.Error(reason)
+				}
+			})
+			synctest.Wait() // one after the other comes
+		}
+		if n := waiting.Load(); n != 127 {
+			w.Errorf("%d strangers wait beside the program, want the others refused", n)
+		}
+		if reason := q.out(tokens); reason != "unopenable" {
+			w.Errorf("who finds no room: %s", reason)
+		}
+		q.refreshed(tokens)
+		all.Wait()
+		q.in(tokens)
 	})
 }
 

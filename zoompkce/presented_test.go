@@ -136,7 +136,8 @@ func TestSignOutOfSeveralSessions(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process()
 		a, b := p.signIn("ada"), p.signIn("ada")
-		w.must(p.SignOut(ctx, slices.Concat(a.header(), a.header(), b.header())))
+		garbage := []string{p.SessionCookieName() + "=garbage"}
+		w.must(p.SignOut(ctx, slices.Concat(garbage, a.header(), a.header(), b.header())))
 		p.signedOut(a)
 		p.signedOut(b)
 	})
@@ -229,6 +230,22 @@ func TestSignInOfAVisitorWhoGoesAway(t *testing.T) {
 		}
 		b.set(in.Cookie)
 		p.works(b)
+	})
+}
+
+// A manager that is drained ends what a sign-in has replaced before it is done.
+func TestReplacedSessionOfAnotherWhileDraining(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		b := p.signIn("ada")
+		former := copyOf(b)
+		w.store.add(storeRule{op: "load", times: -1, delay: time.Millisecond})
+		l, code := p.begin(b, "bob")
+		w.must(p.finish(b, l, code))
+		p.Drain()
+		w.store.heal()
+		q.signedOut(former)
+		q.works(b)
 	})
 }
 

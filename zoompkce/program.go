@@ -145,7 +145,7 @@ func (m *Manager) OpenClientID(ctx context.Context, issuer, id string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	return underOthers(ctx, m, k, ErrUnknownToken, true, func(k *keys) ([]byte, error) {
+	return underOthers(ctx, m, k, ErrUnknownToken, maxPatient, func(k *keys) ([]byte, error) {
 		if client, ok := k.openToken(kindClient, issuer, id); ok {
 			return client, nil
 		}

@@ -368,3 +368,19 @@ func TestRevocation(t *testing.T) {
 		})
 	})
 }
+
+func TestMaxProgramsByDefault(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		b := p.signIn("ada")
+		first := p.program(b)
+		time.Sleep(time.Second)
+		second := p.program(b)
+		for range 19 {
+			time.Sleep(time.Second)
+			p.program(b)
+		}
+		p.in(second)
+		p.out(first)
+	})
+}

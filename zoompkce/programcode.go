@@ -80,7 +80,7 @@ func (m *Manager) OpenConsent(ctx context.Context, s *Session, issuer, value str
 	if err != nil {
 		return nil, err
 	}
-	c, err := underOthers(ctx, m, k, ErrConsentExpired, true, func(k *keys) (c consentPayload, err error) {
+	c, err := underOthers(ctx, m, k, ErrConsentExpired, maxPatient, func(k *keys) (c consentPayload, err error) {
 		plain, ok := k.openToken(kindConsent, issuer, value)
 		if !ok || json.Unmarshal(plain, &c) != nil {
 			err = ErrConsentExpired
@@ -186,7 +186,7 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	if err != nil {
 		return nil, err
 	}
-	p, err := underOthers(ctx, m, k, errGrantUnopened, true, func(k *keys) (p codePayload, err error) {
+	p, err := underOthers(ctx, m, k, errGrantUnopened, maxPatient, func(k *keys) (p codePayload, err error) {
 		plain, ok := k.openToken(kindCode, c.Issuer, c.Code)
 		if !ok || json.Unmarshal(plain, &p) != nil {
 			err = errGrantUnopened
@@ -231,7 +231,7 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	}
 	if (sent || told) && errors.As(err, new(*StoreError)) {
 		u.noteUnanswered(p.Program) // it may have begun: the code is for trying again
-		m.memory.keep(u, time.Now())
+		m.memory.keep(u)
 	}
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err

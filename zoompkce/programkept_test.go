@@ -70,7 +70,10 @@ func TestEntriesThatAreNoPrograms(t *testing.T) {
 		plain, err := base64.RawURLEncoding.DecodeString(whole)
 		w.must(err)
 		encode := base64.RawURLEncoding.EncodeToString
-		entries := []string{encode(append([]byte{plain[0] + 1}, plain[1:]...)), whole + "!"}
+		entries := []string{encode(append([]byte{plain[0] + 1}, plain[1:]...))}
+		for n := range 3 { // what ends with a letter of base64, and what does not
+			entries = append(entries, encode(append(plain, make([]byte, n)...))+"!")
+		}
 		for n := range plain {
 			entries = append(entries, encode(plain[:n]))
 		}

@@ -147,14 +147,17 @@ func (r *record) beginProgram(id sessionID, client ProgramClient, now time.Time)
 }
 
 // addLostPrograms adds the programs that began after the record was written, and
-// the generations.
+// the generations, with what is known of their use: a refresh token whose successor was used
+// must not count again.
 func (r *record) addLostPrograms(newer *record) {
 	for _, p := range newer.Programs {
 		switch known := r.program(p.ID); {
-		case known == nil && p.Created >= r.Grant.SavedAt.Unix():
+		case known != nil:
+			if p.Generation >= known.Generation {
+				*known = p
+			}
+		case p.Created >= r.Grant.SavedAt.Unix():
 			r.Programs = append(r.Programs, p)
-		case known != nil && p.Generation > known.Generation:
-			*known = p
 		}
 	}
 }

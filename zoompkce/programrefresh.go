@@ -20,7 +20,7 @@ func (m *Manager) RefreshSession(ctx context.Context, issuer, token string, clie
 	if err != nil {
 		return nil, err
 	}
-	t, err := underOthers(ctx, m, k, errGrantUnopened, true, func(k *keys) (*openedToken, error) {
+	t, err := underOthers(ctx, m, k, errGrantUnopened, maxPatient, func(k *keys) (*openedToken, error) {
 		if t := m.openProgramToken(k, kindRefresh, issuer, token); t != nil {
 			return t, nil
 		}

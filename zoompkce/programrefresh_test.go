@@ -220,6 +220,9 @@ func TestLateRefreshOfAProgram(t *testing.T) {
 				last := q.refreshed(q.refreshed(tokens))
 				close(late.release)
 				synctest.Wait()
+				if got := p.outcomes(zoompkce.EventProgramRefresh); len(got) > 0 {
+					w.Errorf("told of %q", got)
+				}
 				q.in(last)
 				_, err := p.refreshProgram(tokens)
 				p.invalid(err, "replayed")

@@ -43,7 +43,7 @@ func (m *Manager) programSession(ctx context.Context, origin, token string) (*Se
 	if err != nil {
 		return nil, err
 	}
-	return underOthers(ctx, m, k, errTokenUnopened, false, func(k *keys) (*Session, error) {
+	return underOthers(ctx, m, k, errTokenUnopened, maxPatientBearers, func(k *keys) (*Session, error) {
 		return m.sessionOfToken(ctx, k, origin, token)
 	})
 }
@@ -239,7 +239,7 @@ func (m *Manager) RevokeProgram(ctx context.Context, issuer, token string, clien
 	if err != nil {
 		return err
 	}
-	t, err := underOthers(ctx, m, k, ErrUnknownToken, true, func(k *keys) (*openedToken, error) {
+	t, err := underOthers(ctx, m, k, ErrUnknownToken, maxPatient, func(k *keys) (*openedToken, error) {
 		for _, kind := range []tokenKind{kindRefresh, kindAccess} {
 			if t := m.openProgramToken(k, kind, issuer, token); t != nil && (t.at != "" || t.issuer == hash8(issuer)) {
 				return t, nil

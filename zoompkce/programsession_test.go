@@ -65,8 +65,9 @@ func TestTokensInOtherProcesses(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 			}
+			tokens = p.program(b)
 			w.store.add(storeRule{op: "load", times: 3, err: &net.OpError{Op: "dial", Err: errStoreDown}})
-			q.in(p.program(b))
+			q.in(tokens)
 		})
 	})
 	t.Run("one given while the record is read for another", func(t *testing.T) {

@@ -72,8 +72,9 @@ func (id sessionID) MarshalText() ([]byte, error) {
 }
 
 func (id *sessionID) UnmarshalText(text []byte) error {
-	raw, err := base64.RawURLEncoding.DecodeString(string(text))
-	if err != nil || len(raw) != len(id) {
+	// What fails to decode ends with a whole group of three bytes: its length is another one.
+	raw, _ := base64.RawURLEncoding.DecodeString(string(text))
+	if len(raw) != len(id) {
 		return fmt.Errorf("session id of %d bytes", len(raw))
 	}
 	copy(id[:], raw)
@@ -138,8 +139,7 @@ func (r *record) session(id sessionID) *openSession {
 }
 
 // sessionIDs are those of the open sessions, and of the programs, begun or not.
-func (r *record) sessionIDs() []sessionID {
-	ids := make([]sessionID, 0, len(r.Sessions)+len(r.Programs)+len(r.Pending))
+func (r *record) sessionIDs() (ids []sessionID) {
 	for _, s := range r.Sessions {
 		ids = append(ids, s.ID)
 	}
@@ -169,44 +169,30 @@ func (r *record) prune(now time.Time, life sessionLife) {
 	}
 	r.prunePrograms(now, life.programs)
 	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool {
-		unseen := time.Duration(dayOf(now)-s.Seen-1) * 24 * time.Hour
-		return now.Sub(time.UnixMilli(s.Created)) > life.max || unseen > life.idle
+		return !now.Before(life.end(&s))
 	})
-	if extra := len(r.Sessions) - life.count; extra > 0 {
-		slices.SortStableFunc(r.Sessions, func(a, b openSession) int {
-			if a.Seen != b.Seen {
-				return cmp.Compare(a.Seen, b.Seen)
-			}
-			return cmp.Compare(a.Created, b.Created)
-		})
-		r.Sessions = slices.Delete(r.Sessions, 0, extra)
-	}
+	slices.SortStableFunc(r.Sessions, func(a, b openSession) int {
+		return cmp.Or(cmp.Compare(a.Seen, b.Seen), cmp.Compare(a.Created, b.Created))
+	})
+	r.Sessions = slices.Delete(r.Sessions, 0, max(0, len(r.Sessions)-life.count))
 }
 
 // expires is when nothing in the record matters any more.
 func (r *record) expires(now time.Time, life sessionLife) time.Time {
 	end := r.Left
 	for _, s := range r.Sessions {
-		if e := time.UnixMilli(s.Created).Add(life.max); e.After(end) {
-			end = e
-		}
+		end = later(end, time.UnixMilli(s.Created).Add(life.max))
 	}
 	for i := range r.Programs {
-		if e := life.programs.end(&r.Programs[i]); e.After(end) {
-			end = e
-		}
+		end = later(end, life.programs.end(&r.Programs[i]))
 	}
-	end = end.Add(life.keep)
-	if !r.Left.IsZero() {
-		end = end.Add(tombstoneLife) // for whoever asks then, see endLeft
-	}
-	return later(end, now.Add(tombstoneLife))
+	return later(end.Add(life.keep), now).Add(tombstoneLife) // for whoever asks then, see endLeft
 }
 
 // format is the version of what the record holds. One without programs and kept
 // grant keeps the former, so that the older processes of a fleet read it.
 func (r *record) format() byte {
-	if len(r.Programs)+len(r.Pending) > 0 || !r.Left.IsZero() {
+	if len(r.Programs) > 0 || len(r.Pending) > 0 || !r.Left.IsZero() {
 		return recordFormatPrograms
 	}
 	return recordFormat
@@ -220,11 +206,17 @@ type sessionLife struct {
 	keep      time.Duration // of the grant, after the last session or program
 }
 
+// end is when a session ends by itself. It was seen on that day, at the end of it maybe.
+func (l sessionLife) end(s *openSession) time.Time {
+	idle := time.Unix((s.Seen+1)*24*60*60, 0).Add(l.idle)
+	return earlier(idle, time.UnixMilli(s.Created).Add(l.max))
+}
+
 func (k *keys) sealUser(key string, r *record) []byte {
 	return k.sealRecord(r.format(), purposeRecord, key, must(json.Marshal(r)))
 }
 
-func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID, error) {
+func (k *keys) openUser(key string, sealed []byte) (*record, keyID, error) {
 	plain, id, err := k.openRecord(purposeRecord, key, sealed)
 	if err != nil {
 		return nil, id, err
@@ -233,7 +225,7 @@ func (k *keys) openUser(key string, user userKey, sealed []byte) (*record, keyID
 	if err := json.Unmarshal(plain, r); err != nil {
 		return nil, id, unopenable("what is inside is not a user record (secret %s)", id)
 	}
-	if keyOf(r.UserID) != user {
+	if recordKey(k.app, keyOf(r.UserID)) != key {
 		return nil, id, unopenable("it belongs to another user (secret %s)", id)
 	}
 	return r, id, nil

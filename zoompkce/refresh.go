@@ -40,7 +40,7 @@ func (m *Manager) refreshWithin(
 	wait := 2*m.timeout + 2*storePatience
 	g, err := share(ctx, m, refreshOf(u, from), wait, func(ctx context.Context) (*grant, error) {
 		// Somebody may have come here after the work was done.
-		if g := u.newest(); g != nil && !g.same(from) {
+		if g := u.newest(); !from.same(g) {
 			return alive(g)
 		}
 		return m.tryRefresh(ctx, u, from, patience)
@@ -68,7 +68,6 @@ func (m *Manager) noteRefresh(u *user, of *grant, err error) error {
 	case zoomapi.KindInvalidClient:
 		pause = finalPause
 	}
-	u.refreshFailure.Store(nil)
 	if err != nil {
 		u.refreshFailure.Store(&failure{
 			err: err, until: time.Now().Add(pause), of: of, with: m.client.CredentialsID(),
@@ -105,7 +104,7 @@ func (m *Manager) refreshOnce(
 	if errors.As(err, new(*StoreError)) {
 		m.observe(Event{Kind: EventRefresh, UserID: from.Profile.ID, Outcome: "store", Err: err})
 	}
-	if err != nil || !leased {
+	if !leased {
 		return base, err
 	}
 	fresh, err := m.spend(ctx, u, base)

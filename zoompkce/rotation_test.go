@@ -140,6 +140,10 @@ func TestSecretsAreChecked(t *testing.T) {
 			t.Errorf("%s: the error tells the secret: %v", name, err)
 		}
 	}
+	nobodys := zoompkce.ManagerConfig{Client: client, Store: w.store, Programs: &zoompkce.ProgramConfig{}}
+	if _, err := zoompkce.NewManager(nobodys); err == nil {
+		t.Error("programs of which nobody says whose count are let in")
+	}
 	second := [][]byte{firstSecret, []byte("short")}
 	if _, err := zoompkce.NewManager(zoompkce.ManagerConfig{Client: client, Store: w.store, Secrets: second}); err == nil ||
 		!strings.Contains(err.Error(), "secret 2 has 5 bytes, it needs 32") {

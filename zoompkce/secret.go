@@ -132,6 +132,11 @@ var errLookFailed = errors.New("the store could not be read a moment ago")
 // is to come again, which is no refusal.
 const maxPatient = 256
 
+// maxPatientBearers is how many may wait at a time for bearers to wait, too. Every path that is
+// protected takes bearers: strangers with what nobody has sealed leave room for codes, refresh tokens
+// and tickets. A bearer that finds none is refused at once, and its client's refresh token waits.
+const maxPatientBearers = maxPatient / 2
+
 var errImpatient = errors.New("very many wait for a look at it")
 
 // replacedKeysLater is replacedKeys when the last look does not count any more.
@@ -149,15 +154,15 @@ func (m *Manager) replacedKeysLater(ctx context.Context, k *keys) (other *keys, 
 }
 
 // underOthers opens something, under k or, if that fails with unopened, under the keys that may have
-// taken its place. patient waits until they may be looked for, for what is refused for good.
+// taken its place. It waits until they may be looked for, if fewer than patient wait.
 func underOthers[T any](
-	ctx context.Context, m *Manager, k *keys, unopened error, patient bool, open func(*keys) (T, error),
+	ctx context.Context, m *Manager, k *keys, unopened error, patient int, open func(*keys) (T, error),
 ) (value T, err error) {
 	if value, err = open(k); !errors.Is(err, unopened) {
 		return value, err
 	}
 	other, looked, failed := m.replacedKeys(ctx, k)
-	if patient && !looked && failed == nil {
+	if !looked && failed == nil && (patient == maxPatient || len(m.patient) < patient) {
 		other, looked, failed = m.replacedKeysLater(ctx, k)
 	}
 	switch {

@@ -1,7 +1,9 @@
 package zoompkce_test
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,9 +49,12 @@ func TestNoSession(t *testing.T) {
 		} {
 			_, err := p.Session(ctx, test.cookies)
 			none, ok := errors.AsType[*zoompkce.NoSessionError](err)
-			if !ok || none.Reason != test.reason || none.Clear != test.clear {
+			if !ok || none.Reason != test.reason || none.Clear != test.clear || !strings.HasSuffix(err.Error(), cmp.Or(test.reason, "no session cookie")) {
 				w.Errorf("%s: %+v, %v", test.name, none, err)
 			}
+		}
+		if got := p.outcomes(zoompkce.EventCookieRejected); !slices.Equal(got, []string{"unopenable", "unopenable", "unopenable"}) {
+			w.Errorf("told of %q", got)
 		}
 		if loads := w.store.counted("load"); loads > 3 { // one is at the note of a former secret, once
 			w.Errorf("%d loads for visitors who are signed out", loads)
@@ -88,6 +93,21 @@ func TestMaxSessions(t *testing.T) {
 	})
 }
 
+func TestMaxSessionsByDefault(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		first := p.signIn("ada")
+		time.Sleep(time.Second)
+		second := p.signIn("ada")
+		for range 49 {
+			time.Sleep(time.Second)
+			p.signIn("ada")
+		}
+		p.works(second)
+		p.signedOut(first)
+	})
+}
+
 // What one process opens or ends, the others see.
 func TestOtherProcesses(t *testing.T) {
 	t.Run("opened is seen at once", func(t *testing.T) {
@@ -123,6 +143,21 @@ func TestOtherProcesses(t *testing.T) {
 			if err := <-done; err != nil {
 				w.Errorf("a session opened meanwhile: %v", err)
 			}
+		})
+	})
+	t.Run("opened while the record is being read for another that was", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p, q := w.process(), w.process()
+			q.works(p.signIn("ada"))
+			first := p.signIn("ada")
+			gate := w.store.hold("load", true)
+			one := q.refreshing(first)
+			<-gate.arrived
+			other := q.refreshing(p.signIn("ada"))
+			synctest.Wait()
+			close(gate.release)
+			w.must(<-one)
+			w.must(<-other)
 		})
 	})
 	t.Run("ended is seen within the sync interval", func(t *testing.T) {

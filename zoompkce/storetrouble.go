@@ -57,23 +57,15 @@ func (m *Manager) writeTrial(ctx context.Context) error {
 			return err
 		}
 	}
-	for range 3 {
-		version, err := m.store.Swap(ctx, key, m.trial.version, value, expires)
-		if err == nil {
-			m.trial.version = version
-			return nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return err
-		}
+	version, err := m.store.Swap(ctx, key, m.trial.version, value, expires)
+	if errors.Is(err, ErrConflict) {
 		// It has expired, the store was wiped, or an answer was lost.
-		_, version, err = m.store.Load(ctx, key)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
+		if _, version, err = m.store.Load(ctx, key); err == nil || errors.Is(err, ErrNotFound) {
+			version, err = m.store.Swap(ctx, key, version, value, expires)
 		}
-		m.trial.version = version
 	}
-	return ErrConflict
+	m.trial.version = version
+	return err
 }
 
 // A store behind a network is away for a second or two when it is restarted or

@@ -171,8 +171,9 @@ func TestUnopenableRecord(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				p := w.process()
+				p, q := w.process(), w.process()
 				b := p.signIn("ada")
+				q.works(b)
 				mine := w.store.only(t)
 				bob := p.signIn("bob")
 				other, _, _ := w.store.Load(ctx, w.store.other(t, mine))
@@ -205,7 +206,7 @@ func TestUnopenableRecord(t *testing.T) {
 					func() { w.store.pass("load", 2); w.store.fail("load", 1) }, // then it is done, and cannot be found so
 				} {
 					trouble()
-					if ended, err := p.EndUser(ctx, "ada", time.Time{}); ended || !errors.As(err, new(*zoompkce.StoreError)) {
+					if ended, err := p.EndUser(ctx, "ada", time.Time{}); ended || !errors.As(err, new(*zoompkce.StoreError)) || !errors.Is(err, errStoreDown) {
 						w.Errorf("in store trouble: %v, %v", ended, err)
 					}
 					w.store.heal()
@@ -217,6 +218,7 @@ func TestUnopenableRecord(t *testing.T) {
 					w.Errorf("the way out: %v, %v", ended, err)
 				}
 				p.signedOut(b)
+				q.signedOut(b) // who knows an older record
 				if status, err := p.UserStatus(ctx, "ada"); err != nil || !status.EndedAt.Equal(time.Now()) {
 					w.Errorf("%+v, %v", status, err)
 				}
@@ -260,6 +262,7 @@ func (p *process) subject() (s subject) {
 // In trouble with the store, be it about the secret that lies there or about what is
 // sealed with it, nobody hears a verdict: not even that nothing is to be done.
 func TestTroubleIsNoVerdict(t *testing.T) {
+	idle := func(c *zoompkce.ManagerConfig) { c.IdleTimeout = 100 * time.Second }
 	for name, test := range map[string]struct {
 		call func(p *process, s subject) error
 		away bool // it does without the store as long as it has the secret
@@ -273,7 +276,10 @@ func TestTroubleIsNoVerdict(t *testing.T) {
 			return err
 		}, true},
 		"StateRestarted": {func(p *process, s subject) error {
-			_, err := p.StateRestarted(ctx, stateOf(s.login))
+			restarted, err := p.StateRestarted(ctx, stateOf(s.login))
+			if restarted {
+				err = errors.New("it is said to be one")
+			}
 			return err
 		}, true},
 		"SignIn":  {func(p *process, s subject) error { return p.finish(s.b, s.login, s.code) }, false},
@@ -333,7 +339,6 @@ func TestTroubleIsNoVerdict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, known := range []bool{false, true} {
 				bubble(t, func(w *world) {
-					idle := func(c *zoompkce.ManagerConfig) { c.IdleTimeout = 100 * time.Second }
 					p, q := w.process(secrets(), withPrograms, idle), w.process(secrets(), withPrograms, idle)
 					s := p.subject()
 					if known {
@@ -343,6 +348,21 @@ func TestTroubleIsNoVerdict(t *testing.T) {
 					err := test.call(q, s)
 					if want := !known || !test.away; want != errors.As(err, new(*zoompkce.StoreError)) || !want && err != nil {
 						w.Errorf("with the secret in memory %v: %v", known, err)
+					}
+				})
+			}
+			for n := range 6 {
+				bubble(t, func(w *world) {
+					p, q := w.process(secrets(), withPrograms, idle), w.process(secrets(), withPrograms, idle)
+					s := p.subject()
+					if n > 0 {
+						q.beginAt(newBrowser(), zoompkce.LoginRequest{})
+						w.store.pass("any", n)
+					}
+					w.store.fail("any", 1)
+					err := test.call(q, s)
+					if trouble := errors.As(err, new(*zoompkce.StoreError)); !trouble && (err != nil || n == 0) {
+						w.Errorf("when the store has failed once, after %d calls: %v", n, err)
 					}
 				})
 			}

@@ -47,7 +47,7 @@ var ErrCursor = errors.New("zoompkce: this is no cursor of a page")
 // one has an empty cursor. Errors are [ErrCursor]
 // or a [*StoreError].
 func (m *Manager) UnopenableRecords(ctx context.Context, cursor string) (page RecordPage, err error) {
-	k, err := m.keysToLook(ctx, true)
+	k, err := m.keysToLook(ctx)
 	if err != nil {
 		return page, err
 	}
@@ -83,7 +83,7 @@ type Survey struct {
 // secrets open what is in the store. It changes nothing, makes no secret, and ends
 // soon after ctx. Its error is a [*StoreError].
 func (m *Manager) Survey(ctx context.Context, limit int) (s Survey, err error) {
-	k, err := m.keysToLook(ctx, false)
+	k, err := m.keysToLook(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -91,17 +91,9 @@ func (m *Manager) Survey(ctx context.Context, limit int) (s Survey, err error) {
 	if k.former != (keyID{}) {
 		s.Former = k.former.String()
 	}
-	visit := func(key string) (bool, error) {
-		if s.Looked >= limit {
-			return false, nil
-		}
-		found, err := m.look(ctx, k, key)
-		if found != nil {
-			s.Looked++
-			if found.bad != nil {
-				s.Unopened++
-				s.Sealed = append(s.Sealed, found.bad.KeyID)
-			}
+	visit := func(key string) (more bool, err error) {
+		if s.Looked < limit {
+			err = s.add(m.look(ctx, k, key))
 		}
 		return s.Looked < limit, err
 	}
@@ -110,6 +102,19 @@ func (m *Manager) Survey(ctx context.Context, limit int) (s Survey, err error) {
 	slices.Sort(s.Sealed)
 	s.Sealed = slices.DeleteFunc(slices.Compact(s.Sealed), func(id string) bool { return id == "" })
 	return s, err
+}
+
+// add counts a record, if there is one.
+func (s *Survey) add(found *foundRecord, err error) error {
+	if found == nil {
+		return err
+	}
+	s.Looked++
+	if found.bad != nil {
+		s.Unopened++
+		s.Sealed = append(s.Sealed, found.bad.KeyID)
+	}
+	return err
 }
 
 // sample is walk from the start. In a store with very many records it looks into one
@@ -131,12 +136,12 @@ func (m *Manager) sample(ctx context.Context, limit int, visit func(key string) 
 }
 
 // keysToLook returns the keys there are without making any: where none was
-// generated yet, nothing opens. A former one is adopted, or only looked at.
-func (m *Manager) keysToLook(ctx context.Context, adopt bool) (*keys, error) {
+// generated yet, nothing opens. A former one is not adopted.
+func (m *Manager) keysToLook(ctx context.Context) (*keys, error) {
 	k := m.keys.Load()
 	switch {
 	case k != nil && k.generated == nil && !m.formerSought.Load():
-		both, err := m.withFormer(ctx, k, adopt)
+		both, err := m.withFormer(ctx, k, false)
 		if err != nil {
 			return nil, &StoreError{opLook, err}
 		}
@@ -171,28 +176,28 @@ type foundRecord struct {
 // look reads a record. It returns nil where there is none: what is noted among the
 // records about no user is text.
 func (m *Manager) look(ctx context.Context, k *keys, key string) (*foundRecord, error) {
-	user, ok := userOfRecord(key)
-	if !ok {
+	if !isRecordKey(key) {
 		return nil, nil
 	}
 	sealed, version, err := m.store.Load(ctx, key)
 	switch {
-	case errors.Is(err, ErrNotFound) || err == nil && len(sealed) > 0 && sealed[0] >= ' ':
+	case errors.Is(err, ErrNotFound) || string(sealed) >= " ":
 		return nil, nil
 	case isOutage(ctx, err):
 		return nil, &StoreError{opLook, err}
 	case err != nil:
 		return &foundRecord{bad: &UnopenableRecord{Record: key, Reason: err.Error()}}, nil
 	}
-	r, id, err := k.openUser(key, user, sealed)
+	found := &foundRecord{version: version, sealed: sealed}
+	record, id, err := k.openUser(key, sealed)
 	if bad, ok := errors.AsType[*UnopenableError](err); ok {
-		found := &foundRecord{bad: &UnopenableRecord{Record: key, Reason: bad.reason}, version: version, sealed: sealed}
+		found.bad = &UnopenableRecord{Record: key, Reason: bad.reason}
 		if id != (keyID{}) {
 			found.bad.KeyID = id.String()
 		}
-		return found, nil
 	}
-	return &foundRecord{record: r, version: version, sealed: sealed}, err
+	found.record = record
+	return found, nil
 }
 
 // isOutage reports whether an error concerns the store and not one record in it.
@@ -200,14 +205,10 @@ func isOutage(ctx context.Context, err error) bool {
 	return err != nil && (ctx.Err() != nil || unreached(err) || errors.Is(err, ErrStoreClosed) || errors.Is(err, context.DeadlineExceeded))
 }
 
-// userOfRecord is the opposite of recordKey.
-func userOfRecord(key string) (user userKey, ok bool) {
+// isRecordKey reports whether a key is like those of recordKey. The secret's is none.
+func isRecordKey(key string) bool {
 	name := key[strings.LastIndexByte(key, '/')+1:]
-	if hex.DecodedLen(len(name)) != len(user) {
-		return user, false
-	}
-	_, err := hex.Decode(user[:], []byte(name))
-	return user, err == nil
+	return len(name) == hex.EncodedLen(len(userKey{}))
 }
 
 // walk visits the keys of the app's records from a cursor on, until visit has enough

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -43,10 +45,10 @@ func TestSurvey(t *testing.T) {
 	})
 	t.Run("all open", func(t *testing.T) {
 		bubble(t, func(w *world) {
-			p := w.process(first)
+			p := w.process(generated)
 			p.signIn("ada")
 			p.signIn("bob")
-			if s := p.survey(); s.Looked != 2 || s.Unopened != 0 || !s.All || len(s.Secrets) != 1 || len(s.Sealed) != 0 {
+			if s := w.process(generated).survey(); s.Looked != 2 || s.Unopened != 0 || !s.All || len(s.Secrets) != 1 || len(s.Sealed) != 0 {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -172,7 +174,7 @@ func TestUnopenableRecordsAndTheirEnd(t *testing.T) {
 		w.manyUsers(lost, 3)
 		b := p.signIn("ada")
 		page, err := p.UnopenableRecords(ctx, "")
-		if err != nil || page.Looked != 4 || len(page.Unopenable) != 3 || page.Cursor != "" {
+		if err != nil || page.Looked != 4 || len(page.Unopenable) != 3 || page.Cursor != "" || !slices.Equal(page.Secrets, p.survey().Secrets) {
 			t.Fatalf("%+v, %v", page, err)
 		}
 		for _, r := range page.Unopenable {
@@ -228,6 +230,12 @@ func TestEndUsersGoesByPages(t *testing.T) {
 				break
 			}
 		}
+		w.manyUsers(p, 101)
+		w.store.fail("swap", -1)
+		if ended, failed, next, err := p.EndUsers(ctx, ""); ended != 0 || failed != 100 || next == "" || err != nil {
+			t.Errorf("in trouble with each: %d, %d, %q, %v", ended, failed, next, err)
+		}
+		w.store.heal()
 		if !slices.Equal(got, []int{100, 100, 30}) {
 			t.Errorf("%v", got)
 		}
@@ -287,8 +295,17 @@ func TestEndUsersOfAStoreThatScans(t *testing.T) {
 			t.Errorf("%d ended on %d pages", all, pages)
 		}
 		w.manyUsers(w.process(secrets(firstSecret)), 400)
+		lists := w.store.counted("list")
 		if s, err := p.Survey(ctx, 7); err != nil || s.Looked != 7 || s.All {
 			t.Errorf("%+v, %v", s, err)
+		}
+		if n := w.store.counted("list") - lists; n != 2 {
+			t.Errorf("listed %d times", n)
+		}
+		for _, limit := range []int{399, 400} {
+			if s, err := p.Survey(ctx, limit); err != nil || s.Looked != limit || s.All {
+				t.Errorf("%+v, %v", s, err)
+			}
 		}
 	})
 }
@@ -301,7 +318,9 @@ func TestEndUsersInStoreTrouble(t *testing.T) {
 		failed  int
 		trouble bool
 	}{
+		"the secret is not read":   {storeRule{op: "load", times: 1, err: errStoreDown}, 0, true},
 		"no record can be read":    {storeRule{op: "load", times: 1, err: zoompkce.ErrStoreClosed}, 0, true},
+		"the connection breaks":    {storeRule{op: "load", times: 1, err: &net.OpError{Op: "read", Err: io.EOF}}, 0, true},
 		"no record can be written": {storeRule{op: "swap", times: 1, err: zoompkce.ErrStoreClosed}, 0, true},
 		"one cannot be written":    {storeRule{op: "swap", times: 1, err: errStoreDown}, 1, false},
 		"none can be written":      {storeRule{op: "swap", times: 2, err: errStoreDown}, 2, false},
@@ -309,9 +328,12 @@ func TestEndUsersInStoreTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
-				p := w.process()
+				p := w.process(secrets())
 				p.signIn("ada")
 				w.process(secrets(secondSecret)).signIn("bob") // whose record does not open
+				if test.rule.op == "load" && !errors.Is(test.rule.err, errStoreDown) {
+					w.store.pass("load", 1) // the secret
+				}
 				w.store.add(test.rule)
 				ended, failed, _, err := p.EndUsers(ctx, "")
 				if test.trouble != errors.As(err, new(*zoompkce.StoreError)) || failed != test.failed || !test.trouble && ended != 2-failed {

@@ -152,7 +152,9 @@ func (s *testStore) List(ctx context.Context, prefix, cursor string) ([]string, 
 			return nil, "", err
 		}
 	}
-	return s.Store.List(ctx, prefix, cursor)
+	keys, next, err := s.Store.List(ctx, prefix, cursor)
+	slices.Reverse(keys) // there is no order to rely on
+	return keys, next, err
 }
 
 // opOf tells what a manager writes to find out whether it can from what it keeps.

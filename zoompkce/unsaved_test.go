@@ -28,13 +28,35 @@ func (p *process) breakSave(b *browser, broken func()) {
 	})
 }
 
+// Zoom's word that tokens have ended, which no store has taken, ends them there, too.
+func TestUnsavedGrantThatZoomHasEnded(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		toExpiry()
+		p.breakSave(b, func() { w.store.fail("swap", -1) })
+		toExpiry()
+		w.zoom.RevokeUser(w.app.ClientID, "ada")
+		for tried := w.store.counted("swap"); w.store.counted("swap") == tried; {
+			time.Sleep(100 * time.Millisecond) // until the next try to save them is 15 s ahead
+		}
+		w.store.heal()
+		p.signedOut(b)
+		w.calls(zoomtest.CallRefresh, 2)
+		time.Sleep(time.Minute)
+		if status, err := w.process().UserStatus(ctx, "ada"); err != nil || !status.Dead || p.state.UnsavedUsers() != 0 {
+			w.Errorf("%+v, %v; tokens of %d users are not saved", status, err, p.state.UnsavedUsers())
+		}
+	})
+}
+
 func TestUnsavedGrant(t *testing.T) {
 	for name, broken := range map[string]func(*testStore){
 		"load fails":                func(s *testStore) { s.fail("load", -1) },
 		"swap fails":                func(s *testStore) { s.fail("swap", -1) },
 		"swap hangs":                func(s *testStore) { s.hang("swap") },
 		"load hangs":                func(s *testStore) { s.hang("load") },
-		"swap works but says no":    func(s *testStore) { s.failAfter("swap", 1); s.fail("load", 3) },
+		"swap works but says no":    func(s *testStore) { s.pass("load", 1); s.failAfter("swap", 1); s.fail("load", 3) },
 		"swap conflicts and fails":  func(s *testStore) { s.add(storeRule{op: "swap", times: 200, err: zoompkce.ErrConflict}) },
 		"everything fails, briefly": func(s *testStore) { s.fail("any", 2) },
 	} {
@@ -268,6 +290,9 @@ func TestClosedManagerDoesNotSpeakForOthers(t *testing.T) {
 			if _, err := signIn(); !errors.As(err, new(*zoompkce.StoreError)) {
 				w.Errorf("%s at a closed manager: %v", name, err)
 			}
+		}
+		if _, err := old.ZAK(ctx, s, zoompkce.ZAKPolicy{}); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+			w.Errorf("a ZAK of a closed manager: %v", err)
 		}
 		toExpiry()
 		if _, err := old.AccessToken(ctx, s); zoomapi.KindOf(err) != zoomapi.KindUnavailable {

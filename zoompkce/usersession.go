@@ -33,7 +33,7 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 		}
 		return nil, ErrNoGrant
 	}
-	m.memory.keep(u, now)
+	m.memory.keep(u)
 	return newSession(u, snap, &noCookie, now), nil
 }
 
@@ -45,7 +45,11 @@ func (m *Manager) endLeft(u *user) {
 		var at time.Time
 		var codes []sessionID
 		_, err := m.change(ctx, storeTimeout, u, "ending a kept grant", func(r *record) error {
-			if last, at, codes = r.leave(time.Now(), m.recordLife()); last == nil {
+			now, life := time.Now(), m.recordLife()
+			if !r.holdsGrant(now, life) {
+				life.keep = 0 // that is over, whether or not anybody has noted when it began
+			}
+			if last, at, codes = r.leave(now, life); last == nil {
 				return errUnchanged
 			}
 			return nil

@@ -50,6 +50,9 @@ func TestUserSession(t *testing.T) {
 		p, q := w.process(), w.process()
 		p.hasNot("ada")
 		q.hasNot("ada")
+		if n := w.store.counted("load"); n != 2 {
+			w.Errorf("%d reads for two processes", n)
+		}
 		b := p.signIn("ada")
 		p.has("ada")
 		q.has("ada") // that there was nobody is no answer a moment later
@@ -138,9 +141,16 @@ func TestUnknownUsersTakeNoMemory(t *testing.T) {
 	for i := range 10_000 {
 		p.hasNot("made up " + strconv.Itoa(i))
 	}
-	zoompkce.CollectUsers(p.state)
+	zoompkce.CollectUsers(p.state, 0)
 	if n := p.state.Users(); n > 0 {
 		t.Errorf("%d users in memory", n)
+	}
+	p.signIn("ada")
+	q := w.process()
+	q.has("ada")
+	runtime.GC()
+	if n := q.state.Users(); n != 1 {
+		t.Errorf("of a user who is there %d are in memory", n)
 	}
 }
 
@@ -188,8 +198,15 @@ func TestUserSessionWhenTheStoreWentBack(t *testing.T) {
 		end  func(p *process, b *browser) error
 		has  bool
 	}{
-		"after the last sign-out":    {0, func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) }, false},
-		"after disconnecting":        {time.Hour, func(p *process, b *browser) error { return p.Disconnect(ctx, b.header()) }, false},
+		"after the last sign-out": {0, func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) }, false},
+		"after disconnecting":     {time.Hour, func(p *process, b *browser) error { return p.Disconnect(ctx, b.header()) }, false},
+		"after one that is no longer kept for": {time.Hour, func(p *process, b *browser) error {
+			err := p.SignOut(ctx, b.header())
+			time.Sleep(time.Hour)
+			p.hasNot("ada")
+			synctest.Wait()
+			return err
+		}, false},
 		"after one that is kept for": {time.Hour, func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,12 +223,4 @@ func TestUserSessionWhenTheStoreWentBack(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestUserStatusOfNobody(t *testing.T) {
-	bubble(t, func(w *world) {
-		if _, err := w.process().UserStatus(ctx, "ada"); !errors.Is(err, zoompkce.ErrNotFound) {
-			w.Errorf("%v", err)
-		}
-	})
 }

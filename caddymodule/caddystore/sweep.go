@@ -21,7 +21,22 @@ const (
 	// sweepEvery is the time between two shards, so that all have their turn
 	// within an hour.
 	sweepEvery = time.Hour / sweepShards
+
+	// sweepLimit bounds one change of a sweep.
+	sweepLimit = 5 * time.Second
 )
+
+// whole does one change of a sweep to its end, though the sweep is stopped meanwhile. Left
+// alone, it could not give back the storage's lock once the storage is closed, and others
+// would wait for that.
+func whole(ctx context.Context, change func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepLimit)
+	defer cancel()
+	return change(ctx)
+}
 
 // SweepShard removes what has expired below prefix, which names a shard and
 // ends in a slash. Records that cannot be read stay; the first of their errors
@@ -32,7 +47,8 @@ func (s *Store) SweepShard(ctx context.Context, prefix string) (removed int, err
 	// over several rounds.
 	rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
 	for _, key := range keys {
-		switch keyErr := s.remove(ctx, key); {
+		keyErr := whole(ctx, func(ctx context.Context) error { return s.remove(ctx, key) })
+		switch {
 		case keyErr == nil:
 			removed++
 		case !errors.Is(keyErr, zoompkce.ErrConflict) && err == nil:
@@ -108,7 +124,10 @@ func (s *Sweeper) turn(ctx context.Context, store shardSweeper) (wait time.Durat
 	shard := last.Next & (sweepShards - 1)
 	claimed := time.Now()
 	claim, _ := json.Marshal(sweepTurn{Next: shard + 1, Claimed: claimed}) // a number and a time
-	_, err = s.store.Swap(ctx, key, version, claim, time.Time{})
+	err = whole(ctx, func(ctx context.Context) error {
+		_, err := s.store.Swap(ctx, key, version, claim, time.Time{})
+		return err
+	})
 	if errors.Is(err, zoompkce.ErrConflict) {
 		return sweepEvery, nil
 	}

@@ -261,6 +261,60 @@ func TestSweepThatIsStoppedLogsNothing(t *testing.T) {
 	})
 }
 
+// A sweeper that stops leaves no lock behind: the storage may be closed next. It waits for what
+// has begun, as long as that takes no longer than a user's change.
+func TestSweepThatIsStoppedKeepsNoLock(t *testing.T) {
+	for _, step := range []string{"lock", "store", "delete", "unlock"} {
+		t.Run(step, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				storage := newMemStorage()
+				store := newOtherProcess(storage)
+				put(t, store, storebench.Key(0), time.Now()) // in the first shard
+				put(t, store, storebench.Key(256), time.Now())
+				ctx, cancel := context.WithCancel(t.Context())
+				storage.before = func(operation, _ string) error {
+					if operation == step {
+						cancel()
+						time.Sleep(2 * time.Second)
+					}
+					return nil
+				}
+				NewSweeper(store, "1a2b3c4d", zap.NewNop()).Run(ctx)
+				if ctx.Err() == nil || len(storage.locks) != 0 {
+					t.Errorf("stopped: %v, the locks left are %v", ctx.Err(), storage.locks)
+				}
+				if step == "delete" && storage.count("delete") != 1 {
+					t.Errorf("%d records removed, want the one that was under way", storage.count("delete"))
+				}
+				time.Sleep(time.Minute) // whatever was left alone is over
+			})
+		})
+	}
+}
+
+// A storage that hangs does not hold up a stop for long.
+func TestSweepThatHangsIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := newMemStorage()
+		store := newOtherProcess(storage)
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan time.Time, 1)
+		storage.before = func(operation, _ string) error {
+			if operation == "lock" {
+				cancel()
+				stopped <- time.Now()
+				time.Sleep(time.Hour)
+			}
+			return nil
+		}
+		NewSweeper(store, "1a2b3c4d", zap.NewNop()).Run(ctx)
+		if took := time.Since(<-stopped); took > 5*time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
 func TestSweepIsNotForStoresThatExpire(t *testing.T) {
 	NewSweeper(memstore.New(), "1a2b3c4d", zap.NewNop()).Run(t.Context())
 }

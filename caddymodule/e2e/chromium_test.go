@@ -237,6 +237,25 @@ func browserKeepsFragment(t *testing.T, c *chromium) {
 	b.open(w.url + "/page?x=1#/deep/link?a=b&c=%20d")
 	b.allow("user-ada", "#app")
 	b.wantLocation(w.url + "/page?x=1#/deep/link?a=b&c=%20d")
+
+	// So do the pages with a button to sign in, and to try again.
+	w.load(w.site("keep_fragment on", "unauthenticated page", "zak {\non_error fail\n}"))
+	for _, page := range []string{"/page?x=1&y=%2F|#/deep/link?a=b&c=%20d", "/#top", "/page"} {
+		b := c.person(t).tab()
+		b.open(w.url + page)
+		b.click(".ways a")
+		b.allow("user-ada", "#app")
+		b.wantLocation(w.url + page)
+	}
+	w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(http.StatusInternalServerError, "{}"))
+	b = c.person(t).tab()
+	b.open(w.url + "/page?x=1#top")
+	b.click(".ways a")
+	b.allow("user-bob", ".mark")
+	w.load(w.site("zak off")) // the trouble is over
+	b.click(".ways a")
+	b.wait("#app")
+	b.wantLocation(w.url + "/page?x=1#top")
 }
 
 func browserTryFiles(t *testing.T, c *chromium) {

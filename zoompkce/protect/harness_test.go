@@ -191,6 +191,16 @@ func (b *browser) cookies() []*http.Cookie {
 	return b.client.Jar.Cookies(u)
 }
 
+// forget has the browser lose a cookie.
+func (b *browser) forget(name string) {
+	b.t.Helper()
+	u, err := url.Parse(site)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.client.Jar.SetCookies(u, []*http.Cookie{{Name: name, Path: "/", MaxAge: -1}})
+}
+
 // twin is a browser with the same cookies.
 func (b *browser) twin() *browser {
 	b.t.Helper()
@@ -236,7 +246,7 @@ func (b *browser) signIn(page string) {
 	if to := b.open(b.approve(b.atZoom(page))); to.StatusCode != http.StatusSeeOther || to.Header.Get("Location") != page {
 		b.t.Fatalf("the callback: %s to %q, want %q", to.Status, to.Header.Get("Location"), page)
 	}
-	b.keeps(b.t, 1)
+	b.keeps(b.t, 2) // the session, and for a while how many sign-ins there were
 }
 
 // leadsTo checks where a redirect leads that no cache keeps and no Referer tells of.

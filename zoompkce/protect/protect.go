@@ -24,6 +24,9 @@ import (
 // Beside the callback, at the path of the redirect URI, it serves "logout" in the same
 // folder: a POST from a page of the app ends the browser's session.
 //
+// A page load without a session that comes after more than five sign-ins, each within half a
+// minute of the one before, is refused with 400: the browser would go round between Zoom and the app for ever.
+//
 // Answers to visitors are marked "Cache-Control: private", unless the app sets
 // that header; those that renew the session cookie always are.
 //
@@ -90,6 +93,12 @@ func (h *Handler) serveApp(w http.ResponseWriter, r *http.Request) {
 	case !signedOut:
 		h.Refuse(w, r, http.StatusServiceUnavailable, err)
 		return
+	case isPageLoad(r) && h.signIns(r) > maxLoops:
+		if missing.Clear {
+			setCookies(w, h.manager.ClearCookies(r.Header["Cookie"]))
+		}
+		h.Refuse(w, r, http.StatusBadRequest, fmt.Errorf("more than %d sign-ins led to no session: %w", maxLoops, err))
+		return
 	case isPageLoad(r):
 		h.signIn(w, r, zoompkce.LoginRequest{ReturnURL: returnurl.Of(r.URL)})
 		return
@@ -102,9 +111,9 @@ func (h *Handler) serveApp(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "private")
 	if isPageLoad(r) || isFetchOfPage(r) {
-		if cookie, err := h.manager.Renew(r.Context(), session); err == nil && cookie != nil {
+		if cookie, _ := h.manager.Renew(r.Context(), session); cookie != nil {
 			http.SetCookie(w, cookie)
-			renewed := &renewal{ResponseWriter: w}
+			renewed := &renewal{w}
 			defer renewed.mark() // of an app that writes nothing
 			w = renewed
 		}
@@ -169,8 +178,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 		h.Refuse(w, r, http.StatusForbidden, errors.New("the visitor, or Zoom, did not go through with the sign-in"))
 		return
 	}
-	previous, err := h.manager.Session(r.Context(), cookies)
-	if err == nil && h.manager.Overtaken(login, previous) {
+	if session, _ := h.manager.Session(r.Context(), cookies); h.manager.Overtaken(login, session) {
 		http.SetCookie(w, h.manager.DropLogin(login)) // another tab was faster; the code is not needed
 		redirect(w, login.ReturnURL)
 		return
@@ -182,6 +190,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		http.SetCookie(w, signedIn.Cookie)
+		http.SetCookie(w, h.countSignIn(r))
 		redirect(w, login.ReturnURL)
 	case errors.Is(err, zoompkce.ErrSignedOutMeanwhile) && !login.Restarted:
 		h.signIn(w, r, zoompkce.LoginRequest{ReturnURL: login.ReturnURL, Restarted: true})
@@ -211,15 +220,11 @@ func (h *Handler) strayCallback(w http.ResponseWriter, r *http.Request, state st
 		redirect(w, "/")
 		return
 	}
-	restarted, keysErr := h.manager.StateRestarted(r.Context(), state)
-	switch {
-	case keysErr != nil:
-		h.failed(w, r, keysErr)
-	case restarted:
+	if restarted, _ := h.manager.StateRestarted(r.Context(), state); restarted {
 		h.Refuse(w, r, http.StatusBadRequest, fmt.Errorf("%w, twice; does the browser keep cookies?", err))
-	default:
-		h.signIn(w, r, zoompkce.LoginRequest{ReturnURL: "/", Restarted: true})
+		return
 	}
+	h.signIn(w, r, zoompkce.LoginRequest{ReturnURL: "/", Restarted: true})
 }
 
 // serveLogout signs out. A link, which any site can make a browser follow, must not.

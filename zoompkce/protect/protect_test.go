@@ -219,6 +219,64 @@ func TestCodeThatZoomRefuses(t *testing.T) {
 	b.atZoom("/")
 }
 
+// A browser whose session is never there on the next page does not go round for ever. After
+// half a minute it may try again.
+func TestSessionsThatAreNeverThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newWorld(t).browser()
+		for range 6 {
+			b.open(b.approve(b.atZoom("/page"))).leadsTo(t, "/page")
+			b.forget(b.manager.SessionCookieName())
+		}
+		for range 2 {
+			b.open("/page").wants(t, http.StatusBadRequest)
+			b.fetch("/page").wants(t, http.StatusUnauthorized)
+		}
+		if calls := b.zoom.Count(zoomtest.CallCode); calls != 6 {
+			t.Errorf("%d sign-ins", calls)
+		}
+		time.Sleep(31 * time.Second)
+		b.signIn("/page")
+		b.open("/page").wants(t, http.StatusOK)
+	})
+}
+
+// Two cookies of different users count as none. When signing in has not helped for a while, those
+// that are the site's are given up.
+func TestTwoUsersInOneBrowser(t *testing.T) {
+	w := newWorld(t)
+	w.zoom.AddUser(zoomtest.User{ID: "bob", DisplayName: "Bob"})
+	other, b := w.browser(), w.browser()
+	back, err := w.zoom.SignIn(t.Context(), other.atZoom("/"), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := other.open(back).Cookies()[1]
+	session.Path = "/page" // where no callback sees it
+	u, err := url.Parse(site + "/page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.signIn("/")
+	b.client.Jar.SetCookies(u, []*http.Cookie{session})
+	for range 5 {
+		b.open(b.approve(b.atZoom("/page/one"))).leadsTo(t, "/page/one")
+	}
+	b.open("/page/one").wants(t, http.StatusBadRequest)
+	b.keeps(t, 0)
+	b.open("/page/one").wants(t, http.StatusOK)
+}
+
+// Many sign-ins are no loop while the sessions hold.
+func TestSignInsThatHold(t *testing.T) {
+	b := newWorld(t).browser()
+	for range 10 {
+		b.signIn("/")
+		b.open("/").wants(t, http.StatusOK)
+		b.do(http.MethodPost, "/zoom/logout", "Origin", site).leadsTo(t, "/")
+	}
+}
+
 func TestTwoTabs(t *testing.T) {
 	b := newWorld(t).browser()
 	first, second := b.atZoom("/one"), b.atZoom("/two")
@@ -226,7 +284,7 @@ func TestTwoTabs(t *testing.T) {
 	before := b.zoom.Count(zoomtest.CallCode)
 	back := b.approve(second)
 	b.open(back).leadsTo(t, "/two")
-	b.keeps(t, 1)
+	b.keeps(t, 2)                // the session and the count of sign-ins, and no login
 	b.open(back).leadsTo(t, "/") // a reload
 	if calls := b.zoom.Count(zoomtest.CallCode); calls != before {
 		t.Errorf("a code that nobody needs was exchanged")

@@ -8,10 +8,7 @@ import (
 // renewal is the answer that brings a visitor the session cookie anew. Whatever the app
 // says of it, no shared cache may keep it: it would hand the session to everybody
 // (RFC 9111, section 7.3).
-type renewal struct {
-	http.ResponseWriter
-	marked bool
-}
+type renewal struct{ http.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *renewal) WriteHeader(status int) {
@@ -37,10 +34,6 @@ func (w *renewal) Flush() {
 func (w *renewal) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *renewal) mark() {
-	if w.marked {
-		return
-	}
-	w.marked = true
 	h := w.Header()
 	// To shared caches these count for more (RFC 9213, nginx).
 	for _, field := range [...]string{"CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires"} {

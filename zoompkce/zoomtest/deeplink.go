@@ -11,7 +11,7 @@ import (
 // samples, {"action": "..."}. Which scope it needs is not known, so none is
 // asked for.
 func (s *Server) deeplink(q *request) answer {
-	c, refusal, ok := s.authorizeAPI(q, http.MethodPost, nil, false)
+	c, refusal, ok := s.authorizeAPI(q, http.MethodPost, nil)
 	if !ok {
 		return refusal
 	}

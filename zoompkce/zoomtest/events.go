@@ -91,14 +91,11 @@ func (s *Server) ValidateWebhookURL(ctx context.Context, clientID string) error 
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("the webhook answered %s to its validation", resp.Status)
 	}
 	var answer struct{ PlainToken, EncryptedToken string }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return fmt.Errorf("reading the answer to the validation: %w", err)
-	}
+	_ = json.NewDecoder(resp.Body).Decode(&answer) // what cannot be read has no tokens
 	if answer.PlainToken != plain ||
 		!hmac.Equal([]byte(answer.EncryptedToken), []byte(hmacHex(d.secret, plain))) {
 		return errors.New("the webhook answered its validation with the wrong tokens")

@@ -1,6 +1,7 @@
 package zoomtest
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -104,8 +105,18 @@ func TestCompleteRecording(t *testing.T) {
 	file := object["recording_files"].([]any)[0].(map[string]any)
 	address, _ := file["download_url"].(string)
 	path, ok := strings.CutPrefix(address, w.URL)
-	if !ok || object["host_id"] != "ada" || object["topic"] != "Engines" || object["id"] != 85746065.0 || file["file_size"] != 4.0 || raw["download_token"] != nil {
+	if !ok || object["host_id"] != "ada" || object["topic"] != "Engines" || object["id"] != 85746065.0 || object["type"] != 2.0 || object["recording_count"] != 1.0 || file["file_size"] != 4.0 || raw["download_token"] != nil {
 		t.Fatalf("event %v", raw)
+	}
+
+	uuid, _ := object["uuid"].(string)
+	if id, err := base64.URLEncoding.DecodeString(uuid); err != nil || len(id) != 16 || file["meeting_id"] != uuid {
+		t.Errorf("uuid %q", uuid)
+	}
+	start, _ := time.Parse(time.RFC3339, file["recording_start"].(string))
+	end, _ := time.Parse(time.RFC3339, file["recording_end"].(string))
+	if minutes := end.Sub(start).Minutes(); minutes < 1 || object["duration"] != minutes {
+		t.Errorf("%v minutes from %v to %v", object["duration"], start, end)
 	}
 
 	status, body := w.get(ada.Access, path)

@@ -99,9 +99,7 @@ func Drip(interval time.Duration, body string) http.Handler {
 			if time.Now().After(deadline) || !pause(r, interval) {
 				panic(http.ErrAbortHandler)
 			}
-			if _, err := w.Write([]byte{body[i]}); err != nil {
-				return
-			}
+			_, _ = w.Write([]byte{body[i]}) // the client may have left
 			_ = http.NewResponseController(w).Flush()
 		}
 	})
@@ -127,8 +125,7 @@ func pause(r *http.Request, d time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-r.Context().Done():
-		return false
 	}
+	return r.Context().Err() == nil
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -82,6 +84,26 @@ func TestFailures(t *testing.T) {
 		if _, err := client.Do(r); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Hang: %v", err)
 		}
+	})
+}
+
+// Each byte of a dripping answer is on its way at once, and after a minute there are no more.
+func TestDrip(t *testing.T) {
+	w := httptest.NewRecorder()
+	if Drip(0, "a").ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil)); !w.Flushed {
+		t.Error("it is not flushed")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		resp, err := (&http.Client{Transport: NewTransport(Drip(time.Second, strings.Repeat("x", 100)))}).Get("https://zoom.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		body, err := io.ReadAll(resp.Body)
+		if took := time.Since(began); len(body) > 61 || took != time.Minute || !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%d bytes in %v, %v", len(body), took, err)
+		}
+		resp.Body.Close()
 	})
 }
 

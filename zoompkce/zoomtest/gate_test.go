@@ -3,7 +3,9 @@ package zoomtest
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,6 +110,13 @@ func TestCloseLetsGo(t *testing.T) {
 		<-done
 		if _, err := s.Client().Get(s.URL + "/v2/users/me"); err == nil {
 			t.Error("a closed server answers")
+		}
+		if s.http == nil {
+			return
+		}
+		if conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://")); err == nil {
+			conn.Close()
+			t.Error("a closed server listens")
 		}
 	})
 }

@@ -125,11 +125,9 @@ func (s *Server) liveRefresh(token string) (*refreshToken, bool) {
 // liveAccess returns the grant of an access token that the API would take.
 func (s *Server) liveAccess(token string) (g *grant, expired, ok bool) {
 	at, known := s.access.get(token)
-	switch {
-	case !known || at.dead || at.grant.dead:
+	if !known || at.dead || at.grant.dead {
 		return nil, false, false
-	case !s.now().Before(at.expires):
-		return nil, true, false
 	}
-	return at.grant, false, true
+	expired = !s.now().Before(at.expires)
+	return at.grant, expired, !expired
 }

@@ -35,7 +35,8 @@ func (s *Server) CompleteRecording(ctx context.Context, clientID string, r Recor
 	if host == nil {
 		return nil, errNoUser(r.HostID)
 	}
-	start, end := now.Add(-time.Hour).Format(time.RFC3339), now.Format(time.RFC3339)
+	const length = time.Hour
+	start, end := now.Add(-length).Format(time.RFC3339), now.Format(time.RFC3339)
 	uuid := randomID(16) + "=="
 	return s.Webhook(ctx, clientID, "recording.completed", map[string]any{
 		"account_id": host.AccountID,
@@ -48,7 +49,7 @@ func (s *Server) CompleteRecording(ctx context.Context, clientID string, r Recor
 			"topic":           r.Topic,
 			"type":            2, // a scheduled meeting
 			"start_time":      start,
-			"duration":        60,
+			"duration":        length.Minutes(),
 			"total_size":      len(r.Content),
 			"recording_count": 1,
 			"recording_files": []map[string]any{{
@@ -69,7 +70,7 @@ func (s *Server) CompleteRecording(ctx context.Context, clientID string, r Recor
 
 // download is GET /rec/download/{id}.
 func (s *Server) download(q *request) answer {
-	c, refusal, ok := s.authorizeAPI(q, http.MethodGet, nil, false)
+	c, refusal, ok := s.authorizeAPI(q, http.MethodGet, nil)
 	if !ok {
 		return refusal
 	}

@@ -2,6 +2,7 @@ package zoomtest
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -18,6 +19,20 @@ func TestWhatIsMadeUp(t *testing.T) {
 	if len(ann.ID) != 22 || ann.ID == bob.ID || ann.AccountID != bob.AccountID || ann.Type != 1 {
 		t.Errorf("users %+v, %+v", ann, bob)
 	}
+}
+
+// What has no JSON is a mistake of the test, which should hear of it.
+func TestUserWithoutJSON(t *testing.T) {
+	w := newWorld(t)
+	w.AddUser(User{ID: "ada", Extra: map[string]any{"location": t.Name}})
+	r := httptest.NewRequest(http.MethodGet, "/v2/users/me", nil)
+	r.Header.Set("Authorization", "Bearer "+w.signIn(w.app).Access)
+	defer func() {
+		if recover() == nil {
+			t.Error("it is answered")
+		}
+	}()
+	w.ServeHTTP(httptest.NewRecorder(), r)
 }
 
 // What the caller does with its values later concerns nobody.

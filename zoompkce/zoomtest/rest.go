@@ -17,10 +17,8 @@ var (
 )
 
 // authorizeAPI checks what all REST calls have in common: method, access
-// token, rate limit, scope, and that a user-level app acts only for its own
-// user. scopes may be nil; ownID says whether the user's own id may stand for
-// "me" (zoom/skills: me is required for user-level apps).
-func (s *Server) authorizeAPI(q *request, method string, scopes []string, ownID bool) (caller, answer, bool) {
+// token, rate limit and scope. scopes may be nil.
+func (s *Server) authorizeAPI(q *request, method string, scopes []string) (caller, answer, bool) {
 	if q.Method != method {
 		return caller{}, methodNotAllowed(method), false
 	}
@@ -39,10 +37,21 @@ func (s *Server) authorizeAPI(q *request, method string, scopes []string, ownID 
 	}) {
 		return caller{}, missingScope(scopes[0]), false
 	}
-	if id, _, ok := cutUserPath(q.URL.Path); ok && id != "me" && !(ownID && id == g.userID) {
-		return caller{}, missingScope(scopes[0] + ":admin"), false
-	}
 	return caller{g, s.users[g.userID]}, answer{}, true
+}
+
+// authorizeUser is authorizeAPI for a call whose path names a user: a user-level
+// app acts only for its own. ownID says whether the user's own id may stand for
+// "me" (zoom/skills: me is required for user-level apps).
+func (s *Server) authorizeUser(q *request, method string, scopes []string, ownID bool) (caller, answer, bool) {
+	c, refusal, ok := s.authorizeAPI(q, method, scopes)
+	if !ok {
+		return caller{}, refusal, false
+	}
+	if id, _, _ := cutUserPath(q.URL.Path); id != "me" && !(ownID && id == c.grant.userID) {
+		return caller{}, missingScope(scopes[1]), false
+	}
+	return c, answer{}, true
 }
 
 func missingScope(scope string) answer {
@@ -52,7 +61,7 @@ func missingScope(scope string) answer {
 
 // me is GET /v2/users/me.
 func (s *Server) me(q *request) answer {
-	c, refusal, ok := s.authorizeAPI(q, http.MethodGet, scopesMe, true)
+	c, refusal, ok := s.authorizeUser(q, http.MethodGet, scopesMe, true)
 	if !ok {
 		return refusal
 	}

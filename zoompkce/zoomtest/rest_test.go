@@ -99,12 +99,12 @@ func TestOtherUsersAreOutOfReach(t *testing.T) {
 	w := newWorld(t)
 	w.AddUser(User{ID: "grace"})
 	tk := w.signIn(w.app)
-	for _, path := range []string{
-		"/v2/users/grace", "/v2/users/grace/token?type=zak", "/v2/users/grace/zak", "/v2/users/ada/zak",
+	for path, scope := range map[string]string{
+		"/v2/users/grace": "user:read:user:admin", "/v2/users/grace/token?type=zak": "user:read:token:admin",
+		"/v2/users/grace/zak": "user:read:zak:admin", "/v2/users/ada/zak": "user:read:zak:admin",
 	} {
-		if status, body := w.get(tk.Access, path); status != 400 || !strings.Contains(body, `"code":4711`) {
-			t.Errorf("%s: %d %s", path, status, body)
-		}
+		status, body := w.get(tk.Access, path)
+		expect(t, status, body, 400, `{"code":4711,"message":"Invalid access token, does not contain scopes:[`+scope+`]."}`)
 	}
 }
 

@@ -64,7 +64,6 @@ type Server struct {
 	working sync.WaitGroup // requests being answered
 
 	http     *http.Server // nil when unstarted
-	serving  chan struct{}
 	client   *http.Client
 	registry // apps, users, codes, tokens
 	traffic  // counts, recordings, faults, gates
@@ -85,11 +84,7 @@ func NewServer() *Server {
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
 	}
-	s.serving = make(chan struct{})
-	go func() {
-		defer close(s.serving)
-		_ = s.http.Serve(ln) // always ErrServerClosed or the listener's end
-	}()
+	go func() { _ = s.http.Serve(ln) }() // always ErrServerClosed or the listener's end
 	s.client = &http.Client{Transport: &http.Transport{}}
 	return s
 }
@@ -132,8 +127,6 @@ func (s *Server) Close() {
 	s.cancel()
 	if s.http != nil {
 		s.http.Close()
-		<-s.serving
-		s.client.CloseIdleConnections()
 	}
 	s.working.Wait()
 }

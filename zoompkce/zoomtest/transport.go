@@ -41,24 +41,22 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		head:   r.Method == http.MethodHead,
 		ready:  make(chan struct{}),
 	}
-	stop := context.AfterFunc(r.Context(), func() {
-		writer.CloseWithError(r.Context().Err())
-	})
+	context.AfterFunc(ctx, func() { writer.CloseWithError(ctx.Err()) })
 	go func() {
-		defer stop()
 		defer body.Close()
 		w.serve(t.handler, asReceived(r.Clone(ctx), body))
 	}()
 
+	var err error
 	select {
 	case <-w.ready:
+		err = w.err
 	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
+		err = ctx.Err()
 	}
-	if w.err != nil {
+	if err != nil {
 		leave()
-		return nil, w.err
+		return nil, err
 	}
 	return &http.Response{
 		Status:        fmt.Sprintf("%d %s", w.status, http.StatusText(w.status)),

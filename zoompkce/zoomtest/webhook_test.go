@@ -121,7 +121,10 @@ func TestWebhookIsGivenUp(t *testing.T) {
 }
 
 func TestWebhookOverTheNetwork(t *testing.T) {
-	hook := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+	hook := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if !r.Close {
+			t.Error("the connection is kept")
+		}
 		rw.WriteHeader(http.StatusNoContent)
 	}))
 	defer hook.Close()

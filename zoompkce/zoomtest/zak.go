@@ -28,7 +28,7 @@ func (t *meetingToken) expiry() time.Time { return t.expires }
 // zak is GET /v2/users/me/zak: a ZAK that lives five minutes. A new one does
 // not end the earlier ones.
 func (s *Server) zak(q *request) answer {
-	c, refusal, ok := s.authorizeAPI(q, http.MethodGet, scopesZAK, false)
+	c, refusal, ok := s.authorizeUser(q, http.MethodGet, scopesZAK, false)
 	if !ok {
 		return refusal
 	}
@@ -43,7 +43,7 @@ func (s *Server) zak(q *request) answer {
 // the deprecated token that is neither. Zoom's error for other types is not
 // known; a forum user's type=tk only led to an unusable token.
 func (s *Server) userToken(q *request) answer {
-	c, refusal, ok := s.authorizeAPI(q, http.MethodGet, scopesToken, true)
+	c, refusal, ok := s.authorizeUser(q, http.MethodGet, scopesToken, true)
 	if !ok {
 		return refusal
 	}

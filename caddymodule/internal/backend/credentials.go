@@ -45,16 +45,16 @@ func (s *Server) entitled(r *http.Request, authorization []string) (signed bool,
 	token, bearing := bearer(authorization)
 	switch {
 	case bearing && s.isSecret(token):
-		return false, nil
 	case hasSignature(sent):
-		if !s.hasSigned(sent) {
-			return false, errSignature
+		if signed = s.hasSigned(sent); !signed {
+			err = errSignature
 		}
-		return true, nil
 	case bearing:
-		return false, errSecret
+		err = errSecret
+	default:
+		err = errNoCredentials
 	}
-	return false, errNoCredentials
+	return signed, err
 }
 
 // bearer returns the token of an Authorization header (RFC 6750, section 2.1).

@@ -267,13 +267,16 @@ func TestDoctorWarnsAboutFilesOfRoot(t *testing.T) {
 	if err := os.Chown(p.storage, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	found, _ := p.examine(t)
-	storage := found["storage"][0]
-	if storage.Status != "skipped" || !strings.Contains(storage.Message, "not written to: "+p.storage) || !strings.Contains(storage.Advice, "sudo -u") {
-		t.Errorf("got %+v", storage)
-	}
-	if left, _ := os.ReadDir(p.storage); len(left) > 0 {
-		t.Errorf("root has written to somebody else's storage: %v", left)
+	theirs := p.storage
+	for _, p.storage = range []string{theirs, filepath.Join(theirs, "not", "there")} {
+		found, _ := p.examine(t)
+		storage := found["storage"][0]
+		if storage.Status != "skipped" || !strings.Contains(storage.Message, "not written to: "+theirs) || !strings.Contains(storage.Advice, "sudo -u") {
+			t.Errorf("%s: got %+v", p.storage, storage)
+		}
+		if left, _ := os.ReadDir(theirs); len(left) > 0 {
+			t.Errorf("root has written to somebody else's storage: %v", left)
+		}
 	}
 }
 

@@ -141,7 +141,7 @@ var secretOptions = []string{"client_secret", "client_key", "secret", "sdk_secre
 func (c *loadedConfig) literalSecrets() finding {
 	var root any
 	_ = json.Unmarshal(c.raw, &root) // it was loaded from there
-	found := make(map[string]bool)
+	found := make(map[string]struct{})
 	searchHandlers(root, func(handler map[string]any) { findLiterals(handler, "", found) })
 	if len(found) == 0 {
 		return finding{Check: "secrets", Status: verdictOK, Message: "none is written into the configuration itself"}
@@ -173,7 +173,7 @@ func searchHandlers(node any, visit func(map[string]any)) {
 }
 
 // findLiterals names the options whose secrets come from no placeholder.
-func findLiterals(node any, option string, found map[string]bool) {
+func findLiterals(node any, option string, found map[string]struct{}) {
 	switch node := node.(type) {
 	case map[string]any:
 		for name, child := range node {
@@ -185,7 +185,7 @@ func findLiterals(node any, option string, found map[string]bool) {
 		}
 	case string:
 		if slices.Contains(secretOptions, option) && strings.TrimSpace(node) != "" && !conf.SourcePlaceholder.MatchString(node) {
-			found[option] = true
+			found[option] = struct{}{}
 		}
 	}
 }

@@ -4,14 +4,14 @@ package doctor
 
 import (
 	"io/fs"
+	"os"
 	"syscall"
 )
 
 // ownerOf is the id of the user that a file belongs to.
 func ownerOf(info fs.FileInfo) (uid int, known bool) {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, false
-	}
-	return int(stat.Uid), true
+	return int(info.Sys().(*syscall.Stat_t).Uid), true
 }
+
+// osUser is who this process runs as.
+func osUser() string { return userName(os.Geteuid()) }

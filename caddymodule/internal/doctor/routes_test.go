@@ -1,10 +1,16 @@
 package doctor_test
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
@@ -115,5 +121,79 @@ func TestDoctorTellsWhatIsProtected(t *testing.T) {
 			!strings.Contains(got[0].Message, want.message) || !strings.Contains(got[0].Advice, want.advice) || !healthy {
 			t.Errorf("zoom_pkce %s: %+v", matcher, got)
 		}
+	}
+}
+
+// guest is somebody else's module: who has provisioned one cleans it up, once for each.
+type guest struct {
+	Fails bool `json:"fails,omitempty"`
+}
+
+var guests struct{ provisioned, alive int }
+
+func init() {
+	caddy.RegisterModule(guest{})
+	httpcaddyfile.RegisterHandlerDirective("doctor_guest", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		h.Next()
+		return &guest{Fails: h.NextArg()}, nil
+	})
+}
+
+func (guest) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.doctor_guest", New: func() caddy.Module { return new(guest) }}
+}
+
+func (g *guest) Provision(caddy.Context) error {
+	guests.provisioned++
+	guests.alive++
+	if g.Fails {
+		return errors.New("the guest is ill")
+	}
+	return nil
+}
+
+func (*guest) Cleanup() error {
+	guests.alive--
+	return nil
+}
+
+func (*guest) ServeHTTP(http.ResponseWriter, *http.Request, caddyhttp.Handler) error { return nil }
+
+func TestDoctorCleansUp(t *testing.T) {
+	const another = "http://127.0.0.1:8081 {\nroute {\ndoctor_guest\n}\n}\n"
+	for name, tt := range map[string]struct {
+		change  func(file string) string
+		guests  int
+		message string
+	}{
+		"healthy": {func(file string) string { return file + another }, 1, "loads"},
+		"a module that fails": {func(file string) string {
+			return file + strings.Replace(another, "}\n", "doctor_guest fails\n}\n", 1)
+		}, 2, "the guest is ill"},
+		"without the directive": {func(file string) string {
+			global, _, _ := strings.Cut(file, "http://")
+			return global + another
+		}, 1, "has no zoom_pkce directive"},
+		"a clash": {func(file string) string {
+			_, directive, _ := strings.Cut(file, "zoom_pkce {")
+			return strings.Replace(file, "zoom_pkce {", "zoom_pkce {"+strings.ReplaceAll(strings.TrimSuffix(directive, "}\n"), testClientID, "another")+"zoom_pkce {", 1) + another
+		}, 1, "two Zoom apps in one site"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPatient(t)
+			file, err := os.ReadFile(p.write(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.file = tt.change(string(file))
+			guests.provisioned = 0
+			found, _ := p.examine(t)
+			if got := found["configuration"]; len(got) != 1 || !strings.Contains(got[0].Message, tt.message) {
+				t.Errorf("found %+v", got)
+			}
+			if guests.provisioned != tt.guests || guests.alive != 0 {
+				t.Errorf("%d guests came, %d are left", guests.provisioned, guests.alive)
+			}
+		})
 	}
 }

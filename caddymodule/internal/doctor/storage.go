@@ -131,14 +131,6 @@ func foreignDirectory(store zoompkce.Store) (path, owner string) {
 	}
 }
 
-// osUser is who this process runs as.
-func osUser() string {
-	if current, err := user.Current(); err == nil && current.Username != "" {
-		return current.Username
-	}
-	return userName(os.Geteuid())
-}
-
 func userName(uid int) string {
 	if found, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return found.Username

@@ -38,7 +38,6 @@ func probeZoom(ctx context.Context, sites []*Site) zoomProbe {
 	s := sites[0]
 	watch := &clockWatch{base: zoomapi.NewHTTPClient().Transport}
 	hc := &http.Client{Transport: watch, CheckRedirect: zoomapi.NewHTTPClient().CheckRedirect}
-	defer hc.CloseIdleConnections()
 
 	probe := zoomProbe{page: make(map[string]pageAnswer)}
 	cfg := s.Zoom

@@ -17,18 +17,33 @@ import (
 //     left out: both end by themselves, and go vet asks for the former.
 //   - What the clock has measured is shifted across a bound: by the very nanosecond. A
 //     duration that somebody has chosen may well be at a bound, and is planted.
-//   - The size of a float64 is one more: strconv takes every size but 32 for 64.
+//   - A constant in the capacity of a slice is one more, or the size of a float64:
+//     strconv takes every size but 32 for 64.
 func (p *planter) changesNothing(n ast.Node, kind string) bool {
-	switch n := n.(type) {
-	case *ast.DeferStmt:
-		return kind == "left out" && p.endsByItself(n.Call.Fun)
-	case *ast.BinaryExpr:
-		return kind == "shifted" && (p.isInstant(n.X, n.Y) || p.isInstant(n.Y, n.X))
-	case ast.Expr:
-		call, ok := p.parent().(*ast.CallExpr)
-		return ok && kind == "one more" && p.calls(call, "strconv.ParseFloat")
+	switch kind {
+	case "left out":
+		deferred, ok := n.(*ast.DeferStmt)
+		return ok && p.endsByItself(deferred.Call.Fun)
+	case "shifted":
+		n := n.(*ast.BinaryExpr)
+		return p.isInstant(n.X, n.Y) || p.isInstant(n.Y, n.X)
 	}
-	return false
+	return kind == "one more" && p.isRoom(n)
+}
+
+// isRoom reports whether n is, or is part of the sum that is, a capacity or a bit size.
+func (p *planter) isRoom(n ast.Node) bool {
+	isSum := func(above ast.Node) bool { _, ok := above.(*ast.BinaryExpr); return ok }
+	above := len(p.stack) - 1
+	for ; isSum(p.stack[above]); above-- {
+		n = p.stack[above]
+	}
+	call, ok := p.stack[above].(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	name, ok := call.Fun.(*ast.Ident)
+	return ok && name.Name == "make" && len(call.Args) == 3 && call.Args[2] == n || p.calls(call, "strconv.ParseFloat")
 }
 
 // endsByItself reports whether a function only ends early what has an end.
@@ -44,7 +59,7 @@ func (p *planter) endsByItself(called ast.Expr) bool {
 // two times one has to be the present, and the bound a constant.
 func (p *planter) isInstant(measured, bound ast.Expr) bool {
 	value := p.info.Types[bound].Value
-	if value != nil && constant.Sign(value) == 0 {
+	if value != nil && (value.Kind() != constant.Int || constant.Sign(value) == 0) {
 		return false
 	}
 	call, ok := p.origin(measured).(*ast.CallExpr)
@@ -85,8 +100,9 @@ func (p *planter) calls(expr ast.Expr, names ...string) bool {
 // origin returns what a variable was declared with, if it has no other value ever, and
 // any other expression as it is.
 func (r *room) origin(expr ast.Expr) ast.Expr {
-	if name, ok := expr.(*ast.Ident); ok && r.origins[r.info.Uses[name]] != nil {
-		return r.origins[r.info.Uses[name]]
+	name, _ := expr.(*ast.Ident)
+	if origin := r.origins[r.info.Uses[name]]; origin != nil {
+		return origin
 	}
 	return expr
 }
@@ -94,7 +110,7 @@ func (r *room) origin(expr ast.Expr) ast.Expr {
 // findOrigins finds the variables of the room that get a value once.
 func (r *room) findOrigins() {
 	r.origins = make(map[types.Object]ast.Expr)
-	changed := make(map[types.Object]bool)
+	var changed []types.Object
 	look := func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.AssignStmt:
@@ -103,14 +119,14 @@ func (r *room) findOrigins() {
 				switch declared := r.info.Defs[name]; {
 				case name == nil:
 				case declared == nil:
-					changed[r.info.Uses[name]] = true
+					changed = append(changed, r.info.Uses[name])
 				default:
 					r.origins[declared] = n.Rhs[min(i, len(n.Rhs)-1)]
 				}
 			}
 		case *ast.UnaryExpr: // whoever has its address may change it
 			if name, ok := n.X.(*ast.Ident); ok && n.Op == token.AND {
-				changed[r.info.Uses[name]] = true
+				changed = append(changed, r.info.Uses[name])
 			}
 		}
 		return true
@@ -118,7 +134,7 @@ func (r *room) findOrigins() {
 	for _, s := range r.sources {
 		ast.Inspect(s.syntax, look)
 	}
-	for variable := range changed {
+	for _, variable := range changed {
 		delete(r.origins, variable)
 	}
 }

@@ -111,8 +111,7 @@ func (p *planter) constant(expr ast.Expr, value constant.Value) {
 		}
 	case *ast.CallExpr: // room for more changes nothing
 		if id, ok := parent.Fun.(*ast.Ident); ok && id.Name == "make" {
-			_, slice := p.info.Types[parent.Args[0]].Type.Underlying().(*types.Slice)
-			if !slice || len(parent.Args) > 2 && expr == parent.Args[2] {
+			if _, slice := p.info.Types[parent.Args[0]].Type.Underlying().(*types.Slice); !slice {
 				return
 			}
 		}

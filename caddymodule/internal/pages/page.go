@@ -37,6 +37,7 @@ type Page struct {
 	Other          parameter
 	Ways           []way
 	Script         *FrameScript
+	KeepFragment   string // the login's path: links back to this page, or by a sign-in, take its fragment along
 	RequestID      string
 	Code           outcome.Code
 }
@@ -69,9 +70,13 @@ type hop struct {
 // Write answers with the page. It is rendered before anything is sent.
 func (p Page) Write(w http.ResponseWriter, status int, security Security, retryAfter time.Duration) {
 	SetRetryAfter(w.Header(), status, retryAfter)
-	if p.Script != nil {
+	switch {
+	case p.Script != nil: // which loads the page anew, with its fragment
+		p.KeepFragment = ""
 		security.script = pageScripts[p.Script.file].source
 		security.connect = "'self'"
+	case p.KeepFragment != "":
+		security.script = pageScripts["links.js"].source
 	}
 	writeHTML(w, status, "base.html", p.bounded(), security)
 }
@@ -194,6 +199,7 @@ var (
 	pageStyle   = newInline("style.css")
 	pageScripts = map[string]inline{
 		"keep.js":     newInline("keep.js"),
+		"links.js":    newInline("links.js"),
 		"inclient.js": newInline("inclient.js"),
 		"framed.js":   newInline("framed.js"),
 		"window.js":   newInline("window.js"),

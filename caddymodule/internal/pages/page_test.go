@@ -111,6 +111,7 @@ func TestPageContents(t *testing.T) {
 		p    Page
 		want []string
 	}{
+		{"many programs", ManyProgramsPage("/again"), []string{"<h1>Too many programs at a time</h1>", "Please try again in a moment.", `href="/again"`}},
 		{"missing scope", ForCode(outcome.MissingScope, testDetails), []string{"<code>user:read:zak</code>", signIn}},
 		{"misconfigured", ForCode(outcome.ZoomMisconfigured, testDetails), []string{
 			"<code>client_id</code>", "<code>client_secret</code>", "<code>https://app.example.com/zoom_pkce/callback</code>", signIn,
@@ -288,6 +289,21 @@ func TestPageLinks(t *testing.T) {
 			t.Errorf("%q: %d links", tt.href, n)
 		}
 	}
+}
+
+// Where fragments are kept a page has the script that completes its links, and no other.
+func TestKeepFragment(t *testing.T) {
+	p := signInPage("", testSignIn)
+	p.KeepFragment = "/zoom_pkce/login"
+	html, policy := show(t, p)
+	checkHash(t, html, policy, "script")
+	if !strings.Contains(html, `<script data-login="/zoom_pkce/login">`) {
+		t.Error("the script is not told where the login is")
+	}
+	framed := FramedSignInPage("", testSignIn, "/", FrameScript{Endpoint: "/zoom_pkce/frame/redeem"})
+	framed.KeepFragment = p.KeepFragment
+	html, policy = show(t, framed)
+	checkHash(t, html, policy, "script")
 }
 
 func TestHop(t *testing.T) {

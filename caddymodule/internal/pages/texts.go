@@ -198,6 +198,15 @@ func SignedOutPage(requestID, signInURL, zoomSignOutURL string) Page {
 	}
 }
 
+// ManyProgramsPage tells a visitor that what a program says about itself is not read now:
+// nothing is wrong with the program.
+func ManyProgramsPage(retryURL string) Page {
+	p := ForCode(outcome.TooManyLogins, Details{})
+	p.Title, p.Message = "Too many programs at a time", "This site is busy reading what programs say about themselves."
+	p.Notes, p.List, p.Ways = passing.notes, nil, []way{{Href: retryURL, Label: passing.retry}}
+	return p
+}
+
 // KeepFragmentHop hands the fragment of the page that the visitor opened on to
 // next, the login, whose query it completes.
 func KeepFragmentHop(next string) hop {

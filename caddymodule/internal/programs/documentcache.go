@@ -2,7 +2,6 @@ package programs
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -19,7 +18,15 @@ const (
 	maxDocumentLife         = 24 * time.Hour
 )
 
-var errTooManyFetches = errors.New("too many documents are being read")
+// BusyError means that the document of a client is not read now, since too many are, or
+// were a moment ago. The client may be a good one.
+type BusyError struct {
+	RetryAfter time.Duration
+}
+
+func (e *BusyError) Error() string {
+	return "too many documents of clients are being read; try again in " + e.RetryAfter.Round(time.Second).String()
+}
 
 // documentCache keeps documents for as long as their servers say, within bounds.
 // Failures are not kept.
@@ -53,14 +60,14 @@ func (c *documentCache) get(ctx context.Context, userID, id string) (*document, 
 		if d := c.cached(id); d != nil {
 			return d, nil
 		}
-		if !c.mayFetch(userID, time.Now()) {
-			return nil, errTooManyFetches
-		}
 		select {
 		case c.slots <- struct{}{}:
 			defer func() { <-c.slots }()
 		default:
-			return nil, errTooManyFetches
+			return nil, &BusyError{fetchTimeout}
+		}
+		if wait := c.wait(userID, time.Now()); wait > 0 {
+			return nil, &BusyError{wait}
 		}
 		// The others who wait must not lose it because the first one went away.
 		d, err := c.fetch(context.WithoutCancel(ctx), id)
@@ -85,18 +92,19 @@ func (c *documentCache) cached(id string) *document {
 	return nil
 }
 
-func (c *documentCache) mayFetch(userID string, now time.Time) bool {
+// wait counts a fetch for a user, or tells how long there is none.
+func (c *documentCache) wait(userID string, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now.Sub(c.minute) >= time.Minute {
 		c.minute, c.inMinute, c.ofUser = now, 0, make(map[string]int)
 	}
 	if c.inMinute >= maxFetchesAMinute || c.ofUser[userID] >= maxFetchesOfUserAMinute {
-		return false
+		return c.minute.Add(time.Minute).Sub(now)
 	}
 	c.inMinute++
 	c.ofUser[userID]++
-	return true
+	return 0
 }
 
 // keep makes room by forgetting what is over, then whatever comes first: it is

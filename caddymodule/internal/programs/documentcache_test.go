@@ -38,14 +38,19 @@ func TestDocumentCache(t *testing.T) {
 			fetched := 0
 			c := newCache(func(string) (*document, time.Duration, error) { fetched++; return nil, 0, errors.New("down") })
 			for n, want := range []int{10, 20, 30, 30} {
+				var err error
 				for range 100 {
-					_, _ = c.get(t.Context(), fmt.Sprint("user ", n), "a")
+					_, err = c.get(t.Context(), fmt.Sprint("user ", n), "a")
+				}
+				time.Sleep(10 * time.Second)
+				if busy, ok := errors.AsType[*BusyError](err); !ok || busy.RetryAfter != time.Minute-time.Duration(n)*10*time.Second {
+					t.Errorf("%d users: %v", n+1, err)
 				}
 				if fetched != want {
 					t.Errorf("%d fetched in a minute, for %d users", fetched, n+1)
 				}
 			}
-			time.Sleep(time.Minute)
+			time.Sleep(20 * time.Second)
 			for range 11 {
 				_, _ = c.get(t.Context(), "user 0", "a")
 			}
@@ -68,6 +73,9 @@ func TestDocumentCache(t *testing.T) {
 			for i := range 60 {
 				wg.Go(func() {
 					if _, err := c.get(t.Context(), "ada", fmt.Sprint(i%6)); err != nil {
+						if busy, ok := errors.AsType[*BusyError](err); !ok || busy.RetryAfter != fetchTimeout {
+							t.Error(err)
+						}
 						refused.Add(1)
 					}
 				})

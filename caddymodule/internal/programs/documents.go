@@ -62,6 +62,9 @@ func (c *documentClients) find(ctx context.Context, at place, id string) (*Clien
 		return nil, err
 	}
 	d, err := c.cache.get(ctx, at.userID, id)
+	if errors.As(err, new(*BusyError)) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading its document: %w", errUnknownClient, err)
 	}

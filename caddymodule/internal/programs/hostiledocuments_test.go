@@ -2,6 +2,7 @@ package programs
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -164,8 +165,9 @@ func TestUserWhoAsksForManyDocuments(t *testing.T) {
 		w.authorize(ada, asking("client_id", fmt.Sprint("https://claude.ai/", n), "redirect_uri", "http://127.0.0.1/callback").Encode())
 	}
 	query := asking("client_id", codex, "redirect_uri", "http://127.0.0.1/callback")
-	if w.authorize(ada, query.Encode()); w.page.Title != "" {
-		t.Error("one user has more than their share")
+	rec := w.authorize(ada, query.Encode())
+	if w.page.Title != "" || !errors.As(w.refused, new(*BusyError)) || errors.Is(w.refused, ErrBadClient) || rec.Header().Get("Location") != "" {
+		t.Errorf("one user after their share: %v", w.refused)
 	}
 	if w.authorize(bob, query.Encode()); w.page.Title == "" {
 		t.Errorf("another user: %v", w.refused)

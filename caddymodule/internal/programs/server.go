@@ -27,8 +27,8 @@ type Site interface {
 	// SignIn answers with a sign-in that comes back to this authorization request,
 	// a query.
 	SignIn(w http.ResponseWriter, r *http.Request, request string) error
-	// Refuse answers a person. The error is [ErrBadClient], [ErrBadForm], [ErrDeclined],
-	// [bodies.ErrBusy], one of Visitor's, or one of the Authority's.
+	// Refuse answers a person. The error is [ErrBadClient], a [*BusyError], [ErrBadForm],
+	// [ErrDeclined], [bodies.ErrBusy], one of Visitor's, or one of the Authority's.
 	Refuse(w http.ResponseWriter, r *http.Request, err error) error
 	// SetHeaders sets what every answer of the directive carries.
 	SetHeaders(h http.Header)

@@ -19,8 +19,8 @@ func Plain(app *caddyhttp.App, find Finder, sites []*Site) (uris []string) {
 				continue
 			}
 			var plain, secure bool
-			for name, server := range app.Servers {
-				if walk.arrives(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{name: server}}) {
+			for _, server := range app.Servers {
+				if walk.arrivesIn(server) {
 					tls := endsTLS(app, server)
 					plain, secure = plain || !tls, secure || tls
 				}

@@ -90,20 +90,21 @@ const maxReachSteps = 100_000
 // load balancer.
 func (w reachWalk) arrives(app *caddyhttp.App) bool {
 	for _, server := range app.Servers {
-		walk := w
-		if w.gate != nil {
-			*w.gate = false
-		}
-		walk.named, walk.groups = newNamedRoutes(server), make(map[string]bool)
-		walk.routes(server.Routes)
-		if server.Errors != nil {
-			walk.errorRoutes(server.Errors.Routes)
-		}
-		if walk.arrived {
+		if w.arrivesIn(server) {
 			return true
 		}
 	}
 	return false
+}
+
+// arrivesIn reports the same of one server.
+func (w reachWalk) arrivesIn(server *caddyhttp.Server) bool {
+	w.named, w.groups = newNamedRoutes(server), make(map[string]bool)
+	w.routes(server.Routes)
+	if server.Errors != nil {
+		w.errorRoutes(server.Errors.Routes)
+	}
+	return w.arrived
 }
 
 // routes walks on through list and reports whether the request surely goes no

@@ -165,7 +165,34 @@ func TestGated(t *testing.T) {
 			}
 		}
 	}
+	open, gated := serverOf(at(nil, here)), serverOf(at(nil, gate, here))
+	for _, tt := range []struct {
+		open, gated string // where they listen
+		want        bool
+	}{
+		{":9090", ":8080", true}, // the port of the redirect URI
+		{":8080", ":9090", false},
+		{"127.0.0.1:8000-8090", "", false},
+		{":9090", ":9091", true}, // behind a proxy, whose port is another one
+		{":x", ":8080", true},
+	} {
+		open.Listen, gated.Listen = []string{":1", tt.open}, []string{tt.gated}
+		for range 20 {
+			if got := Gated(appOf(open, gated, serverOf()), findOurs, ourSite, "/"); got != tt.want {
+				t.Errorf("%+v: %t", tt, got)
+			}
+		}
+	}
 	site := *ourSite
+	open.Listen, gated.Listen = []string{":443"}, []string{":80"}
+	for scheme, want := range map[string]bool{"https": false, "http": true} {
+		site.RedirectURIs = []RedirectURI{{URI: scheme + "://127.0.0.1/cb", Host: "127.0.0.1"}}
+		for range 20 {
+			if got := Gated(appOf(open, gated), findOurs, &site, "/"); got != want {
+				t.Errorf("the port of %s: %t", scheme, got)
+			}
+		}
+	}
 	site.RedirectURIs = []RedirectURI{{URI: "http://%zz/"}, {URI: "http://127.0.0.1:8080/cb", Host: "x.example"}, ourSite.RedirectURIs[0]}
 	if !Gated(appOf(serverOf(at([]string{"127.0.0.1"}, gate), at(nil, here))), findOurs, &site, "/") {
 		t.Error("the last redirect URI is not looked at")

@@ -40,7 +40,7 @@ func Measured(then, now time.Time, patience time.Duration) bool {
 		return true
 	case age < 0, now.Sub(then) >= 0, now.Sub(then) > patience, began.Sub(then) > patience:
 		return true
-	case patience > bound, patience < 0, patience.Abs() > bound, kept > bound, age.Round(bound) > bound, then.Sub(then) < bound:
+	case patience > bound, patience < 0, patience.Abs() > bound, -age > -bound, kept > bound, age.Round(bound) > bound, then.Sub(then) < bound:
 		return true
 	}
 	return now.Unix() > 9
@@ -48,9 +48,18 @@ func Measured(then, now time.Time, patience time.Duration) bool {
 
 func adjust(*time.Duration) {}
 
+// Reserved has room for more.
+func Reserved(text string) []byte {
+	b := make([]byte, 1+len(text), 2+len(text)-3)
+	return append(b, make([]byte, max(4, len(text)), max(5, len(text)))...)
+}
+
 // Parsed reads numbers.
 func Parsed(text string) (float64, int64) {
 	f, _ := strconv.ParseFloat(text, 64)
 	n, _ := strconv.ParseInt(text, 10, 64)
 	return f, n
 }
+
+// Ordered compares texts.
+func Ordered(text string) bool { return text >= "a" }
