@@ -21,8 +21,7 @@ const maxSwaps = 100
 func (m *Manager) change(
 	ctx context.Context, timeout time.Duration, u *user, op string, modify func(*record) error,
 ) (*snapshot, error) {
-	k, err := m.loadKeys(ctx)
-	if err != nil {
+	if _, err := m.loadKeys(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -31,22 +30,20 @@ func (m *Manager) change(
 	var away outage
 	for try := range maxSwaps {
 		if try > 2 {
-			if err := sleep(ctx, time.Duration(try)*time.Millisecond); err != nil {
-				return nil, m.storeError(op, err)
-			}
+			_ = sleep(ctx, time.Duration(try)*time.Millisecond) // without time nothing can be read
 		}
-		snap, err := m.load(ctx, k, u)
+		snap, err := m.load(ctx, m.keys.Load(), u)
 		if unreached(err) && away.outlast(ctx) {
 			continue
 		}
 		if err != nil {
 			return nil, m.storeError(op, err)
 		}
-		k = m.keys.Load() // reading may have found others
 		r := snap.record.clone()
 		if err := modify(r); err != nil {
 			return snap, err
 		}
+		k := m.keys.Load() // reading may have found others
 		now, began, life := time.Now(), u.tickets.Add(1), m.recordLife()
 		u.dropEnded(r)
 		r.prune(now, life)
@@ -70,9 +67,6 @@ func (m *Manager) change(
 // has gone or the manager stops. Left alone, it could not give back the store's lock
 // once the store is closed, and others would wait for that.
 func (m *Manager) swap(ctx context.Context, key, old string, value []byte, expires time.Time) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()

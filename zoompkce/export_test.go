@@ -86,11 +86,27 @@ func CachedCookies(s *Memory) int {
 	return s.opened.EstimatedSize()
 }
 
-// CollectUsers makes sure that users nobody needs are gone.
-func CollectUsers(s *Memory) {
+// CachedTokens is how many opened access tokens of programs are in memory.
+func CachedTokens(s *Memory) int {
+	s.tokens.CleanUp()
+	return s.tokens.EstimatedSize()
+}
+
+// EndedHere is how many users something of was ended here, and the most sessions of one.
+func EndedHere(s *Memory) (users, sessions int) {
+	s.users.mu.Lock()
+	defer s.users.mu.Unlock()
+	for _, e := range s.users.ended {
+		sessions = max(sessions, len(e.sessions))
+	}
+	return len(s.users.ended), sessions
+}
+
+// CollectUsers makes sure that users nobody needs are gone, where no more than most are left.
+func CollectUsers(s *Memory, most int) {
 	for range 100 {
 		runtime.GC()
-		if s.Users() == 0 {
+		if s.Users() <= most {
 			return
 		}
 		runtime.Gosched()

@@ -100,7 +100,7 @@ func (g *grant) same(other *grant) bool {
 // succeeds reports whether g was refreshed from other or from one of those
 // that follow it, so that other is spent.
 func (g *grant) succeeds(other *grant) bool {
-	return g != nil && other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
+	return other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
 }
 
 // follows reports whether g takes the place of other: it was refreshed from it,
@@ -134,20 +134,19 @@ func (g *grant) String() string   { return "[redacted]" }
 func (g *grant) GoString() string { return "[redacted]" }
 
 // recordLife bounds what a record holds. A manager that keeps no grants must not
-// end what another one of the app keeps.
+// end what another one of the app keeps, and one that lets no programs in neither
+// ends theirs nor takes those for alive that have ended.
 func (m *Manager) recordLife() sessionLife {
 	life := m.life
-	life.keep = max(life.keep, m.memory.longestKeep())
-	return life
-}
-
-func (s *Memory) longestKeep() (keep time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for m := range s.managers {
-		keep = max(keep, m.life.keep)
+	m.memory.mu.Lock()
+	defer m.memory.mu.Unlock()
+	for other := range m.memory.managers {
+		life.keep = max(life.keep, other.life.keep)
+		if m.lives == nil && other.lives != nil {
+			life.programs = other.life.programs
+		}
 	}
-	return keep
+	return life
 }
 
 // keepsGrant reports whether the grant outlives the sessions and programs, or has
@@ -164,10 +163,7 @@ func (r *record) keepGrant(former *record, now time.Time, life sessionLife) {
 	case !r.unused() || !r.keepsGrant(now, life):
 		r.Left = time.Time{}
 	case r.Left.IsZero():
-		r.Left = now
-		if former != nil && !former.unused() {
-			r.Left = earlier(now, former.lastUse(life))
-		}
+		r.Left = earlier(now, former.lastUse(life))
 	}
 }
 
@@ -179,9 +175,6 @@ func (r *record) lastUse(life sessionLife) time.Time {
 	}
 	for i := range r.Programs {
 		last = later(last, life.programs.end(&r.Programs[i]))
-	}
-	for _, p := range r.Pending {
-		last = later(last, time.Unix(p.Created+codeLife, 0))
 	}
 	return last
 }

@@ -3,7 +3,7 @@ package zoompkce
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
@@ -11,8 +11,8 @@ import (
 
 // barred is why Zoom is not to be asked now: it wants to be left alone, or has
 // found that the grant lacks a scope.
-func (m *Manager) barred(u *user, call zoomapi.Call, now time.Time) error {
-	if err := m.memory.pauses.err(call, now); err != nil {
+func (m *Manager) barred(u *user, call zoomapi.Call) error {
+	if err := m.memory.pauses.err(call); err != nil {
 		return err
 	}
 	if g := u.newest(); g != nil {
@@ -97,40 +97,35 @@ func (m *Manager) NeedsAuthorization(s *Session) bool {
 // there were too many calls.
 const minPause = time.Second
 
-// pauses are until when, in Unix nanoseconds, Zoom wants no calls of a kind, for
-// all users of the app: its limits count for whole accounts. Each kind has
-// its own, so that OBF tokens, whose number visitors can drive, cannot stop ZAKs.
-type pauses struct{ zak, obf atomic.Int64 }
-
-func (p *pauses) of(call zoomapi.Call) *atomic.Int64 {
-	if call == zoomapi.CallOBF {
-		return &p.obf
-	}
-	return &p.zak
+// pauses are until when Zoom wants no calls of a kind, for all users of the app:
+// its limits count for whole accounts. Each kind has its own, so that OBF
+// tokens, whose number visitors can drive, cannot stop ZAKs.
+type pauses struct {
+	mu   sync.Mutex
+	ends map[zoomapi.Call]time.Time
 }
 
 // extend makes the pause of a kind of call last for at least d from now.
 func (p *pauses) extend(call zoomapi.Call, d time.Duration) {
-	pause, until := p.of(call), time.Now().Add(max(d, minPause)).UnixNano()
-	for {
-		old := pause.Load()
-		if old >= until || pause.CompareAndSwap(old, until) {
-			return
-		}
-	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ends[call] = later(p.ends[call], time.Now().Add(max(d, minPause)))
 }
 
 // err is the answer to a call during its pause.
-func (p *pauses) err(call zoomapi.Call, now time.Time) error {
-	left := time.Duration(p.of(call).Load() - now.UnixNano())
-	if left <= 0 {
+func (p *pauses) err(call zoomapi.Call) error {
+	until := p.until(call)
+	if until.IsZero() {
 		return nil
 	}
-	return &zoomapi.Error{Call: call, Kind: zoomapi.KindRateLimited, RetryAfter: left}
+	return &zoomapi.Error{Call: call, Kind: zoomapi.KindRateLimited, RetryAfter: time.Until(until)}
 }
 
+// until is when the pause of a kind of call ends, zero where there is none.
 func (p *pauses) until(call zoomapi.Call) time.Time {
-	if until := time.Unix(0, p.of(call).Load()); until.After(time.Now()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until := p.ends[call]; until.After(time.Now()) {
 		return until
 	}
 	return time.Time{}
@@ -146,6 +141,7 @@ func (s *Memory) OBFPausedUntil() time.Time { return s.pauses.until(zoomapi.Call
 // over, for an operator who knows that the limit was raised. The shares of
 // single users stay as they are.
 func (s *Memory) LiftPauses() {
-	s.pauses.zak.Store(0)
-	s.pauses.obf.Store(0)
+	s.pauses.mu.Lock()
+	defer s.pauses.mu.Unlock()
+	clear(s.pauses.ends)
 }

@@ -142,9 +142,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		m.memory, m.ownMemory = NewMemory(), true
 	}
 	m.background, m.stop = context.WithCancel(context.Background())
-	for _, u := range m.memory.enter(m) {
-		m.saveInBackground(u)
-	}
+	m.memory.enter(m)
 	return m, nil
 }
 
@@ -160,6 +158,7 @@ func (m *Manager) Drain() {
 
 // Close is Drain, after which nothing is begun any more.
 func (m *Manager) Close() {
+	m.memory.leave(m) // first: who is in it can always begin something
 	m.work.close()
 	m.Drain()
 	if m.ownMemory {

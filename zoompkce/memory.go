@@ -9,6 +9,8 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
 // Memory is what a process remembers of one app: opened cookies, users, calls
@@ -32,8 +34,8 @@ type Memory struct {
 	refused atomic.Pointer[failure] // Zoom's last word that it does not take the app itself
 
 	mu       sync.Mutex
-	managers map[*Manager]bool  // that are not drained
-	unsaved  map[*user]*Manager // who tries to save a user's newest tokens; nil: nobody
+	managers map[*Manager]struct{} // that are not drained
+	unsaved  map[*user]*Manager    // who tries to save a user's newest tokens; nil: nobody
 }
 
 const (
@@ -55,27 +57,24 @@ func (c sweeps) Tick(time.Duration) <-chan time.Time { return time.Tick(time.Min
 func NewMemory() *Memory {
 	clock := sweeps{time.Now()}
 	return &Memory{
-		opened: otter.Must(&otter.Options[cookieHash, *openedCookie]{
-			MaximumSize:      defaultCacheSize,
-			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedCookie](unusedLife),
-			Clock:            clock,
-		}),
-		active: otter.Must(&otter.Options[*user, struct{}]{
-			MaximumSize:      defaultCacheSize,
-			ExpiryCalculator: otter.ExpiryAccessing[*user, struct{}](unusedLife),
-			Clock:            clock,
-		}),
-		tokens: otter.Must(&otter.Options[cookieHash, *openedToken]{
-			MaximumSize:      defaultCacheSize,
-			ExpiryCalculator: otter.ExpiryAccessing[cookieHash, *openedToken](unusedLife),
-			Clock:            clock,
-		}),
+		opened:   newCache[cookieHash, *openedCookie](clock),
+		active:   newCache[*user, struct{}](clock),
+		tokens:   newCache[cookieHash, *openedToken](clock),
 		users:    newUserIndex(),
 		logins:   usedLogins{used: make(map[[sha256.Size]byte]time.Time)},
 		owner:    rand.Text(),
-		managers: make(map[*Manager]bool),
+		pauses:   pauses{ends: make(map[zoomapi.Call]time.Time)},
+		managers: make(map[*Manager]struct{}),
 		unsaved:  make(map[*user]*Manager),
 	}
+}
+
+func newCache[K comparable, V any](clock sweeps) *otter.Cache[K, V] {
+	return otter.Must(&otter.Options[K, V]{
+		MaximumSize:      defaultCacheSize,
+		ExpiryCalculator: otter.ExpiryAccessing[K, V](unusedLife),
+		Clock:            clock,
+	})
 }
 
 // SetCacheSize changes how many users are remembered, and how many of their
@@ -96,45 +95,33 @@ func (s *Memory) UnsavedUsers() int {
 	return len(s.unsaved)
 }
 
-// Close forgets everything.
+// Close ends its sweeping. Nobody may use it any more.
 func (s *Memory) Close() {
-	s.opened.InvalidateAll()
 	s.opened.StopAllGoroutines()
-	s.tokens.InvalidateAll()
 	s.tokens.StopAllGoroutines()
-	s.active.InvalidateAll()
 	s.active.StopAllGoroutines()
 }
-
-// useNoted is how often it is noted that a user is still there, at most.
-const useNoted = time.Minute
 
 // keep keeps a user in memory who has just been let in. What is known of a user,
 // ZAKs among it, does not depend on cookies: whoever fills the memory with cookies
 // makes others' be opened anew, and nothing more.
-func (s *Memory) keep(u *user, now time.Time) {
-	if age := now.UnixNano() - u.noted.Load(); age >= 0 && age < int64(useNoted) {
-		return
-	}
-	u.noted.Store(now.UnixNano())
+func (s *Memory) keep(u *user) {
 	if _, there := s.active.GetIfPresent(u); !there {
 		s.active.Set(u, struct{}{})
 	}
 }
 
-// enter makes m one of those who work on the memory. It returns the users whose
-// tokens managers that are gone could not save.
-func (s *Memory) enter(m *Manager) (orphans []*user) {
+// enter makes m one of those who work on the memory. It saves the tokens that
+// managers that are gone could not save.
+func (s *Memory) enter(m *Manager) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.managers[m] = true
+	s.managers[m] = struct{}{}
 	for u, by := range s.unsaved {
 		if by == nil {
-			s.unsaved[u] = m
-			orphans = append(orphans, u)
+			s.saveLocked(m, u)
 		}
 	}
-	return orphans
 }
 
 // leave is the end of m's background work.
@@ -153,7 +140,7 @@ func (s *Memory) successor(m *Manager) *Manager {
 }
 
 func (s *Memory) successorLocked(m *Manager) *Manager {
-	if s.managers[m] {
+	if _, in := s.managers[m]; in {
 		return m
 	}
 	for other := range s.managers {

@@ -75,7 +75,7 @@ func (m *Manager) callOBF(ctx context.Context, u *user, meeting string, lifetime
 		return o, err
 	}
 	defer leave()
-	if err := m.barred(u, zoomapi.CallOBF, time.Now()); err != nil {
+	if err := m.barred(u, zoomapi.CallOBF); err != nil {
 		return o, err
 	}
 	if err := x.spend(meeting, u.newest(), time.Now()); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
@@ -11,9 +12,12 @@ import (
 )
 
 // away makes the store one that cannot be reached for a while.
-func (w *world) away(d time.Duration) {
+func (w *world) away(d time.Duration) { w.refuses("any", d) }
+
+// refuses is that of one operation.
+func (w *world) refuses(op string, d time.Duration) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
-	w.store.add(storeRule{op: "any", times: -1, err: refused})
+	w.store.add(storeRule{op: op, times: -1, err: refused})
 	time.AfterFunc(d, w.store.heal)
 }
 
@@ -39,6 +43,11 @@ func TestShortOutage(t *testing.T) {
 		},
 		"a sign-out": func(w *world, p *process, b *browser) {
 			w.away(1500 * time.Millisecond)
+			w.took(2*time.Second, func() { w.must(p.SignOut(ctx, b.header())) })
+			p.signedOut(b)
+		},
+		"a sign-out whose record was read": func(w *world, p *process, b *browser) {
+			w.refuses("swap", 1500*time.Millisecond)
 			w.took(2*time.Second, func() { w.must(p.SignOut(ctx, b.header())) })
 			p.signedOut(b)
 		},
@@ -105,6 +114,30 @@ func TestProofsOfTheStore(t *testing.T) {
 				w.Errorf("%s: %d writes, %d reads", name, trials, loads)
 			}
 		}
+	})
+}
+
+// A store that refuses is not asked by every request, and one that has answered is trusted at once.
+func TestOutageIsFoundOutOnce(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process(syncEvery(time.Second))
+		b := p.signIn("ada")
+		w.store.fail("load", -1)
+		loads := w.store.counted("load")
+		for range 100 {
+			q.storeTrouble(b)
+		}
+		if n := w.store.counted("load") - loads; n != 1 {
+			w.Errorf("%d loads", n)
+		}
+		w.store.heal()
+		toExpiry()
+
+		gate := w.store.hold("load", true)
+		q.storeTrouble(b) // waits for two seconds
+		close(gate.release)
+		synctest.Wait()
+		q.works(b)
 	})
 }
 

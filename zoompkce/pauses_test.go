@@ -1,6 +1,7 @@
 package zoompkce_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -13,10 +14,11 @@ import (
 func TestPausesAreApart(t *testing.T) {
 	for name, test := range map[string]struct {
 		limited zoomtest.Call
+		event   zoompkce.EventKind
 		until   func(*zoompkce.Memory) time.Time
 	}{
-		"OBF": {zoomtest.CallOBF, (*zoompkce.Memory).OBFPausedUntil},
-		"ZAK": {zoomtest.CallZAK, (*zoompkce.Memory).ZAKPausedUntil},
+		"OBF": {zoomtest.CallOBF, zoompkce.EventOBF, (*zoompkce.Memory).OBFPausedUntil},
+		"ZAK": {zoomtest.CallZAK, zoompkce.EventZAK, (*zoompkce.Memory).ZAKPausedUntil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
@@ -34,6 +36,9 @@ func TestPausesAreApart(t *testing.T) {
 				other := map[zoomtest.Call]zoomtest.Call{zoomtest.CallZAK: zoomtest.CallOBF, zoomtest.CallOBF: zoomtest.CallZAK}[test.limited]
 				if get(ada, test.limited) == nil {
 					w.Fatal("not limited")
+				}
+				if got := p.outcomes(test.event); !slices.Equal(got, []string{"rate_limited"}) {
+					w.Errorf("told of %q", got)
 				}
 				p.reload().Close() // which forgets nothing
 				time.Sleep(2 * time.Second)

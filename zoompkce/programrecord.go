@@ -172,8 +172,9 @@ func (r *record) endProgram(id sessionID) {
 	r.Programs = slices.DeleteFunc(r.Programs, func(p program) bool { return p.ID == id })
 }
 
-// unused reports whether nobody needs the grant any more.
-func (r *record) unused() bool { return len(r.Sessions)+len(r.Programs)+len(r.Pending) == 0 }
+// unused reports whether nobody needs the grant any more. A code that nobody has come
+// for is no program yet: nobody would look again when it is over.
+func (r *record) unused() bool { return len(r.Sessions)+len(r.Programs) == 0 }
 
 // prunePrograms drops the programs that are over, the longest unused ones beyond
 // the most a user may have, and codes that nobody has redeemed.

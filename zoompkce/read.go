@@ -103,18 +103,17 @@ func (m *Manager) load(ctx context.Context, k *keys, u *user) (*snapshot, error)
 	case errors.Is(err, ErrNotFound):
 	case err != nil:
 		return nil, err
-	case known != nil && known.record != nil && known.version == version && k.has(known.key):
+	case known != nil && known.version == version && k.has(known.key):
 		// It is what was opened before: versions never come back.
 		snap.record, snap.key, snap.version, snap.seq = known.record, known.key, version, known.record.Seq
 	default:
 		if snap.record, snap.key, err = k.openUser(key, sealed); err != nil {
-			other, _, _ := m.replacedKeys(ctx, k)
-			if other == nil {
-				return nil, err
+			if other, _, _ := m.replacedKeys(ctx, k); other != nil {
+				snap.record, snap.key, err = other.openUser(key, sealed)
 			}
-			if snap.record, snap.key, err = other.openUser(key, sealed); err != nil {
-				return nil, err
-			}
+		}
+		if err != nil {
+			return nil, err
 		}
 		snap.version, snap.seq = version, snap.record.Seq
 	}

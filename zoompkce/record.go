@@ -164,6 +164,9 @@ func (r *record) end(now time.Time) {
 // prune drops the sessions that are over, and the longest unseen ones beyond
 // the most a user may have.
 func (r *record) prune(now time.Time, life sessionLife) {
+	if r.Grant != nil && r.Grant.dead() && now.Sub(r.Grant.DeadAt) > deadGrace {
+		r.Sessions, r.Programs, r.Pending = nil, nil, nil
+	}
 	r.prunePrograms(now, life.programs)
 	r.Sessions = slices.DeleteFunc(r.Sessions, func(s openSession) bool {
 		return !now.Before(life.end(&s))
@@ -178,14 +181,10 @@ func (r *record) prune(now time.Time, life sessionLife) {
 func (r *record) expires(now time.Time, life sessionLife) time.Time {
 	end := r.Left
 	for _, s := range r.Sessions {
-		if e := time.UnixMilli(s.Created).Add(life.max); e.After(end) {
-			end = e
-		}
+		end = later(end, time.UnixMilli(s.Created).Add(life.max))
 	}
 	for i := range r.Programs {
-		if e := life.programs.end(&r.Programs[i]); e.After(end) {
-			end = e
-		}
+		end = later(end, life.programs.end(&r.Programs[i]))
 	}
 	return later(end.Add(life.keep), now).Add(tombstoneLife) // for whoever asks then, see endLeft
 }
@@ -225,6 +224,9 @@ func (k *keys) openUser(key string, sealed []byte) (*record, keyID, error) {
 	r := new(record)
 	if err := json.Unmarshal(plain, r); err != nil {
 		return nil, id, unopenable("what is inside is not a user record (secret %s)", id)
+	}
+	if recordKey(k.app, keyOf(r.UserID)) != key {
+		return nil, id, unopenable("it belongs to another user (secret %s)", id)
 	}
 	return r, id, nil
 }

@@ -74,7 +74,7 @@ func TestRecordsThatTheStoreDoesNotRead(t *testing.T) {
 	}
 }
 
-// A survey that could not list what is there has not found that nothing is.
+// A survey that could not list what is there, or read the secret, has not found that nothing is.
 func TestSurveyOfAStoreThatDoesNotList(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process()
@@ -82,6 +82,10 @@ func TestSurveyOfAStoreThatDoesNotList(t *testing.T) {
 		w.store.fail("list", 1)
 		if _, err := p.Survey(ctx, 100); !errors.Is(err, errStoreDown) {
 			w.Errorf("%v", err)
+		}
+		w.store.fail("load", 1)
+		if _, err := w.process(secrets()).Survey(ctx, 100); !errors.Is(err, errStoreDown) {
+			w.Errorf("with the secret unread: %v", err)
 		}
 	})
 }

@@ -145,7 +145,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		}
 		snap, err := m.membership(ctx, k, c, now)
 		if err == nil {
-			m.memory.keep(c.user, now)
+			m.memory.keep(c.user)
 			return newSession(c.user, snap, &c.sessionCookie, now), nil
 		}
 		if !errors.As(err, new(*NoSessionError)) {
@@ -241,15 +241,18 @@ func idsOf(u *user, sessions []presented) (ids []sessionID) {
 }
 
 // leaveSessions ends the sessions of other users that the browser had before it
-// signed in.
-func (m *Manager) leaveSessions(ctx context.Context, u *user, sessions []presented) {
-	ctx = context.WithoutCancel(ctx)
-	for _, s := range sessions {
-		if s.user == u {
-			continue
-		}
-		if last, _, _ := m.endSession(ctx, s); last != nil {
-			m.revoke(ctx, last)
-		}
+// signed in, in the background.
+func (m *Manager) leaveSessions(u *user, sessions []presented) {
+	others := slices.DeleteFunc(sessions, func(s presented) bool { return s.user == u })
+	if len(others) == 0 {
+		return
 	}
+	m.run(func(ctx context.Context) {
+		ctx = context.WithoutCancel(ctx)
+		for _, s := range others {
+			if last, _, _ := m.endSession(ctx, s); last != nil {
+				m.revoke(ctx, last)
+			}
+		}
+	})
 }

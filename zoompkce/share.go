@@ -40,11 +40,11 @@ func share[T any](
 		})
 		select {
 		case r := <-result:
-			if errors.Is(r.Err, errClosing) && !m.work.isClosed() {
-				continue // it was begun by a manager that is gone
+			// Work that was begun by a manager that is gone is begun anew.
+			if !errors.Is(r.Err, errClosing) || m.work.isClosed() {
+				value, _ = r.Val.(T)
+				return value, r.Err
 			}
-			value, _ = r.Val.(T)
-			return value, r.Err
 		case <-ctx.Done():
 			return value, ctx.Err()
 		case <-timer.C:
@@ -72,12 +72,17 @@ func (m *Manager) run(f func(context.Context)) bool {
 	}
 	go func() {
 		defer group.Done()
-		_, err := guard(func() (struct{}, error) { f(m.background); return struct{}{}, nil })
-		if err != nil {
-			m.observe(Event{Kind: EventPanic, Err: err})
-		}
+		m.guarded(func() { f(m.background) })
 	}()
 	return true
+}
+
+// guarded does work that nobody waits for.
+func (m *Manager) guarded(f func()) {
+	_, err := guard(func() (struct{}, error) { f(); return struct{}{}, nil })
+	if err != nil {
+		m.observe(Event{Kind: EventPanic, Err: err})
+	}
 }
 
 // runOnce does work in the background that need not be done twice at a time:

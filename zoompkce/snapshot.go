@@ -32,46 +32,43 @@ type snapshot struct {
 // number does, whenever it arrives. Anything else has to come from a call that began
 // when old was known already: what was on its way before may be of any age.
 func (s *snapshot) newerThan(old *snapshot) bool {
-	return old == nil || s.seq > old.seq || s.began > old.known
+	return s.seq > old.seq || s.began > old.known
 }
 
 // adopt makes s the current snapshot, unless what is known is newer. What the
 // store had and lost is added to it: so every change brings it back.
 func (m *Manager) adopt(u *user, s *snapshot) {
+	if lost := u.adopt(s); lost != nil {
+		m.observe(Event{Kind: EventRefresh, UserID: lost.Profile.ID, Outcome: "unsaved", Err: errWentBack})
+		m.keepSaving(u)
+	}
+}
+
+// adopt returns the grant that the store has lost, unsaved from then on.
+func (u *user) adopt(s *snapshot) (lost *grant) {
 	s.known = u.tickets.Add(1)
-	seq, stored := s.seq, s.record
-	for {
-		old := u.current.Load()
-		if s.seq, s.record, s.since = seq, stored, time.Now(); !s.newerThan(old) {
-			return
+	u.adopting.Lock()
+	defer u.adopting.Unlock()
+	s.since = time.Now()
+	if old := u.current.Load(); old != nil {
+		if !s.newerThan(old) {
+			return nil
 		}
-		if old != nil && s.version == old.version {
-			s.since = old.since
-		}
-		lost := u.lost(old, s)
-		switch {
-		case old == nil:
-		case lost != nil:
-			s.record = stored.withLost(old.record)
-		case s.version == old.version:
-			s.record = old.record
-		}
-		if old != nil {
-			s.seq = max(seq, old.seq)
-		}
-		if !u.current.CompareAndSwap(old, s) {
-			continue
-		}
-		if s.record.grantOrNil() == nil {
-			u.forgetKeys()
+		lost = u.lost(old, s)
+		if s.version == old.version {
+			s.record, s.since = old.record, old.since
 		}
 		if lost != nil {
+			s.record = s.record.withLost(old.record)
 			u.unsaved.keep(lost)
-			m.observe(Event{Kind: EventRefresh, UserID: lost.Profile.ID, Outcome: "unsaved", Err: errWentBack})
-			m.keepSaving(u)
 		}
-		return
+		s.seq = max(s.seq, old.seq)
 	}
+	u.current.Store(s)
+	if s.record.grantOrNil() == nil {
+		u.forgetKeys()
+	}
+	return lost
 }
 
 // withLost returns the record with the sessions and programs that were opened

@@ -228,25 +228,6 @@ func TestUnopenableRecord(t *testing.T) {
 	}
 }
 
-// What could not be saved is not taken for saved: it is noted the next time, and others learn of it.
-func TestNoteThatIsNotSaved(t *testing.T) {
-	bubble(t, func(w *world) {
-		p, q := w.process(), w.process()
-		w.zoom.SetScopes(w.app.ClientID, "user:read:user")
-		b := p.signIn("ada")
-		w.store.fail("swap", 1)
-		for _, noted := range []bool{false, true} {
-			if _, err := p.zak(b, minute); zoomapi.KindOf(err) != zoomapi.KindMissingScope {
-				w.Errorf("%v", err)
-			}
-			if p.NeedsAuthorization(p.session(b)) != noted || q.NeedsAuthorization(q.session(b)) != noted {
-				w.Errorf("noted where it should be %v, or not", noted)
-			}
-			time.Sleep(time.Minute)
-		}
-	})
-}
-
 // subject is all that a process may be asked about, made by another one.
 type subject struct {
 	b              *browser

@@ -106,13 +106,12 @@ func (m *Manager) Survey(ctx context.Context, limit int) (s Survey, err error) {
 
 // add counts a record, if there is one.
 func (s *Survey) add(found *foundRecord, err error) error {
-	if found == nil {
-		return err
-	}
-	s.Looked++
-	if found.bad != nil {
-		s.Unopened++
-		s.Sealed = append(s.Sealed, found.bad.KeyID)
+	if found != nil {
+		s.Looked++
+		if found.bad != nil {
+			s.Unopened++
+			s.Sealed = append(s.Sealed, found.bad.KeyID)
+		}
 	}
 	return err
 }

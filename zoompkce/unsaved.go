@@ -24,23 +24,28 @@ const (
 func (m *Manager) keepSaving(u *user) {
 	s := m.memory
 	s.mu.Lock()
-	if s.unsaved[u] != nil {
-		s.mu.Unlock()
-		return // whoever tries already will find the new grant
+	defer s.mu.Unlock()
+	if s.unsaved[u] == nil { // whoever tries already will find the new grant
+		s.saveLocked(m, u)
 	}
+}
+
+// saveLocked leaves a user's unsaved grant to m or to who is there in its place, else to
+// the next manager that comes.
+func (s *Memory) saveLocked(m *Manager, u *user) {
 	next := s.successorLocked(m)
 	s.unsaved[u] = next
-	s.mu.Unlock()
 	if next != nil {
 		next.saveInBackground(u)
 	}
 }
 
 func (m *Manager) saveInBackground(u *user) {
-	begun := m.run(func(ctx context.Context) {
+	m.run(func(ctx context.Context) {
 		for pause := firstSavePause; ; pause = min(2*pause, maxSavePause) {
 			drained := sleep(ctx, pause) != nil
-			if m.trySaving(u); m.memory.settled(u) {
+			m.guarded(func() { m.trySaving(u) }) // a store that panics once may take them yet
+			if m.memory.settled(u) {
 				return
 			}
 			if drained {
@@ -49,9 +54,6 @@ func (m *Manager) saveInBackground(u *user) {
 			}
 		}
 	})
-	if !begun {
-		m.memory.passOn(m, u)
-	}
 }
 
 // trySaving may fail: what is not saved then is unsaved still. Where one sign-in's grant is
@@ -82,17 +84,11 @@ func (s *Memory) settled(u *user) bool {
 	return true
 }
 
-// passOn leaves a user's unsaved grant to another manager, or to the next one
-// that comes.
+// passOn leaves a user's unsaved grant to those who are there after m.
 func (s *Memory) passOn(m *Manager, u *user) {
 	s.mu.Lock()
-	delete(s.managers, m)
-	next := s.successorLocked(m)
-	s.unsaved[u] = next
-	s.mu.Unlock()
-	if next != nil {
-		next.saveInBackground(u)
-	}
+	defer s.mu.Unlock()
+	s.saveLocked(m, u)
 }
 
 var (
@@ -128,12 +124,11 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 			m.revoke(ctx, fresh)
 		}
 	case errors.Is(err, errSuperseded):
-		outcome = "superseded"
-		m.run(func(ctx context.Context) { m.dropLease(context.WithoutCancel(ctx), u) })
+		outcome = "superseded" // and what superseded it has ended the lease
 	case err == nil:
 		m.run(func(ctx context.Context) {
 			if p, err := m.client.Me(ctx, fresh.token()); err == nil {
-				_ = m.keepProfile(ctx, u, p)
+				_ = m.keepProfile(u, p)
 			}
 		})
 	case !errors.Is(err, errUnchanged):
@@ -149,7 +144,7 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 // of two sign-ins revokes the tokens of the earlier one.
 func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*snapshot, error) {
 	asked := ""
-	for range maxSwaps {
+	for { // each round follows another sign-in, which has ended what Zoom took before
 		var stored *grant
 		snap, err := m.change(ctx, saveTimeout, u, "saving refreshed tokens", func(r *record) error {
 			stored = r.Grant
@@ -186,7 +181,6 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 		u.unsaved.replace(fresh, later)
 		fresh = later
 	}
-	return nil, m.storeError("saving refreshed tokens", errors.New("the user signs in elsewhere all the time"))
 }
 
 // superseded reports whether another sign-in took the place of the one that

@@ -56,7 +56,7 @@ func TestUnsavedGrant(t *testing.T) {
 		"swap fails":                func(s *testStore) { s.fail("swap", -1) },
 		"swap hangs":                func(s *testStore) { s.hang("swap") },
 		"load hangs":                func(s *testStore) { s.hang("load") },
-		"swap works but says no":    func(s *testStore) { s.failAfter("swap", 1); s.fail("load", 3) },
+		"swap works but says no":    func(s *testStore) { s.pass("load", 1); s.failAfter("swap", 1); s.fail("load", 3) },
 		"swap conflicts and fails":  func(s *testStore) { s.add(storeRule{op: "swap", times: 200, err: zoompkce.ErrConflict}) },
 		"everything fails, briefly": func(s *testStore) { s.fail("any", 2) },
 	} {
@@ -290,6 +290,9 @@ func TestClosedManagerDoesNotSpeakForOthers(t *testing.T) {
 			if _, err := signIn(); !errors.As(err, new(*zoompkce.StoreError)) {
 				w.Errorf("%s at a closed manager: %v", name, err)
 			}
+		}
+		if _, err := old.ZAK(ctx, s, zoompkce.ZAKPolicy{}); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+			w.Errorf("a ZAK of a closed manager: %v", err)
 		}
 		toExpiry()
 		if _, err := old.AccessToken(ctx, s); zoomapi.KindOf(err) != zoomapi.KindUnavailable {

@@ -18,9 +18,10 @@ type user struct {
 	key userKey
 
 	// current is the record as last seen.
-	current atomic.Pointer[snapshot]
-	tickets atomic.Uint64 // order calls to the store and their answers
-	ended   atomic.Pointer[endedHere]
+	current  atomic.Pointer[snapshot]
+	adopting sync.Mutex    // held by who changes it
+	tickets  atomic.Uint64 // order calls to the store and their answers
+	ended    atomic.Pointer[endedHere]
 
 	reading        atomic.Bool // ahead of time, in the background
 	readFailure    atomic.Pointer[failure]
@@ -30,21 +31,21 @@ type user struct {
 	seenLease      atomic.Pointer[seenLease]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
-	ending         atomic.Bool               // see endLeft
-	tokenTried     atomic.Int64              // see TokenRejected; Unix nanoseconds
-	unanswered     atomic.Pointer[sessionID] // a program whose client was told to try again
-	noteFailure    atomic.Pointer[failure]   // a program's use could not be kept
-	paced          atomic.Int64              // when the record was read for unknown tokens, in Unix nanoseconds
+	seenProfile    atomic.Pointer[seenProfile] // while the record does not have it
+	ending         atomic.Bool                 // see endLeft
+	tokenTried     atomic.Int64                // see TokenRejected; Unix nanoseconds
+	noteFailure    atomic.Pointer[failure]     // a program's use could not be kept
+	paced          atomic.Int64                // when the record was read for unknown tokens, in Unix nanoseconds
 
 	unsaved unsavedGrants
 
-	noted atomic.Int64 // when it was last noted that the user is there, Unix nanoseconds
-	obf   atomic.Pointer[obfSlot]
+	obf atomic.Pointer[obfSlot]
 
-	mu       sync.Mutex
-	zaks     []*zakSlot
-	cookies  []weak.Pointer[openedCookie] // those in memory
-	redeemed allowance                    // of tickets for frames
+	mu         sync.Mutex
+	unanswered []sessionID // programs whose clients were told to try again, the latest last
+	zaks       []*zakSlot
+	cookies    []weak.Pointer[openedCookie] // those in memory
+	redeemed   allowance                    // of tickets for frames
 }
 
 // failure is an error that is the answer for a while, so that trouble is not
@@ -127,7 +128,7 @@ func (x *unsavedGrants) Load() *grant {
 // keep adds a grant, unless it or one that was refreshed from it is there.
 func (x *unsavedGrants) keep(g *grant) {
 	x.change(func(list []*grant) []*grant {
-		if slices.ContainsFunc(list, func(kept *grant) bool { return kept.same(g) || kept.succeeds(g) }) {
+		if slices.ContainsFunc(list, func(kept *grant) bool { return kept.SignIn == g.SignIn && !g.succeeds(kept) }) {
 			return list
 		}
 		return slices.Insert(slices.DeleteFunc(list, g.succeeds), 0, g)
@@ -157,9 +158,8 @@ func (x *unsavedGrants) change(edit func([]*grant) []*grant) {
 		if old != nil {
 			list = slices.Clone(*old)
 		}
-		list = edit(list)
-		slices.SortStableFunc(list, func(a, b *grant) int { return b.SignedInAt.Compare(a.SignedInAt) })
-		list = list[:min(len(list), maxUnsaved)]
+		edited := slices.SortedStableFunc(slices.Values(edit(list)), func(a, b *grant) int { return b.SignedInAt.Compare(a.SignedInAt) })
+		list = edited[:min(len(edited), maxUnsaved)]
 		if x.list.CompareAndSwap(old, &list) {
 			return
 		}

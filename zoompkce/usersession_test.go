@@ -141,7 +141,7 @@ func TestUnknownUsersTakeNoMemory(t *testing.T) {
 	for i := range 10_000 {
 		p.hasNot("made up " + strconv.Itoa(i))
 	}
-	zoompkce.CollectUsers(p.state)
+	zoompkce.CollectUsers(p.state, 0)
 	if n := p.state.Users(); n > 0 {
 		t.Errorf("%d users in memory", n)
 	}

@@ -51,6 +51,11 @@ func (u *user) zakSlot(lifetime time.Duration) *zakSlot {
 	return slot
 }
 
+// unused is for how long no request has wanted a ZAK.
+func (slot *zakSlot) unused() time.Duration {
+	return time.Duration(time.Now().UnixNano() - slot.lastUse.Load())
+}
+
 // turnOf is held by the request that fetches a ZAK for itself. It is made for
 // policies that want that.
 func (u *user) turnOf(slot *zakSlot) chan struct{} {
@@ -184,7 +189,7 @@ func (m *Manager) waitForTurn(ctx context.Context, u *user, slot *zakSlot) (*zoo
 // in the grant.
 func (m *Manager) callZAK(ctx context.Context, u *user, slot *zakSlot) (*zoomapi.ZAK, error) {
 	began := time.Now()
-	if err := m.barred(u, zoomapi.CallZAK, began); err != nil {
+	if err := m.barred(u, zoomapi.CallZAK); err != nil {
 		return nil, err
 	}
 	z, err := fetchKey(ctx, m, u, zoomapi.CallZAK, EventZAK, func(ctx context.Context, t zoomapi.Token) (zoomapi.ZAK, error) {
@@ -232,15 +237,18 @@ func (m *Manager) fetchAhead(u *user, slot *zakSlot, p ZAKPolicy) {
 		m.fetchInBackground(u, slot, p)
 		return
 	}
-	// A user whom nothing is heard of for longer is not in memory any more.
-	if left > unusedLife || !slot.ahead.CompareAndSwap(false, true) {
+	if !slot.ahead.CompareAndSwap(false, true) {
 		return
 	}
 	state, begun, remote := m.memory, weak.Make(m), weak.Make(u)
 	time.AfterFunc(left, func() {
+		u := remote.Value()
+		if u == nil {
+			return
+		}
+		slot := u.zakSlot(p.Lifetime)
 		slot.ahead.Store(false)
-		u, used := remote.Value(), time.Unix(0, slot.lastUse.Load())
-		if u == nil || time.Since(used) > 2*p.MaxAge || !u.signedIn() {
+		if slot.unused() > 2*p.MaxAge || !u.signedIn() {
 			return
 		}
 		if m := state.successor(begun.Value()); m != nil {

@@ -1,6 +1,7 @@
 package zoompkce_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -72,6 +73,17 @@ func TestZAKUnauthorized(t *testing.T) {
 			p.signedOut(b)
 			p.works(p.signIn("ada"))
 			p.hasZAK(b, minute)
+		})
+	})
+	t.Run("and the grant is dead, and the user comes back at once", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process()
+			b := p.signIn("ada")
+			w.zoom.RevokeUser(w.app.ClientID, "ada")
+			if _, err := p.zak(b, minute); err == nil {
+				w.Fatal("a ZAK of a dead grant")
+			}
+			p.hasZAK(p.signIn("ada"), minute)
 		})
 	})
 	t.Run("for many users' requests at once", func(t *testing.T) {
@@ -168,6 +180,73 @@ func TestMissingScopeWhileTokensAreRefreshed(t *testing.T) {
 		if w.must(err); status.RefreshedTimes != 1 || len(status.MissingScopes) != 1 {
 			w.Errorf("refreshed %d times, %q are missing", status.RefreshedTimes, status.MissingScopes)
 		}
+	})
+}
+
+// What Zoom says of tokens that are not the user's any more is held against nobody.
+func TestMissingScopeOfFormerTokens(t *testing.T) {
+	for name, meanwhile := range map[string]func(p *process, b *browser) error{
+		"who has left":            func(p *process, b *browser) error { return p.SignOut(ctx, b.header()) },
+		"who has signed in again": func(p *process, _ *browser) error { return p.finishAnother("ada") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(), w.process()
+				w.zoom.SetScopes(w.app.ClientID, "user:read:user")
+				b := p.signIn("ada")
+				s := p.session(b)
+				gate := w.zoom.Hold(zoomtest.CallZAK, zoomtest.After)
+				done := async(func() error { _, err := p.ZAK(ctx, s, zoompkce.ZAKPolicy{}); return err })
+				<-gate.Arrived()
+				w.zoom.SetScopes(w.app.ClientID, zoomtest.DefaultScopes()...)
+				w.must(meanwhile(q, b))
+				swaps := w.store.counted("swap")
+				gate.Release()
+				if err := <-done; zoomapi.KindOf(err) != zoomapi.KindMissingScope {
+					w.Errorf("%v", err)
+				}
+				if n := w.store.counted("swap") - swaps; n != 0 {
+					w.Errorf("%d writes", n)
+				}
+				p.hasZAK(p.signIn("ada"), minute)
+			})
+		})
+	}
+}
+
+// What is found missing is written once, though the visitor does not wait for it, and counts
+// when it is written.
+func TestMissingScopeIsNoted(t *testing.T) {
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		w.zoom.SetScopes(w.app.ClientID, "user:read:user")
+		b := p.signIn("ada")
+		s, elsewhere := p.session(b), q.session(b)
+		leaving, leave := context.WithCancel(ctx)
+		gate := w.store.hold("load", false)
+		done := async(func() error { _, err := p.ZAK(leaving, s, zoompkce.ZAKPolicy{}); return err })
+		<-gate.arrived
+		leave()
+		close(gate.release)
+		<-done
+		if !w.process().NeedsAuthorization(w.process().session(b)) {
+			w.Error("not noted")
+		}
+		swaps := w.store.counted("swap")
+		if _, err := q.ZAK(ctx, elsewhere, zoompkce.ZAKPolicy{}); zoomapi.KindOf(err) != zoomapi.KindMissingScope {
+			w.Errorf("%v", err)
+		}
+		if n := w.store.counted("swap") - swaps; n != 0 {
+			w.Errorf("%d writes of what is noted", n)
+		}
+		w.store.fail("swap", -1)
+		for range 2 {
+			if _, err := p.obf(b, meeting, zoompkce.OBFPolicy{}); zoomapi.KindOf(err) != zoomapi.KindMissingScope {
+				w.Errorf("%v", err)
+			}
+			time.Sleep(time.Minute)
+		}
+		w.calls(zoomtest.CallOBF, 2)
 	})
 }
 

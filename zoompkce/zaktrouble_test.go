@@ -1,8 +1,10 @@
 package zoompkce_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,9 +57,80 @@ func TestZAKRecoversAtOnce(t *testing.T) {
 		if _, err := p.zak(b, minute); err != nil {
 			w.Error(err)
 		}
+		if got := p.outcomes(zoompkce.EventZAK); !slices.Equal(got, []string{"ok", "failed", "failed"}) {
+			w.Errorf("told of %q", got)
+		}
 		w.zoom.Restore(zoomtest.CallAny)
 		time.Sleep(time.Second)
 		p.hasZAK(b, minute)
+	})
+}
+
+// A ZAK with a lifetime of its own serves until its end while no newer one can be had.
+func TestZAKOfALifetimeWhileFetchingFails(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		policy := zoompkce.ZAKPolicy{MaxAge: 30 * time.Minute, Lifetime: 2 * time.Hour}
+		first := p.hasZAK(b, policy)
+		w.zoom.Fail(zoomtest.CallZAKToken, -1, zoomtest.Status(500, ""))
+		for time.Until(first.ExpiresAt) > time.Minute {
+			time.Sleep(time.Minute)
+			if z, err := p.zak(b, policy); err != nil || z.Token != first.Token {
+				w.Errorf("after %v: %v", time.Since(first.FetchedAt), err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if _, err := p.zak(b, policy); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+			w.Errorf("a ZAK that is over: %v", err)
+		}
+	})
+}
+
+// Once Zoom has answered again nobody gets an older ZAK than they may have.
+func TestNoOlderZAKOnceZoomHasAnswered(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		p.hasZAK(b, minute)
+		w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Hang())
+		time.Sleep(70 * time.Second)
+		_, err := p.zak(b, minute) // which finds out
+		w.must(err)
+		w.zoom.Restore(zoomtest.CallAny)
+		time.Sleep(time.Second)
+		p.hasZAK(b, zoompkce.ZAKPolicy{})
+		time.Sleep(2 * time.Second)
+		p.hasZAK(b, zoompkce.ZAKPolicy{MaxAge: time.Second})
+	})
+}
+
+// Nor does who is signed out get one, or who does not wait for it.
+func TestNoOlderZAKForThoseWhoHaveLeft(t *testing.T) {
+	second := zoompkce.ZAKPolicy{MaxAge: time.Second}
+	bubble(t, func(w *world) {
+		p, q := w.process(), w.process()
+		b := p.signIn("ada")
+		p.hasZAK(b, second)
+		s := p.session(b)
+		time.Sleep(10 * time.Second)
+		leaving, leave := context.WithCancel(ctx)
+		gate := w.zoom.Hold(zoomtest.CallZAK, zoomtest.After)
+		gone := async(func() error { _, err := p.ZAK(leaving, s, second); return err })
+		<-gate.Arrived()
+		leave()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			w.Errorf("who does not wait: %v", err)
+		}
+		gate.Release()
+		time.Sleep(10 * time.Second)
+		w.must(q.SignOut(ctx, b.header()))
+		if _, err := p.ZAK(ctx, s, second); !errors.As(err, new(*zoompkce.NoSessionError)) {
+			w.Errorf("who is signed out: %v", err)
+		}
+		if got := p.outcomes(zoompkce.EventZAK); got[len(got)-1] != "failed" {
+			w.Errorf("told of %q", got)
+		}
 	})
 }
 
