@@ -91,3 +91,24 @@ func TestNoSharedCacheKeepsAProtectedPage(t *testing.T) {
 		t.Errorf("of an open page CDN-Cache-Control is %q", got)
 	}
 }
+
+// A header directive that changes finished answers has the last word. That is told at the
+// start, and only where it is so.
+func TestStartWarnsOfAHeaderThatMakesAnswersPublic(t *testing.T) {
+	for header, public := range map[string]bool{
+		"-Server\nCache-Control \"public, max-age=60\"": true, // deferred because of the field that goes
+		"Cache-Control \"public, max-age=60\"":          false,
+	} {
+		w := newWorld(t)
+		w.load(w.caddyfile("header {\n" + header + "\n}\nzoom_pkce {\n" + w.options() + "}\nrespond ok\n"))
+		answer := w.browser().fetch("GET", "/zoom_pkce/session")
+		if got := answer.Header.Get("Cache-Control") != "no-store"; got != public {
+			t.Errorf("%q: %v", header, answer.Header)
+		}
+		lines := w.logLines("a header directive around zoom_pkce changes Cache-Control of finished answers, of this address for example: " +
+			"shared caches may keep what is for one visitor alone; write the field in a header directive without - and > and defer")
+		if told := len(lines) == 1 && fmt.Sprint(lines[0]["addresses"]) == "["+w.url+"/zoom_pkce/session]"; told != public {
+			t.Errorf("%q: told %v", header, lines)
+		}
+	}
+}

@@ -6,8 +6,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 )
 
-// strayFindings tell which redirect URIs and endpoints lead past the handlers, and which
-// URIs come by plain http.
+// strayFindings tell which redirect URIs and endpoints lead past the handlers, which URIs
+// come by plain http, and which answers are changed on the way back.
 func (d *doctor) strayFindings(app *caddyhttp.App, sites []*Site) (found []finding) {
 	var inRoutes []*routes.Site
 	for _, s := range sites {
@@ -38,6 +38,15 @@ func (d *doctor) strayFindings(app *caddyhttp.App, sites []*Site) (found []findi
 			Message: "the URI is https and Caddy serves its site by plain http: right only behind a proxy that ends TLS",
 			Values:  plain,
 			Advice:  "without such a proxy give the site an https address; with one, let nobody reach Caddy past it",
+		})
+	}
+	if addresses := routes.OverriddenOf(app, d.module.Find, inRoutes); len(addresses) > 0 {
+		found = append(found, finding{
+			ClientID: sites[0].Zoom.ClientID, Check: "caches", Status: verdictWarn,
+			Message: "a header directive around zoom_pkce changes Cache-Control of finished answers, of this address for example: " +
+				"shared caches may keep what is for one visitor alone",
+			Values: addresses,
+			Advice: "write the field in a header directive without - and > and defer",
 		})
 	}
 	if stray := routes.StrayEndpointsOf(app, d.module.Find, inRoutes); len(stray) > 0 {

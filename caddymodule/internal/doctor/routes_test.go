@@ -78,6 +78,25 @@ func TestDoctorFindsDeadEndpoints(t *testing.T) {
 	}
 }
 
+// It finds a header directive that makes answers public, which is deferred because of a
+// field that it removes.
+func TestDoctorFindsAnswersMadePublic(t *testing.T) {
+	for fields, want := range map[string]int{
+		"-Server\nCache-Control \"public, max-age=60\"":  1,
+		"Cache-Control \"public, max-age=60\"":           0,
+		">Cache-Control public":                          1,
+		"?Cache-Control \"public, max-age=60\"\n-Server": 0,
+	} {
+		p := newPatient(t)
+		p.edited(t, "\tzoom_pkce {", "header {\n"+fields+"\n}\n\tzoom_pkce {")
+		found, healthy := p.examine(t)
+		public := found["caches"]
+		if !healthy || len(public) != want || want > 0 && (public[0].Status != "warn" || fmt.Sprint(public[0].Values) != "[http://127.0.0.1:8080/zoom_pkce/session]") {
+			t.Errorf("%q: healthy: %t, %+v", fields, healthy, public)
+		}
+	}
+}
+
 // edited is the patient's Caddyfile with one text in the place of another.
 func (p *patient) edited(t *testing.T, old, new string) {
 	t.Helper()

@@ -22,13 +22,15 @@ func Gated(app *caddyhttp.App, find Finder, s *Site, path string) bool {
 		}
 		var onPort, elsewhere []bool // whether it is gated there
 		for _, server := range app.Servers {
-			walk := reachWalk{request: r, find: find, target: s, hostKnown: true, pathKnown: true, gate: new(bool)}
+			gated := false
+			walk := reachWalk{request: r, find: find, target: s, hostKnown: true, pathKnown: true}
+			walk.passes = func(name string, _ caddyhttp.MiddlewareHandler, _ bool) { gated = gated || name == "authentication" }
 			switch {
 			case !walk.arrivesIn(server):
 			case listensAt(server, r.URL):
-				onPort = append(onPort, *walk.gate)
+				onPort = append(onPort, gated)
 			default:
-				elsewhere = append(elsewhere, *walk.gate)
+				elsewhere = append(elsewhere, gated)
 			}
 		}
 		if slices.Contains(onPort, true) || onPort == nil && slices.Contains(elsewhere, true) {

@@ -73,8 +73,13 @@ type reachWalk struct {
 	has       func(*Site) bool // only such a handler will do; nil: all
 	hostKnown bool             // no handler so far may have changed it
 	pathKnown bool
-	blind     bool  // every route may be taken
-	gate      *bool // set once Caddy's own authentication was met; nil: nobody asks
+	blind     bool // every route may be taken
+
+	// Passes is told of each handler of Caddy's on the way, and whether the request surely
+	// meets it; nil: nobody asks.
+	passes func(name string, handler caddyhttp.MiddlewareHandler, surely bool)
+
+	unsure bool // the request may not be here
 
 	named   namedRoutes
 	groups  map[string]bool // of which a route was taken
@@ -125,14 +130,14 @@ func (w *reachWalk) routes(list caddyhttp.RouteList) (ended bool) {
 		if taken == no {
 			continue
 		}
-		before := w.groups
+		before, unsure := w.groups, w.unsure
 		if taken == maybe {
-			w.groups = maps.Clone(before)
+			w.groups, w.unsure = maps.Clone(before), true
 		} else if route.Group != "" {
 			w.groups[route.Group] = true
 		}
 		over := slices.ContainsFunc(route.Handlers, w.handler) || route.Terminal
-		w.groups = before
+		w.groups, w.unsure = before, unsure
 		if over && taken == yes {
 			return true
 		}
@@ -142,7 +147,7 @@ func (w *reachWalk) routes(list caddyhttp.RouteList) (ended bool) {
 
 // errorRoutes walks through routes that only some requests take.
 func (w *reachWalk) errorRoutes(list caddyhttp.RouteList) {
-	w.groups = make(map[string]bool) // routes puts back those from before
+	w.groups, w.unsure = make(map[string]bool), true // routes puts back what was before
 	w.routes(list)
 }
 
@@ -184,8 +189,8 @@ func (w *reachWalk) passThrough(handler caddyhttp.MiddlewareHandler) {
 	if module, ok := handler.(caddy.Module); ok {
 		name = strings.TrimPrefix(string(module.CaddyModule().ID), "http.handlers.")
 	}
-	if name == "authentication" && w.gate != nil {
-		*w.gate = true
+	if w.passes != nil {
+		w.passes(name, handler, !w.unsure)
 	}
 	switch {
 	case slices.Contains(harmlessHandlers, name):

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"net/http"
 	"slices"
 	"testing"
 
@@ -259,6 +260,54 @@ func TestStrayEndpoints(t *testing.T) {
 	} {
 		if got := StrayEndpointsOf(appOf(tt.server), findOurs, []*Site{ourSite, &site, &site}); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// What a deferred header makes of an answer that no cache may keep.
+func TestOverridden(t *testing.T) {
+	here := ours{ourSite}
+	set := func(deferred bool, fields ...string) *headers.Handler {
+		h := &headers.Handler{Response: &headers.RespHeaderOps{HeaderOps: &headers.HeaderOps{Set: http.Header{}, Delete: []string{"Server"}}, Deferred: deferred}}
+		for i := 0; i < len(fields); i += 2 {
+			h.Response.Set.Set(fields[i], fields[i+1])
+		}
+		return h
+	}
+	public := set(true, "Cache-Control", "public, max-age=60")
+	unless, removed, requests := set(true, "Cache-Control", "public"), set(true), &headers.Handler{Request: &headers.HeaderOps{}}
+	unless.Response.Require = &caddyhttp.ResponseMatcher{Headers: http.Header{"Cache-Control": nil}}
+	removed.Response.Delete = []string{"Cache-*"}
+	header := caddyhttp.MatchHeader{"X": {"y"}}
+	for name, tt := range map[string]struct {
+		server *caddyhttp.Server
+		want   bool
+	}{
+		"none":                       {serverOf(at(nil, here)), false},
+		"public":                     {serverOf(at(nil, public), at(nil, here)), true},
+		"of its host":                {serverOf(at([]string{"127.0.0.1"}, subroute(at(nil, public), at(nil, here)))), true},
+		"at once":                    {serverOf(at(nil, set(false, "Cache-Control", "public")), at(nil, here)), false},
+		"private":                    {serverOf(at(nil, set(true, "Cache-Control", "Private, max-age=60")), at(nil, here)), false},
+		"no-store":                   {serverOf(at(nil, set(true, "Cache-Control", "no-store")), at(nil, here)), false},
+		"what a request decides":     {serverOf(at(nil, set(true, "Cache-Control", "{http.vars.x}")), at(nil, here)), false},
+		"other fields":               {serverOf(at(nil, set(true, "X-A", "b"), requests), at(nil, here)), false},
+		"for CDNs alone":             {serverOf(at(nil, set(true, "CDN-Cache-Control", "max-age=60")), at(nil, here)), true},
+		"removed":                    {serverOf(at(nil, removed), at(nil, here)), true},
+		"where there is none":        {serverOf(at(nil, unless), at(nil, here)), false},
+		"after it":                   {serverOf(at(nil, here), at(nil, public)), false},
+		"of another path":            {serverOf(forPath("/static/*", public), at(nil, here)), false},
+		"of another host":            {serverOf(at([]string{"x.example"}, public), at(nil, here)), false},
+		"of some requests":           {serverOf(caddyhttp.Route{MatcherSets: caddyhttp.MatcherSets{{&header}}, Handlers: handlers(public)}, at(nil, here)), false},
+		"after others of some":       {serverOf(caddyhttp.Route{MatcherSets: caddyhttp.MatcherSets{{&header}}}, at(nil, public), at(nil, here)), true},
+		"of errors":                  {serverOf(at(nil, &caddyhttp.Subroute{Errors: errorRoutes(at(nil, public))}), at(nil, here)), false},
+		"after what has errors":      {serverOf(at(nil, &caddyhttp.Subroute{Errors: errorRoutes(at(nil))}), at(nil, public, here)), true},
+		"where nobody comes back to": {serverOf(forPath("/app/*", public, here)), false},
+	} {
+		for range 20 { // servers come in any order
+			got := OverriddenOf(appOf(serverOf(at(nil, public)), tt.server), findOurs, []*Site{ourSite})
+			if want := []string{"http://127.0.0.1:8080/zoom_pkce/session"}; slices.Equal(got, want) != tt.want || !tt.want && got != nil {
+				t.Fatalf("%s: %q", name, got)
+			}
 		}
 	}
 }
