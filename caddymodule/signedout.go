@@ -59,10 +59,8 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	if s.unauthenticated == showSignInPage {
 		return s.refuse(w, r, f)
 	}
-	if looping, cookie := s.countLoop(v); looping {
-		return s.refuseLogin(w, r, refusal{code: outcome.TooManyLogins})
-	} else if cookie != nil {
-		http.SetCookie(w, cookie)
+	if broken, err := s.breakLoop(w, r, v, ""); broken {
+		return err
 	}
 	return s.signInFrom(w, r, v)
 }
