@@ -121,10 +121,8 @@ func (s *site) refuseFrameWindow(w http.ResponseWriter, r *http.Request, v *visi
 	case outcome.SignInRequired:
 		s.clearAmbiguous(w, err)
 		// The sign-in comes back here, so that a lost session would go round for ever.
-		if looping, cookie := s.countLoop(v); looping {
-			return s.refuseLogin(w, r, refusal{code: outcome.TooManyLogins, returnURL: f.returnURL})
-		} else if cookie != nil {
-			http.SetCookie(w, cookie)
+		if broken, err := s.breakLoop(w, r, v, f.returnURL); broken {
+			return err
 		}
 		return s.startLogin(w, r, v, loginStart{returnURL: f.returnURL})
 	case outcome.NotAllowed:

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -343,6 +344,34 @@ func TestForeignPages(t *testing.T) {
 			if got, _ := p.serve(r, cookies, nil); got.StatusCode != want {
 				t.Errorf("same_site %s, %s: %s", sameSite, name, got.Status)
 			}
+		}
+	}
+}
+
+// Whoever an answer is for, no shared cache keeps it: of an app that writes nothing, of a
+// page of an error, and where a cookie is deleted for somebody who passes without identity.
+func TestAnswersOfNobodyArePrivate(t *testing.T) {
+	p := provision(t, `, "unauthenticated": "pass"`)
+	ada := p.signIn()
+	both := ada + "; " + p.signInAs("bob")
+	failed := func(r *http.Request) {
+		*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.ErrorCtxKey, errors.New("the app has failed")))
+	}
+	p.app = func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("CDN-Cache-Control", "max-age=60") }
+	for name, test := range map[string]struct {
+		cookies string
+		change  func(*http.Request)
+		private bool
+	}{
+		"a visitor":          {ada, nil, true},
+		"a visitor's error":  {ada, failed, true},
+		"two visitors":       {both, nil, true},
+		"a stranger":         {"", nil, false},
+		"a stranger's error": {"", failed, false},
+	} {
+		got, _ := p.serve(request(http.MethodGet, "/", ""), test.cookies, test.change)
+		if h := got.Header; (h.Get("Cache-Control") == "private") != test.private || (h.Get("CDN-Cache-Control") == "") != test.private {
+			t.Errorf("%s: %v", name, h)
 		}
 	}
 }

@@ -120,10 +120,8 @@ func (s *site) serveInClientSignIn(w http.ResponseWriter, r *http.Request) error
 	if s.sendHome(w, r, v) {
 		return nil
 	}
-	if looping, cookie := s.countLoop(v); looping {
-		return s.refuseLogin(w, r, refusal{code: outcome.TooManyLogins})
-	} else if cookie != nil {
-		http.SetCookie(w, cookie)
+	if broken, err := s.breakLoop(w, r, v, ""); broken {
+		return err
 	}
 	return s.signInInside(w, r, "")
 }

@@ -246,13 +246,18 @@ func (s *site) countSignIn(v *visit) *http.Cookie {
 	return s.loopCookie(c)
 }
 
-// countLoop counts a page load without a session, and reports whether it is
-// time to stop.
-func (s *site) countLoop(v *visit) (looping bool, cookie *http.Cookie) {
+// breakLoop counts a page load without a session that begins a sign-in by itself, and
+// answers it when it is time to stop. Every sign-in that comes back to where it began
+// asks it first; returnURL is that place, by default the page itself.
+func (s *site) breakLoop(w http.ResponseWriter, r *http.Request, v *visit, returnURL string) (broken bool, err error) {
 	c := s.readLoop(v)
 	if c.signedIn <= c.lost {
 		return false, nil
 	}
 	c.lost++
-	return c.lost > maxLoops, s.loopCookie(c)
+	if c.lost > maxLoops {
+		return true, s.refuseLogin(w, r, refusal{code: outcome.TooManyLogins, returnURL: returnURL})
+	}
+	http.SetCookie(w, s.loopCookie(c))
+	return false, nil
 }

@@ -106,6 +106,7 @@ func TestRefusalsAreTold(t *testing.T) {
 		{"session", ``, get("/zoom_pkce/session"), outcome.SignInRequired, false},
 		{"lost again and again", ``, as(func(p *provisioned) string { return p.looped(6, 5) }, get("/", load...)), outcome.TooManyLogins, true},
 		{"the same inside Zoom", zoomApp, as(func(p *provisioned) string { return p.looped(6, 5) }, get("/", append(load, insideZoom...)...)), outcome.TooManyLogins, true},
+		{"the same of a program", withPrograms, as(func(p *provisioned) string { return p.looped(6, 5) }, get((&program{id: "cli"}).request(), load...)), outcome.TooManyLogins, true},
 		{"the same of a frame", none, as(func(p *provisioned) string { return p.looped(6, 5) }, get(frameWindowURL(), load...)), outcome.TooManyLogins, true},
 		{"barred", `, "allow": {"user_id": ["bob"]}`, barred(get("/", load...)), outcome.NotAllowed, false},
 		{"barred from a frame", none + `, "allow": {"user_id": ["bob"]}`, barred(get(frameWindowURL(), load...)), outcome.NotAllowed, false},

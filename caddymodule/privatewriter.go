@@ -89,8 +89,12 @@ func (w *privateWriter) mark() {
 	h["Cache-Control"] = append(lines, "private")
 }
 
-// end is for the trailers, which net/http sends when all handlers have returned.
-func (w *privateWriter) end() { w.given.heed(w) }
+// end is for a header that nobody has sent yet, and for the trailers: net/http sends
+// both when all handlers have returned.
+func (w *privateWriter) end() {
+	w.mark()
+	w.given.heed(w)
+}
 
 // rejectedSuffix makes the name of the field of an answer by which the app says
 // that Zoom has refused the access token of its request.
@@ -104,6 +108,14 @@ type givenToken struct {
 	session *zoompkce.Session
 	token   string
 	fields  *[2]string // of the answer: as header, and as trailer that nobody announced
+}
+
+// givenToken is none where the app is given none.
+func (s *site) givenToken(session *zoompkce.Session, g grants) givenToken {
+	if s.headers.accessToken == "" {
+		return givenToken{}
+	}
+	return givenToken{manager: s.manager, session: session, token: g.accessToken, fields: &s.rejected}
 }
 
 // rejectedFields are where the app tells of the token in a header.

@@ -268,6 +268,12 @@ func TestAuthorizationOfPrograms(t *testing.T) {
 	if got := p.open("http://foreign.example"+cli.request(), ""); got.Header.Get("Location") != "http://localhost"+cli.request() {
 		t.Errorf("on a foreign host: %s to %q", got.Status, got.Header.Get("Location"))
 	}
+	if got := p.open(cli.request(), p.looped(5, 4)); !strings.HasPrefix(got.Header.Get("Location"), p.zoom.URL) || !strings.Contains(cookiesOf(got), ".5.5") {
+		t.Errorf("a sign-in that was lost: %s, cookies %q", got.Status, cookiesOf(got))
+	}
+	if got := p.open(cli.request(), p.looped(6, 5)); got.StatusCode != http.StatusTooManyRequests || !strings.Contains(bodyOf(got), html.EscapeString(cli.request())) {
+		t.Errorf("a sign-in that is lost again and again: %s to %q", got.Status, got.Header.Get("Location"))
+	}
 	ada := p.signIn()
 	framed := p.framed(ada)
 	if got := p.open(cli.request(), framed); !strings.HasPrefix(got.Header.Get("Location"), p.zoom.URL) {

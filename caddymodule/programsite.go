@@ -225,6 +225,10 @@ func (s programSite) SignIn(w http.ResponseWriter, r *http.Request, request stri
 	if s.sendHome(w, r, v) {
 		return nil
 	}
+	// The sign-in comes back to the request, as that of a page does to the page.
+	if broken, err := s.breakLoop(w, r, v, s.programRequestURL(request)); broken {
+		return err
+	}
 	return s.startLogin(w, r, v, loginStart{returnURL: "/", program: request})
 }
 

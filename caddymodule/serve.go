@@ -186,16 +186,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 	}
 	s.inject(r, v, profile, grants)
 	telemetry.Metrics.SignedIn.Inc()
-	private := v.privateWriter(w)
-	if s.headers.accessToken != "" {
-		private.given = givenToken{manager: s.manager, session: session, token: grants.accessToken, fields: &s.rejected}
-	}
-	err = next.ServeHTTP(private, r)
-	if err != nil {
-		private.mark() // what handle_errors answers is for this visitor, unless it says otherwise
-	}
-	private.end()
-	return err
+	return v.servePrivately(w, r, next, s.givenToken(session, grants))
 }
 
 // errNotAllowed means that the visitor is somebody the site is not open to.

@@ -31,8 +31,7 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	}
 	s.clearAmbiguous(w, err)
 	if s.unauthenticated == passWithoutIdentity {
-		telemetry.Metrics.Count(telemetry.DecisionAnonymous)
-		return next.ServeHTTP(w, r)
+		return s.serveAnonymous(w, r, v, next)
 	}
 	navigation := browser.Classify(r)
 	if navigation == browser.Other {
@@ -59,12 +58,20 @@ func (s *site) signedOut(w http.ResponseWriter, r *http.Request, v *visit, next 
 	if s.unauthenticated == showSignInPage {
 		return s.refuse(w, r, f)
 	}
-	if looping, cookie := s.countLoop(v); looping {
-		return s.refuseLogin(w, r, refusal{code: outcome.TooManyLogins})
-	} else if cookie != nil {
-		http.SetCookie(w, cookie)
+	if broken, err := s.breakLoop(w, r, v, ""); broken {
+		return err
 	}
 	return s.signInFrom(w, r, v)
+}
+
+// serveAnonymous has next answer somebody it is told nothing of. An answer that sets or
+// deletes a cookie is one browser's all the same (RFC 9111, section 7.3).
+func (s *site) serveAnonymous(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
+	telemetry.Metrics.Count(telemetry.DecisionAnonymous)
+	if w.Header()["Set-Cookie"] != nil {
+		return v.servePrivately(w, r, next, givenToken{})
+	}
+	return next.ServeHTTP(w, r)
 }
 
 // refuseForm tells a visitor whose form came too late what has become of it.

@@ -157,12 +157,11 @@ func (s *site) serveError(w http.ResponseWriter, r *http.Request, v *visit, next
 	}
 	if err != nil {
 		v.withdraw(r)
-		telemetry.Metrics.Count(telemetry.DecisionAnonymous)
-		return next.ServeHTTP(w, r)
+		return s.serveAnonymous(w, r, v, next)
 	}
 	s.inject(r, v, profile, g)
 	telemetry.Metrics.SignedIn.Inc()
-	return next.ServeHTTP(v.privateWriter(w), r)
+	return v.servePrivately(w, r, next, s.givenToken(session, g))
 }
 
 // errForeign means that a visitor's browser was made to send a request.
@@ -262,6 +261,15 @@ func (s *site) scrub(r *http.Request, v *visit) {
 	if len(v.cookies) > 0 {
 		scrub.RemoveCookies(r.Header, s.ownsCookie)
 	}
+}
+
+// servePrivately has next answer this visitor alone. What nobody writes, and what
+// handle_errors answers unless it says otherwise, is theirs, too.
+func (v *visit) servePrivately(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, given givenToken) error {
+	private := v.privateWriter(w)
+	private.given = given
+	defer private.end()
+	return next.ServeHTTP(private, r)
 }
 
 // privateWriter wraps the response of this request.

@@ -195,18 +195,7 @@ func TestLaxHasNoFrames(t *testing.T) {
 func TestFrameWindowIsNoLoop(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site(sameSiteNone))
-	b := w.browser()
-	for round := 1; ; round++ {
-		a := b.open(frameWindow)
-		if a.StatusCode == http.StatusTooManyRequests {
-			break
-		}
-		if round == 20 {
-			t.Fatal("goes round for ever")
-		}
-		wantRedirect(t, b.open(b.consent(a, "user-ada")), frameWindow)
-		b.loseSession()
-	}
+	w.browser().goesRound(t, frameWindow)
 }
 
 // A frame's session lets nobody give a program what the user has, nor see or end what was given.

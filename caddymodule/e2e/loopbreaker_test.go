@@ -18,6 +18,32 @@ func (b *browser) loseSession() {
 	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Path: "/", MaxAge: -1}})
 }
 
+// goesRound opens a page whose sign-in comes back to it, and loses the session each time.
+func (b *browser) goesRound(t *testing.T, page string) {
+	t.Helper()
+	for round := 1; ; round++ {
+		a := b.open(page)
+		if a.StatusCode == http.StatusTooManyRequests {
+			if round != 7 {
+				t.Errorf("%s: stopped in round %d, want 7: after more than 5 lost sign-ins", page, round)
+			}
+			return
+		}
+		if round == 20 {
+			t.Fatalf("%s: goes round for ever", page)
+		}
+		wantRedirect(t, b.open(b.consent(a, "user-ada")), page)
+		b.loseSession()
+	}
+}
+
+// A request of a program comes back from each sign-in, too.
+func TestProgramRequestIsNoLoop(t *testing.T) {
+	w := newWorld(t)
+	w.load(w.site("programs {\nclient cli http://127.0.0.1/callback\n}"))
+	w.browser().goesRound(t, w.program().request())
+}
+
 func TestLoopBreaker(t *testing.T) {
 	w := newWorld(t)
 	w.load(w.site())

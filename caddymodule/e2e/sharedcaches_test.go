@@ -50,12 +50,14 @@ func TestNoSharedCacheKeepsAProtectedPage(t *testing.T) {
 	})
 	w.load(w.caddyfile(fmt.Sprintf(`@all path /app/* /caddy/*
 	header /caddy/* CDN-Cache-Control "max-age=600"
+	header /caddy/nothing Cache-Control "public, max-age=600"
 	zoom_pkce @all {
 		%s
 	}
 	respond /caddy/respond ok
 	error /caddy/error 404
-	reverse_proxy %s
+	@answered not path /caddy/nothing
+	reverse_proxy @answered %s
 	handle_errors {
 		respond "handled"
 	}
@@ -64,7 +66,7 @@ func TestNoSharedCacheKeepsAProtectedPage(t *testing.T) {
 	wantSilence(t, "a redirect of ours", b.open("/caddy/respond").Header)
 	wantSilence(t, "a problem of ours", b.fetch("GET", "/caddy/respond").Header)
 	b.signIn("/app/", "user-ada")
-	for _, target := range []string{"/app/", "/app/flushed", "/app/hinted", "/app/missing", "/caddy/respond", "/caddy/error"} {
+	for _, target := range []string{"/app/", "/app/flushed", "/app/hinted", "/app/missing", "/caddy/respond", "/caddy/error", "/caddy/nothing"} {
 		r := b.request(http.MethodGet, target, navigate...)
 		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 			Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
