@@ -112,12 +112,12 @@ const profilePause = 5 * time.Second
 // those of [Manager.AccessToken].
 func (m *Manager) CurrentProfile(ctx context.Context, s *Session) (zoomapi.Profile, error) {
 	u := s.user
-	if g := u.grant(s.snap); time.Since(g.ProfileAt) < ProfileLifetime {
-		return g.Profile, nil
+	if p, ok := u.recentProfile(u.grant(s.snap)); ok {
+		return p, nil
 	}
 	p, err := share(ctx, m, "profile"+string(u.key[:]), m.timeout, func(ctx context.Context) (p zoomapi.Profile, err error) {
-		if g := u.newest(); g != nil && time.Since(g.ProfileAt) < ProfileLifetime {
-			return g.Profile, nil
+		if p, ok := u.recentProfile(u.newest()); ok {
+			return p, nil
 		}
 		if err := remembered(&u.profileFailure, time.Now()); err != nil {
 			return p, err
@@ -127,7 +127,7 @@ func (m *Manager) CurrentProfile(ctx context.Context, s *Session) (zoomapi.Profi
 			return err
 		})
 		if err == nil {
-			err = m.keepProfile(ctx, u, p)
+			err = m.keepProfile(u, p)
 		}
 		// What a refresh failed with is remembered there.
 		if callOf(err) == zoomapi.CallMe {
@@ -141,18 +141,44 @@ func (m *Manager) CurrentProfile(ctx context.Context, s *Session) (zoomapi.Profi
 	return p, nil
 }
 
-// keepProfile puts what Zoom says about the user into the record. A record that
-// cannot be written does not make it less true.
-func (m *Manager) keepProfile(ctx context.Context, u *user, p zoomapi.Profile) error {
+// seenProfile is what Zoom said about a user.
+type seenProfile struct {
+	zoomapi.Profile
+	at time.Time
+}
+
+// recentProfile is the newer of the grant's profile and the one that the record does not have
+// yet, and whether it may decide who is let in.
+func (u *user) recentProfile(g *grant) (zoomapi.Profile, bool) {
+	var known seenProfile
+	if g != nil {
+		known = seenProfile{g.Profile, g.ProfileAt}
+	}
+	if seen := u.seenProfile.Load(); seen != nil && seen.at.After(known.at) {
+		known = *seen
+	}
+	return known.Profile, time.Since(known.at) < ProfileLifetime
+}
+
+// keepProfile keeps what Zoom says about the user in memory until the record has it. A
+// record that cannot be written does not make it less true, and nobody waits for that.
+func (m *Manager) keepProfile(u *user, p zoomapi.Profile) error {
 	if keyOf(p.ID) != u.key {
 		return &zoomapi.Error{Call: zoomapi.CallMe, Kind: zoomapi.KindNonsense, Err: errors.New("the token's owner has changed")}
 	}
-	_, _ = m.change(ctx, storeTimeout, u, "saving a profile", func(r *record) error {
-		if !r.Grant.lives() {
-			return errUnchanged
+	seen := &seenProfile{p, time.Now()}
+	u.seenProfile.Store(seen)
+	m.run(func(ctx context.Context) {
+		_, err := m.change(ctx, storeTimeout, u, "saving a profile", func(r *record) error {
+			if !r.Grant.lives() {
+				return errUnchanged
+			}
+			r.Grant.Profile, r.Grant.ProfileAt = seen.Profile, seen.at
+			return nil
+		})
+		if !errors.As(err, new(*StoreError)) {
+			u.seenProfile.CompareAndSwap(seen, nil)
 		}
-		r.Grant.Profile, r.Grant.ProfileAt = p, time.Now()
-		return nil
 	})
 	return nil
 }

@@ -296,3 +296,24 @@ func TestUnsavedTokensAfterAReloadWithAGeneratedSecret(t *testing.T) {
 		}
 	})
 }
+
+// What comes for an unsaved refresh token is kept, too, however often saving fails.
+func TestUnsavedGrantIsRefreshedTwice(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		for range 3 {
+			toExpiry()
+			w.store.heal()
+			p.breakSave(b, func() { w.store.fail("swap", -1) })
+			p.works(b)
+		}
+		token := p.works(b)
+		w.store.heal()
+		time.Sleep(time.Minute)
+		if w.process().works(b) != token {
+			w.Error("not saved")
+		}
+		w.calls(zoomtest.CallRefresh, 3)
+	})
+}

@@ -81,3 +81,47 @@ func TestCurrentProfile(t *testing.T) {
 		}
 	})
 }
+
+// Whose profile Zoom has told is let in, whatever the store does, and Zoom is not asked again.
+func TestCurrentProfileWithoutStore(t *testing.T) {
+	idle := func(c *zoompkce.ManagerConfig) { c.IdleTimeout = 100 * time.Hour }
+	for name, trouble := range map[string]func(*testStore){
+		"refuses": func(s *testStore) { s.fail("swap", -1) },
+		"hangs":   func(s *testStore) { s.hang("swap") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				p, q := w.process(idle), w.process(idle)
+				b := p.signIn("ada")
+				w.zoom.AddUser(zoomtest.User{ID: "ada", AccountID: "elsewhere"})
+				time.Sleep(24 * time.Hour)
+				w.zoom.Fail(zoomtest.CallMe, 1, zoomtest.Status(500, "")) // after the refresh
+				p.works(b)
+				time.Sleep(time.Second)
+				w.zoom.ResetCounts()
+				trouble(w.store)
+				current := func() {
+					w.took(0, func() {
+						if got, err := p.CurrentProfile(ctx, p.session(b)); err != nil || got.AccountID != "elsewhere" {
+							w.Errorf("%+v, %v", got, err)
+						}
+					})
+				}
+				for range 50 {
+					current()
+				}
+				w.calls(zoomtest.CallMe, 1)
+
+				// What others have learned since is newer.
+				w.store.heal()
+				w.zoom.AddUser(zoomtest.User{ID: "ada", AccountID: "third"})
+				time.Sleep(time.Hour)
+				q.works(b)
+				time.Sleep(11 * time.Second)
+				if got, err := p.CurrentProfile(ctx, p.session(b)); err != nil || got.AccountID != "third" {
+					w.Errorf("%+v, %v", got, err)
+				}
+			})
+		})
+	}
+}

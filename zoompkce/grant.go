@@ -134,20 +134,19 @@ func (g *grant) String() string   { return "[redacted]" }
 func (g *grant) GoString() string { return "[redacted]" }
 
 // recordLife bounds what a record holds. A manager that keeps no grants must not
-// end what another one of the app keeps.
+// end what another one of the app keeps, and one that lets no programs in neither
+// ends theirs nor takes those for alive that have ended.
 func (m *Manager) recordLife() sessionLife {
 	life := m.life
-	life.keep = max(life.keep, m.memory.longestKeep())
-	return life
-}
-
-func (s *Memory) longestKeep() (keep time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for m := range s.managers {
-		keep = max(keep, m.life.keep)
+	m.memory.mu.Lock()
+	defer m.memory.mu.Unlock()
+	for other := range m.memory.managers {
+		life.keep = max(life.keep, other.life.keep)
+		if m.lives == nil && other.lives != nil {
+			life.programs = other.life.programs
+		}
 	}
-	return keep
+	return life
 }
 
 // keepsGrant reports whether the grant outlives the sessions and programs, or has
@@ -176,9 +175,6 @@ func (r *record) lastUse(life sessionLife) time.Time {
 	}
 	for i := range r.Programs {
 		last = later(last, life.programs.end(&r.Programs[i]))
-	}
-	for i := range r.Pending {
-		last = later(last, r.Pending[i].end())
 	}
 	return last
 }

@@ -97,8 +97,8 @@ type programLife struct {
 	count            int
 }
 
-// unknownLife is for managers that let no programs in: how long those of others
-// live is not theirs to say.
+// unknownLife is for managers that let no programs in: how long those of other
+// processes live is not theirs to say.
 const unknownLife = 10 * 365 * 24 * time.Hour
 
 func newProgramLife(c *ProgramConfig) programLife {

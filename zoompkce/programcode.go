@@ -206,13 +206,13 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	if u.hasEnded(p.Program) {
 		return nil, errGrantExpired
 	}
-	unanswered, sent := u.unanswered.Load(), false
+	told, sent := u.takeUnanswered(p.Program), false
 	var now time.Time
 	snap, err := m.change(ctx, storePatience, u, "beginning a program", func(r *record) error {
 		now = time.Now()
 		r.prune(now, m.life)
 		switch begun := r.program(p.Program); {
-		case begun != nil && unanswered != nil && *unanswered == p.Program && begun.unheard(now):
+		case begun != nil && told && begun.unheard(now):
 			now = time.Unix(begun.Created, 0)
 			return errUnchanged
 		case begun != nil:
@@ -229,19 +229,42 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	if errors.Is(err, errGrantReplayed) {
 		return nil, cmp.Or(m.endProgram(ctx, u, p.Program, "code_replayed", nil), err)
 	}
-	if sent && errors.As(err, new(*StoreError)) {
-		u.unanswered.Store(&p.Program) // it may have begun: the code is for trying again
+	if (sent || told) && errors.As(err, new(*StoreError)) {
+		u.noteUnanswered(p.Program) // it may have begun: the code is for trying again
+		m.memory.keep(u)
 	}
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err
 	}
-	u.unanswered.CompareAndSwap(unanswered, nil)
 	m.observe(Event{Kind: EventProgramAllowed, UserID: snap.record.UserID, Client: new(p.client())})
 	// What it gets has to be opened by others, too: k may have been replaced.
 	return m.keys.Load().programTokens(m.life.programs, programToken{
 		user: u.key, id: p.Program, generation: 1, issued: now.Unix(),
 		origin: hash8(p.Origin), issuer: hash8(c.Issuer), hasPath: p.HasPath,
 	}, c.Resource), nil
+}
+
+// maxUnanswered is how many of a user's codes may be tried again. Each was allowed by the user
+// within the last minute, or is over.
+const maxUnanswered = 2 * maxPending
+
+// noteUnanswered keeps in mind that a program may have begun without its client being told.
+func (u *user) noteUnanswered(id sessionID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.unanswered = append(u.unanswered, id)
+	u.unanswered = u.unanswered[max(0, len(u.unanswered)-maxUnanswered):]
+}
+
+// takeUnanswered reports whether that is so, once.
+func (u *user) takeUnanswered(id sessionID) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	i := slices.Index(u.unanswered, id)
+	if i >= 0 {
+		u.unanswered = slices.Delete(u.unanswered, i, i+1)
+	}
+	return i >= 0
 }
 
 // matches compares what was presented with what the code is bound to.

@@ -313,7 +313,8 @@ func TestConsentOfAnEndedSession(t *testing.T) {
 	})
 }
 
-// The grant lives as long as a program does, also beside a code that nobody has come for.
+// The grant lives as long as a program does, and then a code that nobody has come for
+// may still be redeemed.
 func TestSignOutLeavesProgramsAndCodes(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process(withPrograms)

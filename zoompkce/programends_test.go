@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -120,5 +121,89 @@ func TestLastOneOut(t *testing.T) {
 		if outcomes := p.outcomes(zoompkce.EventProgramEnded); len(outcomes) != 1 || outcomes[0] != "revoked" {
 			w.Errorf("told of %v", outcomes)
 		}
+	})
+}
+
+// A directive without programs, of an app that another directive lets programs in for.
+func TestProgramsOfAnotherManagerEnd(t *testing.T) {
+	sessionsLast := func(c *zoompkce.ManagerConfig) { c.IdleTimeout = 500 * time.Hour }
+	programsLast := programs(func(c *zoompkce.ProgramConfig) { c.IdleTimeout = 24 * time.Hour })
+	t.Run("no back end gets the token of a program that was idle", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(sessionsLast, programsLast)
+			b := p.signIn("ada")
+			p.program(b)
+			defer p.reload(sessionsLast).Close()
+			w.must(p.SignOut(ctx, b.header()))
+			time.Sleep(24*time.Hour - time.Second)
+			p.has("ada") // and what is written for it ends nothing
+			time.Sleep(time.Second)
+			p.hasNot("ada")
+			synctest.Wait()
+			w.calls(zoomtest.CallRevoke, 1)
+		})
+	})
+	t.Run("the last browser's sign-out revokes", func(t *testing.T) {
+		bubble(t, func(w *world) {
+			p := w.process(sessionsLast, programsLast)
+			b := p.signIn("ada")
+			p.program(b)
+			defer p.reload(sessionsLast).Close()
+			time.Sleep(24 * time.Hour)
+			w.must(p.SignOut(ctx, b.header()))
+			w.calls(zoomtest.CallRevoke, 1)
+		})
+	})
+}
+
+// A code that nobody has come for is no program: the sign-out that leaves nothing else
+// takes the grant, and the code, with it. A kept grant waits for the program, too.
+func TestSignOutBesideAWaitingCode(t *testing.T) {
+	leave := func(p *process) (code string, restore func()) {
+		b := p.signIn("ada")
+		code = p.allow(b)
+		restore = p.snapshotOf(p.store.only(p.T))
+		p.must(p.SignOut(ctx, b.header()))
+		return code, restore
+	}
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms)
+		code, restore := leave(p)
+		w.calls(zoomtest.CallRevoke, 1)
+		_, err := p.SignInFromContext(ctx, zoomapi.AppContext{UserID: "ada", ID: "context"})
+		if !errors.Is(err, zoompkce.ErrNoGrant) {
+			w.Errorf("the app context: %v", err)
+		}
+		_, err = p.RedeemCode(ctx, redemption(code))
+		p.invalid(err, "expired")
+		restore()
+		_, err = p.RedeemCode(ctx, redemption(code))
+		p.invalid(err, "expired")
+	})
+	bubble(t, func(w *world) {
+		p := w.process(withPrograms, keep(time.Hour))
+		code, _ := leave(p)
+		tokens, err := p.RedeemCode(ctx, redemption(code))
+		w.must(err)
+		p.in(tokens)
+		w.calls(zoomtest.CallRevoke, 0)
+	})
+}
+
+// It is no reason to hand out a token of its user either.
+func TestBackendBesideAWaitingCode(t *testing.T) {
+	bubble(t, func(w *world) {
+		idle := programs(func(c *zoompkce.ProgramConfig) { c.IdleTimeout = time.Hour })
+		p := w.process(idle)
+		b := p.signIn("ada")
+		p.program(b)
+		time.Sleep(time.Hour - time.Second)
+		p.allow(b)
+		w.must(p.SignOut(ctx, b.header()))
+		p.has("ada")
+		time.Sleep(time.Second)
+		p.hasNot("ada")
+		synctest.Wait()
+		w.calls(zoomtest.CallRevoke, 1)
 	})
 }

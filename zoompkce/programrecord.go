@@ -32,9 +32,6 @@ type pendingProgram struct {
 	Created int64     `json:"created"` // Unix seconds
 }
 
-// end is when its code is over.
-func (p *pendingProgram) end() time.Time { return time.Unix(p.Created+codeLife, 0) }
-
 const (
 	// codeLife is how long a code is good, in seconds (RFC 6749, section 4.1.2,
 	// wants it short).
@@ -175,8 +172,9 @@ func (r *record) endProgram(id sessionID) {
 	r.Programs = slices.DeleteFunc(r.Programs, func(p program) bool { return p.ID == id })
 }
 
-// unused reports whether nobody needs the grant any more.
-func (r *record) unused() bool { return len(r.Sessions)+len(r.Programs)+len(r.Pending) == 0 }
+// unused reports whether nobody needs the grant any more. A code that nobody has come
+// for is no program yet: nobody would look again when it is over.
+func (r *record) unused() bool { return len(r.Sessions)+len(r.Programs) == 0 }
 
 // prunePrograms drops the programs that are over, the longest unused ones beyond
 // the most a user may have, and codes that nobody has redeemed.

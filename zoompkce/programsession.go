@@ -212,8 +212,9 @@ func (m *Manager) Programs(ctx context.Context, s *Session) ([]Program, error) {
 }
 
 func (m *Manager) programsIn(r *record, now time.Time) (list []Program) {
+	life := m.recordLife().programs
 	for i := range r.Programs {
-		if p := &r.Programs[i]; now.Before(m.life.programs.end(p)) {
+		if p := &r.Programs[i]; now.Before(life.end(p)) {
 			list = append(list, p.public())
 		}
 	}
@@ -260,6 +261,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 	var userID string
 	var last *grant
 	var at time.Time
+	var codes []sessionID
 	_, err := m.change(ctx, storeTimeout, u, "ending a program", func(r *record) error {
 		p := r.program(id)
 		if p == nil {
@@ -270,7 +272,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 		}
 		client, userID = p.Client, r.UserID
 		r.endProgram(id)
-		last, at = r.leave(time.Now(), m.recordLife())
+		last, at, codes = r.leave(time.Now(), m.recordLife())
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -282,7 +284,7 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 	if err != nil {
 		return err
 	}
-	m.memory.users.end(u, at, id)
+	m.memory.users.end(u, at, append(codes, id)...)
 	m.observe(Event{Kind: EventProgramEnded, UserID: userID, Outcome: outcome, Client: &client})
 	if last = newer(u.unsaved.Load(), last); last != nil {
 		m.run(func(ctx context.Context) { m.revoke(ctx, last) })
@@ -291,12 +293,13 @@ func (m *Manager) endProgram(ctx context.Context, u *user, id sessionID, outcome
 }
 
 // leave makes the record a tombstone if nobody is left in it and the grant is not
-// kept, and returns the grant that was in it and when that was.
-func (r *record) leave(now time.Time, life sessionLife) (last *grant, at time.Time) {
+// kept, and returns the grant that was in it, when that was, and the codes that have
+// ended with it.
+func (r *record) leave(now time.Time, life sessionLife) (last *grant, at time.Time, codes []sessionID) {
 	r.prune(now, life)
 	if r.unused() && !r.keepsGrant(now, life) {
-		last, at = r.Grant, now
+		last, at, codes = r.Grant, now, r.sessionIDs()
 		r.end(now)
 	}
-	return last, at
+	return last, at, codes
 }

@@ -186,9 +186,6 @@ func (r *record) expires(now time.Time, life sessionLife) time.Time {
 	for i := range r.Programs {
 		end = later(end, life.programs.end(&r.Programs[i]))
 	}
-	for i := range r.Pending {
-		end = later(end, r.Pending[i].end())
-	}
 	return later(end.Add(life.keep), now).Add(tombstoneLife) // for whoever asks then, see endLeft
 }
 

@@ -39,23 +39,24 @@ func (m *Manager) SignOut(ctx context.Context, cookies []string) error {
 }
 
 // endSession takes a session out of the record, and reports whether it was in it.
-// If nobody is left and the grant is not kept, the record becomes a tombstone, and
-// the grant that was in it is returned.
+// If nobody is left and the grant is not kept, the record becomes a tombstone, with
+// the codes that were waiting, and the grant that was in it is returned.
 func (m *Manager) endSession(ctx context.Context, s presented) (last *grant, ended bool, err error) {
 	var at time.Time
+	var codes []sessionID
 	_, err = m.change(ctx, storeTimeout, s.user, "ending a session", func(r *record) error {
-		last, ended, at = nil, r.session(s.id) != nil, time.Time{}
+		last, ended, at, codes = nil, r.session(s.id) != nil, time.Time{}, nil
 		if !ended {
 			return errUnchanged
 		}
 		r.endSession(s.id)
-		last, at = r.leave(time.Now(), m.recordLife())
+		last, at, codes = r.leave(time.Now(), m.recordLife())
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, false, err
 	}
-	m.memory.users.end(s.user, at, s.id)
+	m.memory.users.end(s.user, at, append(codes, s.id)...)
 	if last != nil {
 		last = newer(s.user.unsaved.Load(), last)
 	}

@@ -124,12 +124,11 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 			m.revoke(ctx, fresh)
 		}
 	case errors.Is(err, errSuperseded):
-		outcome = "superseded"
-		m.run(func(ctx context.Context) { m.dropLease(context.WithoutCancel(ctx), u) })
+		outcome = "superseded" // and what superseded it has ended the lease
 	case err == nil:
 		m.run(func(ctx context.Context) {
 			if p, err := m.client.Me(ctx, fresh.token()); err == nil {
-				_ = m.keepProfile(ctx, u, p)
+				_ = m.keepProfile(u, p)
 			}
 		})
 	case !errors.Is(err, errUnchanged):

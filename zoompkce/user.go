@@ -31,20 +31,21 @@ type user struct {
 	seenLease      atomic.Pointer[seenLease]
 	refreshUseless atomic.Pointer[failure] // a refreshed token was refused, too
 	profileFailure atomic.Pointer[failure]
-	ending         atomic.Bool               // see endLeft
-	tokenTried     atomic.Int64              // see TokenRejected; Unix nanoseconds
-	unanswered     atomic.Pointer[sessionID] // a program whose client was told to try again
-	noteFailure    atomic.Pointer[failure]   // a program's use could not be kept
-	paced          atomic.Int64              // when the record was read for unknown tokens, in Unix nanoseconds
+	seenProfile    atomic.Pointer[seenProfile] // while the record does not have it
+	ending         atomic.Bool                 // see endLeft
+	tokenTried     atomic.Int64                // see TokenRejected; Unix nanoseconds
+	noteFailure    atomic.Pointer[failure]     // a program's use could not be kept
+	paced          atomic.Int64                // when the record was read for unknown tokens, in Unix nanoseconds
 
 	unsaved unsavedGrants
 
 	obf atomic.Pointer[obfSlot]
 
-	mu       sync.Mutex
-	zaks     []*zakSlot
-	cookies  []weak.Pointer[openedCookie] // those in memory
-	redeemed allowance                    // of tickets for frames
+	mu         sync.Mutex
+	unanswered []sessionID // programs whose clients were told to try again, the latest last
+	zaks       []*zakSlot
+	cookies    []weak.Pointer[openedCookie] // those in memory
+	redeemed   allowance                    // of tickets for frames
 }
 
 // failure is an error that is the answer for a while, so that trouble is not

@@ -43,18 +43,19 @@ func (m *Manager) endLeft(u *user) {
 	m.runOnce(&u.ending, func(ctx context.Context) {
 		var last *grant
 		var at time.Time
+		var codes []sessionID
 		_, err := m.change(ctx, storeTimeout, u, "ending a kept grant", func(r *record) error {
 			now, life := time.Now(), m.recordLife()
 			if !r.holdsGrant(now, life) {
 				life.keep = 0 // that is over, whether or not anybody has noted when it began
 			}
-			if last, at = r.leave(now, life); last == nil {
+			if last, at, codes = r.leave(now, life); last == nil {
 				return errUnchanged
 			}
 			return nil
 		})
 		if err == nil {
-			m.memory.users.end(u, at)
+			m.memory.users.end(u, at, codes...)
 			m.revoke(ctx, newer(u.unsaved.Load(), last))
 		}
 	})

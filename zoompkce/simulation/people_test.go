@@ -120,6 +120,15 @@ func (i *incarnation) takesOut(u *user, was, is *view) {
 	}
 }
 
+// endCodes notes that codes which nobody has redeemed have ended with the last session or program.
+func (u *user) endCodes() {
+	for _, s := range u.sessions {
+		if !s.coded.IsZero() {
+			s.maybeEnd(codesAlone)
+		}
+	}
+}
+
 // opens notes the session that a sign-in puts into a record: the last one there.
 func (o *op) opens(v *view) {
 	if n := len(v.Sessions); o != nil && o.login != nil && n > 0 {

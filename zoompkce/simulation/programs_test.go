@@ -74,6 +74,8 @@ func (w *world) allow(i *incarnation, b *browser) {
 			p.maybeEnd(u.why)
 		} else if by.doomed != "" {
 			p.maybeEnd(by.doomed)
+		} else if !u.ended.Before(p.born) {
+			p.maybeEnd(codesAlone)
 		}
 		u.sessions = append(u.sessions, p.session)
 		w.programs = append(w.programs, p)

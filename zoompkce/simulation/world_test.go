@@ -200,6 +200,7 @@ func (w *world) written(by *incarnation, u *user, was, is *view) {
 	if !is.Ended.IsZero() {
 		if was == nil || was.Ended.IsZero() {
 			u.emptied = by
+			u.endCodes()
 		}
 		u.ended = time.Now()
 		u.grant.end("the user was ended")

@@ -168,7 +168,7 @@ func TestDoctorCleansUp(t *testing.T) {
 	}{
 		"healthy": {func(file string) string { return file + another }, 1, "loads"},
 		"a module that fails": {func(file string) string {
-			return file + another + strings.NewReplacer("8081", "8082", "doctor_guest", "doctor_guest fails").Replace(another)
+			return file + strings.Replace(another, "}\n", "doctor_guest fails\n}\n", 1)
 		}, 2, "the guest is ill"},
 		"without the directive": {func(file string) string {
 			global, _, _ := strings.Cut(file, "http://")

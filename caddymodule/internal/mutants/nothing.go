@@ -33,19 +33,17 @@ func (p *planter) changesNothing(n ast.Node, kind string) bool {
 
 // isRoom reports whether n is, or is part of the sum that is, a capacity or a bit size.
 func (p *planter) isRoom(n ast.Node) bool {
-	for _, above := range slices.Backward(p.stack) {
-		if sum, ok := above.(*ast.BinaryExpr); ok {
-			n = sum
-			continue
-		}
-		call, ok := above.(*ast.CallExpr)
-		if !ok {
-			return false
-		}
-		name, ok := call.Fun.(*ast.Ident)
-		return ok && name.Name == "make" && len(call.Args) == 3 && call.Args[2] == n || p.calls(call, "strconv.ParseFloat")
+	isSum := func(above ast.Node) bool { _, ok := above.(*ast.BinaryExpr); return ok }
+	above := len(p.stack) - 1
+	for ; isSum(p.stack[above]); above-- {
+		n = p.stack[above]
 	}
-	return false
+	call, ok := p.stack[above].(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	name, ok := call.Fun.(*ast.Ident)
+	return ok && name.Name == "make" && len(call.Args) == 3 && call.Args[2] == n || p.calls(call, "strconv.ParseFloat")
 }
 
 // endsByItself reports whether a function only ends early what has an end.
@@ -102,8 +100,9 @@ func (p *planter) calls(expr ast.Expr, names ...string) bool {
 // origin returns what a variable was declared with, if it has no other value ever, and
 // any other expression as it is.
 func (r *room) origin(expr ast.Expr) ast.Expr {
-	if name, ok := expr.(*ast.Ident); ok && r.origins[r.info.Uses[name]] != nil {
-		return r.origins[r.info.Uses[name]]
+	name, _ := expr.(*ast.Ident)
+	if origin := r.origins[r.info.Uses[name]]; origin != nil {
+		return origin
 	}
 	return expr
 }
@@ -111,7 +110,7 @@ func (r *room) origin(expr ast.Expr) ast.Expr {
 // findOrigins finds the variables of the room that get a value once.
 func (r *room) findOrigins() {
 	r.origins = make(map[types.Object]ast.Expr)
-	changed := make(map[types.Object]bool)
+	var changed []types.Object
 	look := func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.AssignStmt:
@@ -120,14 +119,14 @@ func (r *room) findOrigins() {
 				switch declared := r.info.Defs[name]; {
 				case name == nil:
 				case declared == nil:
-					changed[r.info.Uses[name]] = true
+					changed = append(changed, r.info.Uses[name])
 				default:
 					r.origins[declared] = n.Rhs[min(i, len(n.Rhs)-1)]
 				}
 			}
 		case *ast.UnaryExpr: // whoever has its address may change it
 			if name, ok := n.X.(*ast.Ident); ok && n.Op == token.AND {
-				changed[r.info.Uses[name]] = true
+				changed = append(changed, r.info.Uses[name])
 			}
 		}
 		return true
@@ -135,7 +134,7 @@ func (r *room) findOrigins() {
 	for _, s := range r.sources {
 		ast.Inspect(s.syntax, look)
 	}
-	for variable := range changed {
+	for _, variable := range changed {
 		delete(r.origins, variable)
 	}
 }

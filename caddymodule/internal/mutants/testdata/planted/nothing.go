@@ -40,7 +40,7 @@ func Measured(then, now time.Time, patience time.Duration) bool {
 		return true
 	case age < 0, now.Sub(then) >= 0, now.Sub(then) > patience, began.Sub(then) > patience:
 		return true
-	case patience > bound, patience < 0, patience.Abs() > bound, kept > bound, age.Round(bound) > bound, then.Sub(then) < bound:
+	case patience > bound, patience < 0, patience.Abs() > bound, -age > -bound, kept > bound, age.Round(bound) > bound, then.Sub(then) < bound:
 		return true
 	}
 	return now.Unix() > 9
