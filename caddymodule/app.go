@@ -192,6 +192,9 @@ func (a *App) Start() error {
 		for _, address := range routes.StrayMetadataOf(http, findSite, inRoutes(sites)) {
 			first.logger.Warn(routes.StrayMetadata, zap.String("address", address), zap.String("client_id", first.clientID))
 		}
+		if stray := routes.StrayEndpointsOf(http, findSite, inRoutes(sites)); stray != nil {
+			first.logger.Warn(routes.StrayEndpoints, zap.Strings("addresses", stray), zap.String("client_id", first.clientID))
+		}
 	}
 	return nil
 }

@@ -136,6 +136,21 @@ func TestAppTellsAtItsStart(t *testing.T) {
 			t.Errorf("%s: not a word of %q", match, warning)
 		}
 	}
+	// What only a later handler of a site has is dead.
+	for options, want := range map[string]string{
+		`, "page_tokens": true, "webhook": {"secret_token": ["t"]}`: "[http://localhost/zoom_pkce/obf http://localhost/zoom_pkce/webhook http://localhost/zoom_pkce/zak]", "": "",
+	} {
+		later := siteConfig(t, handlerJSON(zoom, options))
+		later.AppsRaw["http"] = bytes.Replace(later.AppsRaw["http"], []byte(`"handle":[`), []byte(`"handle":[`+handlerJSON(zoom, "")+`,`), 1)
+		_, logs := started(t, later)
+		got := ""
+		for _, line := range logs.FilterMessage(routes.StrayEndpoints).All() {
+			got += fmt.Sprint(line.ContextMap()["addresses"])
+		}
+		if got != want {
+			t.Errorf("with%s: told of %q, want %q", options, got, want)
+		}
+	}
 	// Two apps that claim the same paths on the same routes.
 	clash := siteConfig(t, handlerJSON(zoom, ""))
 	clash.AppsRaw["http"] = bytes.Replace(clash.AppsRaw["http"], []byte(`"routes":[`),

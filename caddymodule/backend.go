@@ -44,7 +44,10 @@ func (c *Backend) subdirective(b *conf.Block) error {
 	case "secret":
 		return b.List(&c.Secret)
 	case "keep_grants":
-		return b.Duration(&c.KeepGrants)
+		keep := &c.KeepGrants
+		err := b.DurationOrZero(&keep)
+		c.KeepGrants = *keep
+		return err
 	default:
 		return b.Unrecognized()
 	}

@@ -334,6 +334,7 @@ func TestLimitsAreInside(t *testing.T) {
 		"programs {\nregistration on\nredirect_hosts a.example b.example:1 c.example:65535\n}",
 		"programs {\nclient_documents\n}",
 		"backend {\nsecret " + secret + "\n}",
+		"backend {\nsecret " + secret + "\nkeep_grants 0\n}",
 		"cookie {\nsecret " + secret + "\nname " + strings.Repeat("n", maxCookieName) + "\n}",
 		"cookie {\ndomain example.com\n}",
 		"scopes ! # [ ] ~",

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -104,6 +105,16 @@ func (s *site) serveEndpoint(w http.ResponseWriter, r *http.Request, v *visit, n
 		return e.serveOrPass(s, w, r, v, next)
 	}
 	return e.serve(s, w, r, v)
+}
+
+// optionalEndpoints lists those that the configuration has turned on.
+func (s *site) optionalEndpoints() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(endpointTable)) {
+		if on := endpointTable[name].on; on != nil && on(s) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // visitor finds out who uses an endpoint, and whether they may. Pages of the

@@ -57,7 +57,7 @@ func findSite(handler caddyhttp.MiddlewareHandler) *routes.Site {
 func (s *site) inRoutes() *routes.Site {
 	found := &routes.Site{
 		AppID: s.client.AppID(), ClientID: s.clientID, CallbackPath: s.callbackPath, PathPrefix: s.pathPrefix,
-		Headers: s.headerNames(),
+		Headers: s.headerNames(), Endpoints: s.optionalEndpoints(),
 	}
 	if s.hasPrograms() {
 		found.Metadata = programs.MetadataPaths

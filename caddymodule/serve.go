@@ -158,7 +158,7 @@ func hasPath(u *url.URL) bool { return u.Opaque == "" && strings.HasPrefix(u.Pat
 func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	session, err := s.sessionOf(r, v)
 	if context, ok := s.appContext(r); ok && errors.As(err, new(*zoompkce.NoSessionError)) {
-		if signedIn, trouble := s.signInFromContext(w, r, v, context); trouble != nil {
+		if signedIn, trouble := s.signInFromContext(w, r, v, context, err); trouble != nil {
 			err = trouble
 		} else if signedIn != nil {
 			session, err = signedIn, nil

@@ -79,7 +79,7 @@ func (s *site) refuseForm(w http.ResponseWriter, r *http.Request, f refusal) err
 func (s *site) clearDead(w http.ResponseWriter, err error) {
 	none, ok := errors.AsType[*zoompkce.NoSessionError](err)
 	if ok && none.Clear && !errors.Is(err, zoompkce.ErrAmbiguous) {
-		s.clearSession(w)
+		s.clearSession(w, false)
 	}
 }
 
@@ -87,17 +87,13 @@ func (s *site) clearDead(w http.ResponseWriter, err error) {
 // the request was: until then the browser is signed out everywhere.
 func (s *site) clearAmbiguous(w http.ResponseWriter, err error) {
 	if errors.Is(err, zoompkce.ErrAmbiguous) {
-		s.clearSession(w)
+		s.clearSession(w, true)
 	}
 }
 
-// clearSession deletes the session cookie, one from before `same_site none`, too: browsers
-// keep cookies with and without Partitioned apart, and send both.
-func (s *site) clearSession(w http.ResponseWriter) {
-	cookie := s.manager.Cookie("", "", 0)
-	http.SetCookie(w, cookie)
-	if cookie.Partitioned {
-		cookie.Partitioned = false
+// clearSession deletes the session cookie, or several that contradict each other.
+func (s *site) clearSession(w http.ResponseWriter, several bool) {
+	for _, cookie := range s.manager.ClearSession(several) {
 		http.SetCookie(w, cookie)
 	}
 }

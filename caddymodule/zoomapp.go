@@ -126,14 +126,14 @@ func (s *site) openAppContext(header string) (zoomapi.AppContext, bool) {
 }
 
 // signInFromContext signs in the user an app context names, on a page load of
-// a visitor without a session. It returns the session, or nil if
-// there is no reason to have one. Loads in frames are none: an embedding page
+// a visitor without a session, who has none because of that error. It returns the session, or
+// nil if there is no reason to have one. Loads in frames are none: an embedding page
 // decides when they happen.
-func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visit, c zoomapi.AppContext) (*zoompkce.Session, error) {
+func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visit, c zoomapi.AppContext, none error) (*zoompkce.Session, error) {
 	if !s.zoomApp.signInFromContext || browser.Classify(r) != browser.PageLoad {
 		return nil, nil
 	}
-	signedIn, err := s.manager.SignInFromContext(r.Context(), c)
+	signedIn, err := s.manager.SignInFromContext(r.Context(), c, v.cookies...)
 	switch {
 	case errors.Is(err, zoompkce.ErrNoGrant):
 		return nil, nil
@@ -145,6 +145,7 @@ func (s *site) signInFromContext(w http.ResponseWriter, r *http.Request, v *visi
 	case err != nil:
 		return nil, err
 	}
+	s.clearAmbiguous(w, none)
 	http.SetCookie(w, signedIn.Cookie)
 	v.remember(s.client.AppID(), signedIn.Session)
 	return signedIn.Session, nil

@@ -258,6 +258,9 @@ func TestSignInFromContext(t *testing.T) {
 	}); got.StatusCode != http.StatusOK {
 		t.Errorf("two contexts: %s", got.Status)
 	}
+	if got := p.open("/notes", p.signIn()+"; "+p.signInAs("bob"), appContextHeader, ada()); got.StatusCode != passed || dropped(got) != 2 || got.Cookies()[2].MaxAge < 0 {
+		t.Errorf("beside two sessions: %s, cookies %v", got.Status, got.Cookies())
+	}
 	p.then = nil
 	fresh := p.restarted()
 	fresh.site.store = &brokenStore{Store: fresh.site.store, reads: true}

@@ -22,16 +22,17 @@ const usedContextLife = 10 * time.Minute
 // SignInFromContext opens a session for the user an app context names, if the
 // user's grant is here; otherwise the error is [ErrNoGrant]. A sign-out that ended the
 // user's last session took the grant with it, or left it to back ends, so it is not
-// undone this way.
+// undone this way. Like [Manager.SignIn] it takes the place of every session whose cookie
+// the browser presents.
 //
 // A context is a bearer credential, so each opens one session at most, in whichever
 // process: it is noted as used in the store before the session is opened, and
 // refused with [ErrContextUsed] after that. Trouble with the store is a [*StoreError].
-func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (*SignedIn, error) {
+func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext, cookies ...string) (*SignedIn, error) {
 	if c.UserID == "" { // a guest
 		return nil, ErrNoGrant
 	}
-	k, err := m.storedKeys(ctx)
+	k, err := m.keysToLeave(ctx, cookies)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +54,16 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	if err := m.useContext(ctx, c); err != nil {
 		return nil, err
 	}
+	former := m.presented(k, cookies)
+	replaced := idsOf(u, former)
 	now := time.Now()
 	session := sessionCookie{user: u.key, id: newSessionID(), created: now.UnixMilli()}
 	snap, err = m.change(ctx, storeTimeout, u, opSignIn, func(r *record) error {
 		if !r.Grant.lives() || !r.Left.IsZero() {
 			return ErrNoGrant
+		}
+		for _, id := range replaced {
+			r.endSession(id)
 		}
 		r.Sessions = append(r.Sessions, openSession{session.id, session.created, dayOf(now)})
 		return nil
@@ -65,6 +71,8 @@ func (m *Manager) SignInFromContext(ctx context.Context, c zoomapi.AppContext) (
 	if err != nil {
 		return nil, err
 	}
+	m.memory.users.end(u, time.Time{}, replaced...)
+	m.leaveSessions(u, former)
 	m.observe(Event{Kind: EventSignedIn, UserID: c.UserID})
 	return m.opened(newSession(u, snap, &session, time.UnixMilli(session.created))), nil
 }

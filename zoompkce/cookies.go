@@ -2,6 +2,7 @@ package zoompkce
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,13 +67,12 @@ func (j *cookieJar) cookie(name, value string, life time.Duration) *http.Cookie 
 		Value:    value,
 		Path:     "/",
 		Domain:   j.Domain,
-		Secure:   !j.Insecure || j.SameSiteNone,
+		Secure:   !j.Insecure,
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	}
 	if j.SameSiteNone {
-		c.SameSite = http.SameSiteNoneMode
-		c.Partitioned = true
+		partition(c)
 	}
 	// Max-Age 0 would be a deletion; what the cookie is worth is decided by the
 	// times inside.
@@ -80,6 +80,11 @@ func (j *cookieJar) cookie(name, value string, life time.Duration) *http.Cookie 
 		c.MaxAge = -1
 	}
 	return c
+}
+
+// partition has a cookie sent from pages embedded in other sites.
+func partition(c *http.Cookie) {
+	c.SameSite, c.Partitioned, c.Secure = http.SameSiteNoneMode, true, true
 }
 
 // deletion returns what makes a browser forget a cookie. Browsers tell cookies
@@ -109,10 +114,33 @@ func (m *Manager) CookieValue(cookies []string, suffix string) string {
 	return ""
 }
 
+// ClearSession returns the deletion of the session cookie. Of several that contradict each
+// other one is from before SameSiteNone was changed, maybe: then that is deleted, too. Browsers
+// keep cookies with and without Partitioned apart, and send both.
+func (m *Manager) ClearSession(several bool) []*http.Cookie {
+	return m.jar.sessionDeletions(several || m.jar.SameSiteNone)
+}
+
+func (j *cookieJar) sessionDeletions(both bool) []*http.Cookie {
+	deletion := j.deletion(j.base)
+	if !both {
+		return []*http.Cookie{deletion}
+	}
+	former := j.deletion(j.base)
+	if former.Partitioned {
+		former.Partitioned = false
+	} else {
+		partition(former)
+	}
+	return []*http.Cookie{deletion, former}
+}
+
 // ClearCookies returns the deletion of every cookie of this app that the
-// request carries, the session cookie always among them.
+// request carries, the session cookie always among them; see [Manager.ClearSession].
 func (m *Manager) ClearCookies(cookies []string) []*http.Cookie {
-	deletions := []*http.Cookie{m.jar.deletion(m.jar.base)}
+	values := cookieValues(nil, cookies, m.jar.base)
+	slices.Sort(values)
+	deletions := m.jar.sessionDeletions(len(slices.Compact(values)) > 1)
 	done := map[string]bool{m.jar.base: true}
 	for _, c := range m.jar.ownCookies(cookies) {
 		if !done[c.Name] {

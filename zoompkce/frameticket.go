@@ -177,7 +177,7 @@ func (m *Manager) RedeemFrameTicket(ctx context.Context, t *FrameTicket, cookies
 		return nil, err
 	}
 	m.memory.users.end(u, time.Time{}, replaced...)
-	m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
+	m.leaveSessions(u, former)
 	m.observe(Event{Kind: EventSignedIn, UserID: u.id()})
 	return m.opened(newSession(u, snap, &frame, time.Now())), nil
 }

@@ -98,6 +98,37 @@ func TestKeptAfterTheIdleEnd(t *testing.T) {
 	}
 }
 
+// Nor is a grant kept for longer that nobody has asked for since.
+func TestKeptGrantThatNobodyAskedFor(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(keep(10*time.Hour), func(c *zoompkce.ManagerConfig) { c.IdleTimeout = time.Hour })
+		p.signIn("ada")
+		time.Sleep(36 * time.Hour)
+		p.hasNot("ada")
+		synctest.Wait()
+		w.calls(zoomtest.CallRevoke, 1)
+	})
+}
+
+// A grant that Zoom has ended waits, with its sessions, for a sign-in that may revive them.
+func TestDeadGrantOfOpenSessions(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process(keep(10 * time.Hour))
+		b := p.signIn("ada")
+		w.zoom.RevokeUser(w.app.ClientID, "ada")
+		toExpiry()
+		p.signedOut(b)
+		swaps := w.store.counted("swap")
+		p.hasNot("ada")
+		synctest.Wait()
+		if n := w.store.counted("swap") - swaps; n != 0 {
+			w.Errorf("%d writes", n)
+		}
+		p.signIn("ada")
+		p.works(b)
+	})
+}
+
 func TestKeptAfterTheLastProgram(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.process(withPrograms, keep(10*time.Hour))

@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
@@ -265,4 +267,44 @@ func TestReplacedSessionStaysEnded(t *testing.T) {
 		p.signedOut(former)
 		p.works(b)
 	})
+}
+
+// A sign-in from an app context replaces what the browser presented, as any other does.
+func TestAppContextReplacesWhatWasPresented(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		ada, bob, elsewhere := p.signIn("ada"), p.signIn("bob"), p.signIn("ada")
+		in, err := p.SignInFromContext(ctx, zoomapi.AppContext{UserID: "ada", ID: "context"}, append(ada.header(), bob.header()...)...)
+		w.must(err)
+		synctest.Wait()
+		p.signedOut(ada)
+		p.signedOut(bob)
+		p.works(elsewhere)
+		b := newBrowser()
+		b.set(in.Cookie)
+		p.works(b)
+		w.calls(zoomtest.CallRevoke, 1) // bob's
+	})
+}
+
+// Session cookies that contradict each other may be of different kinds, which browsers keep apart.
+func TestCookiesOfBothKindsAreCleared(t *testing.T) {
+	for _, none := range []bool{false, true} {
+		bubble(t, func(w *world) {
+			p := w.process(func(c *zoompkce.ManagerConfig) { c.Cookies.SameSiteNone = none })
+			both := append(p.signIn("ada").header(), p.signIn("bob").header()...)
+			for what, deletions := range map[string][]*http.Cookie{
+				"a contradiction": p.ClearSession(true), "a sign-out": p.ClearCookies(both),
+			} {
+				if len(deletions) != 2 || deletions[0].Partitioned != none || deletions[1].Partitioned == none {
+					w.Errorf("%s: %v", what, deletions)
+				}
+				for _, c := range deletions {
+					if c.MaxAge >= 0 || !c.Secure || c.Partitioned && c.SameSite != http.SameSiteNoneMode {
+						w.Errorf("%s: %v", what, c)
+					}
+				}
+			}
+		})
+	}
 }

@@ -241,15 +241,18 @@ func idsOf(u *user, sessions []presented) (ids []sessionID) {
 }
 
 // leaveSessions ends the sessions of other users that the browser had before it
-// signed in.
-func (m *Manager) leaveSessions(ctx context.Context, u *user, sessions []presented) {
-	ctx = context.WithoutCancel(ctx)
-	for _, s := range sessions {
-		if s.user == u {
-			continue
-		}
-		if last, _, _ := m.endSession(ctx, s); last != nil {
-			m.revoke(ctx, last)
-		}
+// signed in, in the background.
+func (m *Manager) leaveSessions(u *user, sessions []presented) {
+	others := slices.DeleteFunc(sessions, func(s presented) bool { return s.user == u })
+	if len(others) == 0 {
+		return
 	}
+	m.run(func(ctx context.Context) {
+		ctx = context.WithoutCancel(ctx)
+		for _, s := range others {
+			if last, _, _ := m.endSession(ctx, s); last != nil {
+				m.revoke(ctx, last)
+			}
+		}
+	})
 }

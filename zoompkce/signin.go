@@ -80,7 +80,7 @@ func (m *Manager) SignIn(ctx context.Context, l *Login, code string, cookies []s
 		}
 		return nil, err
 	}
-	m.run(func(ctx context.Context) { m.leaveSessions(ctx, u, former) })
+	m.leaveSessions(u, former)
 	outcome := ""
 	if profile.Name == "" && profile.Email == "" {
 		outcome = "ids_only"

@@ -34,6 +34,7 @@ func init() {
 //   - the parameters `code`, `state`, `signature`, `token`, and those of OAuth that
 //     hold secrets, of every URL, query and form
 //   - secrets in configurations that Caddy logs
+//   - user and password of URLs, as that of a session store may have them
 //   - everything that has the shape of a JWT, under whatever name
 //
 // In its place stands `REDACTED`.

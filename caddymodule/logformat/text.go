@@ -14,15 +14,18 @@ const redacted = "REDACTED"
 var queryWords = map[string]bool{"code": true, "state": true, "signature": true, "token": true}
 
 // text returns a string without the credentials in it: values of parameters and
-// cookies, wherever the string has a URL, a query, a form or a Cookie header,
-// and all that has the shape of a JWT, as tokens and ZAKs have that an app's
-// configuration has given other names (header_up, env, log_append).
+// cookies, wherever the string has a URL, a query, a form or a Cookie header, user
+// and password of URLs, and all that has the shape of a JWT, as tokens and ZAKs have
+// that an app's configuration has given other names (header_up, env, log_append).
 func (s *nameSet) text(value string) string {
 	if strings.ContainsAny(value, "=%") {
 		value = s.withoutParameters(value)
 	}
 	if strings.Contains(value, jwtStart) {
 		value = withoutJWTs(value)
+	}
+	if strings.Contains(value, authorityStart) {
+		value = withoutUserinfo(value)
 	}
 	return value
 }
@@ -157,3 +160,36 @@ func base64Len(value string) int {
 	}
 	return len(value)
 }
+
+// authorityStart is what user, password and host of a URL come after (RFC 3986 section
+// 3.2).
+const authorityStart = "://"
+
+// withoutUserinfo takes user and password out of URLs: that of a session store has them.
+func withoutUserinfo(value string) string {
+	var out strings.Builder
+	kept := 0
+	for i := 0; ; {
+		next := strings.Index(value[i:], authorityStart)
+		if next < 0 {
+			break
+		}
+		i += next + len(authorityStart)
+		authority := value[i:]
+		if end := strings.IndexFunc(authority, endsAuthority); end >= 0 {
+			authority = authority[:end]
+		}
+		if at := strings.LastIndexByte(authority, '@'); at > 0 {
+			out.WriteString(value[kept:i])
+			out.WriteString(redacted)
+			kept = i + at
+		}
+	}
+	if kept == 0 {
+		return value
+	}
+	out.WriteString(value[kept:])
+	return out.String()
+}
+
+func endsAuthority(c rune) bool { return c <= ' ' || strings.ContainsRune(`/?#"\<>`, c) }

@@ -7,9 +7,18 @@ import (
 	"strings"
 )
 
-// parseBaseURL reads the URL of option, or the one of fallback if raw is empty,
-// in one normal form: lower-case host, no default port, no trailing slash.
+// parseBaseURL reads a URL to which paths are appended.
 func parseBaseURL(option, raw string, fallback func() string) (*url.URL, error) {
+	u, err := parseURL(option, raw, fallback)
+	if err == nil && (u.RawQuery != "" || u.ForceQuery) {
+		return nil, fmt.Errorf("%s: must not have a query", option)
+	}
+	return u, err
+}
+
+// parseURL reads the URL of option, or the one of fallback if raw is empty, in one
+// normal form: lower-case host, no default port, no trailing slash.
+func parseURL(option, raw string, fallback func() string) (*url.URL, error) {
 	if raw == "" {
 		raw = fallback()
 	}
@@ -22,8 +31,6 @@ func parseBaseURL(option, raw string, fallback func() string) (*url.URL, error) 
 	switch {
 	case u.User != nil:
 		return nil, fmt.Errorf("%s: must not carry a user name or password", option)
-	case u.RawQuery != "" || u.ForceQuery:
-		return nil, fmt.Errorf("%s: must not have a query", option)
 	case strings.Contains(raw, "#"):
 		return nil, fmt.Errorf("%s: must not have a fragment", option)
 	case u.Hostname() == "" || u.Opaque != "":

@@ -49,7 +49,8 @@ type Config struct {
 	APIURL string
 
 	// AuthorizeURL is the page that asks for the user's consent. Apps in beta
-	// are given a different one by Zoom. Default: OAuthURL and "/oauth/authorize".
+	// are given a different one by Zoom. A query of it is kept (RFC 6749 section
+	// 3.1). Default: OAuthURL and "/oauth/authorize".
 	AuthorizeURL string
 
 	// Scopes are asked for at the authorization page. Only apps with granular
@@ -127,7 +128,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	authorizeURL, err := parseBaseURL("authorize_url", cfg.AuthorizeURL, func() string {
+	authorizeURL, err := parseURL("authorize_url", cfg.AuthorizeURL, func() string {
 		return oauthURL.String() + "/oauth/authorize"
 	})
 	if err != nil {

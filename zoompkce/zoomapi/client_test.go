@@ -187,6 +187,15 @@ func TestAuthCodeURL(t *testing.T) {
 	if u := c.AuthCodeURL("https://app.example/cb", "s", verifier); strings.Contains(u, "scope") {
 		t.Errorf("scopes were asked for although none are configured: %s", u)
 	}
+	// RFC 6749 section 3.1: the query of the page is kept.
+	c, err = NewClient(Config{ClientID: testClientID, AuthorizeURL: "https://zoom.us/v2/authorize?beta=a%20b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err = url.Parse(c.AuthCodeURL("https://app.example/cb", "s", verifier))
+	if got := u.Query(); err != nil || u.Path != "/v2/authorize" || got.Get("beta") != "a b" || got.Get("state") != "s" || len(got) != 7 {
+		t.Errorf("%s, %v", u, err)
+	}
 }
 
 func TestVerifier(t *testing.T) {

@@ -37,8 +37,8 @@ const (
 type finding struct {
 	// The Zoom app that was checked, empty for what concerns all.
 	ClientID string `json:"client_id,omitempty"`
-	// What was checked: configuration, protected, redirect_uris, programs, scopes,
-	// credentials, client_key, clock, storage, secrets or logs.
+	// What was checked: configuration, protected, redirect_uris, endpoints, programs,
+	// scopes, credentials, client_key, clock, storage, secrets or logs.
 	Check string `json:"check"`
 	// How it ended: ok, warn, skipped or fail.
 	Status verdict `json:"status"`

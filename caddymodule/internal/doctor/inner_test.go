@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -134,6 +135,17 @@ func TestLiteralSecrets(t *testing.T) {
 	loaded.raw = bytes.ReplaceAll(loaded.raw, []byte(`"c"`), []byte(`"{env.C}"`))
 	if got := loaded.literalSecrets(); got.Status != verdictOK || len(got.Values) != 0 {
 		t.Errorf("got %+v", got)
+	}
+	for store, want := range map[string]string{
+		`"password": "p", "urls": ["redis://h"]`:                                                                                  "[password]",
+		`"password": "{env.P}", "urls": ["redis://user:p@h"]`:                                                                     "[urls]",
+		`"password": "{env.P}", "urls": ["redis://h", "redis://:p@{env.H}"]`:                                                      "[urls]",
+		`"urls": ["redis://u:{file./run/p}@h", "{env.URL}", "redis://u@h", "redis://h/%zz"], "username": "u", "master_name": "m"`: "[]",
+	} {
+		loaded.raw = []byte(`{"handler": "zoom_pkce", "session": {"store": {"module": "redis", ` + store + `}}}`)
+		if got := loaded.literalSecrets(); fmt.Sprint(got.Values) != want {
+			t.Errorf("%s: %+v", store, got)
+		}
 	}
 }
 

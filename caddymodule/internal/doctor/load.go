@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -135,7 +136,7 @@ func (c *loadedConfig) logs() finding {
 }
 
 // secretOptions are the options that hold a secret, in JSON.
-var secretOptions = []string{"client_secret", "client_key", "secret", "sdk_secret", "secret_token"}
+var secretOptions = []string{"client_secret", "client_key", "secret", "sdk_secret", "secret_token", "password"}
 
 // literalSecrets finds secrets that stand in the configuration itself.
 func (c *loadedConfig) literalSecrets() finding {
@@ -184,8 +185,20 @@ func findLiterals(node any, option string, found map[string]struct{}) {
 			findLiterals(child, option, found)
 		}
 	case string:
-		if slices.Contains(secretOptions, option) && strings.TrimSpace(node) != "" && !conf.SourcePlaceholder.MatchString(node) {
+		secret := slices.Contains(secretOptions, option) && strings.TrimSpace(node) != "" && !conf.SourcePlaceholder.MatchString(node)
+		if secret || hasPassword(node) {
 			found[option] = struct{}{}
 		}
 	}
+}
+
+// hasPassword reports whether a value is a URL with a password that comes from no
+// placeholder, as that of a session store may be.
+func hasPassword(value string) bool {
+	u, err := url.Parse(conf.SourcePlaceholder.ReplaceAllString(value, ""))
+	if err != nil {
+		return false
+	}
+	password, _ := u.User.Password()
+	return password != ""
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/routes"
 )
 
-// strayFindings tell which redirect URIs lead past the handlers, and which come by
-// plain http.
+// strayFindings tell which redirect URIs and endpoints lead past the handlers, and which
+// URIs come by plain http.
 func (d *doctor) strayFindings(app *caddyhttp.App, sites []*Site) (found []finding) {
 	var inRoutes []*routes.Site
 	for _, s := range sites {
@@ -38,6 +38,15 @@ func (d *doctor) strayFindings(app *caddyhttp.App, sites []*Site) (found []findi
 			Message: "the URI is https and Caddy serves its site by plain http: right only behind a proxy that ends TLS",
 			Values:  plain,
 			Advice:  "without such a proxy give the site an https address; with one, let nobody reach Caddy past it",
+		})
+	}
+	if stray := routes.StrayEndpointsOf(app, d.module.Find, inRoutes); len(stray) > 0 {
+		found = append(found, finding{
+			ClientID: sites[0].Zoom.ClientID, Check: "endpoints", Status: verdictWarn,
+			Message: "requests for these addresses do not reach a zoom_pkce with the options for them: " +
+				"another one of the same app answers before it that there is nothing, or something else answers",
+			Values: stray,
+			Advice: "give the options to the first zoom_pkce of the site",
 		})
 	}
 	return found

@@ -60,6 +60,24 @@ func TestDoctorFindsStrayRedirectURIs(t *testing.T) {
 	}
 }
 
+// It names the endpoints that only the second directive of a site has.
+func TestDoctorFindsDeadEndpoints(t *testing.T) {
+	p := newPatient(t)
+	const handler = "zoom_pkce {\nclient_id %s\nclient_secret {env.DOCTOR_CLIENT_SECRET}\nredirect_uri %s\noauth_url %s\napi_url %[3]s\n" +
+		"cookie {\nsecret {env.DOCTOR_COOKIE_SECRET}\n}\n}\n"
+	p.options["page_tokens"] = "on"
+	p.edited(t, "\tzoom_pkce {", fmt.Sprintf(handler, testClientID, doctorRedirectURI, p.zoom.URL)+"\tzoom_pkce {")
+	found, healthy := p.examine(t)
+	want := "[http://127.0.0.1:8080/zoom_pkce/obf http://127.0.0.1:8080/zoom_pkce/zak]"
+	if dead := found["endpoints"]; !healthy || len(dead) != 1 || dead[0].Status != "warn" || fmt.Sprint(dead[0].Values) != want || !strings.Contains(dead[0].Advice, "first zoom_pkce") {
+		t.Errorf("healthy: %t, %+v", healthy, dead)
+	}
+	p.file = ""
+	if found, _ := p.examine(t); found["endpoints"] != nil {
+		t.Errorf("with one directive: %+v", found["endpoints"])
+	}
+}
+
 // edited is the patient's Caddyfile with one text in the place of another.
 func (p *patient) edited(t *testing.T, old, new string) {
 	t.Helper()

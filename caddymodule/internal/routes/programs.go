@@ -2,7 +2,6 @@ package routes
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -16,12 +15,12 @@ const StrayMetadata = "requests for this address, at which programs sign in, do 
 // handlers, and returns those that do not arrive.
 func StrayMetadataOf(app *caddyhttp.App, find Finder, sites []*Site) (stray []string) {
 	for _, s := range sites {
-		if len(s.Metadata) == 0 {
+		if !s.hasPrograms() {
 			continue
 		}
-		for i := range s.RedirectURIs {
+		for _, uri := range s.served(app, find) {
 			for _, path := range append(slices.Clip(s.Metadata), s.PathPrefix+"/oauth/token") {
-				if address, arrives := s.arrivesAt(app, find, &s.RedirectURIs[i], path); !arrives {
+				if address, arrives := s.reaches(app, find, uri, path, (*Site).hasPrograms); !arrives {
 					stray = append(stray, address)
 				}
 			}
@@ -30,19 +29,7 @@ func StrayMetadataOf(app *caddyhttp.App, find Finder, sites []*Site) (stray []st
 	return stray
 }
 
-// arrivesAt reports whether a request for a path arrives, as far as can be told. Where
-// the callback does not arrive either, that is what there is to tell.
-func (s *Site) arrivesAt(app *caddyhttp.App, find Finder, uri *RedirectURI, path string) (address string, arrives bool) {
-	back, ok := uri.request(s.CallbackPath)
-	if !ok {
-		return "", true
-	}
-	r, _ := uri.request(path)
-	reaches := func(r *http.Request, programs bool) bool {
-		return reachWalk{request: r, find: find, target: s, programs: programs, hostKnown: true, pathKnown: true}.arrives(app)
-	}
-	return r.URL.Scheme + "://" + r.URL.Host + path, !reaches(back, false) || reaches(r, true)
-}
+func (s *Site) hasPrograms() bool { return len(s.Metadata) > 0 }
 
 // twicePrograms refuses two handlers that let programs in on one host: programs would
 // find one of them, and be sent to the other.
@@ -50,7 +37,7 @@ func twicePrograms(met []metHandler) error {
 	for i := range met {
 		for j := range i {
 			a, b := &met[i], &met[j]
-			if a.handler == b.handler || len(a.site.Metadata) == 0 || len(b.site.Metadata) == 0 || !a.sharesHost(b) {
+			if a.handler == b.handler || !a.site.hasPrograms() || !b.site.hasPrograms() || !a.sharesHost(b) {
 				continue
 			}
 			for _, uri := range a.site.RedirectURIs {

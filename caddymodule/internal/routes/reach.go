@@ -69,9 +69,9 @@ func callbackWalk(find Finder, s *Site, uri *RedirectURI) (walk reachWalk, ok bo
 type reachWalk struct {
 	find      Finder
 	request   *http.Request
-	target    *Site // whose callback it is
-	programs  bool  // only a handler that lets programs in will do
-	hostKnown bool  // no handler so far may have changed it
+	target    *Site            // whose callback it is
+	has       func(*Site) bool // only such a handler will do; nil: all
+	hostKnown bool             // no handler so far may have changed it
 	pathKnown bool
 	blind     bool  // every route may be taken
 	gate      *bool // set once Caddy's own authentication was met; nil: nobody asks
@@ -150,7 +150,7 @@ func (w *reachWalk) errorRoutes(list caddyhttp.RouteList) {
 // does not come out of it.
 func (w *reachWalk) handler(handler caddyhttp.MiddlewareHandler) (ended bool) {
 	if site := w.find(handler); site != nil {
-		if w.programs && len(site.Metadata) == 0 {
+		if w.has != nil && !w.has(site) {
 			return isBelow(w.request.URL.Path, site.PathPrefix) // it answers that there is nothing
 		}
 		// The path counts as the visitor sent it, whatever was rewritten.
@@ -163,7 +163,7 @@ func (w *reachWalk) handler(handler caddyhttp.MiddlewareHandler) (ended bool) {
 		w.errorRoutes(inside.errors)
 		return ended
 	}
-	if _, answers := handler.(*caddyhttp.StaticResponse); answers && w.programs {
+	if _, answers := handler.(*caddyhttp.StaticResponse); answers && w.has != nil {
 		return true
 	}
 	w.passThrough(handler)

@@ -19,6 +19,7 @@ type Site struct {
 	PathPrefix   string
 	Headers      []string // the names of those it sets
 	Metadata     []string // paths at which programs find out how to sign in; none: it lets none in
+	Endpoints    []string // names below PathPrefix of those it has by its options
 	RedirectURIs []RedirectURI
 }
 

@@ -232,6 +232,37 @@ func TestStrayMetadata(t *testing.T) {
 	}
 }
 
+// An endpoint that only a later handler has, or that something else answers, is dead.
+func TestStrayEndpoints(t *testing.T) {
+	site := *ourSite
+	a, b := RedirectURI{URI: "http://a.example/zoom_pkce/callback", Host: "a.example"}, RedirectURI{URI: "http://b.example/zoom_pkce/callback", Host: "b.example"}
+	site.Endpoints, site.RedirectURIs = []string{"backend/token", "zak"}, []RedirectURI{{URI: "http://%zz/"}, a, b}
+	one, elsewhere := *ourSite, *ourSite
+	one.Endpoints, elsewhere.PathPrefix = []string{"zak"}, "/another"
+	here, plain, answer := ours{&site}, ours{ourSite}, &caddyhttp.StaticResponse{}
+	all := []string{"http://a.example/zoom_pkce/backend/token", "http://a.example/zoom_pkce/zak"}
+	for name, tt := range map[string]struct {
+		server *caddyhttp.Server
+		want   []string
+	}{
+		"met":                              {serverOf(at(nil, here)), nil},
+		"after one without":                {serverOf(at(nil, plain), at(nil, here)), all},
+		"before one without":               {serverOf(at(nil, here), at(nil, plain)), nil},
+		"after one with another prefix":    {serverOf(at(nil, ours{&elsewhere}), at(nil, here)), nil},
+		"after one that has one":           {serverOf(at(nil, ours{&one}), at(nil, here)), all[:1]},
+		"after one of another path":        {serverOf(forPath("/app/*", plain), at(nil, here)), nil},
+		"answered before":                  {serverOf(forPath("/zoom_pkce/zak", answer), at(nil, here)), all[1:]},
+		"inside a handle":                  {serverOf(forPath("/admin/*", here), at(nil, plain)), all},
+		"on the second host":               {serverOf(at([]string{"a.example"}, plain), at(nil, here)), nil},
+		"on no host but the second":        {serverOf(at([]string{"b.example"}, plain, here)), []string{"http://b.example/zoom_pkce/backend/token", "http://b.example/zoom_pkce/zak"}},
+		"where the callback does not come": {serverOf(forPath("/app/*", here)), nil},
+	} {
+		if got := StrayEndpointsOf(appOf(tt.server), findOurs, []*Site{ourSite, &site, &site}); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
 func TestHasTemplates(t *testing.T) {
 	page := &templates.Templates{}
 	responses := []caddyhttp.ResponseHandler{{}, {Routes: caddyhttp.RouteList{at(nil, page)}}}
