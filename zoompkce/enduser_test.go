@@ -128,21 +128,26 @@ func TestEndUserWhoIsAlwaysBack(t *testing.T) {
 		p, q := w.process(), w.process()
 		event := time.Now()
 		q.signIn("ada")
+		arm := func() *gate {
+			w.store.pass("swap", 1)           // the lease of the refresh that Zoom refuses
+			return w.store.hold("swap", true) // and that its grant is dead
+		}
+		w.zoom.RevokeUser(w.app.ClientID, "ada")
+		marked := arm()
 		done := async(func() error {
 			_, err := p.EndUser(ctx, "ada", event)
 			return err
 		})
-		w.zoom.RevokeUser(w.app.ClientID, "ada")
 		var err error
 		rounds := 0
 		for over := false; !over && rounds < 20; {
-			w.store.pass("swap", 1) // the lease
-			marked := w.store.hold("swap", true)
 			select {
 			case <-marked.arrived:
 				q.signIn("ada")
 				w.zoom.RevokeUser(w.app.ClientID, "ada")
-				close(marked.release)
+				release := marked.release
+				marked = arm()
+				close(release)
 				rounds++
 			case err = <-done:
 				over = true
