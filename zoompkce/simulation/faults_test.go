@@ -22,7 +22,7 @@ var (
 type fault struct{ name, file, fix, text, test string }
 
 var faults = []fault{
-	{"the late answer wins", "snapshot.go", "return old == nil || s.seq > old.seq || s.began > old.known", "return true", "Simulation"},
+	{"the late answer wins", "snapshot.go", "return s.seq > old.seq || s.began > old.known", "return true", "Simulation"},
 	{"the grant of a failed sign-in is lost", "signin.go", "		m.keepGrant(ctx, u, fresh, err)\n", "", "Simulation"},
 	{
 		"a dying grant survives a logout", "signout.go", "for _, s := range m.presented(k, cookies) {",
@@ -34,7 +34,7 @@ var faults = []fault{
 	{"memory says that the grant is dead", "programsession.go", "return now.Sub(snap.readAt) > noMemory", "return false", "PinnedMemory"},
 	{"a reading that was overtaken counts", "read.go", "return u.current.Load(), nil\n}\n", "return snap, nil\n}\n", "PinnedMemory"},
 	{"of sign-ins that failed one grant is kept", "user.go", "const maxUnsaved = 4", "const maxUnsaved = 1", "PinnedMemory"},
-	{"a program's token is under the lost secret", "programcode.go", "	if err == nil {\n		k, err = m.loadKeys", "	if false {\n		k, err = m.loadKeys", "PinnedMemory"},
+	{"a program's token is under the lost secret", "programcode.go", "return m.keys.Load().programTokens(", "return k.programTokens(", "PinnedMemory"},
 	{
 		"a program's token is under the newer secret", "secret.go", "if value, err = open(k); !errors.Is(err, unopened) {",
 		"if value, err = open(k); true {", "PinnedMemory",
