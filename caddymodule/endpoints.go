@@ -25,6 +25,14 @@ var (
 	visitorBodies  = &bodies.Limits{Each: 64 << 10, All: 16 << 20, Patience: 10 * time.Second}
 )
 
+// bodiesOf are the limits for the body of a request to an endpoint that strangers use, too.
+func (s *site) bodiesOf(r *http.Request, v *visit) *bodies.Limits {
+	if _, err := s.sessionOf(r, v); err != nil {
+		return strangerBodies
+	}
+	return visitorBodies
+}
+
 // endpoint is one of the paths at which the directive answers itself.
 type endpoint struct {
 	methods []string // nil: whoever answers looks at it

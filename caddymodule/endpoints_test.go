@@ -229,6 +229,13 @@ func testBodiesWhereMemoryIsShort(t *testing.T, p *provisioned) {
 			t.Errorf("%s: %d %s", target, status, answer)
 		}
 	}
+	visitorBodies.All = 1 << 20 // of strangers there are still too many
+	if status, _ := p.post("/zoom_pkce/logout", "", ""); status != http.StatusSeeOther {
+		t.Errorf("without a body: %d", status)
+	}
+	if status, answer := p.post("/zoom_pkce/logout", "disconnect=0", ada); status != http.StatusSeeOther {
+		t.Errorf("a visitor beside strangers: %d %s", status, answer)
+	}
 	if lines := p.logs.FilterField(zap.String("advice", "somebody sends many large bodies at a time; Zoom repeats its deliveries")).All(); len(lines) != 4 {
 		t.Errorf("the log has %v", p.logs.All())
 	}

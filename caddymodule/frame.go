@@ -185,7 +185,7 @@ func (s *site) ticketCookie(key, ticket string) *http.Cookie {
 // serveFrameRedeem opens the frame's session.
 func (s *site) serveFrameRedeem(w http.ResponseWriter, r *http.Request, v *visit) error {
 	var wish frameWish
-	if err := strangerBodies.ReadJSON(w, r, &wish); err != nil {
+	if err := s.bodiesOf(r, v).ReadJSON(w, r, &wish); err != nil {
 		return s.refuse(w, r, bodyRefusal(err))
 	}
 	kept := wish.Ticket == "" && isFrameKey(wish.Key)

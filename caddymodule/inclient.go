@@ -54,7 +54,7 @@ func (s *site) serveInClientAuthorize(w http.ResponseWriter, r *http.Request, v 
 // help is found out before the login is used up.
 func (s *site) serveInClientAuthorized(w http.ResponseWriter, r *http.Request, v *visit) error {
 	var got inClientCode
-	if err := strangerBodies.ReadJSON(w, r, &got); err != nil {
+	if err := s.bodiesOf(r, v).ReadJSON(w, r, &got); err != nil {
 		return s.refuseLogin(w, r, bodyRefusal(err))
 	}
 	if got.Code == "" || len(got.Code) > maxCode {

@@ -23,7 +23,7 @@ func (s *site) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) err
 	if !browser.SameOrigin(r) {
 		return s.refuse(w, r, refusal{code: outcome.CrossSite})
 	}
-	everything, err := wantsDisconnect(w, r)
+	everything, err := s.wantsDisconnect(w, r, v)
 	if err != nil {
 		return s.refuse(w, r, bodyRefusal(err))
 	}
@@ -73,8 +73,8 @@ func (s *site) askLogout(w http.ResponseWriter, r *http.Request, v *visit) error
 
 // wantsDisconnect reports whether a sign-out is one of everything: all sessions and
 // programs of the user, and the grant that is kept for back ends.
-func wantsDisconnect(w http.ResponseWriter, r *http.Request) (bool, error) {
-	body, release, err := strangerBodies.Read(w, r)
+func (s *site) wantsDisconnect(w http.ResponseWriter, r *http.Request, v *visit) (bool, error) {
+	body, release, err := s.bodiesOf(r, v).Read(w, r)
 	defer release()
 	if err != nil {
 		return false, err

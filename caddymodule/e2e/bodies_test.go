@@ -123,4 +123,12 @@ func TestStalledStrangersLeaveVisitorsRoom(t *testing.T) {
 			t.Errorf("%s: got %d %s", endpoint, a.StatusCode, a.body)
 		}
 	}
+	for _, endpoint := range []string{"app/onauthorized", "frame/redeem"} { // which strangers use, too
+		if a := b.post(endpoint, "{}"); a.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: got %d %s", endpoint, a.StatusCode, a.body)
+		}
+	}
+	if a := b.fetch("POST", "/zoom_pkce/logout"); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("a sign-out: got %d %s", a.StatusCode, a.body)
+	}
 }

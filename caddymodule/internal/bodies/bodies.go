@@ -35,13 +35,16 @@ const (
 )
 
 // Read reads the body of r. Memory is taken as the bytes come, so that nobody has any
-// for having announced them. release has to be called when the body is not
-// used any more, whatever the error.
+// for having announced them, and none for a request that has no body. release has to be
+// called when the body is not used any more, whatever the error.
 //
 // After an error the deadline stays: net/http reads on for some time.
 func (l *Limits) Read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	size := 0
 	release = func() { l.held.Add(-int64(size)) }
+	if r.ContentLength == 0 {
+		return nil, release, nil
+	}
 	connection := http.NewResponseController(w)
 	// Not every writer has one, but all that stand for a connection.
 	_ = connection.SetReadDeadline(time.Now().Add(l.Patience))

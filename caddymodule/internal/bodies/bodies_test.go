@@ -66,6 +66,15 @@ func TestAllAtATime(t *testing.T) {
 	} else {
 		release()
 	}
+	full := &bodies.Limits{Each: each, All: 1, Patience: time.Minute}
+	if _, _, err := read(full, strings.NewReader("x")); !errors.Is(err, bodies.ErrBusy) {
+		t.Errorf("one byte where there is no room: %v", err)
+	}
+	if got, release, err := read(full, http.NoBody); got != "" || err != nil {
+		t.Errorf("no body: %q, %v", got, err)
+	} else {
+		release()
+	}
 	first()
 	if third, err := large(); err != nil {
 		t.Errorf("after a release: %v", err)
