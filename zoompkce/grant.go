@@ -100,13 +100,16 @@ func (g *grant) same(other *grant) bool {
 // succeeds reports whether g was refreshed from other or from one of those
 // that follow it, so that other is spent.
 func (g *grant) succeeds(other *grant) bool {
-	return other != nil && g.SignIn == other.SignIn && g.Serial > other.Serial
+	return g.SignIn == other.SignIn && g.Serial > other.Serial
 }
 
 // follows reports whether g takes the place of other: it was refreshed from it,
 // or a later sign-in brought it, as far as clocks can tell.
 func (g *grant) follows(other *grant) bool {
-	if other == nil || g.SignIn == other.SignIn {
+	switch {
+	case other == nil:
+		return false
+	case g.SignIn == other.SignIn:
 		return g.succeeds(other)
 	}
 	return g.SignedInAt.After(other.SignedInAt)

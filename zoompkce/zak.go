@@ -95,9 +95,6 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (zoomapi.ZAK
 	}
 	z := slot.current.Load()
 	if fresh(z, now, p.MaxAge) {
-		if !slot.ahead.Load() {
-			m.fetchAhead(s.user, slot, p)
-		}
 		return *z, nil
 	}
 	if usable(z, now, p.Lifetime) && m.zoomHangs(slot, now) {

@@ -66,6 +66,24 @@ func TestZAKRecoversAtOnce(t *testing.T) {
 	})
 }
 
+// Until then one finds out for all, once in a second.
+func TestZAKFailureIsTheAnswerForAWhile(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		w.zoom.Fail(zoomtest.CallZAK, -1, zoomtest.Status(500, ""))
+		for range 100 {
+			if _, err := p.zak(b, minute); zoomapi.KindOf(err) != zoomapi.KindUnavailable {
+				w.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := len(p.outcomes(zoompkce.EventZAK)); n > 10 {
+			w.Errorf("%d fetches in ten seconds", n)
+		}
+	})
+}
+
 // A ZAK with a lifetime of its own serves until its end while no newer one can be had.
 func TestZAKOfALifetimeWhileFetchingFails(t *testing.T) {
 	bubble(t, func(w *world) {
