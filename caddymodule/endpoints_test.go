@@ -29,6 +29,9 @@ import (
 func (p *provisioned) post(target, body, cookies string, headers ...string) (status int, answer string) {
 	p.t.Helper()
 	r := httptest.NewRequest(http.MethodPost, target, strings.NewReader(body))
+	if body == "" {
+		r.Body = http.NoBody // as net/http has it
+	}
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(headers); i += 2 {

@@ -42,7 +42,7 @@ const (
 func (l *Limits) Read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	size := 0
 	release = func() { l.held.Add(-int64(size)) }
-	if r.ContentLength == 0 {
+	if r.Body == http.NoBody {
 		return nil, release, nil
 	}
 	connection := http.NewResponseController(w)
