@@ -336,12 +336,14 @@ func TestPagesOfErrors(t *testing.T) {
 	if _, headers := ask(p, request(http.MethodGet, "/", "", "X-Other", "1"), ada); len(headers) != 1 {
 		t.Errorf("the app got %v", headers)
 	}
-	r := request(http.MethodGet, "/", "", "Cookie", ada)
-	r.Host = "localhost"
-	r = caddyhttp.PrepareRequest(r.WithContext(context.WithValue(r.Context(), caddyhttp.ErrorCtxKey, failure)), caddy.NewReplacer(), httptest.NewRecorder(), nil)
-	again := errors.New("and once more")
-	if err := p.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return again })); !errors.Is(err, again) {
-		t.Errorf("the error is %v", err)
+	for _, cookies := range []string{ada, ""} {
+		r := request(http.MethodGet, "/", "", "Cookie", cookies)
+		r.Host = "localhost"
+		r = caddyhttp.PrepareRequest(r.WithContext(context.WithValue(r.Context(), caddyhttp.ErrorCtxKey, failure)), caddy.NewReplacer(), httptest.NewRecorder(), nil)
+		again := errors.New("and once more")
+		if err := p.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return again })); !errors.Is(err, again) {
+			t.Errorf("cookies %q: the error is %v", cookies, err)
+		}
 	}
 	redirecting := provision(t, `, "error_pages": false`)
 	if got, headers := ask(redirecting, request(http.MethodGet, "/", ""), ""); got.StatusCode != http.StatusUnauthorized || headers != nil {

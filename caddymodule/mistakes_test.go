@@ -34,6 +34,7 @@ func TestResolveRefuses(t *testing.T) {
 		"api_url with a broken port":      {func(h *Handler) { h.APIURL = "https://api.zoom.us:99999" }, "has no valid port"},
 		"authorize_url with fragment":     {func(h *Handler) { h.AuthorizeURL = "https://zoom.us/a#b" }, "must not have a fragment"},
 		"authorize_url elsewhere":         {func(h *Handler) { h.AuthorizeURL = "ftp://zoom.us/" }, "is not an absolute URL"},
+		"a scope of another alphabet":     {func(h *Handler) { h.Scopes = []string{"é"} }, "is not a scope"},
 		"a scope with a quote":            {func(h *Handler) { h.Scopes = []string{`a"b`} }, "is not a scope"},
 		"a negative zoom_timeout":         {func(h *Handler) { h.ZoomTimeout = -1 }, "zoom_timeout: -1ns is negative"},
 		"a long zoom_timeout":             {func(h *Handler) { h.ZoomTimeout = caddy.Duration(time.Hour) }, "zoom_timeout: 1h0m0s is more than 5m0s"},

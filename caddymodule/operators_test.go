@@ -370,3 +370,18 @@ func TestRequestsAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// The log hides what carries a credential in this configuration.
+func TestHiddenInLogs(t *testing.T) {
+	for options, want := range map[string]string{
+		``:                            "X-Zoom-Zak",
+		`, "zak": {"disabled": true}`: "",
+		`, "obf": {"meeting_id": "{http.request.uri.query.meeting}"}`:                      "X-Zoom-Zak X-Zoom-Obf",
+		`, "zak": {"disabled": true}, "backend": {"secret": ["` + testCookieSecret + `"]}`: "Authorization",
+		`, "zak": {"disabled": true}` + programOptions:                                     "Authorization",
+	} {
+		if got := strings.Join(provision(t, options).site.hiddenInLogs().Headers[2:], " "); got != want {
+			t.Errorf("%s: %q, want %q", options, got, want)
+		}
+	}
+}
