@@ -357,6 +357,14 @@ func TestEndpointsOfOurPages(t *testing.T) {
 			t.Errorf("%s: %d %s", endpoint, status, answer)
 		}
 	}
+	if _, answer := p.post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": 1}`, ""); codeOf(answer) != "bad_request" {
+		t.Errorf("a code with nonsense: %s", answer)
+	}
+	fresh := p.restarted()
+	fresh.site.store = &brokenStore{Store: fresh.site.store, reads: true}
+	if _, answer := fresh.post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": "x"}`, ""); codeOf(answer) != "store_unavailable" {
+		t.Errorf("the store in trouble: %s", answer)
+	}
 }
 
 // Our endpoints are nobody's destination, in no spelling that a browser makes them of.

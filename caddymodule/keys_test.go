@@ -291,7 +291,7 @@ func testPageTokens(t *testing.T, p *provisioned) {
 	if n := p.zoom.Count(zoomtest.CallZAK) - calls; n != 0 {
 		t.Errorf("%d calls for one that is new enough", n)
 	}
-	p = provision(t, p.options+`, "obf": {"meeting_id": "x", "lifetime": "30m"}`)
+	p = provision(t, p.options+`, "obf": {"meeting_id": "{query}", "lifetime": "30m"}`)
 	ada = p.signIn()
 	_, obfText = p.post("/zoom_pkce/obf", `{"meeting_id": 123456780}`, ada)
 	if err := json.Unmarshal([]byte(obfText), &obf); err != nil || time.Until(obf.ExpiresAt).Round(time.Minute) != 30*time.Minute {

@@ -341,6 +341,10 @@ func TestRequestsAreCounted(t *testing.T) {
 			}
 		}
 	}
+	inside, before := provision(t, zoomAppOptions), counts(t)["requests_total login_started"]
+	if inside.open("/", "", insideZoom...); counts(t)["requests_total login_started"] != before+1 {
+		t.Error("a sign-in inside Zoom is not counted")
+	}
 	// Steps that nobody sees are in the log, and a sign-in that came to nothing is counted.
 	p := provision(t, `, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}`)
 	calls := counts(t)["zoom_request_duration_seconds me 200"]

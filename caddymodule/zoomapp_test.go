@@ -178,8 +178,8 @@ func testInClientSignIn(t *testing.T, p *provisioned) {
 			t.Errorf("the log has %s", text)
 		}
 	}
-	if n := len(p.logs.FilterField(zap.String("code", string(outcome.BadRequest))).All()); n != 3 {
-		t.Errorf("%d bad requests are logged", n)
+	if lines := p.logs.FilterField(zap.String("code", string(outcome.BadRequest))).All(); len(lines) != 3 || !strings.Contains(fmt.Sprint(lines[2].ContextMap()["error"]), "evil.example") {
+		t.Errorf("the bad requests are logged as %v", lines)
 	}
 	// A code of the greatest length is Zoom's to judge. What it says decides.
 	for name, test := range map[string]struct {
