@@ -193,6 +193,7 @@ func TestLogOfRefusals(t *testing.T) {
 		{refusal{code: outcome.BadRequest}, zap.WarnLevel},
 		{refusal{code: outcome.ZoomUnavailable}, zap.ErrorLevel},
 		{refusal{code: outcome.ZoomMisconfigured}, zap.ErrorLevel},
+		{refusal{code: "one without a telling"}, zap.ErrorLevel},
 		{refusal{code: outcome.ZoomUnavailable, err: context.Canceled}, zap.DebugLevel},
 	} {
 		synctest.Test(t, func(t *testing.T) {

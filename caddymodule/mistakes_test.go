@@ -47,6 +47,7 @@ func TestResolveRefuses(t *testing.T) {
 		"a relative path_prefix":          {func(h *Handler) { h.PathPrefix = "zoom" }, "path_prefix"},
 		"an unknown mode":                 {func(h *Handler) { h.Unauthenticated = "deny" }, `unauthenticated "deny": is not one of redirect, page, reject, pass`},
 		"a landing page on another host":  {func(h *Handler) { h.AfterLogout = "//evil.example" }, "after_logout"},
+		"a landing page with a percent":   {func(h *Handler) { h.AfterLogout = "/%zz" }, "after_logout"},
 		"a landing page with a backslash": {func(h *Handler) { h.AfterLogout = `/\evil.example` }, "after_logout"},
 		"a landing page that is a script": {func(h *Handler) { h.AfterLogout = "javascript:alert(1)" }, "after_logout"},
 		"a relative landing page":         {func(h *Handler) { h.AfterLogout = "bye" }, "after_logout"},

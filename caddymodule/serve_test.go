@@ -309,7 +309,7 @@ type controlled struct {
 	calls []string
 }
 
-func (c *controlled) called(name string) error { c.calls = append(c.calls, name); return http.ErrHijacked }
+func (c *controlled) called(by string) error { c.calls = append(c.calls, by); return errBroken }
 
 func (c *controlled) FlushError() error { return c.called("flush") }
 
@@ -326,7 +326,7 @@ func TestResponseControllerReachesTheConnection(t *testing.T) {
 		"flush": rc.Flush(), "read deadline": rc.SetReadDeadline(time.Time{}),
 		"write deadline": rc.SetWriteDeadline(time.Time{}), "full duplex": rc.EnableFullDuplex(),
 	} {
-		if !errors.Is(err, http.ErrHijacked) {
+		if !errors.Is(err, errBroken) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
