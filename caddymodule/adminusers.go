@@ -51,7 +51,9 @@ func endUser(w http.ResponseWriter, r *http.Request, managers []*zoompkce.Manage
 		if err != nil {
 			return adminTrouble(err)
 		}
-		ended = ended || here
+		if here {
+			ended = true
+		}
 	}
 	if !ended {
 		return adminError(http.StatusNotFound, "this user has no session")

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -279,16 +280,20 @@ func TestDeclined(t *testing.T) {
 
 // Who was signed out by an operator while signing in tries once more.
 func TestSignedOutMeanwhile(t *testing.T) {
-	p := provision(t, "")
+	p := provision(t, zoomAppOptions)
 	at := p.start("/notes")
 	back := p.allowed(at.authorize, "ada")
 	p.zoom.RevokeUser(testClientID, "ada")
+	inside, cookies := p.authorizeInside("ada", "http://localhost/zoom_pkce/callback")
 	time.Sleep(1100 * time.Millisecond) // a login's time is counted in seconds
 	if _, err := p.site.manager.EndUser(t.Context(), "ada", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := p.open(back, at.cookies); !strings.HasPrefix(got.Header.Get("Location"), p.zoom.URL) {
 		t.Errorf("%s to %q", got.Status, got.Header.Get("Location"))
+	}
+	if _, answer := p.post("/zoom_pkce/app/onauthorized", fmt.Sprintf(`{"code": %q, "state": %q}`, inside["code"], inside["state"]), cookies); codeOf(answer) != "login_expired" {
+		t.Errorf("inside Zoom: %s", answer)
 	}
 }
 
@@ -336,12 +341,14 @@ func TestPagesOfErrors(t *testing.T) {
 	if _, headers := ask(p, request(http.MethodGet, "/", "", "X-Other", "1"), ada); len(headers) != 1 {
 		t.Errorf("the app got %v", headers)
 	}
-	r := request(http.MethodGet, "/", "", "Cookie", ada)
-	r.Host = "localhost"
-	r = caddyhttp.PrepareRequest(r.WithContext(context.WithValue(r.Context(), caddyhttp.ErrorCtxKey, failure)), caddy.NewReplacer(), httptest.NewRecorder(), nil)
-	again := errors.New("and once more")
-	if err := p.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return again })); !errors.Is(err, again) {
-		t.Errorf("the error is %v", err)
+	for _, cookies := range []string{ada, ""} {
+		r := request(http.MethodGet, "/", "", "Cookie", cookies)
+		r.Host = "localhost"
+		r = caddyhttp.PrepareRequest(r.WithContext(context.WithValue(r.Context(), caddyhttp.ErrorCtxKey, failure)), caddy.NewReplacer(), httptest.NewRecorder(), nil)
+		again := errors.New("and once more")
+		if err := p.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return again })); !errors.Is(err, again) {
+			t.Errorf("cookies %q: the error is %v", cookies, err)
+		}
 	}
 	redirecting := provision(t, `, "error_pages": false`)
 	if got, headers := ask(redirecting, request(http.MethodGet, "/", ""), ""); got.StatusCode != http.StatusUnauthorized || headers != nil {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +12,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/bodies"
 	"github.com/zoompkce/caddy-zoom-pkce/caddymodule/internal/outcome"
@@ -176,6 +180,43 @@ func TestRefusalOf(t *testing.T) {
 	f := refusalOf(&zoomapi.Error{Kind: zoomapi.KindMissingScope, Scopes: []string{"user:read:zak"}, RetryAfter: time.Minute})
 	if len(f.scopes) != 1 || f.retryAfter != time.Minute {
 		t.Errorf("the scopes are %v, to be tried again after %v", f.scopes, f.retryAfter)
+	}
+}
+
+// What a visitor causes every day is no warning, trouble is an error, and who has left is no
+// trouble. Of many lines at a time the next one says how many are missing.
+func TestLogOfRefusals(t *testing.T) {
+	for _, test := range []struct {
+		f    refusal
+		want zapcore.Level
+	}{
+		{refusal{code: outcome.SignInRequired}, zap.DebugLevel},
+		{refusal{code: outcome.NotFound}, zap.DebugLevel},
+		{refusal{code: outcome.MethodNotAllowed}, zap.DebugLevel},
+		{refusal{code: outcome.BadRequest}, zap.WarnLevel},
+		{refusal{code: outcome.ZoomUnavailable}, zap.ErrorLevel},
+		{refusal{code: outcome.ZoomMisconfigured}, zap.ErrorLevel},
+		{refusal{code: "one without a telling"}, zap.ErrorLevel},
+		{refusal{code: outcome.ZoomUnavailable, err: context.Canceled}, zap.DebugLevel},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			core, logs := observer.New(zap.DebugLevel)
+			s := &site{settings: mustResolve(t, minimalHandler()), logger: zap.New(core)}
+			r := caddyhttp.PrepareRequest(request(http.MethodGet, "/", ""), caddy.NewReplacer(), nil, nil)
+			for range 1000 {
+				s.logRefusal(r, test.f)
+			}
+			written := uint64(logs.Len())
+			time.Sleep(time.Minute)
+			s.logRefusal(r, test.f)
+			first, last := logs.All()[0], logs.All()[written]
+			if first.Level != test.want || first.ContextMap()["left_out"] != nil || last.ContextMap()["left_out"] != 1000-written {
+				t.Errorf("%+v: %v %v, after %d lines %v", test.f, first.Level, first.ContextMap(), written, last.ContextMap())
+			}
+			if uri := first.ContextMap()["redirect_uri"]; (uri == s.redirectURIs[0].uri) != (test.f.code == outcome.ZoomMisconfigured) {
+				t.Errorf("%s: redirect_uri is %v", test.f.code, uri)
+			}
+		})
 	}
 }
 
@@ -340,28 +381,6 @@ func TestTooManyDocuments(t *testing.T) {
 	answer, _ := p.fetch(cli.request(), ada)
 	if text := bodyOf(answer); codeOf(text) != "too_many_logins" || strings.Contains(text, "each time") || strings.Contains(text, `"error"`) {
 		t.Errorf("to a script: %s", text)
-	}
-}
-
-// Our endpoints are nobody's destination, in no spelling that a browser makes them of.
-func TestWishedReturnURL(t *testing.T) {
-	s := &site{settings: mustResolve(t, minimalHandler())}
-	for wish, want := range map[string]string{
-		"/a/b?c=/zoom_pkce/login":           "/a/b?c=/zoom_pkce/login",
-		"/a/../b":                           "/a/../b",
-		"/zoom_pkces/login":                 "/zoom_pkces/login",
-		"/zoom_pkce/login":                  "/",
-		"/zoom_pkce/callback?code=x":        "/",
-		"/a/../zoom_pkce/login":             "/",
-		"/a/%2e%2E/zoom_pkce/logout":        "/",
-		"/./zoom_pkce/logout":               "/",
-		`/a\..\zoom_pkce\logout`:            "/",
-		"/zoom_pkce/./oauth/../login?x=y#z": "/",
-		"/a/..//zoom_pkce/login":            "/",
-	} {
-		if got := s.wishedReturnURL(wish); got != want {
-			t.Errorf("%s: %s, want %s", wish, got, want)
-		}
 	}
 }
 

@@ -375,3 +375,45 @@ func TestAnswersOfNobodyArePrivate(t *testing.T) {
 		}
 	}
 }
+
+// What a page of ours asks for, no page of others can.
+func TestEndpointsOfOurPages(t *testing.T) {
+	p := provision(t, zoomAppOptions+`, "cookie": {"same_site": "none"}, "page_tokens": true, "meeting_sdk": {}, "programs": {"registration": true}`)
+	for _, endpoint := range []string{
+		"zak", "obf", "signature", "app/authorize", "app/onauthorized", "frame/ticket", "frame/redeem", "oauth/consent", "programs/end",
+	} {
+		if status, answer := p.post("/zoom_pkce/"+endpoint, "", "", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden || codeOf(answer) != "cross_site" {
+			t.Errorf("%s: %d %s", endpoint, status, answer)
+		}
+	}
+	if _, answer := p.post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": 1}`, ""); codeOf(answer) != "bad_request" {
+		t.Errorf("a code with nonsense: %s", answer)
+	}
+	fresh := p.restarted()
+	fresh.site.store = &brokenStore{Store: fresh.site.store, reads: true}
+	if _, answer := fresh.post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": "x"}`, ""); codeOf(answer) != "store_unavailable" {
+		t.Errorf("the store in trouble: %s", answer)
+	}
+}
+
+// Our endpoints are nobody's destination, in no spelling that a browser makes them of.
+func TestWishedReturnURL(t *testing.T) {
+	s := &site{settings: mustResolve(t, minimalHandler())}
+	for wish, want := range map[string]string{
+		"/a/b?c=/zoom_pkce/login":           "/a/b?c=/zoom_pkce/login",
+		"/a/../b":                           "/a/../b",
+		"/zoom_pkces/login":                 "/zoom_pkces/login",
+		"/zoom_pkce/login":                  "/",
+		"/zoom_pkce/callback?code=x":        "/",
+		"/a/../zoom_pkce/login":             "/",
+		"/a/%2e%2E/zoom_pkce/logout":        "/",
+		"/./zoom_pkce/logout":               "/",
+		`/a\..\zoom_pkce\logout`:            "/",
+		"/zoom_pkce/./oauth/../login?x=y#z": "/",
+		"/a/..//zoom_pkce/login":            "/",
+	} {
+		if got := s.wishedReturnURL(wish); got != want {
+			t.Errorf("%s: %s, want %s", wish, got, want)
+		}
+	}
+}

@@ -233,7 +233,11 @@ func TestRejectedToken(t *testing.T) {
 
 // The page's script gets keys of meetings, if the site lets it, and who may be here.
 func TestPageTokens(t *testing.T) {
-	p := provision(t, `, "page_tokens": true, "zak": {"max_age": "2m"}`)
+	bothWays(t, `, "page_tokens": true, "zak": {"max_age": "2m"}`, testPageTokens)
+}
+
+func testPageTokens(t *testing.T, p *provisioned) {
+	t.Helper()
 	ada := p.signIn()
 	_, zakText := p.post("/zoom_pkce/zak", "", ada)
 	var zak zakAnswer
@@ -252,7 +256,7 @@ func TestPageTokens(t *testing.T) {
 	if user, meeting, ok := p.zoom.ValidateOBF(obf.Token); !ok || user != "ada" || meeting != "123456789" {
 		t.Errorf("an OBF token of %q for %q, %v", user, meeting, ok)
 	}
-	barred := p.beside(`, "page_tokens": true, "zak": {"max_age": "2m"}, "allow": {"user_id": ["bob"]}`)
+	barred := p.beside(p.options + `, "allow": {"user_id": ["bob"]}`)
 	off := p.beside(`, "zak": {"max_age": "2m"}`)
 	for name, test := range map[string]struct {
 		at                   *provisioned
@@ -287,8 +291,12 @@ func TestPageTokens(t *testing.T) {
 	if n := p.zoom.Count(zoomtest.CallZAK) - calls; n != 0 {
 		t.Errorf("%d calls for one that is new enough", n)
 	}
-	p = provision(t, `, "page_tokens": true`)
+	p = provision(t, p.options+`, "obf": {"meeting_id": "{query}", "lifetime": "30m"}`)
 	ada = p.signIn()
+	_, obfText = p.post("/zoom_pkce/obf", `{"meeting_id": 123456780}`, ada)
+	if err := json.Unmarshal([]byte(obfText), &obf); err != nil || time.Until(obf.ExpiresAt).Round(time.Minute) != 30*time.Minute {
+		t.Errorf("an OBF token for half an hour: %s, %v", obfText, err)
+	}
 	p.zoom.Fail(zoomtest.CallAny, -1, zoomtest.Status(http.StatusServiceUnavailable, ""))
 	for endpoint, body := range map[string]string{"zak": "", "obf": `{"meeting_id": 123456789}`} {
 		if _, answer := p.post("/zoom_pkce/"+endpoint, body, ada); codeOf(answer) != string(outcome.ZAKUnavailable) {

@@ -342,6 +342,10 @@ func TestRequestsAreCounted(t *testing.T) {
 			}
 		}
 	}
+	inside, before := provision(t, zoomAppOptions), counts(t)["requests_total login_started"]
+	if inside.open("/", "", insideZoom...); counts(t)["requests_total login_started"] != before+1 {
+		t.Error("a sign-in inside Zoom is not counted")
+	}
 	// Steps that nobody sees are in the log, and a sign-in that came to nothing is counted.
 	p := provision(t, `, "programs": {"client": [{"id": "cli", "redirect_uri": ["http://127.0.0.1/callback"]}]}`)
 	calls := counts(t)["zoom_request_duration_seconds me 200"]
@@ -368,6 +372,21 @@ func TestRequestsAreCounted(t *testing.T) {
 		}
 		if ended := "logins_total " + string(test.login); test.login != "" && counts(t)[ended] != before[ended]+1 {
 			t.Errorf("%q is not counted as %s", message, test.login)
+		}
+	}
+}
+
+// The log hides what carries a credential in this configuration.
+func TestHiddenInLogs(t *testing.T) {
+	for options, want := range map[string]string{
+		``:                            "X-Zoom-Zak",
+		`, "zak": {"disabled": true}`: "",
+		`, "obf": {"meeting_id": "{http.request.uri.query.meeting}"}`:                      "X-Zoom-Zak X-Zoom-Obf",
+		`, "zak": {"disabled": true}, "backend": {"secret": ["` + testCookieSecret + `"]}`: "Authorization",
+		`, "zak": {"disabled": true}` + programOptions:                                     "Authorization",
+	} {
+		if got := strings.Join(provision(t, options).site.hiddenInLogs().Headers[2:], " "); got != want {
+			t.Errorf("%s: %q, want %q", options, got, want)
 		}
 	}
 }

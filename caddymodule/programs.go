@@ -152,9 +152,7 @@ func (p *Programs) resolve(r *resolver, s *settings) *programsSettings {
 		hosts := r.programHosts("programs client_documents", *p.ClientDocuments)
 		resolved.clients.DocumentHosts = conf.Unique(append(slices.Clone(programs.LargeDocumentHosts), hosts...))
 	}
-	if len(p.RedirectHosts) > 0 {
-		resolved.clients.RedirectHosts = r.programHosts("programs redirect_hosts", p.RedirectHosts)
-	}
+	resolved.clients.RedirectHosts = r.programHosts("programs redirect_hosts", p.RedirectHosts)
 	if len(p.Client) == 0 && !p.Registration && p.ClientDocuments == nil {
 		r.Failf("programs", "lets nobody in: add client, registration or client_documents")
 	}

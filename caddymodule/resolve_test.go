@@ -153,6 +153,10 @@ func TestResolveAccepts(t *testing.T) {
 			func(s *settings) any { return []string{s.oauthURL, s.apiURL} },
 			[]string{"http://127.0.0.1:9000", "http://127.0.0.1:9000"},
 		},
+		"a simulated Zoom by name":    {func(h *Handler) { h.OAuthURL = "http://localhost:9000" }, func(s *settings) any { return s.apiURL }, "http://localhost:9000"},
+		"a simulated Zoom by address": {func(h *Handler) { h.OAuthURL = "https://192.0.2.1" }, func(s *settings) any { return s.apiURL }, "https://192.0.2.1"},
+		"the last of a scope's signs": {func(h *Handler) { h.Scopes = []string{"a~"} }, func(s *settings) any { return s.scopes }, []string{"a~"}},
+		"the life of programs":        {func(h *Handler) { h.Programs = &Programs{Registration: true} }, func(s *settings) any { return s.programs.life }, programsLife{30 * 24 * time.Hour, 365 * 24 * time.Hour, 20}},
 		"short times": {
 			func(h *Handler) {
 				h.ZoomTimeout = caddy.Duration(500 * time.Millisecond)

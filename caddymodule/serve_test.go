@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
+	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
 
 // Matching in place leaves the request as it was.
@@ -110,19 +111,29 @@ func (m failingMatcher) MatchWithError(r *http.Request) (bool, error) {
 
 // What an app fails with is for the handlers of the site.
 func TestErrorsOfTheApp(t *testing.T) {
-	p := provision(t, `, "protect": [{"path": ["/private"]}]`)
-	cookies := p.signIn()
-	for page, private := range map[string]string{"/private": "private", "/public": ""} {
-		trouble := errors.New("the app has failed")
+	p := provision(t, `, "protect": [{"path": ["/private"]}], "webhook": {"hand_on": true, "secret_token": ["`+testWebhookSecret+`"]}`)
+	anybody := p.beside(`, "unauthenticated": "pass"`)
+	trouble := errors.New("the app has failed")
+	fails := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return trouble })
+	behind := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return anybody.ServeHTTP(w, r, fails) })
+	visitor, timestamp := []string{"Cookie", p.signIn()}, fmt.Sprint(time.Now().Unix())
+	const event = `{"event": "x", "event_ts": 1, "payload": {}}`
+	for name, test := range map[string]struct {
+		at      *provisioned
+		app     caddyhttp.Handler
+		r       *http.Request
+		private string
+	}{
+		"what is protected": {p, fails, request(http.MethodGet, "/private", "", visitor...), "private"},
+		"what is not":       {p, fails, request(http.MethodGet, "/public", "", visitor...), ""},
+		"nobody's page":     {anybody, fails, request(http.MethodGet, "/", ""), ""},
+		"an event": {p, behind, request(http.MethodPost, "/zoom_pkce/webhook", event, "X-Zm-Request-Timestamp", timestamp,
+			"X-Zm-Signature", zoomtest.WebhookSignature(testWebhookSecret, timestamp, []byte(event))), ""},
+	} {
 		w := httptest.NewRecorder()
-		r := httptest.NewRequest("GET", page, nil)
-		r.Header.Set("Cookie", cookies)
-		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
-		if err := p.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return trouble })); !errors.Is(err, trouble) {
-			t.Errorf("%s: the error is %v", page, err)
-		}
-		if got := w.Header().Get("Cache-Control"); got != private {
-			t.Errorf("%s: what is answered then is %q", page, got)
+		err := test.at.ServeHTTP(w, caddyhttp.PrepareRequest(test.r, caddy.NewReplacer(), w, nil), test.app)
+		if got := w.Header().Get("Cache-Control"); !errors.Is(err, trouble) || got != test.private {
+			t.Errorf("%s: the error is %v, what is answered then is %q", name, err, got)
 		}
 	}
 }
@@ -298,7 +309,7 @@ type controlled struct {
 	calls []string
 }
 
-func (c *controlled) called(name string) error { c.calls = append(c.calls, name); return nil }
+func (c *controlled) called(by string) error { c.calls = append(c.calls, by); return errBroken }
 
 func (c *controlled) FlushError() error { return c.called("flush") }
 
@@ -315,7 +326,7 @@ func TestResponseControllerReachesTheConnection(t *testing.T) {
 		"flush": rc.Flush(), "read deadline": rc.SetReadDeadline(time.Time{}),
 		"write deadline": rc.SetWriteDeadline(time.Time{}), "full duplex": rc.EnableFullDuplex(),
 	} {
-		if err != nil {
+		if !errors.Is(err, errBroken) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -328,6 +339,14 @@ func TestResponseControllerReachesTheConnection(t *testing.T) {
 }
 
 func TestAnswersArePrivate(t *testing.T) {
+	for status, want := range map[int]string{http.StatusEarlyHints: "", http.StatusSwitchingProtocols: "private", http.StatusOK: "private"} {
+		rec := httptest.NewRecorder()
+		rec.Header().Set("CDN-Cache-Control", "max-age=60")
+		newPrivateWriter(rec).WriteHeader(status)
+		if got := rec.Header(); got.Get("Cache-Control") != want || got.Get("CDN-Cache-Control") != "" {
+			t.Errorf("%d: %v", status, got)
+		}
+	}
 	for name, tt := range map[string]struct {
 		upstream []string
 		want     string

@@ -120,12 +120,7 @@ func canonicalStore(raw json.RawMessage) string {
 		raw = json.RawMessage(`{"module":"caddy"}`)
 	}
 	var config any
-	if err := json.Unmarshal(raw, &config); err != nil {
-		return string(raw) // which is the module's to complain about
-	}
-	canonical, err := json.Marshal(config)
-	if err != nil {
-		return string(raw)
-	}
+	_ = json.Unmarshal(raw, &config) // what is no JSON is the module's to complain about
+	canonical, _ := json.Marshal(config)
 	return string(canonical)
 }

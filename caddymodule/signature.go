@@ -128,8 +128,8 @@ func (m *meetingSDKSettings) claims(wish signatureRequest) (c zoomapi.MeetingCla
 	}
 	c.ExpiresIn = m.expiresIn
 	if wish.ExpirationSeconds != nil {
-		seconds, err := strconv.Atoi(string(*wish.ExpirationSeconds))
-		if err != nil || seconds < minSignatureSeconds || seconds > maxSignatureSeconds {
+		seconds, _ := strconv.Atoi(string(*wish.ExpirationSeconds)) // what is no number is too short
+		if seconds < minSignatureSeconds || seconds > maxSignatureSeconds {
 			fail("expirationSeconds", "must be a number from %d to %d", minSignatureSeconds, maxSignatureSeconds)
 		}
 		c.ExpiresIn = min(m.expiresIn, time.Duration(seconds)*time.Second)

@@ -326,9 +326,11 @@ func TestWhereASignInLeads(t *testing.T) {
 		t.Errorf("keep_fragment: %s", got.Status)
 	}
 	domain := provision(t, `, "cookie": {"domain": "localhost"}, "redirect_uri": ["http://localhost/zoom_pkce/callback"]`)
-	at := domain.start("http://other.localhost/notes")
-	if got := domain.open(domain.allowed(at.authorize, "ada"), at.cookies); got.Header.Get("Location") != "http://other.localhost/notes" {
-		t.Errorf("a host of the cookie's domain: %q", got.Header.Get("Location"))
+	for page, want := range map[string]string{"http://other.localhost/notes": "http://other.localhost/notes", "http://LOCALHOST/notes": "http://localhost/notes"} {
+		at := domain.start(page)
+		if got := domain.open(domain.allowed(at.authorize, "ada"), at.cookies); got.Header.Get("Location") != want {
+			t.Errorf("a host of the cookie's domain: %q", got.Header.Get("Location"))
+		}
 	}
 }
 

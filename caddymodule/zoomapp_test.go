@@ -120,8 +120,10 @@ func (p *provisioned) authorizeInside(user, page string) (body map[string]string
 func longAgo(t *testing.T, do func()) { synctest.Test(t, func(*testing.T) { do() }) }
 
 // A code that the page brings signs in once, in the browser that asked for it.
-func TestInClientSignIn(t *testing.T) {
-	p := provision(t, zoomAppOptions)
+func TestInClientSignIn(t *testing.T) { bothWays(t, zoomAppOptions, testInClientSignIn) }
+
+func testInClientSignIn(t *testing.T, p *provisioned) {
+	t.Helper()
 	const home = "https://app.example.com/page#/route"
 	come := func(body map[string]string, cookies string) (*http.Response, string) {
 		raw, err := json.Marshal(body)
@@ -176,8 +178,8 @@ func TestInClientSignIn(t *testing.T) {
 			t.Errorf("the log has %s", text)
 		}
 	}
-	if n := len(p.logs.FilterField(zap.String("code", string(outcome.BadRequest))).All()); n != 3 {
-		t.Errorf("%d bad requests are logged", n)
+	if lines := p.logs.FilterField(zap.String("code", string(outcome.BadRequest))).All(); len(lines) != 3 || !strings.Contains(fmt.Sprint(lines[2].ContextMap()["error"]), "evil.example") {
+		t.Errorf("the bad requests are logged as %v", lines)
 	}
 	// A code of the greatest length is Zoom's to judge. What it says decides.
 	for name, test := range map[string]struct {
@@ -365,6 +367,7 @@ func TestWhatASignatureSays(t *testing.T) {
 		`{}`: `life 3600, meeting <nil>, role <nil>, mode <nil>`,
 		`{"meetingNumber": "123456789", "role": 0, "expirationSeconds": 1800}`:   `life 1800, meeting 123456789, role 0, mode <nil>`,
 		`{"meetingNumber": "123456789", "role": 1, "expirationSeconds": 172800}`: `life 3600, meeting 123456789, role 1, mode <nil>`,
+		`{"videoWebRtcMode": 0}`: `life 3600, meeting <nil>, role <nil>, mode 0`,
 		`{"videoWebRtcMode": 1}`: `life 3600, meeting <nil>, role <nil>, mode 1`,
 	} {
 		p.logs.TakeAll()
