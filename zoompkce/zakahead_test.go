@@ -104,6 +104,20 @@ func TestTwoPolicies(t *testing.T) {
 	})
 }
 
+// Nor does anybody wait because another handler takes one of any age.
+func TestPoliciesFarApart(t *testing.T) {
+	bubble(t, func(w *world) {
+		slowZoom(w, 2*time.Second)
+		p := w.process()
+		b := p.signIn("ada")
+		p.hasZAK(b, zoompkce.ZAKPolicy{MaxAge: 24 * time.Hour})
+		for range 10 {
+			w.took(0, func() { p.hasZAK(b, minute) })
+			time.Sleep(40 * time.Second)
+		}
+	})
+}
+
 // A ZAK is fetched ahead of its end where that comes before its age is over.
 func TestZAKIsFetchedAheadOfItsEnd(t *testing.T) {
 	bubble(t, func(w *world) {
