@@ -106,13 +106,10 @@ func (g *grant) succeeds(other *grant) bool {
 // follows reports whether g takes the place of other: it was refreshed from it,
 // or a later sign-in brought it, as far as clocks can tell.
 func (g *grant) follows(other *grant) bool {
-	switch {
-	case other == nil:
-		return false
-	case g.SignIn == other.SignIn:
+	if other != nil && g.SignIn == other.SignIn {
 		return g.succeeds(other)
 	}
-	return g.SignedInAt.After(other.SignedInAt)
+	return other != nil && g.SignedInAt.After(other.SignedInAt)
 }
 
 // putAfter keeps what is known better than clocks do: that g is of the later

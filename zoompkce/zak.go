@@ -95,6 +95,9 @@ func (m *Manager) ZAK(ctx context.Context, s *Session, p ZAKPolicy) (zoomapi.ZAK
 	}
 	z := slot.current.Load()
 	if fresh(z, now, p.MaxAge) {
+		if !slot.ahead.Load() {
+			m.fetchAhead(s.user, slot, p)
+		}
 		return *z, nil
 	}
 	if usable(z, now, p.Lifetime) && m.zoomHangs(slot, now) {
@@ -234,7 +237,8 @@ func (m *Manager) fetchAhead(u *user, slot *zakSlot, p ZAKPolicy) {
 		m.fetchInBackground(u, slot, p)
 		return
 	}
-	if !slot.ahead.CompareAndSwap(false, true) {
+	// What is far away must not keep a handler from it that wants younger ones.
+	if left > unusedLife || !slot.ahead.CompareAndSwap(false, true) {
 		return
 	}
 	state, begun, remote := m.memory, weak.Make(m), weak.Make(u)

@@ -104,6 +104,24 @@ func TestTwoPolicies(t *testing.T) {
 	})
 }
 
+// Nor does anybody wait because another handler takes one that is far older.
+func TestPoliciesFarApart(t *testing.T) {
+	bubble(t, func(w *world) {
+		p := w.process()
+		b := p.signIn("ada")
+		inner := w.transport
+		w.through(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(2 * time.Second)
+			return inner.RoundTrip(r)
+		})
+		p.hasZAK(b, zoompkce.ZAKPolicy{MaxAge: time.Hour, Lifetime: 2 * time.Hour})
+		for range 10 {
+			w.took(0, func() { p.hasZAK(b, zoompkce.ZAKPolicy{MaxAge: time.Minute, Lifetime: 2 * time.Hour}) })
+			time.Sleep(40 * time.Second)
+		}
+	})
+}
+
 // A ZAK is fetched ahead of its end where that comes before its age is over.
 func TestZAKIsFetchedAheadOfItsEnd(t *testing.T) {
 	bubble(t, func(w *world) {
