@@ -369,7 +369,7 @@ func TestAdmin(t *testing.T) {
 	p.site.store = &brokenStore{Store: p.site.store, reads: true, writes: true}
 	want("GET", app+"/users/eve", http.StatusServiceUnavailable)
 	want("DELETE", app+"/users/eve", http.StatusServiceUnavailable)
-	want("DELETE", app+"/users", http.StatusServiceUnavailable)
+	want("DELETE", app+"/users?cursor="+p.site.client.AppID()+".", http.StatusServiceUnavailable)
 }
 
 // A record whose secret is lost is an operator's to end.

@@ -328,8 +328,8 @@ func TestBackends(t *testing.T) {
 		t.Errorf("the access token %q", token)
 	}
 	_, zak, _ := ask(p, "zak?user_id=bob&format=text", entitled...)
-	if user, _, ok := p.zoom.ValidateZAK(zak); !ok || user != "bob" {
-		t.Errorf("the ZAK %q", zak)
+	if user, _, ok := p.zoom.ValidateZAK(zak); !ok || user != "bob" || counts(t)["zak_age_seconds"] != before["zak_age_seconds"]+1 {
+		t.Errorf("the ZAK %q, whose age may not be counted", zak)
 	}
 	_, obf, got := ask(p, "obf?user_id=ada&meeting_id=123456789&format=text", entitled...)
 	if user, meeting, ok := p.zoom.ValidateOBF(obf); !ok || user != "ada" || meeting != "123456789" || got.Header.Get("Cache-Control") != "no-store" {

@@ -314,8 +314,8 @@ func TestInstallationsEndInTheClient(t *testing.T) {
 		p := provision(t, test.options)
 		p.zoom.Fail(zoomtest.CallDeeplink, -1, test.answer)
 		to := p.open(test.begin, "")
-		if got := p.open(p.allowed(to.Header.Get("Location"), "ada"), cookiesOf(to)); got.Header.Get("Location") != test.want {
-			t.Errorf("%s, %s: %s to %q", test.options, test.begin, got.Status, got.Header.Get("Location"))
+		if got := p.open(p.allowed(to.Header.Get("Location"), "ada"), cookiesOf(to)); got.Header.Get("Location") != test.want || (p.logs.FilterMessageSnippet("client is not opened").Len() == 1) != (test.options == zoomAppOptions && test.want == "/") {
+			t.Errorf("%s, %s: %s to %q, the log has %v", test.options, test.begin, got.Status, got.Header.Get("Location"), p.logs.All())
 		}
 	}
 }
