@@ -144,7 +144,7 @@ func (m *Manager) saveGrant(ctx context.Context, u *user, fresh *grant) (*grant,
 // of two sign-ins revokes the tokens of the earlier one.
 func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*snapshot, error) {
 	asked := ""
-	for { // each round follows another sign-in, which has ended what Zoom took before
+	for range maxAsks { // more than two follow only if Zoom takes what a later sign-in has ended
 		var stored *grant
 		snap, err := m.change(ctx, saveTimeout, u, "saving refreshed tokens", func(r *record) error {
 			stored = r.Grant
@@ -181,6 +181,7 @@ func (m *Manager) replaceGrant(ctx context.Context, u *user, fresh *grant) (*sna
 		u.unsaved.replace(fresh, later)
 		fresh = later
 	}
+	return nil, errAsk
 }
 
 // superseded reports whether another sign-in took the place of the one that

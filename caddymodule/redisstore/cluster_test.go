@@ -67,7 +67,7 @@ func TestRedisClusterMovesARecordInUse(t *testing.T) {
 		t.Fatalf("the record is not where it was moved to: %v", err)
 	}
 	done := make(map[string]int)
-	for _, name := range strings.Fields(string(value)) {
+	for name := range strings.FieldsSeq(string(value)) {
 		done[name]++
 	}
 	for i := range tried {
