@@ -121,9 +121,6 @@ func (s *site) clientOf(session *zoompkce.Session) string {
 // admitProgram finds out whether the user of a program may still be here.
 func (s *site) admitProgram(r *http.Request, session *zoompkce.Session) error {
 	_, err := s.admit(r, session)
-	if errors.Is(err, errNotAllowed) {
-		return programs.ErrNotAllowed
-	}
 	return err
 }
 

@@ -190,7 +190,7 @@ func (s *site) serveProtected(w http.ResponseWriter, r *http.Request, v *visit, 
 }
 
 // errNotAllowed means that the visitor is somebody the site is not open to.
-var errNotAllowed = errors.New("the visitor matches no line of allow")
+var errNotAllowed = fmt.Errorf("%w: no line of allow matches", programs.ErrNotAllowed)
 
 // admit checks that the visitor may be here.
 func (s *site) admit(r *http.Request, session *zoompkce.Session) (zoomapi.Profile, error) {
