@@ -16,13 +16,10 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 )
 
-// How many sign-in attempts one browser may have open, and how much room their
-// cookies may take together: browsers and servers refuse requests whose
-// headers grow beyond some 8 KB.
-const (
-	maxLogins     = 12
-	maxLoginBytes = 6 * 1024
-)
+// maxLoginBytes is how much room the cookies of a browser's sign-in attempts may take
+// together, some ten of them: browsers and servers refuse requests whose headers grow
+// beyond some 8 KB.
+const maxLoginBytes = 6 * 1024
 
 // loginCookieName gives each attempt a cookie of its own, so that several tabs
 // can sign in at once. The in-client flow has a single one.
@@ -55,11 +52,9 @@ func (m *Manager) crowdedOut(k *keys, cookies []string, added *http.Cookie) (del
 		logins = append(logins, p)
 	}
 	slices.SortStableFunc(logins, func(a, b pending) int { return b.started.Compare(a.started) })
-	count, bytes, full := 1, cookieSize(added), false
+	bytes := cookieSize(added)
 	for _, p := range logins {
-		count, bytes = count+1, bytes+p.size
-		full = full || count > maxLogins || bytes > maxLoginBytes
-		if full || time.Since(p.started) > LoginLifetime {
+		if bytes += p.size; bytes > maxLoginBytes || time.Since(p.started) > LoginLifetime {
 			deletions = append(deletions, m.jar.deletion(p.name))
 		}
 	}
