@@ -185,11 +185,16 @@ func (p *process) observe(e zoompkce.Event) {
 	p.events = append(p.events, e)
 }
 
-// outcomes returns the outcomes of the events of one kind, in their order.
-func (p *process) outcomes(kind zoompkce.EventKind) (list []string) {
+// told is all events so far.
+func (p *process) told() []zoompkce.Event {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, e := range p.events {
+	return slices.Clone(p.events)
+}
+
+// outcomes returns the outcomes of the events of one kind, in their order.
+func (p *process) outcomes(kind zoompkce.EventKind) (list []string) {
+	for _, e := range p.told() {
 		if e.Kind == kind {
 			list = append(list, e.Outcome)
 		}

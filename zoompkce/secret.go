@@ -1,6 +1,7 @@
 package zoompkce
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -102,27 +103,46 @@ const secretPause = time.Second
 // operator's own may have taken the place of a generated one. It returns
 // nil where there are no others, and reports whether it has looked.
 func (m *Manager) replacedKeys(ctx context.Context, k *keys) (other *keys, looked bool, err error) {
-	if now := m.keys.Load(); now != k {
-		return now, true, nil
+	if other, looked := m.lookedBefore(k); looked || m.lookPaused() {
+		return other, looked, nil
 	}
-	if m.formerSought.Load() {
-		return nil, true, nil
-	}
-	if time.Now().UnixNano()-m.secretSeen.Load() < int64(secretPause) {
-		return nil, false, nil
-	}
-	var found *keys
-	if k.generated == nil {
-		if found, err = m.withFormer(ctx, k, true); err != nil {
+	found, err := share(ctx, m, "replaced"+string(k.set[:]), storePatience, func(ctx context.Context) (*keys, error) {
+		// Somebody may have come here after the work was done, or has failed.
+		if other, looked := m.lookedBefore(k); looked {
+			return cmp.Or(other, k), nil
+		}
+		if m.lookPaused() {
+			return nil, nil
+		}
+		if k.generated != nil {
+			return m.storedKeys(ctx)
+		}
+		found, err := m.withFormer(ctx, k, true)
+		if err != nil {
 			err = m.storeError("looking for a former generated cookie secret", err)
 		}
-	} else {
-		found, err = m.storedKeys(ctx)
-	}
-	if err != nil || found == k {
+		return found, err
+	})
+	switch {
+	case err != nil:
 		return nil, true, err
+	case found == k:
+		return nil, true, nil
 	}
-	return found, true, nil
+	return found, found != nil, nil
+}
+
+// lookedBefore returns what is known without a look.
+func (m *Manager) lookedBefore(k *keys) (other *keys, known bool) {
+	if now := m.keys.Load(); now != k {
+		return now, true
+	}
+	return nil, m.formerSought.Load()
+}
+
+// lookPaused reports whether the last look counts still.
+func (m *Manager) lookPaused() bool {
+	return time.Now().UnixNano()-m.secretSeen.Load() < int64(secretPause)
 }
 
 var errLookFailed = errors.New("the store could not be read a moment ago")

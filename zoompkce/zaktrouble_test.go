@@ -281,7 +281,7 @@ func TestUserOfAnEvent(t *testing.T) {
 		w.must(err)
 		w.must(p.SignOut(ctx, b.header()))
 		seen := map[zoompkce.EventKind]bool{}
-		for _, e := range p.events {
+		for _, e := range p.told() {
 			seen[e.Kind] = true
 			if e.UserID != "ada" {
 				w.Errorf("%v of %q", e.Kind, e.UserID)
