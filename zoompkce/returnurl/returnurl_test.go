@@ -219,3 +219,12 @@ func requestsFor(s string) []*url.URL {
 	}
 	return requests
 }
+
+// What JSON writes as two bytes counts twice: the login cookie would not take it.
+func TestSize(t *testing.T) {
+	for s, want := range map[string]int{"": 0, "/a?b=c": 6, `/a?b="`: 7, `/a?b=\`: 7, `/"\"`: 7} {
+		if got := Size(s); got != want {
+			t.Errorf("%s takes %d, want %d", s, got, want)
+		}
+	}
+}
