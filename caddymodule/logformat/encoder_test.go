@@ -134,6 +134,8 @@ func TestRedaction(t *testing.T) {
 		"URL of a store":       {zap.Reflect("store", json.RawMessage(`{"urls":["rediss://user:`+marker+`@redis:6379/0","redis://:`+marker+`@a"]}`)), `{"store":{"urls":["rediss://REDACTED@redis:6379/0","redis://REDACTED@a"]}}`},
 		"URLs in a text":       {zap.String("x", "dial https://a/b@c http://a.example?@ redis://:p@"+marker+"@h: cut, mail a@b ://"), `{"x":"dial https://a/b@c http://a.example?@ redis://REDACTED@h: cut, mail a@b ://"}`},
 		"two URLs, of two":     {zap.String("x", "redis://"+marker+"@a,redis://"+marker+"@b,redis://@c"), `{"x":"redis://REDACTED@a,redis://REDACTED@b,redis://@c"}`},
+		"a URL without a host": {zap.String("x", "file:///a@b unix://"), `{"x":"file:///a@b unix://"}`},
+		"a user of one letter": {zap.String("x", "://a redis://u@h"), `{"x":"://a redis://REDACTED@h"}`},
 		"unchanged value":      {zap.Reflect("module", struct{ B, A int }{2, 1}), `{"module":{"B":2,"A":1}}`},
 		"nothing":              {zap.Reflect("x", nil), `{"x":null}`},
 		"no JSON":              {zap.Reflect("x", func() {}), `{"xError":"json: unsupported type: func()"}`},
