@@ -110,6 +110,23 @@ func TestBadRegistrations(t *testing.T) {
 	}
 }
 
+// What a registration was read into is given back, whatever becomes of it.
+func TestMemoryOfRegistrations(t *testing.T) {
+	w := registering(t)
+	defer func(all int) { strangerBodies.All = all }(strangerBodies.All)
+	strangerBodies.All = 128 << 10
+	for range 3 {
+		if status, got := w.register(`{"x":"`+long(64<<10)+`"}`, nil); status != http.StatusBadRequest || !strings.Contains(fmt.Sprint(got["error_description"]), "longer than 64 KiB") {
+			t.Errorf("a long one: %d %v", status, got)
+		}
+		for range 10 {
+			if status, got := w.register(`{"redirect_uris":["http://localhost/"],"x":"`+long(32<<10)+`"}`, nil); status != http.StatusCreated {
+				t.Fatalf("%d %v", status, got)
+			}
+		}
+	}
+}
+
 // Ids are short enough for every client, whatever was asked for.
 func TestLengthOfIDs(t *testing.T) {
 	w := registering(t)
