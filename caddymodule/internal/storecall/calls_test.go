@@ -3,6 +3,8 @@ package storecall_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -264,4 +266,17 @@ func TestKeepTrying(t *testing.T) {
 			t.Error("tried when the store is closed")
 		}
 	})
+}
+
+// A change that was sent may have been done, though the last of a client's own tries reached nobody.
+func TestSent(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: errors.New("refused")}
+	if err := storecall.Sent(fmt.Errorf("the last try: %w", dial)); errors.As(err, new(*net.OpError)) || err == nil || err.Error() != "the last try: dial: refused" {
+		t.Errorf("%#v", err)
+	}
+	for _, err := range []error{nil, context.Canceled} {
+		if got := storecall.Sent(err); !errors.Is(got, err) {
+			t.Errorf("of %v: %v", err, got)
+		}
+	}
 }
