@@ -105,7 +105,12 @@ func (s *Memory) Close() {
 // keep keeps a user in memory who has just been let in. What is known of a user,
 // ZAKs among it, does not depend on cookies: whoever fills the memory with cookies
 // makes others' be opened anew, and nothing more.
-func (s *Memory) keep(u *user) {
+func (s *Memory) keep(u *user, now time.Time) {
+	minute := now.Unix() / 60
+	if u.noted.Load() == minute { // every request comes here: a look into the cache costs more
+		return
+	}
+	u.noted.Store(minute)
 	if _, there := s.active.GetIfPresent(u); !there {
 		s.active.Set(u, struct{}{})
 	}

@@ -231,7 +231,7 @@ func (m *Manager) RedeemCode(ctx context.Context, c CodeRedemption) (*ProgramTok
 	}
 	if (sent || told) && errors.As(err, new(*StoreError)) {
 		u.noteUnanswered(p.Program) // it may have begun: the code is for trying again
-		m.memory.keep(u)
+		m.memory.keep(u, time.Now())
 	}
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, err

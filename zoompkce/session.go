@@ -145,7 +145,7 @@ func (m *Manager) session(ctx context.Context, k *keys, values []string) (*Sessi
 		}
 		snap, err := m.membership(ctx, k, c, now)
 		if err == nil {
-			m.memory.keep(c.user)
+			m.memory.keep(c.user, now)
 			return newSession(c.user, snap, &c.sessionCookie, now), nil
 		}
 		if !errors.As(err, new(*NoSessionError)) {

@@ -39,7 +39,8 @@ type user struct {
 
 	unsaved unsavedGrants
 
-	obf atomic.Pointer[obfSlot]
+	noted atomic.Int64 // the minute since 1970 in which the Memory was last told that the user is there
+	obf   atomic.Pointer[obfSlot]
 
 	mu         sync.Mutex
 	unanswered []sessionID // programs whose clients were told to try again, the latest last

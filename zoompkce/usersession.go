@@ -33,7 +33,7 @@ func (m *Manager) UserSession(ctx context.Context, userID string) (*Session, err
 		}
 		return nil, ErrNoGrant
 	}
-	m.memory.keep(u)
+	m.memory.keep(u, now)
 	return newSession(u, snap, &noCookie, now), nil
 }
 

@@ -75,7 +75,7 @@ type reachWalk struct {
 	pathKnown bool
 	blind     bool // every route may be taken
 
-	// Passes is told of each handler of Caddy's on the way, and whether the request surely
+	// passes is told of each handler of Caddy's on the way, and whether the request surely
 	// meets it; nil: nobody asks.
 	passes func(name string, handler caddyhttp.MiddlewareHandler, surely bool)
 
