@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
@@ -27,36 +26,6 @@ import (
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomapi"
 	"github.com/zoompkce/caddy-zoom-pkce/zoompkce/zoomtest"
 )
-
-// post sends a body to an endpoint as a page of the site does, and returns the status
-// and the answer. Pairs of headers follow.
-func (p *provisioned) post(target, body, cookies string, headers ...string) (status int, answer string) {
-	p.t.Helper()
-	r := httptest.NewRequest(http.MethodPost, target, strings.NewReader(body))
-	if body == "" {
-		r.Body = http.NoBody // as net/http has it
-	}
-	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	r.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	got, _ := p.serve(r, cookies, nil)
-	text, err := io.ReadAll(got.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return got.StatusCode, string(text)
-}
-
-// codeOf is the code of a problem.
-func codeOf(answer string) string {
-	var problem struct {
-		Code string `json:"code"`
-	}
-	_ = json.Unmarshal([]byte(answer), &problem)
-	return problem.Code
-}
 
 const testWebhookSecret = "a-secret-token-of-the-tests"
 
@@ -401,5 +370,25 @@ func TestLoginURL(t *testing.T) {
 		if got := s.loginURL(test.to); got != test.want {
 			t.Errorf("same_site %s, to %q: %q, want %q", test.sameSite, test.to, got, test.want)
 		}
+	}
+}
+
+// What a page of ours asks for, no page of others can.
+func TestEndpointsOfOurPages(t *testing.T) {
+	p := provision(t, zoomAppOptions+`, "cookie": {"same_site": "none"}, "page_tokens": true, "meeting_sdk": {}, "programs": {"registration": true}`)
+	for _, endpoint := range []string{
+		"zak", "obf", "signature", "app/authorize", "app/onauthorized", "frame/ticket", "frame/redeem", "oauth/consent", "programs/end",
+	} {
+		if status, answer := p.post("/zoom_pkce/"+endpoint, "", "", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden || codeOf(answer) != "cross_site" {
+			t.Errorf("%s: %d %s", endpoint, status, answer)
+		}
+	}
+	if _, answer := p.post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": 1}`, ""); codeOf(answer) != "bad_request" {
+		t.Errorf("a code with nonsense: %s", answer)
+	}
+	fresh := p.restarted()
+	fresh.site.store = &brokenStore{Store: fresh.site.store, reads: true}
+	if _, answer := fresh.post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": "x"}`, ""); codeOf(answer) != "store_unavailable" {
+		t.Errorf("the store in trouble: %s", answer)
 	}
 }

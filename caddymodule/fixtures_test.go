@@ -320,3 +320,55 @@ func (s *brokenStore) Swap(ctx context.Context, key, old string, value []byte, e
 	}
 	return s.Store.Swap(ctx, key, old, value, expires)
 }
+
+// looped is the cookie of a browser whose sign-ins were lost as it came back.
+func (p *provisioned) looped(signedIn, lost int) string {
+	cookie := p.site.manager.Cookie("loop", fmt.Sprintf("%d.%d.%d", time.Now().Unix(), signedIn, lost), loopWindow)
+	return cookie.Name + "=" + cookie.Value
+}
+
+// post sends a body to an endpoint as a page of the site does, and returns the status
+// and the answer. Pairs of headers follow.
+func (p *provisioned) post(target, body, cookies string, headers ...string) (status int, answer string) {
+	p.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, target, strings.NewReader(body))
+	if body == "" {
+		r.Body = http.NoBody // as net/http has it
+	}
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	got, _ := p.serve(r, cookies, nil)
+	text, err := io.ReadAll(got.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return got.StatusCode, string(text)
+}
+
+// authorizeInside is what the page inside Zoom's client does for a user, and the body with
+// which it comes back.
+func (p *provisioned) authorizeInside(user, page string) (body map[string]string, cookies string) {
+	p.t.Helper()
+	got, _ := p.serve(request(http.MethodPost, "/zoom_pkce/app/authorize", "", "Sec-Fetch-Site", "same-origin"), "", nil)
+	var challenge inClientChallenge
+	if err := json.Unmarshal([]byte(bodyOf(got)), &challenge); err != nil || got.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s, %v", got.Status, err)
+	}
+	event, err := p.zoom.InClientAuthorize(testClientID, user, challenge.CodeChallenge, challenge.State, page)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return map[string]string{"code": event.Code, "state": event.State, "redirectUri": event.RedirectURI}, cookiesOf(got)
+}
+
+// codeOf is the code of a problem.
+func codeOf(answer string) string {
+	var problem struct {
+		Code string `json:"code"`
+	}
+	_ = json.Unmarshal([]byte(answer), &problem)
+	return problem.Code
+}

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -182,12 +181,6 @@ func TestFrameWindow(t *testing.T) {
 	if got := fresh.open(frameWindowURL(), ada); got.StatusCode != http.StatusServiceUnavailable || len(got.Cookies()) > 0 {
 		t.Errorf("the store in trouble: %s with %v", got.Status, got.Header)
 	}
-}
-
-// looped is the cookie of a browser whose sign-ins were lost as it came back.
-func (p *provisioned) looped(signedIn, lost int) string {
-	cookie := p.site.manager.Cookie("loop", fmt.Sprintf("%d.%d.%d", time.Now().Unix(), signedIn, lost), loopWindow)
-	return cookie.Name + "=" + cookie.Value
 }
 
 // A ticket is for visitors who may be here, and a cookie with one is gone once it is redeemed.
@@ -373,26 +366,6 @@ func TestAnswersOfNobodyArePrivate(t *testing.T) {
 		if h := got.Header; (h.Get("Cache-Control") == "private") != test.private || (h.Get("CDN-Cache-Control") == "") != test.private {
 			t.Errorf("%s: %v", name, h)
 		}
-	}
-}
-
-// What a page of ours asks for, no page of others can.
-func TestEndpointsOfOurPages(t *testing.T) {
-	p := provision(t, zoomAppOptions+`, "cookie": {"same_site": "none"}, "page_tokens": true, "meeting_sdk": {}, "programs": {"registration": true}`)
-	for _, endpoint := range []string{
-		"zak", "obf", "signature", "app/authorize", "app/onauthorized", "frame/ticket", "frame/redeem", "oauth/consent", "programs/end",
-	} {
-		if status, answer := p.post("/zoom_pkce/"+endpoint, "", "", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden || codeOf(answer) != "cross_site" {
-			t.Errorf("%s: %d %s", endpoint, status, answer)
-		}
-	}
-	if _, answer := p.post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": 1}`, ""); codeOf(answer) != "bad_request" {
-		t.Errorf("a code with nonsense: %s", answer)
-	}
-	fresh := p.restarted()
-	fresh.site.store = &brokenStore{Store: fresh.site.store, reads: true}
-	if _, answer := fresh.post("/zoom_pkce/app/onauthorized", `{"code": "x", "state": "x"}`, ""); codeOf(answer) != "store_unavailable" {
-		t.Errorf("the store in trouble: %s", answer)
 	}
 }
 

@@ -100,22 +100,6 @@ func TestPagesInsideZoom(t *testing.T) {
 	}
 }
 
-// authorizeInside is what the page inside Zoom's client does for a user, and the body with
-// which it comes back.
-func (p *provisioned) authorizeInside(user, page string) (body map[string]string, cookies string) {
-	p.t.Helper()
-	got, _ := p.serve(request(http.MethodPost, "/zoom_pkce/app/authorize", "", "Sec-Fetch-Site", "same-origin"), "", nil)
-	var challenge inClientChallenge
-	if err := json.Unmarshal([]byte(bodyOf(got)), &challenge); err != nil || got.StatusCode != http.StatusOK {
-		p.t.Fatalf("%s, %v", got.Status, err)
-	}
-	event, err := p.zoom.InClientAuthorize(testClientID, user, challenge.CodeChallenge, challenge.State, page)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return map[string]string{"code": event.Code, "state": event.State, "redirectUri": event.RedirectURI}, cookiesOf(got)
-}
-
 // longAgo does something in the year 2000.
 func longAgo(t *testing.T, do func()) { synctest.Test(t, func(*testing.T) { do() }) }
 

@@ -3,6 +3,7 @@ package zoompkce_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -92,5 +93,38 @@ func TestBearersThatWait(t *testing.T) {
 		q.refreshed(tokens)
 		all.Wait()
 		q.in(tokens)
+	})
+}
+
+// Nothing is refused for good while the store is away, however many ask for a former secret.
+func TestLooksThatFail(t *testing.T) {
+	generated, own := secrets(), secrets(firstSecret)
+	bubble(t, func(w *world) {
+		p := w.process(generated, withPrograms)
+		b := p.signIn("ada")
+		tokens := p.program(b)
+		p = w.process(own, withPrograms)
+		w.store.fail("load", -1)
+		for range 50 { // visitors with cookies of before
+			go func() {
+				for range 50 {
+					_, _ = p.Session(ctx, []string{p.SessionCookieName() + "=" + strings.Repeat("x", 200)})
+					time.Sleep(100 * time.Millisecond)
+				}
+			}()
+		}
+		time.Sleep(50 * time.Millisecond)
+		loads := w.store.counted("load")
+		_, err := p.RefreshSession(ctx, issuer, tokens.RefreshToken, appClient.Hash)
+		if !errors.As(err, new(*zoompkce.StoreError)) {
+			t.Errorf("%v, want the store's trouble", err)
+		}
+		time.Sleep(3 * time.Second)
+		if n := w.store.counted("load") - loads; n > 5 {
+			t.Errorf("%d reads", n)
+		}
+		w.store.heal()
+		time.Sleep(10 * time.Second)
+		p.refreshed(tokens)
 	})
 }
