@@ -28,6 +28,18 @@ func (p *process) refreshing(b *browser) <-chan error {
 	})
 }
 
+// overtaken has something happen while Zoom's answer to a refresh is on its way, and returns
+// what becomes of that.
+func (p *process) overtaken(b *browser, by func()) error {
+	p.Helper()
+	gate := p.zoom.Hold(zoomtest.CallRefresh, zoomtest.After)
+	done := p.refreshing(b)
+	<-gate.Arrived()
+	by()
+	gate.Release()
+	return <-done
+}
+
 // A sign-in and a refresh of the same user, in every order. Zoom lets the later
 // authorization revoke what the earlier one has; a refresh of revoked tokens is
 // invalid_grant.

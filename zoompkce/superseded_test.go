@@ -110,12 +110,8 @@ func TestRefreshThatASignInHasOvertaken(t *testing.T) {
 		p, q := w.process(), w.process()
 		old := p.signIn("ada")
 		toExpiry()
-		gate := w.zoom.Hold(zoomtest.CallRefresh, zoomtest.After)
-		refreshed := p.refreshing(old)
-		<-gate.Arrived()
-		token := q.works(q.signIn("ada"))
-		gate.Release()
-		w.must(<-refreshed)
+		var token string
+		w.must(p.overtaken(old, func() { token = q.works(q.signIn("ada")) }))
 		synctest.Wait()
 		if p.works(old) != token {
 			w.Error("two grants")
@@ -132,13 +128,11 @@ func TestRefreshThatASignOutHasOvertaken(t *testing.T) {
 		p, q := w.process(), w.process()
 		b := p.signIn("ada")
 		toExpiry()
-		gate := w.zoom.Hold(zoomtest.CallRefresh, zoomtest.After)
-		refreshed := p.refreshing(b)
-		<-gate.Arrived()
-		w.must(q.SignOut(ctx, b.header()))
-		revoked := w.zoom.Count(zoomtest.CallRevoke)
-		gate.Release()
-		<-refreshed
+		revoked := 0
+		_ = p.overtaken(b, func() {
+			w.must(q.SignOut(ctx, b.header()))
+			revoked = w.zoom.Count(zoomtest.CallRevoke)
+		})
 		synctest.Wait()
 		w.calls(zoomtest.CallRevoke, revoked+1)
 		if n := w.live(); n != 0 {

@@ -16,13 +16,8 @@ import (
 // breakSave has the store fail between Zoom's answer to a refresh and the save.
 func (p *process) breakSave(b *browser, broken func()) {
 	p.Helper()
-	gate := p.zoom.Hold(zoomtest.CallRefresh, zoomtest.After)
-	done := p.refreshing(b)
-	<-gate.Arrived()
-	broken()
-	gate.Release()
 	p.took(3*time.Second, func() {
-		if err := <-done; err != nil {
+		if err := p.overtaken(b, broken); err != nil {
 			p.Errorf("the refresh that could not be saved: %v", err)
 		}
 	})
